@@ -1,0 +1,83 @@
+# Everything here works on a fresh machine with Python 3.11+ and make: environments are made below the checkout and reused.
+PYTHON ?= python3
+AIRFLOW_VERSION := 3.3.2
+VENV := .venv
+AIRFLOW_VENV := .venv-airflow
+BIN := $(VENV)/bin
+# psycopg2 and asyncpg: the tests run Airflow on PostgreSQL; pytest: the loader is tested in Airflow's own environment
+IN_AIRFLOW_VENV := apache-airflow==$(AIRFLOW_VERSION) psycopg2-binary asyncpg pytest --editable '.[airflow]'
+export AIRFLOW_VENV
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
+
+.PHONY: run
+run: $(VENV)/.ready $(AIRFLOW_VENV)/.ready ## Start everything and follow the example to success; ONCE=1 ends there
+	@$(BIN)/python -m devstack.run $(if $(ONCE),--once)
+
+.PHONY: test
+test: check $(AIRFLOW_VENV)/.ready test-airflow-side ## Everything that CI runs: checks, then every test on real servers
+	$(BIN)/python -m pytest --durations=12 --cov --cov-report=term:skip-covered
+
+.PHONY: unit
+unit: $(VENV)/.ready ## The unit tests alone, in seconds
+	$(BIN)/python -m pytest tests/unit -q
+
+.PHONY: contract
+contract: $(VENV)/.ready $(AIRFLOW_VENV)/.ready ## The contract suites against the fakes and the real servers
+	$(BIN)/python -m pytest tests/contract --durations=12
+
+.PHONY: test-airflow-side
+test-airflow-side: $(AIRFLOW_VENV)/.ready ## The tests of the DAG loader, in Airflow's own environment
+	$(AIRFLOW_VENV)/bin/python -m pytest -c tests/airflow/pytest.ini tests/airflow -q
+
+.PHONY: check
+check: $(VENV)/.ready ## Format, lint, types, import arrows
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: format
+format: $(VENV)/.ready ## Format and fix what can be fixed by itself
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.PHONY: docs
+docs: $(VENV)/.ready ## Write the generated pages of docs/ anew
+	$(BIN)/python -m devstack.docs
+
+.PHONY: bench
+bench: $(VENV)/.ready $(AIRFLOW_VENV)/.ready ## Measure the figures in benchmarks/results.md
+	$(BIN)/python -m benchmarks.run
+
+.PHONY: lock
+lock: ## Resolve the newest versions anew and write them to constraints/
+	rm -rf $(VENV) $(AIRFLOW_VENV)
+	$(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(PYTHON) -m venv $(AIRFLOW_VENV) && $(AIRFLOW_VENV)/bin/python -m pip install --quiet $(IN_AIRFLOW_VENV)
+	$(BIN)/python -m pip freeze --exclude-editable > constraints/service.txt
+	$(AIRFLOW_VENV)/bin/python -m pip freeze --exclude-editable > constraints/airflow-$(AIRFLOW_VERSION).txt
+	@touch $(VENV)/.ready $(AIRFLOW_VENV)/.ready
+
+.PHONY: clean
+clean: ## Remove the environments and what make run left behind
+	rm -rf $(VENV) $(AIRFLOW_VENV) .run
+
+$(VENV)/.ready: pyproject.toml constraints/service.txt
+	@echo "Making the service's environment in $(VENV)"
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; set PYTHON=…" if sys.version_info < (3, 11) else 0)'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints/service.txt --editable '.[dev]'
+	@touch $@
+
+$(AIRFLOW_VENV)/.ready: pyproject.toml constraints/airflow-$(AIRFLOW_VERSION).txt
+	@echo "Making Airflow's environment in $(AIRFLOW_VENV) (about 200 MB)"
+	@test -x $(AIRFLOW_VENV)/bin/python || $(PYTHON) -m venv $(AIRFLOW_VENV)
+	@$(AIRFLOW_VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints/airflow-$(AIRFLOW_VERSION).txt \
+		$(IN_AIRFLOW_VENV)
+	@touch $@

@@ -1,0 +1,1 @@
+"""What a workflow, its schedule, its spec and its runs are: values, legal steps, no input or output."""

@@ -1,0 +1,153 @@
+"""The workflow document: one frozen pydantic model, so that its JSON Schema is published from what really checks it.
+
+This is the one place in the domain that is pydantic rather than attrs (``docs/adr/0004-yaml-document.md``): the YAML is
+an edge of the system, and it is written by people.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime  # noqa: TC003 - pydantic resolves annotations at run time
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+
+SHORT_OPERATORS: Final = {
+    "bash": "airflow.providers.standard.operators.bash.BashOperator",
+    "python": "airflow.providers.standard.operators.python.PythonOperator",
+    "sql": "airflow.providers.common.sql.operators.sql.SQLExecuteQueryOperator",
+    "http": "airflow.providers.http.operators.http.HttpOperator",
+    "empty": "airflow.providers.standard.operators.empty.EmptyOperator",
+}
+"""Short operator names and the class each means, on Airflow 2.11 and 3.x alike."""
+
+MAX_TASKS: Final = 500
+MAX_PARAMS: Final = 100
+
+_KEY = r"^[A-Za-z_][A-Za-z0-9_]*$"
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class ScheduleSpec(_Document):
+    """When the workflow runs by itself."""
+
+    cron: str = Field(
+        description="Five cron fields: minute hour day-of-month month day-of-week.", examples=["0 6 * * *"]
+    )
+    timezone: str = Field(
+        default="UTC", description="A name of the IANA time zone database.", examples=["America/New_York"]
+    )
+
+
+class ParamSpec(_Document):
+    """A declared parameter: its default, and optionally what values it may take."""
+
+    default: JsonValue = Field(description="The value of scheduled runs, and of runs that do not give one.")
+    type: Literal["string", "integer", "number", "boolean", "array", "object"] | None = Field(
+        default=None, description="The JSON type of the value; without it, the type of the default (null: any)."
+    )
+    enum: list[JsonValue] | None = Field(default=None, min_length=1, description="The only values allowed.")
+    description: str | None = Field(default=None, max_length=1000)
+
+    @property
+    def json_type(self) -> str | None:
+        """The type that values must have; None where any will do."""
+        return self.type or json_type_of(self.default)
+
+    def accepts(self, value: JsonValue) -> str | None:
+        """None if ``value`` may be given; otherwise what is wrong with it."""
+        wanted, given = self.json_type, json_type_of(value)
+        fits = wanted is None or given == wanted or (wanted == "number" and given == "integer")
+        if not fits:
+            return f"must be of type {wanted}, not {given or 'null'}"
+        if self.enum is not None and value not in self.enum:
+            return f"must be one of {', '.join(map(repr, self.enum))}"
+        return None
+
+
+def json_type_of(value: JsonValue) -> str | None:
+    """The JSON Schema type of a value; None for null."""
+    for kind, name in _JSON_TYPES:
+        if isinstance(value, kind):
+            return name
+    return None
+
+
+_JSON_TYPES: Final[tuple[tuple[type, str], ...]] = (
+    (bool, "boolean"),  # before int: bool is a subclass of it
+    (str, "string"),
+    (int, "integer"),
+    (float, "number"),
+    (list, "array"),
+    (dict, "object"),
+)
+
+
+class TaskSpec(BaseModel):
+    """One task: an operator, what it waits for, and the operator's own arguments (all other keys)."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+
+    task_id: str = Field(pattern=_KEY.replace("]*$", "-]*$"), max_length=200)
+    operator: str = Field(
+        min_length=1,
+        max_length=300,
+        description=f"A short name ({', '.join(SHORT_OPERATORS)}) or the full path of an operator class.",
+        examples=["bash", "airflow.providers.standard.sensors.time_delta.TimeDeltaSensor"],
+    )
+    dependencies: list[str] = Field(default_factory=list, description="The ids of the tasks that must succeed first.")
+
+    @property
+    def operator_class(self) -> str:
+        """The full path of the operator class."""
+        return SHORT_OPERATORS.get(self.operator, self.operator)
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The operator's own arguments."""
+        return dict(self.__pydantic_extra__ or {})
+
+
+class WorkflowSpec(_Document):
+    """A workflow, as its YAML says it."""
+
+    version: Literal["v1"] = Field(description="The version of this format.")
+    name: str = Field(description="The dataset name, or its last segment.", examples=["iceberg.analytics.daily_clicks"])
+    owner: str | None = Field(default=None, min_length=1, max_length=200, examples=["data@example.com"])
+    team: str | None = Field(default=None, min_length=1, max_length=200, examples=["@data-eng"])
+    description: str | None = Field(default=None, max_length=4000)
+    schedule: ScheduleSpec | None = None
+    start_date: datetime | None = Field(
+        default=None,
+        strict=False,
+        description="Scheduled runs start at the first fire time at or after this moment; registration sets it to the"
+        " moment of registration where it is missing.",
+    )
+    params: dict[Annotated[str, Field(pattern=_KEY, max_length=100)], ParamSpec] = Field(
+        default_factory=dict,
+        max_length=MAX_PARAMS,
+        description="Declared parameters. Write `name: default`, or `name: {default: …, type: …, enum: […]}`.",
+    )
+    tasks: list[TaskSpec] = Field(default_factory=list, max_length=MAX_TASKS)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_params(cls, data: Any) -> Any:
+        """``name: default`` is short for ``name: {default: …}``; a mapping without ``default`` is itself a default."""
+        if isinstance(data, dict) and isinstance(data.get("params"), dict):
+            params = {
+                name: value if isinstance(value, ParamSpec) or _is_declaration(value) else {"default": value}
+                for name, value in data["params"].items()
+            }
+            return {**data, "params": params}
+        return data
+
+
+def _is_declaration(value: object) -> bool:
+    return isinstance(value, dict) and "default" in value and set(value) <= set(ParamSpec.model_fields)
+
+
+# The date of a run may always be given, declared or not: it is what `run_date()` answers.
+DATE_PARAM: Final = "date"

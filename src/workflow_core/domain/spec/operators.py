@@ -1,0 +1,65 @@
+"""The arguments that the short operators take, so that a misspelt key is found before Airflow sees it.
+
+Only arguments that mean the same on Airflow 2.11 and 3.x stand here (read from the sources of both, and of the providers
+named in ``constraints/``). Full class paths are checked by Airflow itself when it builds the DAG.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Final
+
+from workflow_core.domain.spec.document import SHORT_OPERATORS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from workflow_core.domain.spec.document import TaskSpec
+
+_COMMON: Final = frozenset({
+    "depends_on_past", "do_xcom_push", "doc", "doc_md", "email", "email_on_failure", "email_on_retry",
+    "execution_timeout", "executor", "executor_config", "ignore_first_depends_on_past", "inlets", "map_index_template",
+    "max_active_tis_per_dag", "max_active_tis_per_dagrun", "max_retry_delay", "outlets", "owner", "pool", "pool_slots",
+    "priority_weight", "queue", "retries", "retry_delay", "retry_exponential_backoff", "run_as_user",
+    "task_display_name", "trigger_rule", "wait_for_downstream", "wait_for_past_depends_before_skipping", "weight_rule",
+})  # fmt: skip
+
+_OWN: Final[dict[str, tuple[frozenset[str], frozenset[str]]]] = {
+    # short name: (required, optional)
+    "bash": (
+        frozenset({"bash_command"}),
+        frozenset({"append_env", "cwd", "env", "output_encoding", "skip_on_exit_code"}),
+    ),
+    "python": (
+        frozenset({"python_callable"}),
+        frozenset({"op_args", "op_kwargs", "show_return_value_in_logs", "templates_dict"}),
+    ),
+    "sql": (
+        frozenset({"sql"}),
+        frozenset({
+            "autocommit", "conn_id", "database", "hook_params", "parameters", "return_last", "show_return_value_in_logs",
+            "split_statements",
+        }),
+    ),
+    "http": (
+        frozenset({"endpoint"}),
+        frozenset({"data", "extra_options", "headers", "http_conn_id", "log_response", "method"}),
+    ),
+    "empty": (frozenset(), frozenset()),
+}  # fmt: skip
+
+
+def unknown_arguments(task: TaskSpec) -> Iterator[tuple[str, str]]:
+    """The keys of a task with a short operator that it does not take or lacks, each with what to write instead."""
+    short = next((name for name, path in SHORT_OPERATORS.items() if task.operator in {name, path}), None)
+    if short is None:
+        return
+    required, optional = _OWN[short]
+    known = required | optional | _COMMON
+    for name in task.arguments:
+        if name not in known:
+            close = get_close_matches(name, known | {"dependencies", "operator"}, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            yield name, f"operator {short!r} takes no such argument{hint}"
+    for name in sorted(required - set(task.arguments)):
+        yield "operator", f"operator {short!r} needs the argument {name!r}"

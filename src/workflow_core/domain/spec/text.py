@@ -1,0 +1,220 @@
+"""YAML text to plain data with positions, safe on hostile input.
+
+The event stream is checked first (depth, number of nodes, aliases, tags), because every later stage recurses or expands:
+ruamel needs minutes for 100,000 nested brackets, and an alias bomb doubles with each line. Only then is the node tree built.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import field, frozen
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, NodeEvent
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from workflow_core.domain.names import shown
+from workflow_core.errors import InvalidWorkflowSpec, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+MAX_DEPTH: Final = 32
+MAX_NODES: Final = 20_000
+"""Nodes of one document, each alias counted as a node; aliases never expand to more than this in all."""
+
+_CORE: Final = "tag:yaml.org,2002:"
+_PLAIN_TAGS: Final = frozenset({_CORE + name for name in ("str", "int", "float", "bool", "null", "map", "seq")})
+
+Path = tuple[str | int, ...]
+
+
+@frozen
+class YamlText:
+    """Plain data (dicts, lists, JSON scalars) read from a YAML text, and where each part of it stands.
+
+    ``positions`` maps a path (``("tasks", 2, "operator")``) to the 1-based line and column of its value, and
+    ``keys`` to those of its key.
+    """
+
+    data: Any
+    positions: Mapping[Path, tuple[int, int]]
+    keys: Mapping[Path, tuple[int, int]]
+
+    def problem(self, path: Path, message: str, *, at_key: bool = False) -> Problem:
+        """A finding about the value at ``path``, or the nearest enclosing one that has a position."""
+        places = self.keys if at_key and path in self.keys else self.positions
+        place = path
+        while place not in places and place:
+            place = place[:-1]
+        line, column = places.get(place, (1, 1))
+        return Problem(message=message, field=dotted(path) or None, line=line, column=column)
+
+
+def dotted(path: Path) -> str:
+    """``("tasks", 2, "operator")`` as people write it: ``tasks[2].operator``."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text
+
+
+def read_yaml(text: str, *, max_bytes: int) -> YamlText:
+    """Read one YAML document.
+
+    Raises:
+        InvalidWorkflowSpec: too large or too deep, more than one document, broken syntax, a tag other than those of plain
+            data, a key that is duplicate or not a string, an impossible date, a number that JSON cannot hold.
+    """
+    size = len(text.encode("utf-8", errors="surrogatepass"))
+    if size > max_bytes:
+        raise _refuse(f"the YAML is {size} bytes long; at most {max_bytes} are allowed", 1, 1)
+    try:
+        _check_events(text)
+        root = YAML(pure=True).compose(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        raise _refuse(f"not valid YAML: {error.problem or error.context}", line, column) from None
+    except YAMLError as error:  # characters that YAML does not allow at all: no mark, only an offset
+        offset = int(getattr(error, "position", 0))
+        line = text.count("\n", 0, offset) + 1
+        column = offset - text.rfind("\n", 0, offset)
+        raise _refuse("not valid YAML: a character that YAML does not allow", line, column) from None
+    if root is None:
+        raise _refuse("the YAML is empty", 1, 1)
+    reader = _Reader()
+    data = reader.value(root, ())
+    if reader.problems:
+        raise InvalidWorkflowSpec.of(reader.problems)
+    return YamlText(data, reader.positions, reader.keys)
+
+
+def _refuse(message: str, line: int, column: int) -> InvalidWorkflowSpec:
+    return InvalidWorkflowSpec.of([Problem(message=message, line=line, column=column)])
+
+
+def _check_events(text: str) -> None:
+    """Refuse what later stages cannot bear, reading no further than the first offence."""
+    depth = nodes = 0
+    weights: dict[str, int] = {}
+    open_anchors: list[tuple[str | None, int]] = []
+    for event in YAML(pure=True).parse(text):
+        line, column = event.start_mark.line + 1, event.start_mark.column + 1
+        if isinstance(event, AliasEvent):
+            if event.anchor not in weights:
+                raise _refuse(f"the alias {shown('*' + event.anchor)} has no complete anchor before it", line, column)
+            nodes += weights[event.anchor]
+        elif isinstance(event, NodeEvent):
+            nodes += 1
+            tag = getattr(event, "tag", None)
+            if tag is not None and str(tag) not in _PLAIN_TAGS:
+                raise _refuse(f"the tag {shown(str(tag))} is not allowed; write plain values only", line, column)
+            if isinstance(event, CollectionStartEvent):
+                depth += 1
+                open_anchors.append((event.anchor, nodes))
+            elif event.anchor:
+                weights[event.anchor] = 1
+        elif isinstance(event, CollectionEndEvent):
+            depth -= 1
+            anchor, before = open_anchors.pop()
+            if anchor:
+                weights[anchor] = nodes - before + 1
+        if depth > MAX_DEPTH:
+            raise _refuse(f"nested more than {MAX_DEPTH} levels deep", line, column)
+        if nodes > MAX_NODES:
+            raise _refuse(f"more than {MAX_NODES} values once its aliases are expanded", line, column)
+
+
+@frozen
+class _Reader:
+    """Node tree to data, collecting every problem rather than the first."""
+
+    positions: dict[Path, tuple[int, int]] = field(factory=dict)
+    keys: dict[Path, tuple[int, int]] = field(factory=dict)
+    problems: list[Problem] = field(factory=list)
+
+    def value(self, node: Node, path: Path) -> Any:
+        self.positions[path] = (node.start_mark.line + 1, node.start_mark.column + 1)
+        if isinstance(node, MappingNode):
+            return self._mapping(node, path)
+        if isinstance(node, SequenceNode):
+            return [self.value(item, (*path, index)) for index, item in enumerate(node.value)]
+        return self._scalar(node, path)
+
+    def _mapping(self, node: MappingNode, path: Path) -> dict[str, Any]:
+        result: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            if not isinstance(key_node, ScalarNode):
+                self._add(key_node, path, "a key must be a plain word, not a list or mapping")
+                continue
+            key = str(key_node.value)
+            if key == "<<" and key_node.style is None:
+                self._add(key_node, path, "merge keys ('<<') are not supported; write the values out")
+            elif key in result:
+                self._add(key_node, (*path, key), "the key stands here a second time")
+            else:
+                self.keys[(*path, key)] = (key_node.start_mark.line + 1, key_node.start_mark.column + 1)
+                result[key] = self.value(value_node, (*path, key))
+        return result
+
+    def _scalar(self, node: Node, path: Path) -> Any:
+        kind, text = str(node.tag).removeprefix(_CORE), str(node.value)
+        try:
+            return _SCALARS.get(kind, str)(text)
+        except (ValueError, OverflowError) as error:
+            self._add(node, path, f"{shown(text)} is not a {_KINDS.get(kind, kind)}: {error}")
+            return None
+
+    def _add(self, node: Node, path: Path, message: str) -> None:
+        line, column = node.start_mark.line + 1, node.start_mark.column + 1
+        self.problems.append(Problem(message=message, field=dotted(path) or None, line=line, column=column))
+
+
+def _integer(text: str) -> int:
+    digits = text.replace("_", "").lower()
+    sign = -1 if digits.startswith("-") else 1
+    digits = digits.lstrip("+-")
+    for prefix, base in (("0x", 16), ("0o", 8), ("0b", 2)):
+        if digits.startswith(prefix):
+            return sign * int(digits[2:], base)
+    return sign * int(digits)
+
+
+def _float(text: str) -> float:
+    lowered = text.replace("_", "").lower()
+    if lowered.lstrip("+-") in {".inf", ".nan"}:
+        msg = "JSON has no such number"
+        raise ValueError(msg)
+    value = float(lowered)
+    if not math.isfinite(value):
+        msg = "out of range"
+        raise ValueError(msg)
+    return value
+
+
+def _timestamp(text: str) -> str:
+    """Dates stay the text that the user wrote, once they are known to exist: JSON and Jinja have no other form."""
+    (date if len(text) <= len("2026-01-01") else datetime).fromisoformat(_padded(text))
+    return text
+
+
+def _padded(text: str) -> str:
+    """YAML allows ``2026-1-2``; ISO 8601, which Python reads, does not."""
+    day, separator, rest = text.partition("T") if "T" in text else text.partition(" ")
+    year, month, last = day.split("-")
+    return f"{year}-{month:0>2}-{last:0>2}{separator}{rest.replace(' ', '')}"
+
+
+_SCALARS: Final[dict[str, Callable[[str], Any]]] = {
+    "int": _integer,
+    "float": _float,
+    "bool": lambda text: text.lower() in {"true", "yes", "on"},
+    "null": lambda _text: None,
+    "timestamp": _timestamp,
+    "str": str,
+}
+_KINDS: Final = {"int": "whole number", "float": "number", "timestamp": "date"}

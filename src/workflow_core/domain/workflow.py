@@ -1,0 +1,165 @@
+"""A registered workflow: what is wanted, and how far the other systems are."""
+
+from __future__ import annotations
+
+from datetime import datetime  # noqa: TC003 - attrs resolves annotations for introspection
+from enum import StrEnum
+from typing import TYPE_CHECKING
+from uuid import UUID  # noqa: TC003
+
+from attrs import evolve, frozen
+
+from workflow_core.domain.names import dag_id_for
+from workflow_core.domain.schedule import Schedule
+from workflow_core.domain.spec import WorkflowSpec, spec_hash
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class SourceType(StrEnum):
+    """Who owns the YAML (specification, section 1.3)."""
+
+    MANUAL = "MANUAL"
+    """Registered over this API, which may do everything with it."""
+    CODE = "CODE"
+    """Published into the object store by a CI pipeline; this API may only pause and unpause it."""
+
+
+class WorkflowStatus(StrEnum):
+    """What is wanted of a workflow; lower case in answers and filters."""
+
+    ACTIVE = "active"
+    PAUSED = "paused"
+    DISABLED = "disabled"
+    """Airflow cannot build its DAG, so that nothing of it can run."""
+
+
+class Phase(StrEnum):
+    """How far the object store and Airflow have followed."""
+
+    REGISTERING = "registering"
+    """Recorded here; the YAML or the DAG is not confirmed yet. The worker goes on until it is."""
+    SERVED = "served"
+    """Airflow serves a DAG built from exactly this spec."""
+    FAILED = "failed"
+    """Airflow read exactly this spec and could not build a DAG from it; ``phase_reason`` says why."""
+
+
+@frozen(kw_only=True)
+class Pause:
+    """Who paused a workflow, when, and why."""
+
+    by: str
+    at: datetime
+    reason: str | None = None
+
+
+@frozen(kw_only=True)
+class Workflow:
+    """A registered workflow.
+
+    ``spec`` and ``yaml`` are the same document; ``yaml`` is the complete text as it is stored. ``airflow_paused`` is the pause
+    state last confirmed by Airflow (None: never). ``version`` rises with every saved change (optimistic locking).
+    """
+
+    id: UUID
+    dataset_name: str
+    source_type: SourceType
+    spec: WorkflowSpec
+    yaml: str
+    s3_path: str
+    schedule: Schedule
+    owner: str
+    registered_by: str
+    registered_at: datetime
+    updated_at: datetime
+    pause: Pause | None = None
+    phase: Phase = Phase.REGISTERING
+    phase_reason: str | None = None
+    airflow_paused: bool | None = None
+    version: int = 1
+
+    @property
+    def dag_id(self) -> str:
+        """The id of its DAG in Airflow."""
+        return dag_id_for(self.dataset_name)
+
+    @property
+    def spec_hash(self) -> str:
+        """What a DAG built from exactly this spec carries."""
+        return spec_hash(self.yaml)
+
+    @property
+    def team(self) -> str | None:
+        """The owning team, if one was named."""
+        return self.spec.team
+
+    @property
+    def status(self) -> WorkflowStatus:
+        """Derived, never stored apart from what it follows from."""
+        if self.phase is Phase.FAILED:
+            return WorkflowStatus.DISABLED
+        return WorkflowStatus.PAUSED if self.pause else WorkflowStatus.ACTIVE
+
+    @property
+    def settled(self) -> bool:
+        """Whether the other systems have nothing left to do for it."""
+        if self.phase is Phase.REGISTERING:
+            return False
+        return self.phase is Phase.FAILED or self.airflow_paused == (self.pause is not None)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a caller should know though the request was accepted."""
+        found = []
+        if not self.spec.tasks:
+            found.append("The spec has no tasks: a run does what WORKFLOWS_DEFAULT_TASK says in Airflow, or nothing.")
+        if self.phase is Phase.REGISTERING:
+            found.append("Airflow does not serve the DAG yet; runs are accepted and submitted as soon as it does.")
+        if self.phase is Phase.FAILED:
+            found.append(f"Airflow cannot build the DAG: {self.phase_reason}")
+        if self.phase is Phase.SERVED and not self.settled:
+            found.append("Airflow has not confirmed the pause state yet; it is applied as soon as Airflow answers.")
+        return tuple(found)
+
+    def next_run(self, now: datetime) -> datetime | None:
+        """The next scheduled fire time after ``now`` (UTC); None while paused or disabled."""
+        if self.status is not WorkflowStatus.ACTIVE:
+            return None
+        start = self.spec.start_date
+        return self.schedule.next_after(now if start is None or start <= now else start)
+
+    def served(self, at: datetime) -> Workflow:
+        """Airflow serves a DAG with this spec's hash."""
+        return evolve(self, phase=Phase.SERVED, phase_reason=None, updated_at=at)
+
+    def failed(self, reason: str, at: datetime) -> Workflow:
+        """Airflow cannot build a DAG from this spec."""
+        return evolve(self, phase=Phase.FAILED, phase_reason=reason, updated_at=at)
+
+    def paused(self, by: str, reason: str | None, at: datetime) -> Workflow:
+        """Paused; one that is already paused stays as it was, with its first reason."""
+        return self if self.pause else evolve(self, pause=Pause(by=by, at=at, reason=reason), updated_at=at)
+
+    def unpaused(self, at: datetime) -> Workflow:
+        """Not paused; a no-op where it was not."""
+        return evolve(self, pause=None, updated_at=at) if self.pause else self
+
+    def pause_confirmed(self, *, paused: bool) -> Workflow:
+        """Airflow has confirmed this pause state."""
+        return evolve(self, airflow_paused=paused)
+
+
+@frozen(kw_only=True)
+class WorkflowFilter:
+    """Which workflows to list; None means any."""
+
+    status: WorkflowStatus | None = None
+    source_type: SourceType | None = None
+    owner: str | None = None
+
+
+def winner(sources: Sequence[SourceType]) -> SourceType:
+    """Which of the sources of one name counts: CODE overrides MANUAL (specification, section 1.3)."""
+    return SourceType.CODE if SourceType.CODE in sources else SourceType.MANUAL

@@ -1,0 +1,267 @@
+"""Every error this library raises, one root and a stable code on each.
+
+::
+
+    WorkflowError
+    ├── InvalidRequest                INVALID_REQUEST            the caller's input is wrong; nothing was changed
+    │   ├── InvalidCronExpression     INVALID_CRON_EXPRESSION
+    │   └── InvalidWorkflowSpec       INVALID_WORKFLOW_SPEC      the YAML; carries problems with line and column
+    ├── NotFound
+    │   ├── WorkflowNotFound          WORKFLOW_NOT_FOUND
+    │   └── WorkflowRunNotFound       WORKFLOW_RUN_NOT_FOUND
+    ├── Conflict
+    │   ├── WorkflowAlreadyExists     WORKFLOW_ALREADY_EXISTS    the name, or its DAG id, is taken
+    │   ├── WorkflowPaused            WORKFLOW_PAUSED
+    │   ├── WorkflowNotRunnable       WORKFLOW_NOT_RUNNABLE      Airflow cannot build its DAG
+    │   ├── RunAlreadyExists          WORKFLOW_RUN_ALREADY_EXISTS
+    │   ├── ConcurrentUpdate          CONCURRENT_UPDATE          the row changed since it was read
+    │   └── StorageConflict           STORAGE_CONFLICT           the object is not the one that was expected
+    ├── WorkflowPermissionDenied      WORKFLOW_PERMISSION_DENIED
+    ├── Unavailable                                              another system did not answer as it should
+    │   ├── AirflowUnavailable        AIRFLOW_CONNECTION_FAILED  certainly nothing was done
+    │   ├── AirflowOutcomeUnknown     AIRFLOW_OUTCOME_UNKNOWN    sent, but the answer never came
+    │   ├── StorageUnavailable        STORAGE_UNAVAILABLE
+    │   └── DatabaseUnavailable       DATABASE_UNAVAILABLE
+    ├── AirflowRefused                AIRFLOW_REQUEST_REFUSED    Airflow understood and said no
+    │   ├── DagNotFound               AIRFLOW_DAG_NOT_FOUND      not parsed yet, or stale
+    │   ├── LogicalDateTaken          AIRFLOW_LOGICAL_DATE_TAKEN
+    │   └── LoaderNotInstalled        AIRFLOW_LOADER_NOT_INSTALLED
+    └── ConfigurationError            INVALID_CONFIGURATION
+
+No HTTP status and no exit code stand here: each entrypoint decides those, in one place.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from attrs import frozen
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@frozen(kw_only=True)
+class Problem:
+    """One thing that is wrong with an input.
+
+    ``field`` is a dotted path (``schedule.cron``, ``tasks[2].operator``) or None for the input as a whole.
+    ``line`` and ``column`` count from 1 and are set where the input is a text, such as the YAML.
+    """
+
+    message: str
+    field: str | None = None
+    line: int | None = None
+    column: int | None = None
+
+    def __str__(self) -> str:
+        where = f"line {self.line}, column {self.column}: " if self.line is not None else ""
+        name = f"{self.field}: " if self.field else ""
+        return f"{where}{name}{self.message}"
+
+
+class WorkflowError(Exception):
+    """The root. ``code`` is stable: programs may switch on it. ``message`` is for people."""
+
+    code: ClassVar[str] = "INTERNAL_ERROR"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """The single findings, for errors about an input; empty for all others."""
+        return ()
+
+
+class InvalidRequest(WorkflowError):
+    """An input is wrong. The message names the field, what is wrong with the value, and the fix."""
+
+    code = "INVALID_REQUEST"
+
+    def __init__(self, message: str, *, field: str | None = None, problems: Sequence[Problem] = ()) -> None:
+        super().__init__(f"{field}: {message}" if field else message)
+        self._problems = tuple(problems) or (Problem(message=message, field=field),)
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        return self._problems
+
+    @classmethod
+    def of(cls, problems: Sequence[Problem]) -> Self:
+        """One error for several findings; the message is the first of them and says how many follow."""
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        return cls(f"{problems[0]}{more}", problems=problems)
+
+
+class InvalidCronExpression(InvalidRequest):
+    """The cron expression is not one that Airflow would fire."""
+
+    code = "INVALID_CRON_EXPRESSION"
+
+
+class InvalidWorkflowSpec(InvalidRequest):
+    """The workflow's YAML cannot be accepted."""
+
+    code = "INVALID_WORKFLOW_SPEC"
+
+
+class NotFound(WorkflowError):
+    """What was asked for does not exist."""
+
+
+class WorkflowNotFound(NotFound):
+    """No workflow of this name is registered."""
+
+    code = "WORKFLOW_NOT_FOUND"
+
+    def __init__(self, dataset_name: str) -> None:
+        super().__init__(f"Workflow {dataset_name!r} is not registered.")
+
+
+class WorkflowRunNotFound(NotFound):
+    """No run has this id."""
+
+    code = "WORKFLOW_RUN_NOT_FOUND"
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(f"There is no run {run_id!r}.")
+
+
+class Conflict(WorkflowError):
+    """The request is well formed, but what exists does not allow it."""
+
+
+class WorkflowAlreadyExists(Conflict):
+    """The dataset name, or the DAG id that it maps to, belongs to a live workflow."""
+
+    code = "WORKFLOW_ALREADY_EXISTS"
+
+    def __init__(self, dataset_name: str, *, holder: str | None = None, dag_id: str | None = None) -> None:
+        if holder is None or holder == dataset_name:
+            message = f"Workflow {dataset_name!r} already exists."
+        else:
+            message = (
+                f"Workflow {dataset_name!r} would have the Airflow DAG id {dag_id!r}, which workflow {holder!r} holds."
+                " Choose a name that differs in more than punctuation."
+            )
+        super().__init__(message)
+
+
+class WorkflowPaused(Conflict):
+    """A run was asked for while the workflow is paused; Airflow would leave it queued."""
+
+    code = "WORKFLOW_PAUSED"
+
+    def __init__(self, dataset_name: str) -> None:
+        super().__init__(f"Workflow {dataset_name!r} is paused. Unpause it first: a run would only wait.")
+
+
+class WorkflowNotRunnable(Conflict):
+    """Airflow cannot build the DAG of this workflow."""
+
+    code = "WORKFLOW_NOT_RUNNABLE"
+
+    def __init__(self, dataset_name: str, reason: str) -> None:
+        super().__init__(f"Airflow cannot build the DAG of workflow {dataset_name!r}: {reason}")
+
+
+class RunAlreadyExists(Conflict):
+    """The run id is taken."""
+
+    code = "WORKFLOW_RUN_ALREADY_EXISTS"
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(f"Run {run_id!r} already exists.")
+
+
+class ConcurrentUpdate(Conflict):
+    """The entity was changed by somebody else since it was read: read it again and decide anew."""
+
+    code = "CONCURRENT_UPDATE"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} was changed at the same time by somebody else. Read it again.")
+
+
+class StorageConflict(Conflict):
+    """A conditional write found another object than the one that was expected."""
+
+    code = "STORAGE_CONFLICT"
+
+    def __init__(self, url: str) -> None:
+        super().__init__(f"The stored object {url} is not the one that was expected.")
+
+
+class WorkflowPermissionDenied(WorkflowError):
+    """A CODE workflow cannot be changed over this API (section 1.3 of the specification)."""
+
+    code = "WORKFLOW_PERMISSION_DENIED"
+
+
+class Unavailable(WorkflowError):
+    """Another system did not answer as it should. Nothing of its answer is repeated in the message."""
+
+
+class AirflowUnavailable(Unavailable):
+    """Airflow cannot be reached or does not let us in; certainly nothing was done there."""
+
+    code = "AIRFLOW_CONNECTION_FAILED"
+
+
+class AirflowOutcomeUnknown(Unavailable):
+    """The request was sent, but no usable answer came: it may or may not have been carried out."""
+
+    code = "AIRFLOW_OUTCOME_UNKNOWN"
+
+
+class StorageUnavailable(Unavailable):
+    """The object store cannot be reached, or refuses our credentials."""
+
+    code = "STORAGE_UNAVAILABLE"
+
+
+class DatabaseUnavailable(Unavailable):
+    """The database cannot be reached, or gave up."""
+
+    code = "DATABASE_UNAVAILABLE"
+
+
+class AirflowRefused(WorkflowError):
+    """Airflow understood the request and said no; repeating it will not help."""
+
+    code = "AIRFLOW_REQUEST_REFUSED"
+
+
+class DagNotFound(AirflowRefused):
+    """Airflow does not serve this DAG: its file is not parsed yet, or the DAG is stale."""
+
+    code = "AIRFLOW_DAG_NOT_FOUND"
+
+    def __init__(self, dag_id: str) -> None:
+        super().__init__(f"Airflow does not serve the DAG {dag_id!r}.")
+
+
+class LogicalDateTaken(AirflowRefused):
+    """Another run of the DAG already has this logical date."""
+
+    code = "AIRFLOW_LOGICAL_DATE_TAKEN"
+
+
+class LoaderNotInstalled(AirflowRefused):
+    """Airflow does not know the loader file that serves this workflow."""
+
+    code = "AIRFLOW_LOADER_NOT_INSTALLED"
+
+    def __init__(self, sentinel: str) -> None:
+        super().__init__(
+            f"Airflow does not serve the DAG {sentinel!r} of our loader files. Run `dli airflow install` for its DAGs"
+            " folder, with the same number of loaders as this service (WORKFLOWS_LOADERS)."
+        )
+
+
+class ConfigurationError(WorkflowError):
+    """A setting is missing or wrong."""
+
+    code = "INVALID_CONFIGURATION"

@@ -1,0 +1,124 @@
+"""The engine. Few calls, each repeatable: what was asked twice happens once."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from attrs import frozen
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from workflow_core.domain.run import AirflowRun, TaskState
+
+
+@frozen(kw_only=True)
+class ServedDag:
+    """A DAG as Airflow serves it.
+
+    ``spec_hash`` is that of the spec it was built from, ``error`` says why no real DAG could be built from it (None: it could).
+    Both are None for DAGs that are not ours.
+    """
+
+    dag_id: str
+    is_paused: bool
+    spec_hash: str | None = None
+    error: str | None = None
+    next_run: datetime | None = None
+
+
+class ComponentState(StrEnum):
+    """The health of one part of Airflow, in its own words."""
+
+    HEALTHY = "healthy"
+    UNHEALTHY = "unhealthy"
+
+
+@frozen(kw_only=True)
+class ChangedRuns:
+    """Runs that changed, oldest change first; ``until`` is the moment to ask from next time."""
+
+    runs: Sequence[AirflowRun]
+    until: datetime
+
+
+@runtime_checkable
+class AirflowPort(Protocol):
+    """What we ask of Airflow.
+
+    Any method may raise :class:`~workflow_core.errors.AirflowUnavailable`: Airflow cannot be reached, does not let us in, or
+    answers nonsense, and for a change, certainly nothing was done. :class:`~workflow_core.errors.AirflowOutcomeUnknown` comes only
+    from methods that change something: the request was sent and no usable answer came; repeating it is safe. Every call ends
+    within its configured time.
+    """
+
+    def ping(self) -> None:
+        """Return if Airflow's API answers and lets us in. Cheap: called before every promise."""
+        ...
+
+    def health(self) -> Mapping[str, ComponentState]:
+        """Each part of Airflow (``metadatabase``, ``scheduler``, ``dag_processor``, ``triggerer``) that is installed, with its state."""
+        ...
+
+    def dag(self, dag_id: str) -> ServedDag | None:
+        """The DAG as it is served now; None if Airflow does not serve it (never parsed, or stale)."""
+        ...
+
+    def request_parse(self, sentinel_dag_id: str) -> None:
+        """Ask Airflow to parse, now, the file that this sentinel DAG comes from. Already asked for: nothing to do.
+
+        Raises:
+            LoaderNotInstalled: Airflow does not know the sentinel.
+        """
+        ...
+
+    def set_paused(self, dag_id: str, *, paused: bool) -> None:
+        """Pause or unpause a DAG; no change if it is so already.
+
+        Raises:
+            DagNotFound: Airflow does not serve it.
+        """
+        ...
+
+    def trigger(
+        self,
+        dag_id: str,
+        run_id: str,
+        *,
+        conf: Mapping[str, Any],
+        logical_date: datetime | None = None,
+    ) -> AirflowRun:
+        """Start a run under this id, or return the run that already has it: the id makes a repeat harmless.
+
+        With a ``logical_date`` the data interval is empty at that date; without one the run has neither.
+
+        Raises:
+            DagNotFound: Airflow does not serve the DAG (yet).
+            LogicalDateTaken: another run of the DAG has this logical date.
+            AirflowRefused: Airflow will not take this run at all (a run id or parameter that it rejects).
+        """
+        ...
+
+    def run(self, dag_id: str, run_id: str) -> AirflowRun | None:
+        """The run, or None if Airflow has none of this id."""
+        ...
+
+    def tasks(self, runs: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], Sequence[TaskState]]:
+        """The task instances of each of these runs, given as pairs of DAG id and run id; unknown runs are left out.
+
+        One request for all of them where they fit into one page; tasks are ordered by start, then by id.
+        """
+        ...
+
+    def changed_runs(self, since: datetime, *, limit: int = 1000) -> ChangedRuns:
+        """Runs of any DAG that changed at or after ``since`` by Airflow's clock, at most ``limit`` of them.
+
+        A run may be told again; none is left out as long as ``since`` is the last answer's ``until``.
+        """
+        ...
+
+    def logs_url(self, dag_id: str, run_id: str) -> str:
+        """The page in Airflow's own UI that shows the run and its logs. No request is made."""
+        ...

@@ -1,0 +1,133 @@
+"""The memory of the system: workflows and runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from workflow_core.domain.paging import Page, PageRequest
+    from workflow_core.domain.run import HistoryFilter, Run
+    from workflow_core.domain.workflow import Workflow, WorkflowFilter
+
+
+@runtime_checkable
+class WorkflowPort(Protocol):
+    """Where workflows and runs are kept.
+
+    Every method is one transaction. Times come back aware, in UTC, with microseconds. JSON (``params``, ``spec``) comes back as
+    equal values of the same types, whatever their size; only the order of keys is not kept. Any method may raise
+    :class:`~workflow_core.errors.DatabaseUnavailable`; then nothing was changed (unless the connection broke during the commit
+    itself: ids and versions tell afterwards).
+
+    Texts, in JSON too, are Unicode that UTF-8 can hold, without NUL; JSON has no NaN and no infinity; times are aware. The core
+    refuses everything else before it comes here: what an implementation does with it is not defined.
+    """
+
+    def add_workflow(self, workflow: Workflow) -> None:
+        """Keep a new workflow. Of several at the same time with one name or DAG id, exactly one succeeds.
+
+        Raises:
+            WorkflowAlreadyExists: its name, or its DAG id, is held by another; the error names the holder.
+        """
+        ...
+
+    def workflow(self, dataset_name: str) -> Workflow | None:
+        """The workflow of this name, or None."""
+        ...
+
+    def workflow_by_dag(self, dag_id: str) -> Workflow | None:
+        """The workflow that holds this DAG id, or None."""
+        ...
+
+    def save_workflow(self, workflow: Workflow) -> Workflow:
+        """Write back a workflow that was read earlier, and return it with its new version.
+
+        The id and the name stay what they were. Everything else is replaced by what ``workflow`` says.
+
+        Raises:
+            ConcurrentUpdate: its version is not the stored one: somebody else saved it since, or it is gone. No workflow of
+                this id *and* name counts as gone.
+        """
+        ...
+
+    def remove_workflow(self, workflow: Workflow) -> None:
+        """Forget a workflow that was never served, with its runs.
+
+        Raises:
+            ConcurrentUpdate: as for :meth:`save_workflow`.
+        """
+        ...
+
+    def workflows(self, where: WorkflowFilter, page: PageRequest) -> Page[Workflow]:
+        """Workflows by name, ascending in code-point order. The key of a page is ``(dataset_name,)``."""
+        ...
+
+    def unsettled_workflows(self, limit: int) -> Sequence[Workflow]:
+        """Up to ``limit`` workflows for which :attr:`Workflow.settled` is false, those longest unchanged first, then by name."""
+        ...
+
+    def add_run(self, run: Run) -> None:
+        """Keep a new run. Of several at the same time with one run id, exactly one succeeds.
+
+        Raises:
+            RunAlreadyExists: the run id, or the pair of DAG id and Airflow's run id, is taken.
+            WorkflowNotFound: its workflow does not exist (any more).
+        """
+        ...
+
+    def run(self, run_id: str) -> Run | None:
+        """The run with this id, or None."""
+        ...
+
+    def runs_by_airflow_id(self, keys: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], Run]:
+        """The runs with these pairs of DAG id and Airflow's run id; pairs that are not known are left out."""
+        ...
+
+    def save_run(self, run: Run) -> Run:
+        """Write back a run that was read earlier, and return it with its new version.
+
+        Its ids and names stay what they were. Everything else is replaced by what ``run`` says.
+
+        Raises:
+            ConcurrentUpdate: its version is not the stored one, or it is gone. No run of these ids and names counts as gone.
+        """
+        ...
+
+    def history(self, where: HistoryFilter, page: PageRequest) -> Page[Run]:
+        """Runs by ``started_at``, latest first, then by run id, descending in code-point order.
+
+        The key of a page is ``(started_at, run_id)``, the former as :func:`~workflow_core.domain.paging.moment_key` writes it.
+
+        Raises:
+            InvalidRequest: ``page.after`` is no such key.
+        """
+        ...
+
+    def last_runs(self, dataset_names: Iterable[str]) -> Mapping[str, Run]:
+        """For each name the run that :meth:`history` would list first; names without runs are left out."""
+        ...
+
+    def unsettled_runs(self, limit: int) -> Sequence[Run]:
+        """Up to ``limit`` runs that have not ended, those longest not observed (never observed before all) first, then by
+        run id.
+        """
+        ...
+
+    def observed_until(self) -> datetime | None:
+        """How far Airflow's changes have been followed (see :meth:`mark_observed`); None at first."""
+        ...
+
+    def mark_observed(self, until: datetime) -> None:
+        """Remember how far Airflow's changes have been followed. An earlier moment than the remembered one is ignored."""
+        ...
+
+    def check(self) -> None:
+        """Return if the database answers and its schema is the one this code needs.
+
+        Raises:
+            DatabaseUnavailable: it does not, or its schema is another; the message says what to do.
+        """
+        ...
