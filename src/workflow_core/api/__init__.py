@@ -1,0 +1,43 @@
+"""Every request and answer as the specification spells them: pydantic models, made from entities by ``of``."""
+
+from workflow_core.api.health import HealthAnswer, SystemAnswer
+from workflow_core.api.problem import ProblemAnswer, ProblemItem
+from workflow_core.api.run import (
+    HistoryItem,
+    ProgressAnswer,
+    RunAcceptedAnswer,
+    RunRequest,
+    RunStatusAnswer,
+)
+from workflow_core.api.workflow import (
+    LastRunAnswer,
+    PauseAnswer,
+    PauseRequest,
+    RegisterAnswer,
+    RegisterRequest,
+    ScheduleModel,
+    UnpauseAnswer,
+    WorkflowDetailAnswer,
+    WorkflowItem,
+)
+
+__all__ = [
+    "HealthAnswer",
+    "HistoryItem",
+    "LastRunAnswer",
+    "PauseAnswer",
+    "PauseRequest",
+    "ProblemAnswer",
+    "ProblemItem",
+    "ProgressAnswer",
+    "RegisterAnswer",
+    "RegisterRequest",
+    "RunAcceptedAnswer",
+    "RunRequest",
+    "RunStatusAnswer",
+    "ScheduleModel",
+    "SystemAnswer",
+    "UnpauseAnswer",
+    "WorkflowDetailAnswer",
+    "WorkflowItem",
+]

@@ -1,0 +1,274 @@
+"""Workflows: sections 3.5, 3.7 and 3.8 of the specification, and one workflow with its spec."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field, JsonValue
+
+from workflow_core.api.base import Answer, Request, UtcTime, extra
+from workflow_core.api.run import DATASET, USER, example
+from workflow_core.domain.names import DATASET_NAME_PATTERN, MAX_DATASET_NAME
+from workflow_core.domain.run import RunStatus  # noqa: TC001 - pydantic resolves annotations at run time
+from workflow_core.domain.workflow import Phase, SourceType, Workflow, WorkflowStatus
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from workflow_core.domain.run import Run
+
+NEW = "iceberg.analytics.new_workflow"
+
+
+class ScheduleModel(Request):
+    """When a workflow runs by itself."""
+
+    cron: str = Field(description="Five cron fields: minute hour day-of-month month day-of-week.")
+    timezone: str = Field(default="UTC", description="A name of the IANA time zone database.")
+
+
+class RegisterRequest(Request):
+    """A workflow to register (3.8). What is given here wins over the same field in the YAML."""
+
+    model_config = example(
+        {
+            "dataset_name": NEW,
+            "source_type": "MANUAL",
+            "schedule": {"cron": "0 8 * * *", "timezone": "America/New_York"},
+            "owner": "data@example.com",
+            "team": "@data-eng",
+            "description": "New analytics workflow",
+            "yaml_content": "version: v1\nname: new_workflow\n...",
+        }
+    )
+
+    dataset_name: str = Field(
+        description="Two or more segments joined by dots.",
+        json_schema_extra={"pattern": DATASET_NAME_PATTERN, "maxLength": MAX_DATASET_NAME},
+    )
+    source_type: SourceType = Field(default=SourceType.MANUAL, strict=False, description="CODE is refused (403).")
+    schedule: ScheduleModel | None = None
+    owner: str | None = Field(default=None, min_length=1, max_length=200)
+    team: str | None = Field(default=None, min_length=1, max_length=200)
+    description: str | None = Field(default=None, max_length=4000)
+    yaml_content: str = Field(description="The workflow's YAML, format version v1.")
+
+
+class RegisterAnswer(Answer):
+    """The workflow is registered (3.8)."""
+
+    model_config = example(
+        {
+            "dataset_name": NEW,
+            "status": "active",
+            "source_type": "MANUAL",
+            "s3_path": f"s3://data-workflows/workflows/manual/{NEW}.yaml",
+            "airflow_dag_id": "iceberg_analytics_new_workflow",
+            "registered_by": USER,
+            "registered_at": "2026-01-01T10:00:00Z",
+        }
+    )
+    dataset_name: str
+    status: WorkflowStatus
+    source_type: SourceType
+    s3_path: str = Field(description="The URL of the stored YAML.")
+    airflow_dag_id: str
+    registered_by: str
+    registered_at: UtcTime
+    warnings: tuple[str, ...] = extra((), description="What is not as one might expect, in words.")
+
+    @classmethod
+    def of(cls, workflow: Workflow) -> RegisterAnswer:
+        """The answer for a workflow."""
+        return cls(
+            dataset_name=workflow.dataset_name,
+            status=workflow.status,
+            source_type=workflow.source_type,
+            s3_path=workflow.s3_path,
+            airflow_dag_id=workflow.dag_id,
+            registered_by=workflow.registered_by,
+            registered_at=workflow.registered_at,
+            warnings=workflow.warnings,
+        )
+
+
+class LastRunAnswer(Answer):
+    """The latest run of a workflow."""
+
+    run_id: str
+    status: RunStatus
+    started_at: UtcTime
+    duration_seconds: int
+
+    @classmethod
+    def of(cls, run: Run, *, now: datetime) -> LastRunAnswer:
+        """The answer for a run."""
+        return cls(
+            run_id=run.run_id,
+            status=run.status,
+            started_at=run.started_at,
+            duration_seconds=run.duration_seconds(now),
+        )
+
+
+class WorkflowItem(Answer):
+    """One workflow in the list (3.5)."""
+
+    model_config = example(
+        {
+            "dataset_name": DATASET,
+            "status": "active",
+            "source_type": "MANUAL",
+            "owner": "data@example.com",
+            "team": "@data-eng",
+            "schedule": {"cron": "0 6 * * *", "timezone": "UTC"},
+            "last_run": {
+                "run_id": f"{DATASET}_20260101_060000",
+                "status": "SUCCESS",
+                "started_at": "2026-01-01T06:00:00Z",
+                "duration_seconds": 45,
+            },
+            "next_run": "2026-01-02T06:00:00Z",
+        }
+    )
+
+    dataset_name: str
+    status: WorkflowStatus
+    source_type: SourceType
+    owner: str
+    team: str | None
+    schedule: ScheduleModel
+    last_run: LastRunAnswer | None = Field(description="Null before the first run.")
+    next_run: UtcTime | None = Field(description="The next scheduled fire time; null while paused or disabled.")
+
+    @classmethod
+    def of(
+        cls, workflow: Workflow, *, last_run: Run | None, next_run: datetime | None, now: datetime
+    ) -> WorkflowItem:
+        """The answer for a workflow."""
+        return cls(**_item(workflow, last_run, next_run, now))
+
+
+def _item(workflow: Workflow, last_run: Run | None, next_run: datetime | None, now: datetime) -> dict[str, Any]:
+    schedule = workflow.schedule
+    return {
+        "dataset_name": workflow.dataset_name,
+        "status": workflow.status,
+        "source_type": workflow.source_type,
+        "owner": workflow.owner,
+        "team": workflow.team,
+        "schedule": ScheduleModel(cron=schedule.cron, timezone=schedule.timezone),
+        "last_run": LastRunAnswer.of(last_run, now=now) if last_run else None,
+        "next_run": next_run,
+    }
+
+
+class WorkflowDetailAnswer(WorkflowItem):
+    """One workflow, with its spec and how far Airflow has followed."""
+
+    description: str | None
+    phase: Phase = Field(description="`registering`, `served` by Airflow, or `failed`: Airflow cannot build its DAG.")
+    s3_path: str
+    airflow_dag_id: str
+    registered_by: str
+    registered_at: UtcTime
+    updated_at: UtcTime
+    spec: dict[str, JsonValue] = Field(description="The workflow's YAML as data.")
+    yaml_content: str = Field(description="The complete YAML, as it is stored.")
+    paused_by: str | None = extra()
+    paused_at: UtcTime | None = extra()
+    pause_reason: str | None = extra()
+    warnings: tuple[str, ...] = extra(())
+
+    @classmethod
+    def of(
+        cls, workflow: Workflow, *, last_run: Run | None, next_run: datetime | None, now: datetime
+    ) -> WorkflowDetailAnswer:
+        """The answer for a workflow."""
+        pause = workflow.pause
+        return cls(
+            **_item(workflow, last_run, next_run, now),
+            description=workflow.spec.description,
+            phase=workflow.phase,
+            s3_path=workflow.s3_path,
+            airflow_dag_id=workflow.dag_id,
+            registered_by=workflow.registered_by,
+            registered_at=workflow.registered_at,
+            updated_at=workflow.updated_at,
+            spec=workflow.spec.model_dump(mode="json", exclude_none=True),
+            yaml_content=workflow.yaml,
+            paused_by=pause.by if pause else None,
+            paused_at=pause.at if pause else None,
+            pause_reason=pause.reason if pause else None,
+            warnings=workflow.warnings,
+        )
+
+
+class PauseRequest(Request):
+    """Why a workflow is paused (3.7). The body may be left out."""
+
+    model_config = example({"reason": "Maintenance window"})
+
+    reason: str | None = Field(default=None, max_length=1000)
+
+
+class PauseAnswer(Answer):
+    """The workflow is paused (3.7)."""
+
+    model_config = example(
+        {
+            "dataset_name": DATASET,
+            "status": "paused",
+            "paused_by": USER,
+            "paused_at": "2026-01-01T10:00:00Z",
+            "reason": "Maintenance window",
+        }
+    )
+    dataset_name: str
+    status: WorkflowStatus
+    paused_by: str | None
+    paused_at: UtcTime | None
+    reason: str | None
+    warnings: tuple[str, ...] = extra(())
+
+    @classmethod
+    def of(cls, workflow: Workflow) -> PauseAnswer:
+        """The answer for a paused workflow; the fields are null if somebody unpaused it at the same moment."""
+        pause = workflow.pause
+        return cls(
+            dataset_name=workflow.dataset_name,
+            status=workflow.status,
+            paused_by=pause.by if pause else None,
+            paused_at=pause.at if pause else None,
+            reason=pause.reason if pause else None,
+            warnings=workflow.warnings,
+        )
+
+
+class UnpauseAnswer(Answer):
+    """The workflow is not paused (3.7)."""
+
+    model_config = example(
+        {
+            "dataset_name": DATASET,
+            "status": "active",
+            "unpaused_by": USER,
+            "unpaused_at": "2026-01-01T11:00:00Z",
+        }
+    )
+    dataset_name: str
+    status: WorkflowStatus
+    unpaused_by: str
+    unpaused_at: UtcTime
+    warnings: tuple[str, ...] = extra(())
+
+    @classmethod
+    def of(cls, workflow: Workflow, *, by: str) -> UnpauseAnswer:
+        """The answer for a workflow that was just unpaused by ``by``."""
+        return cls(
+            dataset_name=workflow.dataset_name,
+            status=workflow.status,
+            unpaused_by=by,
+            unpaused_at=workflow.updated_at,
+            warnings=workflow.warnings,
+        )

@@ -1,0 +1,121 @@
+"""The driving API: what HTTP, the CLI and embedding programs share.
+
+>>> service = WorkflowService(workflows=…, airflow=…, storage=…, clock=…)   # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from workflow_core.domain.caller import Caller
+from workflow_core.domain.paging import Page, PageRequest
+from workflow_core.domain.run import HistoryFilter, Run
+from workflow_core.domain.schedule import Schedule
+from workflow_core.domain.workflow import SourceType, Workflow, WorkflowFilter
+from workflow_core.usecases import health, look, observe, pause, register, sweep, trigger
+from workflow_core.usecases.context import Context, Policy
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from workflow_core.ports.airflow import AirflowPort
+    from workflow_core.ports.clock import ClockPort
+    from workflow_core.ports.storage import StoragePort
+    from workflow_core.ports.workflow import WorkflowPort
+    from workflow_core.usecases.health import Health
+    from workflow_core.usecases.look import WorkflowView
+    from workflow_core.usecases.observe import RunView
+    from workflow_core.usecases.sweep import SweepReport
+
+ANYBODY = Caller(name="anonymous")
+
+
+class WorkflowService:
+    """Register, run, watch and pause workflows over three ports.
+
+    Thread-safe if the ports are. Errors are those of :mod:`workflow_core.errors`; each method's use case lists its own.
+    """
+
+    def __init__(
+        self,
+        *,
+        workflows: WorkflowPort,
+        airflow: AirflowPort,
+        storage: StoragePort,
+        clock: ClockPort,
+        policy: Policy | None = None,
+    ) -> None:
+        self._context = Context(
+            workflows=workflows, airflow=airflow, storage=storage, clock=clock, policy=policy or Policy()
+        )
+
+    def register(  # noqa: PLR0913 - the fields of one request, all by name
+        self,
+        dataset_name: str,
+        yaml_content: str,
+        *,
+        source_type: SourceType = SourceType.MANUAL,
+        schedule: Schedule | None = None,
+        owner: str | None = None,
+        team: str | None = None,
+        description: str | None = None,
+        caller: Caller = ANYBODY,
+    ) -> Workflow:
+        """Register a workflow from its YAML (:func:`workflow_core.usecases.register.register`)."""
+        command = register.RegisterWorkflow(
+            caller=caller,
+            dataset_name=dataset_name,
+            yaml_content=yaml_content,
+            source_type=source_type,
+            schedule=schedule,
+            owner=owner,
+            team=team,
+            description=description,
+        )
+        return register.register(command, self._context)
+
+    def run(
+        self,
+        dataset_name: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        dry_run: bool = False,
+        caller: Caller = ANYBODY,
+    ) -> Run:
+        """Start a run now (:func:`workflow_core.usecases.trigger.trigger`)."""
+        command = trigger.TriggerRun(caller=caller, dataset_name=dataset_name, params=params or {}, dry_run=dry_run)
+        return trigger.trigger(command, self._context)
+
+    def status(self, run_id: str) -> RunView:
+        """One run as it is now (:func:`workflow_core.usecases.observe.show_run`)."""
+        return observe.show_run(run_id, self._context)
+
+    def workflow(self, dataset_name: str) -> WorkflowView:
+        """One workflow with its last and next run (:func:`workflow_core.usecases.look.show_workflow`)."""
+        return look.show_workflow(dataset_name, self._context)
+
+    def workflows(self, where: WorkflowFilter | None = None, page: PageRequest | None = None) -> Page[WorkflowView]:
+        """Workflows by name, 50 unless the page says otherwise."""
+        return look.list_workflows(where or WorkflowFilter(), page or PageRequest(), self._context)
+
+    def history(self, where: HistoryFilter | None = None, page: PageRequest | None = None) -> Page[Run]:
+        """Runs, latest first, 20 unless the page says otherwise (:func:`workflow_core.usecases.look.history`)."""
+        return look.history(where or HistoryFilter(), page or PageRequest(limit=20), self._context)
+
+    def pause(self, dataset_name: str, reason: str | None = None, *, caller: Caller = ANYBODY) -> Workflow:
+        """Start no more runs of a workflow (:func:`workflow_core.usecases.pause.pause`)."""
+        return pause.pause(
+            pause.PauseWorkflow(caller=caller, dataset_name=dataset_name, reason=reason), self._context
+        )
+
+    def unpause(self, dataset_name: str, *, caller: Caller = ANYBODY) -> Workflow:
+        """Let a workflow run again (:func:`workflow_core.usecases.pause.unpause`)."""
+        return pause.unpause(pause.UnpauseWorkflow(caller=caller, dataset_name=dataset_name), self._context)
+
+    def health(self) -> Health:
+        """Whether database, storage and Airflow can be used; never raises."""
+        return health.check_health(self._context)
+
+    def sweep(self) -> SweepReport:
+        """One pass of the worker (:func:`workflow_core.usecases.sweep.sweep`); embedding programs call it on a timer."""
+        return sweep.sweep(self._context)

@@ -1,0 +1,1 @@
+"""What the system does, one file per capability: ``(command, context)`` in, entity out. No framework, no HTTP, no SQL."""

@@ -1,0 +1,69 @@
+"""What every use case is given: the ports, and what this installation allows."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from attrs import field, frozen
+
+from workflow_core.domain.names import check_dataset_name, loader_for, sentinel_dag_id
+from workflow_core.domain.spec import SpecRules
+from workflow_core.errors import WorkflowNotFound
+
+if TYPE_CHECKING:
+    from workflow_core.domain.workflow import Workflow
+    from workflow_core.ports.airflow import AirflowPort
+    from workflow_core.ports.clock import ClockPort
+    from workflow_core.ports.storage import StoragePort
+    from workflow_core.ports.workflow import WorkflowPort
+
+
+class CodeExecution(StrEnum):
+    """Whether runs of CODE workflows may be started over this API (specification, section 1.3)."""
+
+    DENY = "deny"
+    ALLOW = "allow"
+
+
+@frozen(kw_only=True)
+class Policy:
+    """What this installation allows, and how long a request waits for Airflow.
+
+    ``register_wait`` is the longest a registration waits for Airflow to serve the DAG (seconds) before it answers that the worker
+    goes on; ``poll`` is the time between two looks. ``loaders`` is the number of loader files in Airflow's DAGs folder.
+    """
+
+    rules: SpecRules = field(factory=SpecRules)
+    loaders: int = 8
+    register_wait: float = 10.0
+    poll: float = 0.1
+    max_params_bytes: int = 65_536
+    code_execution: CodeExecution = CodeExecution.DENY
+
+
+@frozen(kw_only=True)
+class Context:
+    """The ports and the policy."""
+
+    workflows: WorkflowPort
+    airflow: AirflowPort
+    storage: StoragePort
+    clock: ClockPort
+    policy: Policy = field(factory=Policy)
+
+    def require(self, dataset_name: str) -> Workflow:
+        """The workflow of this name.
+
+        Raises:
+            InvalidRequest: it is not a legal name.
+            WorkflowNotFound: it is not registered.
+        """
+        workflow = self.workflows.workflow(check_dataset_name(dataset_name))
+        if workflow is None:
+            raise WorkflowNotFound(dataset_name)
+        return workflow
+
+    def sentinel_of(self, workflow: Workflow) -> str:
+        """The DAG id of the sentinel in the loader file that serves this workflow."""
+        return sentinel_dag_id(loader_for(workflow.dag_id, self.policy.loaders), self.policy.loaders)

@@ -1,0 +1,67 @@
+"""Whether the three systems answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import Factory, frozen
+
+from workflow_core.errors import WorkflowError
+from workflow_core.ports.airflow import ComponentState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from workflow_core.usecases.context import Context
+
+
+@frozen(kw_only=True)
+class SystemHealth:
+    """One system: whether it can be used, in words why not, and the states of its parts where it has any."""
+
+    ok: bool
+    detail: str = "ok"
+    parts: Mapping[str, ComponentState] = Factory(dict)
+
+
+@frozen(kw_only=True)
+class Health:
+    """The three systems that must agree."""
+
+    database: SystemHealth
+    storage: SystemHealth
+    airflow: SystemHealth
+
+    @property
+    def ok(self) -> bool:
+        """Whether all of them can be used."""
+        return self.database.ok and self.storage.ok and self.airflow.ok
+
+
+def check_health(context: Context) -> Health:
+    """Ask each system, each within its own time limits. Never raises."""
+    return Health(
+        database=_checked(lambda: _plain(context.workflows.check)),
+        storage=_checked(lambda: _plain(context.storage.check)),
+        airflow=_checked(lambda: _airflow(context)),
+    )
+
+
+def _checked(check: Callable[[], SystemHealth]) -> SystemHealth:
+    try:
+        return check()
+    except WorkflowError as error:
+        return SystemHealth(ok=False, detail=error.message)
+
+
+def _plain(check: Callable[[], None]) -> SystemHealth:
+    check()
+    return SystemHealth(ok=True)
+
+
+def _airflow(context: Context) -> SystemHealth:
+    """Usable means that it would take a run; a part that is down is named, because runs will then wait."""
+    context.airflow.ping()
+    parts = context.airflow.health()
+    down = sorted(name for name, state in parts.items() if state is not ComponentState.HEALTHY)
+    return SystemHealth(ok=not down, detail=f"unhealthy: {', '.join(down)}" if down else "ok", parts=parts)

@@ -1,0 +1,135 @@
+"""Look at runs in Airflow: one run when somebody asks, all changes when the worker follows."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from attrs import evolve, frozen
+
+from workflow_core.domain.names import check_run_id, run_id_for
+from workflow_core.domain.run import Run, Submission
+from workflow_core.errors import (
+    AirflowRefused,
+    ConcurrentUpdate,
+    RunAlreadyExists,
+    Unavailable,
+    WorkflowNotFound,
+    WorkflowRunNotFound,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from workflow_core.domain.run import AirflowRun, TaskState
+    from workflow_core.domain.workflow import Workflow
+    from workflow_core.usecases.context import Context
+
+_log = logging.getLogger(__name__)
+
+FIRST_LOOK_BACK: Final = timedelta(days=1)
+"""How far a new installation looks back in Airflow for runs that it does not know."""
+
+
+@frozen(kw_only=True)
+class RunView:
+    """A run and what goes with it in answers. ``stale``: Airflow did not answer, so this is from ``run.observed_at``."""
+
+    run: Run
+    logs_url: str
+    stale: bool = False
+
+
+def show_run(run_id: str, context: Context) -> RunView:
+    """The run as Airflow has it now; as it was last seen, marked stale, if Airflow does not answer.
+
+    Raises:
+        InvalidRequest: no run can have this id.
+        WorkflowRunNotFound: there is none.
+    """
+    run = context.workflows.run(check_run_id(run_id))
+    if run is None:
+        raise WorkflowRunNotFound(run_id)
+    stale = False
+    if not run.settled:
+        try:
+            run = _look(run, context)
+        except (Unavailable, AirflowRefused) as error:
+            _log.warning("%s is told as last seen: %s", run.run_id, error.message)
+            stale = True
+    return RunView(run=run, logs_url=context.airflow.logs_url(run.dag_id, run.airflow_run_id), stale=stale)
+
+
+def _look(run: Run, context: Context) -> Run:
+    key = (run.dag_id, run.airflow_run_id)
+    at = context.clock.now()
+    seen = context.airflow.run(*key)
+    if seen is not None:
+        return _record(run, run.observed(seen, context.airflow.tasks([key]).get(key, ()), at), context)
+    if run.submission is Submission.SUBMITTED:
+        return _record(run, run.gone(at), context)
+    return run  # on its way: the worker sends it
+
+
+def _record(before: Run, after: Run, context: Context) -> Run:
+    """Save what was seen if it differs in more than the time of the look."""
+    if evolve(after, observed_at=before.observed_at) == before:
+        return after
+    try:
+        return context.workflows.save_run(after)
+    except ConcurrentUpdate:  # somebody else has just looked, too
+        return context.workflows.run(before.run_id) or after
+
+
+def follow_changes(context: Context) -> int:
+    """Take over everything that changed in Airflow since the last call; returns how many runs were looked at.
+
+    Scheduled runs and runs started in Airflow's own UI appear in the history by this. Runs of DAGs that are not ours are passed over.
+    """
+    since = context.workflows.observed_until() or context.clock.now() - FIRST_LOOK_BACK
+    at = context.clock.now()
+    changed = context.airflow.changed_runs(since)
+    owners = {dag_id: context.workflows.workflow_by_dag(dag_id) for dag_id in {run.dag_id for run in changed.runs}}
+    ours = [(seen, owner) for seen in changed.runs if (owner := owners[seen.dag_id]) is not None]
+    keys = [(seen.dag_id, seen.run_id) for seen, _ in ours]
+    known = dict(context.workflows.runs_by_airflow_id(keys))
+    tasks = context.airflow.tasks(keys) if keys else {}
+    for seen, owner in ours:
+        key = (seen.dag_id, seen.run_id)
+        if key in known:
+            known[key] = _record(known[key], known[key].observed(seen, tasks.get(key), at), context)
+        else:
+            _adopt(seen, tasks.get(key), owner, context)
+    context.workflows.mark_observed(changed.until)
+    return len(ours)
+
+
+def _adopt(seen: AirflowRun, tasks: Sequence[TaskState] | None, owner: Workflow, context: Context) -> None:
+    """Remember a run that Airflow made without us, under an id of ours that says when it fired."""
+    now = context.clock.now()
+    fired = seen.run_after or seen.logical_date or seen.queued_at or seen.started_at or now
+    nth = 1
+    while True:
+        run = Run(
+            run_id=run_id_for(owner.dataset_name, fired, nth=nth),
+            airflow_run_id=seen.run_id,
+            workflow_id=owner.id,
+            dataset_name=owner.dataset_name,
+            dag_id=seen.dag_id,
+            run_type=seen.run_type,
+            status=seen.status,
+            submission=Submission.SUBMITTED,
+            triggered_by=seen.triggered_by or "airflow",
+            params=dict(seen.conf),
+            accepted_at=seen.queued_at or fired,
+            started_at=fired,
+        ).observed(seen, tasks, now)
+        try:
+            return context.workflows.add_run(run)
+        except RunAlreadyExists:
+            if context.workflows.runs_by_airflow_id([(seen.dag_id, seen.run_id)]):
+                return None  # another worker has adopted it
+            nth += 1
+        except WorkflowNotFound:
+            return None

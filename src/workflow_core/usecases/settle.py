@@ -1,0 +1,98 @@
+"""Drive the object store and Airflow to what is recorded: repeatable steps, from a request or from the worker.
+
+Each step looks first and then does what is missing, so that it may be repeated after a death at any point.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from workflow_core.domain.workflow import Phase
+from workflow_core.errors import AirflowRefused, ConcurrentUpdate, DagNotFound, StorageConflict, Unavailable
+
+if TYPE_CHECKING:
+    from workflow_core.domain.run import Run
+    from workflow_core.domain.workflow import Workflow
+    from workflow_core.usecases.context import Context
+
+_log = logging.getLogger(__name__)
+
+ASK_AGAIN: Final = timedelta(seconds=2)
+"""A parse that began before our write may answer our request; asking again makes sure that one begins after it."""
+
+
+def settle_workflow(workflow: Workflow, context: Context, *, within: float = 0.0) -> Workflow:
+    """Take a recorded workflow as far as the other systems allow now, waiting at most ``within`` seconds for Airflow.
+
+    Never raises for a system that is down: what is missing stays recorded as missing. Returns the workflow as it is recorded.
+    """
+    try:
+        if workflow.phase is Phase.REGISTERING:
+            _store(workflow, context)
+            workflow = _have_served(workflow, context, within)
+        if workflow.phase is Phase.SERVED and not workflow.settled:
+            workflow = _apply_pause(workflow, context)
+    except ConcurrentUpdate:  # somebody else goes on with it
+        return context.workflows.workflow(workflow.dataset_name) or workflow
+    except (Unavailable, AirflowRefused, StorageConflict) as error:
+        _log.warning("%s is not settled yet: %s", workflow.dataset_name, error.message)
+    return workflow
+
+
+def _store(workflow: Workflow, context: Context) -> None:
+    """Write the YAML. A repeat finds its own text; what an earlier holder of the name left behind is replaced."""
+    place = (workflow.source_type, workflow.dataset_name)
+    try:
+        context.storage.put(*place, workflow.yaml, expected=None)
+    except StorageConflict:
+        there = context.storage.stat(*place)
+        context.storage.put(*place, workflow.yaml, expected=there.etag if there else None)
+
+
+def _have_served(workflow: Workflow, context: Context, within: float) -> Workflow:
+    """Have Airflow parse the loader file until the DAG that it serves carries this spec's hash."""
+    clock = context.clock
+    deadline = clock.now() + timedelta(seconds=within)
+    ask_at = clock.now()
+    while True:
+        if clock.now() >= ask_at:
+            context.airflow.request_parse(context.sentinel_of(workflow))
+            ask_at = clock.now() + ASK_AGAIN
+        dag = context.airflow.dag(workflow.dag_id)
+        if dag is not None and dag.spec_hash == workflow.spec_hash:
+            now = clock.now()
+            known = workflow.pause_confirmed(paused=dag.is_paused)
+            return context.workflows.save_workflow(known.failed(dag.error, now) if dag.error else known.served(now))
+        if clock.now() >= deadline:
+            return workflow
+        clock.sleep(context.policy.poll)
+
+
+def _apply_pause(workflow: Workflow, context: Context) -> Workflow:
+    wanted = workflow.pause is not None
+    context.airflow.set_paused(workflow.dag_id, paused=wanted)
+    return context.workflows.save_workflow(workflow.pause_confirmed(paused=wanted))
+
+
+def submit(run: Run, context: Context) -> Run:
+    """Send an accepted run to Airflow under its own id; safe to repeat, and by several at once.
+
+    A DAG that is not served yet and an answer that never came leave the run waiting: the worker asks again.
+    """
+    try:
+        seen = context.airflow.trigger(
+            run.dag_id, run.airflow_run_id, conf=run.params, logical_date=run.logical_date
+        )
+    except (DagNotFound, Unavailable) as error:
+        _log.info("%s waits: %s", run.run_id, error.message)
+        return run
+    except AirflowRefused as error:
+        changed = run.refused(error.message, context.clock.now())
+    else:
+        changed = run.observed(seen, None, context.clock.now())
+    try:
+        return context.workflows.save_run(changed)
+    except ConcurrentUpdate:  # the worker was faster, with the same id and so the same run
+        return context.workflows.run(run.run_id) or run

@@ -1,0 +1,180 @@
+"""Start a run now."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from attrs import Factory, frozen
+
+from workflow_core.domain.caller import Caller  # noqa: TC001 - attrs resolves annotations for introspection
+from workflow_core.domain.names import run_id_for, shown
+from workflow_core.domain.run import Run, RunStatus, RunType, Submission
+from workflow_core.domain.spec.document import DATE_PARAM
+from workflow_core.domain.workflow import Phase, SourceType, Workflow
+from workflow_core.errors import (
+    InvalidRequest,
+    Problem,
+    RunAlreadyExists,
+    WorkflowNotRunnable,
+    WorkflowPaused,
+    WorkflowPermissionDenied,
+)
+from workflow_core.usecases.context import CodeExecution
+from workflow_core.usecases.settle import submit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from workflow_core.domain.spec import WorkflowSpec
+    from workflow_core.usecases.context import Context
+
+
+@frozen(kw_only=True)
+class TriggerRun:
+    """The wish to run a workflow now; ``dry_run`` checks all that a real call would, and changes nothing anywhere."""
+
+    caller: Caller
+    dataset_name: str
+    params: Mapping[str, Any] = Factory(dict)
+    dry_run: bool = False
+
+
+def trigger(command: TriggerRun, context: Context) -> Run:
+    """Accept a run and send it to Airflow, under an id that is known before Airflow is called.
+
+    Raises:
+        InvalidRequest: the name or a param is wrong.
+        WorkflowNotFound, WorkflowPaused, WorkflowNotRunnable: there is nothing that could run.
+        WorkflowPermissionDenied: a CODE workflow, unless the policy allows it.
+        AirflowUnavailable, DatabaseUnavailable: nothing was recorded.
+    """
+    workflow = context.require(command.dataset_name)
+    _check_runnable(workflow, context)
+    check_params(workflow.spec, command.params, max_bytes=context.policy.max_params_bytes)
+    if command.dry_run:
+        _check_dag(workflow, context)
+        return _draft(workflow, command, context, nth=1)
+    context.airflow.ping()
+    return submit(_accept(workflow, command, context), context)
+
+
+def _check_runnable(workflow: Workflow, context: Context) -> None:
+    if workflow.source_type is SourceType.CODE and context.policy.code_execution is CodeExecution.DENY:
+        msg = (
+            f"Workflow {workflow.dataset_name!r} is CODE: it can only be paused and unpaused over this API"
+            " (WORKFLOWS_CODE_EXECUTION=allow changes that)."
+        )
+        raise WorkflowPermissionDenied(msg)
+    if workflow.phase is Phase.FAILED:
+        raise WorkflowNotRunnable(workflow.dataset_name, workflow.phase_reason or "unknown reason")
+    if workflow.pause is not None:
+        raise WorkflowPaused(workflow.dataset_name)
+
+
+def _check_dag(workflow: Workflow, context: Context) -> None:
+    """What a dry run asks of Airflow. A DAG that is not served yet is no obstacle: the run would wait for it."""
+    dag = context.airflow.dag(workflow.dag_id)
+    if dag is not None and dag.error:
+        raise WorkflowNotRunnable(workflow.dataset_name, dag.error)
+    if dag is not None and dag.is_paused:
+        raise WorkflowPaused(workflow.dataset_name)
+
+
+def _accept(workflow: Workflow, command: TriggerRun, context: Context) -> Run:
+    """Record the run under the first free id of this second."""
+    nth = 1
+    while True:
+        run = _draft(workflow, command, context, nth=nth)
+        try:
+            context.workflows.add_run(run)
+        except RunAlreadyExists:
+            nth += 1
+        else:
+            return run
+
+
+def _draft(workflow: Workflow, command: TriggerRun, context: Context, *, nth: int) -> Run:
+    now = context.clock.now()
+    run_id = run_id_for(workflow.dataset_name, now, nth=nth)
+    return Run(
+        run_id=run_id,
+        airflow_run_id=run_id,
+        workflow_id=workflow.id,
+        dataset_name=workflow.dataset_name,
+        dag_id=workflow.dag_id,
+        run_type=RunType.MANUAL,
+        status=RunStatus.PENDING,
+        submission=Submission.WAITING,
+        triggered_by=command.caller.name,
+        params=dict(command.params),
+        accepted_at=now,
+        started_at=now,
+    )
+
+
+def check_params(spec: WorkflowSpec, params: Mapping[str, Any], *, max_bytes: int) -> None:
+    """Return if the params are declared by the spec and of the declared types.
+
+    ``date`` is always allowed: it is the date of the run, ``YYYY-MM-DD``.
+
+    Raises:
+        InvalidRequest: with one problem for each param that is wrong.
+    """
+    text = json.dumps(params, ensure_ascii=False, allow_nan=True)
+    size = len(text.encode("utf-8", errors="surrogatepass"))
+    if size > max_bytes:
+        msg = f"are {size} bytes long as JSON; at most {max_bytes} are allowed"
+        raise InvalidRequest(msg, field="params")
+    problems = list(_param_problems(spec, params))
+    if problems:
+        raise InvalidRequest.of(problems)
+
+
+def _param_problems(spec: WorkflowSpec, params: Mapping[str, Any]) -> Iterator[Problem]:
+    for name, value in params.items():
+        field = f"params.{name if name.isascii() and name.isprintable() else shown(name)}"
+        declared = spec.params.get(name)
+        if name == DATE_PARAM:
+            if not _is_date(value):
+                yield Problem(field=field, message=f"{shown(str(value))} is not a calendar date like '2026-01-31'")
+        elif declared is None:
+            known = ", ".join([DATE_PARAM, *spec.params])
+            yield Problem(field=field, message=f"is not declared in the workflow's YAML; declared are: {known}")
+        elif wrong := declared.accepts(value):
+            yield Problem(field=field, message=wrong)
+        if wrong := _unstorable(value):
+            yield Problem(field=field, message=wrong)
+
+
+def _is_date(value: object) -> bool:
+    try:
+        return isinstance(value, str) and date.fromisoformat(value).isoformat() == value
+    except ValueError:
+        return False
+
+
+def _unstorable(value: object) -> str | None:
+    """Why no database or no JSON could hold this value; None if both can."""
+    if isinstance(value, str):
+        if "\0" in value:
+            return "holds a NUL character, which cannot be stored"
+        return None if value.isprintable() or _encodable(value) else "holds a lone surrogate, which is no character"
+    if isinstance(value, float) and (value != value or value in {float("inf"), float("-inf")}):  # noqa: PLR0124 - NaN
+        return "is not a number that JSON has"
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 2**63:
+        return "is a whole number of more than 64 bits"
+    if isinstance(value, dict):
+        return next((wrong for pair in value.items() for part in pair if (wrong := _unstorable(part))), None)
+    if isinstance(value, list):
+        return next((wrong for item in value if (wrong := _unstorable(item))), None)
+    return None
+
+
+def _encodable(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
