@@ -1,0 +1,1 @@
+"""Figures on real servers, as ratios within one run."""

@@ -1,0 +1,197 @@
+"""Every setting: its name in the environment, its place in the YAML file, its default.
+
+Environment first, then the YAML file named by ``WORKFLOWS_CONFIG``, then the default. A place in the file is the name of the
+variable: the path's words joined by ``_`` in upper case, so that ``workflows: {s3: {bucket: x}}`` and ``airflow: {base-url: y}``
+are ``WORKFLOWS_S3_BUCKET`` and ``AIRFLOW_BASE_URL`` (specification, section 10).
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from workflow_core.domain.spec import DEFAULT_OPERATORS, SpecRules
+from workflow_core.errors import ConfigurationError
+from workflow_core.usecases.context import CodeExecution, Policy
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CONFIG_VARIABLE: Final = "WORKFLOWS_CONFIG"
+
+
+def _words(value: object) -> object:
+    """A list may be written as one text with commas, as environment variables must."""
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _default_user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return "anonymous"
+
+
+def _setting(name: str, default: Any, description: str, **rules: Any) -> Any:
+    return Field(default=default, validation_alias=name, description=description, validate_default=True, **rules)
+
+
+class Settings(BaseModel):
+    """The settings of one process, read once at its start."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    airflow_base_url: str = _setting(
+        "AIRFLOW_BASE_URL", "http://localhost:8080", "Where Airflow's web server or API server answers.",
+        pattern=r"^https?://",
+    )  # fmt: skip
+    airflow_username: str = _setting("AIRFLOW_USERNAME", "admin", "The user that this service logs in as.")
+    airflow_password: SecretStr = _setting("AIRFLOW_PASSWORD", "admin", "Its password.")
+    airflow_token: SecretStr | None = _setting(
+        "AIRFLOW_TOKEN", None, "A bearer token to send instead of logging in (managed Airflows)."
+    )
+    airflow_connect_timeout: float = _setting(
+        "AIRFLOW_CONNECT_TIMEOUT", 2.0, "Seconds to wait for a connection to Airflow.", gt=0, le=60
+    )
+    airflow_read_timeout: float = _setting(
+        "AIRFLOW_READ_TIMEOUT", 10.0, "Seconds to wait for the next bytes of an answer.", gt=0, le=300
+    )
+    airflow_total_timeout: float = _setting(
+        "AIRFLOW_TOTAL_TIMEOUT", 15.0, "Seconds that one call may take in all.", gt=0, le=600
+    )
+    airflow_connections: int = _setting(
+        "AIRFLOW_CONNECTIONS", 16, "How many connections to Airflow are kept at most.", ge=1, le=500
+    )
+
+    s3_bucket: str = _setting("WORKFLOWS_S3_BUCKET", "data-workflows", "The bucket, unless WORKFLOWS_STORAGE_URL is set.")
+    storage_url: str | None = _setting(
+        "WORKFLOWS_STORAGE_URL",
+        None,
+        "Where the YAML files are: `s3://bucket/prefix`, `file:///folder`, `memory://`. Default: the bucket, prefix `workflows`."
+        " S3 credentials, region and AWS_ENDPOINT_URL come from the environment as boto3 reads it.",
+    )
+    database_url: str = _setting(
+        "WORKFLOWS_DATABASE_URL",
+        "sqlite:///workflows.db",
+        "`sqlite:///file`, `postgresql://user:password@host/name`, or `memory://`.",
+    )
+    database_connections: int = _setting(
+        "WORKFLOWS_DATABASE_CONNECTIONS", 20, "How many database connections are kept at most.", ge=1, le=500
+    )
+    airflow_api: Literal["auto", "v2", "memory"] = _setting(
+        "WORKFLOWS_AIRFLOW_API", "auto", "Airflow's API: `v2` (3.x), `memory` (a fake, for trying out), `auto`."
+    )
+    loaders: int = _setting("WORKFLOWS_LOADERS", 8, "How many loader files Airflow has (`dli airflow install`).", ge=1, le=99)
+    allowed_operators: Annotated[tuple[str, ...], BeforeValidator(_words)] = _setting(
+        "WORKFLOWS_ALLOWED_OPERATORS",
+        DEFAULT_OPERATORS,
+        "Patterns of the operator classes that specs may use, separated by commas.",
+        min_length=1,
+    )
+    default_task: str | None = _setting(
+        "WORKFLOWS_DEFAULT_TASK",
+        None,
+        'What a workflow without tasks runs: JSON of one task, such as `{"operator": "bash", "bash_command": "…"}`. Read in Airflow.',
+    )
+    loader_cache: str | None = _setting(
+        "WORKFLOWS_LOADER_CACHE", None, "Folder where Airflow's loader keeps specs. Default: in AIRFLOW_HOME. Read in Airflow."
+    )
+    code_execution: CodeExecution = _setting(
+        "WORKFLOWS_CODE_EXECUTION", CodeExecution.DENY, "Whether CODE workflows may be run over the API: `deny` or `allow`."
+    )
+    max_yaml_bytes: int = _setting("WORKFLOWS_MAX_YAML_BYTES", 262_144, "Largest YAML of a workflow.", ge=1024)
+    max_params_bytes: int = _setting("WORKFLOWS_MAX_PARAMS_BYTES", 65_536, "Largest params of a run, as JSON.", ge=1024)
+    max_body_bytes: int = _setting("WORKFLOWS_MAX_BODY_BYTES", 1_048_576, "Largest body of an HTTP request.", ge=1024)
+    register_wait: float = _setting(
+        "WORKFLOWS_REGISTER_WAIT", 10.0, "Seconds that a registration waits for Airflow to serve the DAG.", ge=0, le=120
+    )
+    user: str = _setting(
+        "WORKFLOWS_USER",
+        _default_user(),
+        "The identity recorded for every request while there is no authentication. Default: the user of the process.",
+        min_length=1,
+        max_length=200,
+    )
+    host: str = _setting("WORKFLOWS_HOST", "127.0.0.1", "The address that `dli serve` listens on; loopback only.")
+    port: int = _setting("WORKFLOWS_PORT", 8000, "The port that `dli serve` listens on.", ge=0, le=65535)
+    threads: int = _setting("WORKFLOWS_THREADS", 40, "Threads that handle requests.", ge=2, le=1000)
+    worker: bool = _setting("WORKFLOWS_WORKER", True, "Whether `dli serve` runs the worker, too.")
+    sweep_interval: float = _setting(
+        "WORKFLOWS_SWEEP_INTERVAL", 2.0, "Seconds between two passes of the worker.", gt=0, le=3600
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _setting(
+        "WORKFLOWS_LOG_LEVEL", "INFO", "What is logged to standard error."
+    )
+
+    @property
+    def storage(self) -> str:
+        """The storage URL in force."""
+        return self.storage_url or f"s3://{self.s3_bucket}/workflows"
+
+    @property
+    def policy(self) -> Policy:
+        """The settings that the core needs."""
+        return Policy(
+            rules=SpecRules(max_bytes=self.max_yaml_bytes, operators=self.allowed_operators),
+            loaders=self.loaders,
+            register_wait=self.register_wait,
+            max_params_bytes=self.max_params_bytes,
+            code_execution=self.code_execution,
+        )
+
+
+NAMES: Final[Mapping[str, str]] = {
+    str(field.validation_alias): name for name, field in Settings.model_fields.items()
+}
+"""The environment variable of each field."""
+
+
+def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings of this process.
+
+    Raises:
+        ConfigurationError: a value is wrong or a key of the file is unknown; the message names it and never shows a secret.
+    """
+    environment = os.environ if environment is None else environment
+    path = environment.get(CONFIG_VARIABLE)
+    values = _read_file(Path(path)) if path else {}
+    values |= {name: environment[name] for name in NAMES if environment.get(name, "") != ""}
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        found = error.errors(include_input=False, include_url=False)
+        lines = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in found]
+        msg = f"the configuration is wrong: {'; '.join(lines)}"
+        raise ConfigurationError(msg) from None
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        tree = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, YAMLError) as error:
+        msg = f"{CONFIG_VARIABLE}: cannot read {path}: {error}"
+        raise ConfigurationError(msg) from None
+    values = dict(_flat(tree, ())) if isinstance(tree, dict) else {}
+    if unknown := sorted(set(values) - set(NAMES)):
+        msg = f"{path}: unknown settings: {', '.join(unknown)}"
+        raise ConfigurationError(msg)
+    return values
+
+
+def _flat(tree: Mapping[Any, Any], path: tuple[str, ...]) -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for key, value in tree.items():
+        here = (*path, str(key).replace("-", "_").upper())
+        name = "_".join(here)
+        if isinstance(value, dict) and name not in NAMES:
+            found += _flat(value, here)
+        else:  # the default task may be written as a mapping
+            found.append((name, json.dumps(value) if isinstance(value, dict) else value))
+    return found
