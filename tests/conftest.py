@@ -1,0 +1,82 @@
+"""Real servers, each started once per test session and only if a test asks for it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from attrs import frozen
+
+from devstack.airflow import LocalAirflow
+from devstack.postgres import LocalPostgres
+from devstack.s3 import LocalS3
+
+ROOT = Path(__file__).resolve().parent.parent
+LOADERS = 8
+BUCKET = "workflows-tests"
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """A private PostgreSQL."""
+    with LocalPostgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def s3():
+    """An S3 service over HTTP."""
+    with LocalS3() as server:
+        server.create_bucket(BUCKET)
+        yield server
+
+
+@frozen(kw_only=True)
+class AirflowForTests:
+    """A real Airflow with our loader files, and what the tests need to look behind it.
+
+    ``contract`` is the folder from which the contract suite's own DAG file makes DAGs; ``clicks`` is where the example writes.
+    """
+
+    server: LocalAirflow
+    storage_url: str
+    loaders: int
+    contract: Path
+    clicks: Path
+
+
+@pytest.fixture(scope="session")
+def airflow(postgres, s3, tmp_path_factory):
+    """Airflow 3.3.2 on PostgreSQL, reading workflows from S3; the DAG processor has stock settings.
+
+    The files in its DAGs folder are there before it starts, as they are in a real installation: a new file would be noticed only after
+    five minutes.
+    """
+    from entrypoints.airflow.install import install
+
+    home = tmp_path_factory.mktemp("airflow")
+    dags, contract, clicks = home / "dags", home / "contract", home / "clicks"
+    for folder in (dags, contract, clicks):
+        folder.mkdir()
+    storage_url = f"s3://{BUCKET}/workflows"
+    install(dags, loaders=LOADERS, storage_url=storage_url)
+    for file in (ROOT / "tests" / "contract" / "airflow_dags").glob("*.py"):
+        shutil.copy(file, dags)
+    server = LocalAirflow(
+        environment=ROOT / os.environ.get("AIRFLOW_VENV", ".venv-airflow"),
+        home=home / "home",
+        dags_folder=dags,
+        database_url=postgres.create_airflow_database(),
+        extra_env={
+            **s3.environment,
+            "CONTRACT_DAGS": str(contract),
+            "DAILY_CLICKS_HOME": str(ROOT / "examples" / "daily_clicks"),
+            "DAILY_CLICKS_OUT": str(clicks),
+        },
+    )
+    with server:
+        yield AirflowForTests(
+            server=server, storage_url=storage_url, loaders=LOADERS, contract=contract, clicks=clicks
+        )
