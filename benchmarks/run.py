@@ -15,16 +15,17 @@ import sys
 import tempfile
 import time
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
+from entrypoints.airflow.install import install
 
 from devstack.airflow import LocalAirflow
 from devstack.ports import LOOPBACK, free_ports
 from devstack.postgres import LocalPostgres
 from devstack.process import ManagedProcess
-from entrypoints.airflow.install import install
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -120,7 +121,9 @@ def system() -> Iterator[Bench]:
             )
         )
         (port,) = free_ports(1)
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(("WORKFLOWS_", "AIRFLOW_"))}
+        environment = {
+            name: value for name, value in os.environ.items() if not name.startswith(("WORKFLOWS_", "AIRFLOW_"))
+        }
         environment |= {
             "AIRFLOW_BASE_URL": airflow.base_url,
             "AIRFLOW_USERNAME": airflow.username,
@@ -132,10 +135,14 @@ def system() -> Iterator[Bench]:
         dli = [sys.executable, "-m", "entrypoints.cli.main"]
         subprocess.run([*dli, "db", "upgrade"], env=environment, check=True, stdout=subprocess.DEVNULL)
         service = stack.enter_context(
-            ManagedProcess([*dli, "serve"], name="the service", log_path=home / "service.log", env=environment, cwd=ROOT)
+            ManagedProcess(
+                [*dli, "serve"], name="the service", log_path=home / "service.log", env=environment, cwd=ROOT
+            )
         )
         base_url = f"http://{LOOPBACK}:{port}"
-        service.wait_until(lambda: None if answers(f"{base_url}/readyz") else "the service", timeout=60, on_progress=say)
+        service.wait_until(
+            lambda: None if answers(f"{base_url}/readyz") else "the service", timeout=60, on_progress=say
+        )
         os.environ.update(environment)  # for the dli commands that are timed
         yield Bench(airflow, base_url, storage)
 
@@ -168,7 +175,7 @@ def register_to_runnable(bench: Bench) -> list[float]:
         began = time.monotonic()
         bench.register(name)
         run_id = bench.run(name)
-        until(lambda: bench.started(name, run_id))  # noqa: B023 - called within this turn
+        until(partial(bench.started, name, run_id))
         taken.append(time.monotonic() - began)
         say(f"register to runnable {number + 1}/{REGISTRATIONS}: {taken[-1]:.2f} s")
     return taken
@@ -252,8 +259,10 @@ def main() -> None:
     lines = [
         "# Measured figures",
         "",
-        f"Written by `make bench` on {datetime.now(UTC):%Y-%m-%d}: Airflow 3.3.2 on PostgreSQL with the stock settings of its DAG"
-        f" processor, Python {platform.python_version()}, {os.cpu_count()} cores (shared). Compare ratios within one run only.",
+        (
+            f"Written by `make bench` on {datetime.now(UTC):%Y-%m-%d}: Airflow 3.3.2 on PostgreSQL with the stock settings of its DAG"
+            f" processor, Python {platform.python_version()}, {os.cpu_count()} cores (shared). Compare ratios within one run only."
+        ),
         "",
         "| What | n | median | p95 | compared |",
         "|---|---|---|---|---|",

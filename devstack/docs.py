@@ -9,10 +9,10 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import click
 import typer.main
-
 from entrypoints.cli.main import app as cli
+
+from entrypoints.cli import exit_codes
 from entrypoints.http.app import create_app
 from entrypoints.http.errors import STATUS
 from entrypoints.settings import Settings
@@ -21,6 +21,8 @@ from workflow_core.fakes import in_memory_service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    import click
 
 DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
 NOTE: Final = "<!-- Made by `make docs`; do not edit. -->"
@@ -44,9 +46,7 @@ def _openapi() -> dict[str, Any]:
 
 def _spec_schema() -> dict[str, Any]:
     schema = WorkflowSpec.model_json_schema()
-    declared = schema["properties"]["params"]["additionalProperties"] if (
-        "additionalProperties" in schema["properties"]["params"]
-    ) else None
+    declared = schema["properties"]["params"].get("additionalProperties")
     if declared is not None:  # `name: default` is short for `name: {default: …}`
         schema["properties"]["params"]["additionalProperties"] = {
             "anyOf": [declared, {"type": ["string", "number", "boolean", "array", "object", "null"]}]
@@ -63,7 +63,9 @@ def _http(document: Mapping[str, Any]) -> Iterator[str]:
             if method in {"get", "post", "put", "patch", "delete"}:
                 yield from _operation(document, method.upper(), path, operation)
     yield from ("", "## Error codes", "", "| Code | HTTP |", "|---|---|")
-    yield from (f"| `{code}` | {status} |" for code, status in sorted(STATUS.items(), key=lambda item: (item[1], item[0])))
+    yield from (
+        f"| `{code}` | {status} |" for code, status in sorted(STATUS.items(), key=lambda item: (item[1], item[0]))
+    )
 
 
 def _operation(document: Mapping[str, Any], method: str, path: str, operation: Mapping[str, Any]) -> Iterator[str]:
@@ -84,7 +86,8 @@ def _operation(document: Mapping[str, Any], method: str, path: str, operation: M
             yield from _example(f"Answer {status}", document, next(iter(content.values())).get("schema", {}))
     problems = [status for status in sorted(operation["responses"]) if not status.startswith("2")]
     if problems:
-        yield from ("", f"Problems: {', '.join(f'{s} ({_line(operation['responses'][s]['description'])})' for s in problems)}")
+        told = (f"{status} ({_line(operation['responses'][status]['description'])})" for status in problems)
+        yield from ("", f"Problems: {', '.join(told)}")
 
 
 def _example(title: str, document: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[str]:
@@ -130,8 +133,6 @@ def _cli() -> Iterator[str]:
     yield "`dli COMMAND --help` shows the same. Exit codes are at the end of this page."
     command = typer.main.get_command(cli)
     yield from _command(command, "dli", None)
-    from entrypoints.cli import exit_codes  # noqa: PLC0415 - its docstring is the text
-
     yield from ("", "## Exit codes", "", (exit_codes.__doc__ or "").strip())
 
 

@@ -174,20 +174,23 @@ def _tour() -> None:
 
 
 def _next_steps(airflow: LocalAirflow, port: int) -> None:
-    console.print(f"""[bold]Now try, in another terminal:[/]
+    console.print(
+        f"""[bold]Now try, in another terminal:[/]
 
   export WORKFLOWS_CONFIG={CONFIG} PATH={ROOT / ".venv" / "bin"}:$PATH
   dli workflow list
   dli workflow run {DATASET} --param date=2026-01-03 --wait
   dli workflow show {DATASET}
   curl http://{LOOPBACK}:{port}/api/v1/workflows/history
-  sqlite3 {OUTPUT / "warehouse.db"} 'SELECT * FROM daily_clicks LIMIT 5'
+  cat {OUTPUT / "reports"}/*.txt
 
   API document    http://{LOOPBACK}:{port}/schema/openapi.json
   Airflow         {airflow.base_url}  (user {airflow.username}, password {airflow.password})
   Logs            {RUN / "service.log"}, {airflow.log_path}
 
-Ctrl-C stops everything.""", soft_wrap=True)
+Ctrl-C stops everything.""",
+        soft_wrap=True,
+    )
 
 
 def _serve(service: ManagedProcess, airflow: LocalAirflow) -> None:

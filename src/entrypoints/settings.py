@@ -70,7 +70,9 @@ class Settings(BaseModel):
         "AIRFLOW_CONNECTIONS", 16, "How many connections to Airflow are kept at most.", ge=1, le=500
     )
 
-    s3_bucket: str = _setting("WORKFLOWS_S3_BUCKET", "data-workflows", "The bucket, unless WORKFLOWS_STORAGE_URL is set.")
+    s3_bucket: str = _setting(
+        "WORKFLOWS_S3_BUCKET", "data-workflows", "The bucket, unless WORKFLOWS_STORAGE_URL is set."
+    )
     storage_url: str | None = _setting(
         "WORKFLOWS_STORAGE_URL",
         None,
@@ -88,7 +90,9 @@ class Settings(BaseModel):
     airflow_api: Literal["auto", "v2", "memory"] = _setting(
         "WORKFLOWS_AIRFLOW_API", "auto", "Airflow's API: `v2` (3.x), `memory` (a fake, for trying out), `auto`."
     )
-    loaders: int = _setting("WORKFLOWS_LOADERS", 8, "How many loader files Airflow has (`dli airflow install`).", ge=1, le=99)
+    loaders: int = _setting(
+        "WORKFLOWS_LOADERS", 8, "How many loader files Airflow has (`dli airflow install`).", ge=1, le=99
+    )
     allowed_operators: Annotated[tuple[str, ...], BeforeValidator(_words)] = _setting(
         "WORKFLOWS_ALLOWED_OPERATORS",
         DEFAULT_OPERATORS,
@@ -101,10 +105,14 @@ class Settings(BaseModel):
         'What a workflow without tasks runs: JSON of one task, such as `{"operator": "bash", "bash_command": "…"}`. Read in Airflow.',
     )
     loader_cache: str | None = _setting(
-        "WORKFLOWS_LOADER_CACHE", None, "Folder where Airflow's loader keeps specs. Default: in AIRFLOW_HOME. Read in Airflow."
+        "WORKFLOWS_LOADER_CACHE",
+        None,
+        "Folder where Airflow's loader keeps specs. Default: in AIRFLOW_HOME. Read in Airflow.",
     )
     code_execution: CodeExecution = _setting(
-        "WORKFLOWS_CODE_EXECUTION", CodeExecution.DENY, "Whether CODE workflows may be run over the API: `deny` or `allow`."
+        "WORKFLOWS_CODE_EXECUTION",
+        CodeExecution.DENY,
+        "Whether CODE workflows may be run over the API: `deny` or `allow`.",
     )
     max_yaml_bytes: int = _setting("WORKFLOWS_MAX_YAML_BYTES", 262_144, "Largest YAML of a workflow.", ge=1024)
     max_params_bytes: int = _setting("WORKFLOWS_MAX_PARAMS_BYTES", 65_536, "Largest params of a run, as JSON.", ge=1024)
@@ -122,7 +130,7 @@ class Settings(BaseModel):
     host: str = _setting("WORKFLOWS_HOST", "127.0.0.1", "The address that `dli serve` listens on; loopback only.")
     port: int = _setting("WORKFLOWS_PORT", 8000, "The port that `dli serve` listens on.", ge=0, le=65535)
     threads: int = _setting("WORKFLOWS_THREADS", 40, "Threads that handle requests.", ge=2, le=1000)
-    worker: bool = _setting("WORKFLOWS_WORKER", True, "Whether `dli serve` runs the worker, too.")
+    worker: bool = _setting("WORKFLOWS_WORKER", default=True, description="Whether `dli serve` runs the worker, too.")
     sweep_interval: float = _setting(
         "WORKFLOWS_SWEEP_INTERVAL", 2.0, "Seconds between two passes of the worker.", gt=0, le=3600
     )
@@ -147,9 +155,7 @@ class Settings(BaseModel):
         )
 
 
-NAMES: Final[Mapping[str, str]] = {
-    str(field.validation_alias): name for name, field in Settings.model_fields.items()
-}
+NAMES: Final[Mapping[str, str]] = {str(field.validation_alias): name for name, field in Settings.model_fields.items()}
 """The environment variable of each field."""
 
 

@@ -86,6 +86,7 @@ class InvalidRequest(WorkflowError):
 
     @property
     def problems(self) -> tuple[Problem, ...]:
+        """What is wrong, one by one; at least one."""
         return self._problems
 
     @classmethod

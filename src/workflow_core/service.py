@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 from workflow_core.domain.caller import Caller
 from workflow_core.domain.paging import Page, PageRequest
 from workflow_core.domain.run import HistoryFilter, Run
-from workflow_core.domain.schedule import Schedule
 from workflow_core.domain.workflow import SourceType, Workflow, WorkflowFilter
 from workflow_core.usecases import health, look, observe, pause, register, sweep, trigger
 from workflow_core.usecases.context import Context, Policy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
+    from workflow_core.domain.schedule import Schedule
     from workflow_core.ports.airflow import AirflowPort
     from workflow_core.ports.clock import ClockPort
     from workflow_core.ports.storage import StoragePort
@@ -104,9 +105,7 @@ class WorkflowService:
 
     def pause(self, dataset_name: str, reason: str | None = None, *, caller: Caller = ANYBODY) -> Workflow:
         """Start no more runs of a workflow (:func:`workflow_core.usecases.pause.pause`)."""
-        return pause.pause(
-            pause.PauseWorkflow(caller=caller, dataset_name=dataset_name, reason=reason), self._context
-        )
+        return pause.pause(pause.PauseWorkflow(caller=caller, dataset_name=dataset_name, reason=reason), self._context)
 
     def unpause(self, dataset_name: str, *, caller: Caller = ANYBODY) -> Workflow:
         """Let a workflow run again (:func:`workflow_core.usecases.pause.unpause`)."""
@@ -115,6 +114,10 @@ class WorkflowService:
     def health(self) -> Health:
         """Whether database, storage and Airflow can be used; never raises."""
         return health.check_health(self._context)
+
+    def now(self) -> datetime:
+        """The moment by this service's clock: what durations in answers are counted until."""
+        return self._context.clock.now()
 
     def sweep(self) -> SweepReport:
         """One pass of the worker (:func:`workflow_core.usecases.sweep.sweep`); embedding programs call it on a timer."""

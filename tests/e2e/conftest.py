@@ -18,6 +18,8 @@ def system(airflow, s3, postgres, tmp_path_factory):
     with (
         process,
         httpx.Client(base_url=base_url, timeout=60, trust_env=False) as api,
-        httpx.Client(base_url=f"{airflow.server.base_url}/api/v2", headers=headers, timeout=60, trust_env=False) as theirs,
+        httpx.Client(
+            base_url=f"{airflow.server.base_url}/api/v2", headers=headers, timeout=60, trust_env=False
+        ) as theirs,
     ):
         yield System(environment=environment, api=api, airflow=theirs, clicks=airflow.clicks)

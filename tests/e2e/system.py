@@ -74,7 +74,9 @@ def eventually(look, holds, *, within: float):
 
 def settings_for(airflow, s3, database_url: str, **more: str) -> dict[str, str]:
     """The environment of a service over these servers."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("WORKFLOWS_", "AIRFLOW_", "AWS_"))}
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("WORKFLOWS_", "AIRFLOW_", "AWS_"))
+    }
     return {
         **kept,
         **s3.environment,

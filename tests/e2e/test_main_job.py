@@ -6,12 +6,15 @@ import json
 import sqlite3
 import subprocess
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
 from tests.e2e.system import DLI, ROOT, eventually, serve, settings_for
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 EXAMPLE = ROOT / "examples" / "daily_clicks" / "workflow.yaml"
 DATASET = "iceberg.analytics.daily_clicks"
@@ -201,7 +204,9 @@ def test_the_command_line_refuses_wrong_input_in_a_line(system, tmp_path):
     """A wrong cron and a wrong file end with exit code 2 and a line that names the field; nothing is registered."""
     file = tmp_path / "workflow.yaml"
     file.write_text(spec("e2e.cli.wrong"), encoding="utf-8")
-    done = system.dli("workflow", "register", "e2e.cli.wrong", "-f", str(file), "--cron", "61 * * * *", "--owner", "x", expect=2)
+    done = system.dli(
+        "workflow", "register", "e2e.cli.wrong", "-f", str(file), "--cron", "61 * * * *", "--owner", "x", expect=2
+    )
     assert "schedule.cron" in done.stderr
     assert "Traceback" not in done.stderr
     assert system.dli("workflow", "show", "e2e.cli.wrong", expect=3).stdout == ""

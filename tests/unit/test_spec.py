@@ -162,9 +162,13 @@ def test_a_circle_names_its_tasks_in_the_order_they_wait():
 def test_completing_keeps_comments_order_and_quotes():
     """The stored text is the user's own, with the registered values set over it."""
     text = complete(GOOD, {"name": NAME, "owner": "other@example.com", "schedule": {"cron": "0 8 * * *"}, "team": "@x"})
-    assert text == GOOD.replace("name: daily_clicks   #", f"name: {NAME} #").replace(
-        "data@example.com", "other@example.com"
-    ).replace("0 6 * * *", "0 8 * * *") + "team: '@x'\n"
+    assert (
+        text
+        == GOOD.replace("name: daily_clicks   #", f"name: {NAME} #")
+        .replace("data@example.com", "other@example.com")
+        .replace("0 6 * * *", "0 8 * * *")
+        + "team: '@x'\n"
+    )
 
 
 def test_completing_with_what_stands_there_changes_no_byte():

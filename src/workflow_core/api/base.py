@@ -34,7 +34,7 @@ class Answer(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-def extra(default: Any = None, *, description: str | None = None) -> Any:
+def extra(*, default: Any = None, description: str | None = None) -> Any:
     """A field beyond the specification, left out of the answer while it is null, false or empty."""
     return Field(default=default, description=description, exclude_if=_is_empty)
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pydantic import Field
 
 from workflow_core.api.base import Answer, extra
-from workflow_core.errors import WorkflowError
+
+if TYPE_CHECKING:
+    from workflow_core.errors import WorkflowError
 
 
 class ProblemItem(Answer):
@@ -26,7 +30,7 @@ class ProblemAnswer(Answer):
     code: str = Field(examples=["WORKFLOW_NOT_FOUND"])
     detail: str = Field(examples=["Workflow 'iceberg.analytics.daily_clicks' is not registered."])
     instance: str | None = extra(description="The path of the request.")
-    errors: tuple[ProblemItem, ...] = extra((), description="Every single finding about the input.")
+    errors: tuple[ProblemItem, ...] = extra(default=(), description="Every single finding about the input.")
 
     @classmethod
     def of(cls, error: WorkflowError, *, status: int, title: str, instance: str | None = None) -> ProblemAnswer:
@@ -35,6 +39,4 @@ class ProblemAnswer(Answer):
             ProblemItem(message=found.message, field=found.field, line=found.line, column=found.column)
             for found in error.problems
         )
-        return cls(
-            title=title, status=status, code=error.code, detail=error.message, instance=instance, errors=items
-        )
+        return cls(title=title, status=status, code=error.code, detail=error.message, instance=instance, errors=items)

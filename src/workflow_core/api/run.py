@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ConfigDict, Field, JsonValue
 
 from workflow_core.api.base import Answer, Request, UtcTime, extra
-from workflow_core.domain.run import RunStatus, RunType  # noqa: TC001 - pydantic resolves annotations at run time
+from workflow_core.domain.run import RunStatus, RunType
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -55,7 +55,7 @@ class RunAcceptedAnswer(Answer):
     triggered_by: str
     params: dict[str, JsonValue]
     started_at: UtcTime = Field(description="The time of acceptance until Airflow reports a start.")
-    dry_run: bool = extra(False, description="True: nothing was started.")
+    dry_run: bool = extra(default=False, description="True: nothing was started.")
     reason: str | None = extra(description="Why Airflow refused the run, if it did.")
 
     @classmethod
@@ -126,7 +126,7 @@ class RunStatusAnswer(Answer):
     progress: ProgressAnswer
     ended_at: UtcTime | None = extra()
     reason: str | None = extra(description="Why it ended as it did, where Airflow's state does not tell.")
-    stale: bool = extra(False, description="Airflow does not answer: this is what it said at `observed_at`.")
+    stale: bool = extra(default=False, description="Airflow does not answer: this is what it said at `observed_at`.")
     observed_at: UtcTime | None = extra(description="When Airflow last told us of the run; with `stale`.")
 
     @classmethod

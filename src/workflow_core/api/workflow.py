@@ -9,7 +9,7 @@ from pydantic import Field, JsonValue
 from workflow_core.api.base import Answer, Request, UtcTime, extra
 from workflow_core.api.run import DATASET, USER, example
 from workflow_core.domain.names import DATASET_NAME_PATTERN, MAX_DATASET_NAME
-from workflow_core.domain.run import RunStatus  # noqa: TC001 - pydantic resolves annotations at run time
+from workflow_core.domain.run import RunStatus
 from workflow_core.domain.workflow import Phase, SourceType, Workflow, WorkflowStatus
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class RegisterAnswer(Answer):
     airflow_dag_id: str
     registered_by: str
     registered_at: UtcTime
-    warnings: tuple[str, ...] = extra((), description="What is not as one might expect, in words.")
+    warnings: tuple[str, ...] = extra(default=(), description="What is not as one might expect, in words.")
 
     @classmethod
     def of(cls, workflow: Workflow) -> RegisterAnswer:
@@ -111,26 +111,27 @@ class LastRunAnswer(Answer):
         )
 
 
+_ITEM: dict[str, Any] = {
+    "dataset_name": DATASET,
+    "status": "active",
+    "source_type": "MANUAL",
+    "owner": "data@example.com",
+    "team": "@data-eng",
+    "schedule": {"cron": "0 6 * * *", "timezone": "UTC"},
+    "last_run": {
+        "run_id": f"{DATASET}_20260101_060000",
+        "status": "SUCCESS",
+        "started_at": "2026-01-01T06:00:00Z",
+        "duration_seconds": 45,
+    },
+    "next_run": "2026-01-02T06:00:00Z",
+}
+
+
 class WorkflowItem(Answer):
     """One workflow in the list (3.5)."""
 
-    model_config = example(
-        {
-            "dataset_name": DATASET,
-            "status": "active",
-            "source_type": "MANUAL",
-            "owner": "data@example.com",
-            "team": "@data-eng",
-            "schedule": {"cron": "0 6 * * *", "timezone": "UTC"},
-            "last_run": {
-                "run_id": f"{DATASET}_20260101_060000",
-                "status": "SUCCESS",
-                "started_at": "2026-01-01T06:00:00Z",
-                "duration_seconds": 45,
-            },
-            "next_run": "2026-01-02T06:00:00Z",
-        }
-    )
+    model_config = example(_ITEM)
 
     dataset_name: str
     status: WorkflowStatus
@@ -142,9 +143,7 @@ class WorkflowItem(Answer):
     next_run: UtcTime | None = Field(description="The next scheduled fire time; null while paused or disabled.")
 
     @classmethod
-    def of(
-        cls, workflow: Workflow, *, last_run: Run | None, next_run: datetime | None, now: datetime
-    ) -> WorkflowItem:
+    def of(cls, workflow: Workflow, *, last_run: Run | None, next_run: datetime | None, now: datetime) -> WorkflowItem:
         """The answer for a workflow."""
         return cls(**_item(workflow, last_run, next_run, now))
 
@@ -166,6 +165,21 @@ def _item(workflow: Workflow, last_run: Run | None, next_run: datetime | None, n
 class WorkflowDetailAnswer(WorkflowItem):
     """One workflow, with its spec and how far Airflow has followed."""
 
+    model_config = example(
+        {
+            **_ITEM,
+            "description": "Clicks per day",
+            "phase": "served",
+            "s3_path": f"s3://data-workflows/workflows/manual/{DATASET}.yaml",
+            "airflow_dag_id": "iceberg_analytics_daily_clicks",
+            "registered_by": USER,
+            "registered_at": "2026-01-01T05:00:00Z",
+            "updated_at": "2026-01-01T05:00:01Z",
+            "spec": {"version": "v1", "name": DATASET, "tasks": [{"task_id": "extract", "operator": "empty"}]},
+            "yaml_content": f"version: v1\nname: {DATASET}\ntasks:\n  - task_id: extract\n    operator: empty\n",
+        }
+    )
+
     description: str | None
     phase: Phase = Field(description="`registering`, `served` by Airflow, or `failed`: Airflow cannot build its DAG.")
     s3_path: str
@@ -178,7 +192,7 @@ class WorkflowDetailAnswer(WorkflowItem):
     paused_by: str | None = extra()
     paused_at: UtcTime | None = extra()
     pause_reason: str | None = extra()
-    warnings: tuple[str, ...] = extra(())
+    warnings: tuple[str, ...] = extra(default=())
 
     @classmethod
     def of(
@@ -229,7 +243,7 @@ class PauseAnswer(Answer):
     paused_by: str | None
     paused_at: UtcTime | None
     reason: str | None
-    warnings: tuple[str, ...] = extra(())
+    warnings: tuple[str, ...] = extra(default=())
 
     @classmethod
     def of(cls, workflow: Workflow) -> PauseAnswer:
@@ -260,7 +274,7 @@ class UnpauseAnswer(Answer):
     status: WorkflowStatus
     unpaused_by: str
     unpaused_at: UtcTime
-    warnings: tuple[str, ...] = extra(())
+    warnings: tuple[str, ...] = extra(default=())
 
     @classmethod
     def of(cls, workflow: Workflow, *, by: str) -> UnpauseAnswer:

@@ -18,6 +18,7 @@ MAX_CRON: Final = 200
 """Characters of a cron expression; the longest sensible one is far shorter."""
 
 _FIELDS: Final = 5
+_MAX_ZONE: Final = 64  # the longest IANA name has 32 characters
 _ALLOWED = re.compile(r"[0-9A-Za-z*,/#? -]+\Z")
 _PRESETS: Final = {
     "@hourly": "0 * * * *",
@@ -54,7 +55,7 @@ def check_cron(value: str) -> str:
         msg = f"{shown(value)} uses hashed or random fields ('H', 'R'), whose times nobody could predict"
         raise InvalidCronExpression(msg, field=name)
     try:
-        croniter(expression, datetime(2024, 1, 1)).get_next(datetime)  # noqa: DTZ001 - naive on purpose, see _next
+        croniter(expression, datetime(2024, 1, 1)).get_next(datetime)  # noqa: DTZ001 - naive on purpose: only whether it ever fires
     except CroniterBadDateError:
         msg = f"{expression!r} never fires: no such date exists"
         raise InvalidCronExpression(msg, field=name) from None
@@ -77,7 +78,7 @@ def check_timezone(value: str) -> str:
 
 @lru_cache(maxsize=256)
 def _zone(name: str) -> ZoneInfo:
-    if not name or len(name) > 64 or name.startswith((".", "/")):  # noqa: PLR2004 - the longest IANA name has 32
+    if not name or len(name) > _MAX_ZONE or name.startswith((".", "/")):
         raise KeyError(name)
     return ZoneInfo(name)
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import datetime  # noqa: TC003 - attrs resolves annotations for introspection
 from enum import StrEnum
 from typing import TYPE_CHECKING
-from uuid import UUID  # noqa: TC003
 
 from attrs import evolve, frozen
 
 from workflow_core.domain.names import dag_id_for
-from workflow_core.domain.schedule import Schedule
 from workflow_core.domain.spec import WorkflowSpec, spec_hash
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    from workflow_core.domain.schedule import Schedule
 
 
 class SourceType(StrEnum):

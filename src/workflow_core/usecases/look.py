@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from workflow_core.domain.paging import Page, PageRequest
-from workflow_core.domain.run import HistoryFilter, Run  # noqa: TC001 - attrs resolves annotations for introspection
 from workflow_core.domain.names import check_dataset_name
-from workflow_core.domain.workflow import Workflow, WorkflowFilter  # noqa: TC001
+from workflow_core.domain.paging import Page, PageRequest
 from workflow_core.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from workflow_core.domain.run import HistoryFilter, Run
+    from workflow_core.domain.workflow import Workflow, WorkflowFilter
     from workflow_core.usecases.context import Context
 
 

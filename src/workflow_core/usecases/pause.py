@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from workflow_core.domain.caller import Caller  # noqa: TC001 - attrs resolves annotations for introspection
 from workflow_core.errors import ConcurrentUpdate
 from workflow_core.usecases.settle import settle_workflow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from workflow_core.domain.caller import Caller
     from workflow_core.domain.workflow import Workflow
     from workflow_core.usecases.context import Context
 
@@ -42,7 +42,9 @@ def pause(command: PauseWorkflow, context: Context) -> Workflow:
         AirflowUnavailable, DatabaseUnavailable: nothing was recorded.
     """
     return _change(
-        command.dataset_name, context, lambda found: found.paused(command.caller.name, command.reason, context.clock.now())
+        command.dataset_name,
+        context,
+        lambda found: found.paused(command.caller.name, command.reason, context.clock.now()),
     )
 
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, frozen
 
-from workflow_core.domain.caller import Caller  # noqa: TC001 - attrs resolves annotations for introspection
 from workflow_core.domain.names import check_dataset_name, new_id
 from workflow_core.domain.schedule import Schedule
 from workflow_core.domain.spec import complete, parse_spec
@@ -23,6 +22,7 @@ from workflow_core.usecases.settle import settle_workflow
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from workflow_core.domain.caller import Caller
     from workflow_core.usecases.context import Context
 
 

@@ -82,9 +82,7 @@ def submit(run: Run, context: Context) -> Run:
     A DAG that is not served yet and an answer that never came leave the run waiting: the worker asks again.
     """
     try:
-        seen = context.airflow.trigger(
-            run.dag_id, run.airflow_run_id, conf=run.params, logical_date=run.logical_date
-        )
+        seen = context.airflow.trigger(run.dag_id, run.airflow_run_id, conf=run.params, logical_date=run.logical_date)
     except (DagNotFound, Unavailable) as error:
         _log.info("%s waits: %s", run.run_id, error.message)
         return run

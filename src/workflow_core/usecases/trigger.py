@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from attrs import Factory, frozen
 
-from workflow_core.domain.caller import Caller  # noqa: TC001 - attrs resolves annotations for introspection
 from workflow_core.domain.names import run_id_for, shown
 from workflow_core.domain.run import Run, RunStatus, RunType, Submission
 from workflow_core.domain.spec.document import DATE_PARAM
@@ -27,6 +27,7 @@ from workflow_core.usecases.settle import submit
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from workflow_core.domain.caller import Caller
     from workflow_core.domain.spec import WorkflowSpec
     from workflow_core.usecases.context import Context
 
@@ -155,13 +156,13 @@ def _is_date(value: object) -> bool:
         return False
 
 
-def _unstorable(value: object) -> str | None:
+def _unstorable(value: object) -> str | None:  # noqa: PLR0911 - one answer for each kind of value
     """Why no database or no JSON could hold this value; None if both can."""
     if isinstance(value, str):
         if "\0" in value:
             return "holds a NUL character, which cannot be stored"
         return None if value.isprintable() or _encodable(value) else "holds a lone surrogate, which is no character"
-    if isinstance(value, float) and (value != value or value in {float("inf"), float("-inf")}):  # noqa: PLR0124 - NaN
+    if isinstance(value, float) and not math.isfinite(value):
         return "is not a number that JSON has"
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 2**63:
         return "is a whole number of more than 64 bits"

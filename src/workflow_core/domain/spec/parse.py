@@ -55,7 +55,9 @@ def parse_spec(text: str, *, dataset_name: str | None = None, rules: SpecRules |
     rules = rules or SpecRules()
     document = read_yaml(text, max_bytes=rules.max_bytes)
     if not isinstance(document.data, dict):
-        raise InvalidWorkflowSpec.of([document.problem((), "the YAML must be a mapping that starts with `version: v1`")])
+        raise InvalidWorkflowSpec.of(
+            [document.problem((), "the YAML must be a mapping that starts with `version: v1`")]
+        )
     try:
         spec = WorkflowSpec.model_validate(document.data)
     except ValidationError as error:

@@ -97,7 +97,7 @@ def _refuse(message: str, line: int, column: int) -> InvalidWorkflowSpec:
     return InvalidWorkflowSpec.of([Problem(message=message, line=line, column=column)])
 
 
-def _check_events(text: str) -> None:
+def _check_events(text: str) -> None:  # noqa: C901 - one pass over one stream
     """Refuse what later stages cannot bear, reading no further than the first offence."""
     depth = nodes = 0
     weights: dict[str, int] = {}

@@ -1,0 +1,34 @@
+"""The README's embedded use over the real adapters."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from tests.e2e.system import eventually
+from workflow_core.domain.run import RunStatus
+
+ROOT = Path(__file__).resolve().parents[2]
+SPEC = """\
+version: v1
+name: e2e.library.embedded
+owner: data@example.com
+schedule: {cron: "0 6 1 1 *"}
+tasks: [{task_id: hello, operator: bash, bash_command: echo hello}]
+"""
+
+
+def test_the_readmes_embedded_use_runs_on_the_real_systems(system, monkeypatch):
+    """The second Python block of the README, then the calls of the first, over PostgreSQL, S3 and Airflow."""
+    for name in set(os.environ) | set(system.environment):
+        if name.startswith(("WORKFLOWS_", "AIRFLOW_", "AWS_")):
+            monkeypatch.setenv(name, system.environment.get(name, ""))
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    scope: dict = {}
+    exec(compile(text.split("```python\n")[2].split("```")[0], "README.md", "exec"), scope)
+    service = scope["service"]
+    assert service.register("e2e.library.embedded", SPEC).warnings == ()
+    run = service.run("e2e.library.embedded", {"date": "2026-01-02"})
+    done = eventually(lambda: service.status(run.run_id).run, lambda seen: seen.status.is_final, within=90)
+    assert done.status is RunStatus.SUCCESS
+    assert service.history().items[0].dataset_name.startswith("e2e.")

@@ -1,0 +1,129 @@
+"""The OpenAPI document is valid, complete and true."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from litestar import Litestar
+from openapi_spec_validator import validate
+
+from entrypoints.http import create_app, openapi_document
+from entrypoints.http.errors import HTTP_CODES, STATUS
+from entrypoints.settings import Settings
+from tests.unit.http_stack import http_stack, validator
+
+DOCUMENT = openapi_document()
+OPERATIONS = {operation["operationId"]: operation for path in DOCUMENT["paths"].values() for operation in path.values()}
+
+
+@pytest.fixture
+def stack():
+    with http_stack() as running:
+        yield running
+
+
+def test_the_document_is_valid():
+    """The validator of the OpenAPI project has nothing to say."""
+    validate(DOCUMENT)
+
+
+def test_the_service_serves_it(stack):
+    """What is served is the document, as JSON, and refers to nothing outside of it."""
+    answer = stack.client.get("/schema/openapi.json")
+    assert answer.json() == json.loads(json.dumps(DOCUMENT))
+    assert answer.headers["content-type"] == "application/vnd.oai.openapi+json"
+    assert "http" not in answer.text.replace("https://airflow.example.com", "")
+
+
+def test_every_route_is_in_the_document(stack):
+    """No route and no method is missing, and none is invented."""
+    app: Litestar = create_app(stack.service, Settings(user="x"))
+    served = {
+        (route.path_format, method)
+        for route in app.routes
+        for method in getattr(route, "methods", ())
+        if method not in {"OPTIONS", "HEAD"} and not route.path.startswith("/schema")
+    }
+    assert served == {(path, method.upper()) for path, item in DOCUMENT["paths"].items() for method in item}
+
+
+def test_operation_ids_are_stable():
+    """Generated clients are named after them."""
+    assert sorted(OPERATIONS) == [
+        "getAlive",
+        "getReady",
+        "getRun",
+        "getWorkflow",
+        "listRuns",
+        "listWorkflows",
+        "pauseWorkflow",
+        "registerWorkflow",
+        "runWorkflow",
+        "unpauseWorkflow",
+    ]
+
+
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
+def test_every_operation_is_described(operation):
+    """Summary, description, one tag that is explained, and a success."""
+    assert operation["summary"]
+    assert operation["description"]
+    assert operation["tags"][0] in {tag["name"] for tag in DOCUMENT["tags"]}
+    assert [status for status in operation["responses"] if status.startswith("2")]
+
+
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
+def test_every_failure_is_a_problem_with_its_codes(operation):
+    """Each declared failure says its codes, and each code stands under its own status; 422 is never answered."""
+    statuses = {code: [status] for code, status in STATUS.items()}
+    for status, code in HTTP_CODES.items():
+        statuses.setdefault(code, []).append(status)
+    assert "422" not in operation["responses"]
+    for status, response in operation["responses"].items():
+        if status >= "4" and "application/json" not in response["content"]:
+            codes = response["content"]["application/problem+json"]["schema"]["allOf"][1]["properties"]["code"]["enum"]
+            assert codes
+            assert all(int(status) in statuses[code] for code in codes)
+            assert len(codes) == len(set(codes))
+
+
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
+def test_every_example_fits_its_schema(operation):
+    """What the document shows is what it says, of requests and answers alike."""
+    bodies = [
+        operation.get("requestBody", {}).get("content", {}),
+        *(r["content"] for r in operation["responses"].values()),
+    ]
+    for media in (media for content in bodies for media in content.values() if "example" in media):
+        assert [error.message for error in validator(media["schema"]).iter_errors(media["example"])] == []
+
+
+@pytest.mark.parametrize("name", ["RegisterRequest", "RunRequest", "PauseRequest"])
+def test_requests_refuse_unknown_fields(name):
+    """The document says so as the service does."""
+    assert DOCUMENT["components"]["schemas"][name]["additionalProperties"] is False
+
+
+@pytest.mark.parametrize(("operation", "default"), [("listWorkflows", 50), ("listRuns", 20)])
+def test_limits_are_declared(operation, default):
+    """1 to 500, with the defaults of the specification."""
+    limit = next(item for item in OPERATIONS[operation]["parameters"] if item["name"] == "limit")
+    assert limit["schema"] == {"type": "integer", "minimum": 1, "maximum": 500, "default": default}
+
+
+def test_lists_declare_their_headers():
+    """The total count and the link are part of the promise."""
+    for operation in ("listWorkflows", "listRuns"):
+        assert {"X-Total-Count", "Link", "X-Request-ID"} == set(OPERATIONS[operation]["responses"]["200"]["headers"])
+
+
+def test_the_examples_of_the_specification_are_in_the_document():
+    """Registration, run and pause show the specification's own requests."""
+    shown = {
+        name: OPERATIONS[name]["requestBody"]["content"]["application/json"]["example"]
+        for name in ("registerWorkflow", "runWorkflow", "pauseWorkflow")
+    }
+    assert shown["runWorkflow"] == {"params": {"date": "2026-01-01"}, "dry_run": False}
+    assert shown["pauseWorkflow"] == {"reason": "Maintenance window"}
+    assert shown["registerWorkflow"]["yaml_content"] == "version: v1\nname: new_workflow\n..."

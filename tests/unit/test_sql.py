@@ -1,0 +1,432 @@
+"""What the SQL adapter promises beyond the port: how it connects, fails, stores, and migrates."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from attrs import evolve
+from sqlalchemy import event, exc
+
+from adapters.sql import HEAD, SqlWorkflows, current_revision, make_engine, upgrade
+from adapters.sql.columns import UtcDateTime, dump_json
+from adapters.sql.errors import place, unavailable, violated
+from adapters.sql.mapping import (
+    RUN_IDENTITY,
+    WORKFLOW_IDENTITY,
+    changes,
+    new_run_row,
+    run_of,
+    workflow_of,
+    workflow_row,
+)
+from adapters.sql.migrations import alembic_config
+from adapters.sql.tables import metadata, runs, schema_version, workflows
+from workflow_core.domain.paging import PageRequest
+from workflow_core.domain.run import HistoryFilter, Progress
+from workflow_core.domain.workflow import Pause, WorkflowFilter, WorkflowStatus
+from workflow_core.errors import ConfigurationError, DatabaseUnavailable
+from workflow_core.testing.entities import AT, a_run, a_workflow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SOURCES = Path(__file__).parents[2] / "src"
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/workflows.db"
+
+
+@pytest.fixture
+def engine(url: str) -> Iterator[sa.Engine]:
+    """A migrated SQLite file."""
+    engine = make_engine(url)
+    upgrade(engine)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """A port that accepts connections and never says a word."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        yield server.getsockname()[1]
+
+
+@pytest.fixture
+def closed_port() -> int:
+    """A port on which nothing listens."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return server.getsockname()[1]
+
+
+class TestMapping:
+    def test_a_workflow_survives_its_row(self):
+        """A workflow becomes a row and the row the same workflow."""
+        workflow = a_workflow(pause=Pause(by="paula", at=AT, reason="why"), airflow_paused=False)
+        assert workflow_of(workflow_row(workflow)) == workflow
+
+    def test_a_run_survives_its_row(self):
+        """A run becomes a row and the row the same run."""
+        progress = Progress(total_tasks=2, completed_tasks=1, failed_tasks=0, current_task="load")
+        run = a_run(a_workflow(), progress=progress, logical_date=AT)
+        assert run_of(new_run_row(run)) == run
+
+    @pytest.mark.parametrize(
+        ("row", "table"), [(workflow_row(a_workflow()), workflows), (new_run_row(a_run(a_workflow())), runs)]
+    )
+    def test_a_row_has_every_column(self, row: dict[str, Any], table: sa.Table):
+        """No column is forgotten, none is invented."""
+        assert set(row) == set(table.columns.keys())
+
+    def test_the_spec_of_a_row_is_plain_json(self):
+        """The stored spec is JSON with only what the YAML says."""
+        spec = workflow_row(a_workflow())["spec"]
+        assert json.loads(dump_json(spec)) == spec
+        assert spec["params"] == {"region": {"default": "EU"}, "limit": {"default": 10, "enum": [10, 20]}}
+        assert spec["tasks"][1]["retries"] == 2
+
+    def test_a_save_writes_all_but_the_identity(self):
+        """The changes of a row leave out what identifies it and raise the version."""
+        row = workflow_row(a_workflow(version=4))
+        written = changes(row, WORKFLOW_IDENTITY)
+        assert set(row) - set(written) == {"id", "dataset_name", "dag_id"}
+        assert (written["version"], row["version"]) == (5, 4)
+        assert set(RUN_IDENTITY) <= set(runs.columns.keys())
+
+
+class TestColumns:
+    def test_a_naive_time_is_refused(self):
+        """Nobody knows which moment a time without zone is."""
+        with pytest.raises(ValueError, match="no time zone"):
+            UtcDateTime().process_bind_param(datetime(2026, 1, 1), sa.make_url("sqlite://").get_dialect()())  # noqa: DTZ001
+
+    def test_times_are_stored_in_utc(self, engine: sa.Engine):
+        """What stands in the file is the moment in UTC, in a form that sorts as text."""
+        seoul = AT.replace(microsecond=0).astimezone(timezone(timedelta(hours=9)))
+        SqlWorkflows(engine).mark_observed(seoul)
+        with engine.connect() as connection:
+            assert connection.execute(sa.text("SELECT until FROM observation")).scalar() == "2026-01-01 10:00:00.000000"
+
+    def test_times_are_read_in_utc(self):
+        """A driver that answers in the session's zone does not matter."""
+        value = AT.astimezone(timezone(timedelta(hours=9)))
+        read = UtcDateTime().process_result_value(value, sa.make_url("sqlite://").get_dialect()())
+        assert (read, read.tzinfo) == (AT, UTC)
+
+    def test_json_is_compact_and_readable(self):
+        """No spaces, and letters as they are."""
+        assert dump_json({"ä": [1, 1.5, True, None, "数据\n"]}) == '{"ä":[1,1.5,true,null,"数据\\n"]}'
+
+    @pytest.mark.parametrize("value", [1e16, 1e22, 1.5e300, sys.float_info.max, -1e100])
+    def test_large_floats_keep_their_point(self, value: float):
+        """Written without exponent and with a point, a decimal column gives a float back."""
+        text = dump_json(value)
+        assert text.endswith(".0")
+        assert "e" not in text
+        assert json.loads(text) == value
+
+    @pytest.mark.parametrize("value", [float("nan"), float("inf"), [{"x": float("-inf")}]])
+    def test_numbers_that_json_lacks_are_refused(self, value: object):
+        """NaN and the infinities are no JSON."""
+        with pytest.raises(ValueError, match="JSON has no number"):
+            dump_json(value)
+
+    @pytest.mark.parametrize("value", [{1: "x"}, {"x": {None: 1}}, {"x": AT}, {"x": {1, 2}}])
+    def test_values_that_json_lacks_are_refused(self, value: object):
+        """Keys are text, and nothing is turned into text silently."""
+        with pytest.raises(TypeError):
+            dump_json(value)
+
+
+class TestEngine:
+    def test_sqlite_is_set_up(self, engine: sa.Engine):
+        """Each connection has foreign keys, WAL, a full sync, and waits for the writer as long as it was told."""
+        with make_engine(engine.url, lock_timeout=1.5).connect() as connection:
+            names = ("foreign_keys", "journal_mode", "synchronous", "busy_timeout")
+            found = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in names]
+        connection.engine.dispose()
+        assert found == [1, "wal", 2, 1500]
+
+    def test_postgres_is_set_up(self):
+        """Every wait has its bound, and sessions are in UTC."""
+        engine = make_engine("postgres://u:p@h/d", connect_timeout=3, statement_timeout=1.5, lock_timeout=0.5)
+        _, arguments = engine.dialect.create_connect_args(engine.url)
+        assert engine.dialect.driver == "psycopg"
+        given: dict[str, Any] = {}
+        event.listen(engine, "do_connect", lambda _d, _r, _a, kwargs: given.update(kwargs) or _stop())
+        with pytest.raises(_StopError):
+            engine.connect()
+        assert given["connect_timeout"] == 3
+        assert given["options"] == "-c timezone=UTC -c statement_timeout=1500 -c lock_timeout=500"
+        assert given["tcp_user_timeout"] == 1500
+        assert arguments["host"] == "h"
+
+    def test_options_of_the_url_are_kept(self):
+        """What the URL asks the server for is asked for too."""
+        engine = make_engine("postgresql://h/d?options=-csearch_path%3Dworkflows")
+        given: dict[str, Any] = {}
+        event.listen(engine, "do_connect", lambda _d, _r, _a, kwargs: given.update(kwargs) or _stop())
+        with pytest.raises(_StopError):
+            engine.connect()
+        assert given["options"].startswith("-csearch_path=workflows -c timezone=UTC ")
+
+    @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "sqlite:///file:x?mode=memory&uri=true"])
+    def test_sqlite_in_memory_is_refused(self, url: str):
+        """Every connection would see an empty database of its own."""
+        with pytest.raises(ConfigurationError, match="SQLite needs a file"):
+            make_engine(url)
+
+    @pytest.mark.parametrize("url", ["mysql://u:secret@h/d", "secret", "", "postgresql+asyncpg://u:secret@h/d"])
+    def test_an_odd_url_is_refused_without_its_password(self, url: str):
+        """The message says what to write, and repeats no credentials."""
+        with pytest.raises(ConfigurationError, match="postgresql") as caught:
+            make_engine(url)
+        assert "secret" not in str(caught.value)
+        assert caught.value.__cause__ is None
+
+    def test_readers_and_the_writer_do_not_wait(self, engine: sa.Engine):
+        """With a write open, others read what was there before."""
+        port = SqlWorkflows(engine)
+        port.add_workflow(a_workflow("a.b"))
+        with sqlite3.connect(engine.url.database) as writer:
+            writer.execute("DELETE FROM workflows")
+            assert port.workflow("a.b") is not None
+        writer.close()
+
+    def test_a_held_write_lock_is_waited_for_in_bounded_time(self, engine: sa.Engine):
+        """A writer that does not end makes others give up, with nothing changed and the pool intact."""
+        impatient = make_engine(engine.url, lock_timeout=0.1, pool_size=1, pool_timeout=0.1)
+        port = SqlWorkflows(impatient)
+        with sqlite3.connect(engine.url.database, isolation_level=None) as writer:
+            writer.execute("BEGIN IMMEDIATE")
+            for _ in range(3):
+                with pytest.raises(DatabaseUnavailable):
+                    port.mark_observed(AT)
+            writer.execute("ROLLBACK")
+        writer.close()
+        assert port.observed_until() is None
+        port.mark_observed(AT)
+        assert port.observed_until() == AT
+        impatient.dispose()
+
+
+class _StopError(Exception):
+    pass
+
+
+def _stop() -> None:
+    raise _StopError
+
+
+class TestErrors:
+    def test_a_closed_port_is_unavailable(self, closed_port: int):
+        """Nobody listens: known at once, and said without user and password."""
+        started = time.monotonic()
+        with pytest.raises(DatabaseUnavailable) as caught:
+            SqlWorkflows(make_engine(f"postgresql://paula:secret@127.0.0.1:{closed_port}/d")).check()
+        assert time.monotonic() - started < 5
+        assert f"'127.0.0.1:{closed_port}/d'" in str(caught.value)
+        assert "secret" not in repr(caught.value) + repr(caught.value.__cause__)
+        assert "paula" not in str(caught.value)
+
+    def test_a_silent_server_is_unavailable_in_bounded_time(self, silent_port: int):
+        """A server that accepts and then says nothing is given up after the connect timeout."""
+        started = time.monotonic()
+        engine = make_engine(f"postgresql://u:p@127.0.0.1:{silent_port}/d", connect_timeout=2)
+        with pytest.raises(DatabaseUnavailable):
+            SqlWorkflows(engine).check()
+        assert time.monotonic() - started < 8
+
+    def test_an_exhausted_pool_is_unavailable(self, url: str):
+        """No free connection in time is an outage, not a crash."""
+        engine = make_engine(url, pool_size=1, pool_timeout=0.05)
+        with engine.connect(), pytest.raises(DatabaseUnavailable, match="No connection"):
+            SqlWorkflows(engine).observed_until()
+        engine.dispose()
+
+    def test_a_file_that_is_no_database_is_unavailable(self, tmp_path: Path):
+        """Whatever the file holds, it is no SQLite database."""
+        path = tmp_path / "workflows.db"
+        path.write_text("not a database, but long enough to have a header" * 100)
+        with pytest.raises(DatabaseUnavailable):
+            SqlWorkflows(make_engine(f"sqlite:///{path}")).observed_until()
+
+    def test_a_missing_schema_is_unavailable(self, url: str):
+        """Without its tables the database is of no use; the message says what to run."""
+        engine = make_engine(url)
+        port = SqlWorkflows(engine)
+        for ask in (port.check, port.observed_until):
+            with pytest.raises(DatabaseUnavailable, match="Run `dli db upgrade`"):
+                ask()
+        engine.dispose()
+
+    def test_another_revision_is_unavailable(self, engine: sa.Engine):
+        """A schema that this code was not written for is refused; the message names both revisions."""
+        with engine.begin() as connection:
+            connection.execute(sa.text(f"UPDATE {schema_version} SET version_num = '9999'"))
+        with pytest.raises(DatabaseUnavailable, match=rf"revision 9999; {HEAD} is needed.*`dli db upgrade`"):
+            SqlWorkflows(engine).check()
+
+    def test_an_unexpected_violation_is_not_swallowed(self, engine: sa.Engine):
+        """A constraint that no rule of the port stands for is our mistake, and stays visible as one."""
+        port = SqlWorkflows(engine)
+        workflow = a_workflow("a.b")
+        port.add_workflow(workflow)
+        with pytest.raises(exc.IntegrityError):
+            port.add_workflow(a_workflow("a.c", id=workflow.id))
+        with pytest.raises(exc.IntegrityError):
+            port.add_run(evolve(a_run(workflow), triggered_by=None))  # type: ignore[arg-type]
+
+    def test_a_mistake_of_ours_is_not_an_outage(self, engine: sa.Engine):
+        """Bad statements go through as they are."""
+        with pytest.raises(exc.ProgrammingError), unavailable(engine):
+            raise exc.ProgrammingError("SELEC", {}, Exception("syntax error"))
+
+    @pytest.mark.parametrize(
+        ("said", "name"),
+        [
+            ("UNIQUE constraint failed: workflows.dag_id", "uq_workflows_dag_id"),
+            (
+                "UNIQUE constraint failed: workflow_runs.dag_id, workflow_runs.airflow_run_id",
+                "uq_workflow_runs_dag_id_airflow_run_id",
+            ),
+            ("FOREIGN KEY constraint failed", "foreign key"),
+            ("NOT NULL constraint failed: workflows.owner", ""),
+            ("CHECK constraint failed: ck_observation_one_row", ""),
+        ],
+    )
+    def test_the_violated_constraint_of_sqlite(self, said: str, name: str):
+        """What SQLite says in words is the name that PostgreSQL would give."""
+        assert violated(exc.IntegrityError("INSERT", {}, sqlite3.IntegrityError(said))) == name
+
+    def test_the_place_has_no_credentials(self):
+        """Where a database is, is said without who we are there."""
+        assert place(make_engine("postgresql://u:p@db.example.com:5433/w")) == "'db.example.com:5433/w'"
+        assert place(make_engine("sqlite:////data/w.db")) == "'/data/w.db'"
+
+
+class TestMigrations:
+    def test_a_new_database_has_no_revision(self, url: str):
+        """Before the first upgrade there is none, and looking creates none."""
+        engine = make_engine(url)
+        assert current_revision(engine) is None
+        assert current_revision(engine) is None
+        engine.dispose()
+
+    def test_an_upgrade_leads_to_the_head(self, engine: sa.Engine):
+        """After an upgrade the schema is the one that the code needs, and a second upgrade changes nothing."""
+        SqlWorkflows(engine).mark_observed(AT)
+        assert (upgrade(engine), current_revision(engine)) == (HEAD, HEAD)
+        assert SqlWorkflows(engine).observed_until() == AT
+
+    def test_the_head_is_the_newest_revision(self):
+        """The constant that is compared with the database names the last migration."""
+        assert ScriptDirectory.from_config(alembic_config()).get_heads() == [HEAD]
+
+    def test_migrations_and_tables_agree(self, engine: sa.Engine):
+        """What the migrations make is what the code believes, to Alembic's eye."""
+        with engine.connect() as connection:
+            context = MigrationContext.configure(connection, opts={"version_table": schema_version})
+            assert compare_metadata(context, metadata) == []
+
+    def test_migrations_and_tables_agree_to_the_letter(self, engine: sa.Engine, tmp_path: Path):
+        """Both ways make the same statements, with the conditions and checks that Alembic does not compare."""
+        direct = make_engine(f"sqlite:///{tmp_path}/direct.db")
+        metadata.create_all(direct)
+        assert _statements(engine) - {schema_version} == _statements(direct)
+        direct.dispose()
+
+    def test_a_failed_upgrade_leaves_nothing(self, url: str):
+        """All of an upgrade or none of it."""
+        engine = make_engine(url)
+        with engine.begin() as connection:
+            connection.execute(sa.text("CREATE TABLE workflow_runs (mine TEXT)"))
+        with pytest.raises(DatabaseUnavailable):
+            upgrade(engine)
+        assert sa.inspect(engine).get_table_names() == ["workflow_runs"]
+        engine.dispose()
+
+    def test_many_processes_may_upgrade_at_once(self, tmp_path: Path):
+        """Services that start together on a new file all succeed, and all see the schema."""
+        program = (
+            "import sys; from adapters.sql import *\n"
+            "engine = make_engine('sqlite:///' + sys.argv[1]); print('ready', flush=True); sys.stdin.readline()\n"
+            "upgrade(engine); SqlWorkflows(engine).check()"
+        )
+        command = [sys.executable, "-c", program, str(tmp_path / "new.db")]
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        started = [subprocess.Popen(command, **pipes, env={"PYTHONPATH": str(SOURCES)}) for _ in range(4)]
+        assert [process.stdout.readline() for process in started] == [b"ready\n"] * 4
+        for process in started:
+            process.stdin.write(b"go\n")
+            process.stdin.flush()
+        ends = [(process.communicate(timeout=60)[1], process.returncode) for process in started]
+        assert ends == [(b"", 0)] * 4
+
+
+def _statements(engine: sa.Engine) -> set[str]:
+    query = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND tbl_name <> :version"
+    with engine.connect() as connection:
+        found = connection.execute(sa.text(query), {"version": schema_version}).scalars()
+        return {" ".join(statement.split()).replace(" ,", ",") for statement in found}
+
+
+class TestIndexes:
+    """Each query of the port is answered from an index, in its order."""
+
+    @pytest.mark.parametrize(
+        ("call", "index"),
+        [
+            (lambda port: port.workflow("a.b"), "uq_workflows_dataset_name|sqlite_autoindex_workflows"),
+            (lambda port: port.workflows(WorkflowFilter(), PageRequest()), "sqlite_autoindex_workflows"),
+            (lambda port: port.workflows(WorkflowFilter(owner="x"), PageRequest()), "ix_workflows_owner_dataset_name"),
+            (lambda port: port.workflows(_status("disabled"), PageRequest()), "ix_workflows_disabled"),
+            (lambda port: port.workflows(_status("paused"), PageRequest()), "ix_workflows_paused"),
+            (lambda port: port.unsettled_workflows(5), "ix_workflows_unsettled"),
+            (lambda port: port.run("r"), "sqlite_autoindex_workflow_runs"),
+            (lambda port: port.runs_by_airflow_id([("d", "r")]), "sqlite_autoindex_workflow_runs"),
+            (lambda port: port.history(HistoryFilter(), PageRequest()), "ix_workflow_runs_started_at_run_id"),
+            (
+                lambda port: port.history(HistoryFilter(dataset_name="a.b"), PageRequest()),
+                "ix_workflow_runs_dataset_name_started_at_run_id",
+            ),
+            (lambda port: port.last_runs(["a.b"]), "ix_workflow_runs_dataset_name_started_at_run_id"),
+            (lambda port: port.unsettled_runs(5), "ix_workflow_runs_unsettled"),
+        ],
+    )
+    def test_a_query_has_its_index(self, engine: sa.Engine, call: Any, index: str):
+        """The plan names the index, and sorts nothing by itself."""
+        plans: list[str] = []
+
+        @event.listens_for(engine, "before_cursor_execute")
+        def explain(connection: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+            if statement.startswith("SELECT") and "count(" not in statement:
+                cursor.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+                plans.append(" / ".join(row[3] for row in cursor.fetchall()))
+
+        call(SqlWorkflows(engine))
+        assert len(plans) == 1
+        assert any(name in plans[0] for name in index.split("|")), plans
+        assert "TEMP B-TREE" not in plans[0], plans
+
+
+def _status(status: str) -> WorkflowFilter:
+    return WorkflowFilter(status=WorkflowStatus(status))
