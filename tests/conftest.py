@@ -77,6 +77,4 @@ def airflow(postgres, s3, tmp_path_factory):
         },
     )
     with server:
-        yield AirflowForTests(
-            server=server, storage_url=storage_url, loaders=LOADERS, contract=contract, clicks=clicks
-        )
+        yield AirflowForTests(server=server, storage_url=storage_url, loaders=LOADERS, contract=contract, clicks=clicks)

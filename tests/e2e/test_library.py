@@ -20,9 +20,10 @@ tasks: [{task_id: hello, operator: bash, bash_command: echo hello}]
 
 def test_the_readmes_embedded_use_runs_on_the_real_systems(system, monkeypatch):
     """The second Python block of the README, then the calls of the first, over PostgreSQL, S3 and Airflow."""
-    for name in set(os.environ) | set(system.environment):
-        if name.startswith(("WORKFLOWS_", "AIRFLOW_", "AWS_")):
-            monkeypatch.setenv(name, system.environment.get(name, ""))
+    for name in list(os.environ):
+        monkeypatch.delenv(name)
+    for name, value in system.environment.items():
+        monkeypatch.setenv(name, value)
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     scope: dict = {}
     exec(compile(text.split("```python\n")[2].split("```")[0], "README.md", "exec"), scope)
