@@ -23,7 +23,9 @@ def test_the_core_imports_nothing_but_its_four_packages():
         "import sys, workflow_core, workflow_core.fakes, workflow_core.api\n"
         "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     )
-    loaded = set(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split())
+    loaded = set(
+        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+    )
     assert not loaded & {
         "adapters", "airflow", "alembic", "boto3", "botocore", "dependency_injector", "entrypoints", "httpx", "litestar",
         "psycopg", "rich", "sqlalchemy", "typer", "uvicorn",

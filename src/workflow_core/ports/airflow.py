@@ -38,7 +38,7 @@ class ComponentState(StrEnum):
 
 @frozen(kw_only=True)
 class ChangedRuns:
-    """Runs that changed, oldest change first; ``until`` is the moment to ask from next time."""
+    """Runs that changed, each once, in no certain order; ``until`` is the moment to ask from next time."""
 
     runs: Sequence[AirflowRun]
     until: datetime
@@ -106,14 +106,16 @@ class AirflowPort(Protocol):
         ...
 
     def tasks(self, runs: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], Sequence[TaskState]]:
-        """The task instances of each of these runs, given as pairs of DAG id and run id; unknown runs are left out.
+        """The task instances of each of these runs, given as pairs of DAG id and run id; runs that are
+        unknown or have none are left out.
 
         One request for all of them where they fit into one page; tasks are ordered by start, then by id.
         """
         ...
 
     def changed_runs(self, since: datetime, *, limit: int = 1000) -> ChangedRuns:
-        """Runs of any DAG that changed at or after ``since`` by Airflow's clock, at most ``limit`` of them.
+        """Runs of any DAG that changed at or after ``since`` by Airflow's clock, at most ``limit`` of them (more only where more
+        changed at one and the same moment).
 
         A run may be told again; none is left out as long as ``since`` is the last answer's ``until``.
         """

@@ -1,0 +1,1 @@
+"""What the outside is made of: each package implements one port of ``workflow_core``."""

@@ -1,0 +1,135 @@
+"""Airflow's JSON (``/api/v2``) as our entities. A field that is missing or of another type is a :class:`ValueError`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from workflow_core.domain.run import AirflowRun, RunType, TaskState
+from workflow_core.domain.served import read_mark
+from workflow_core.ports.airflow import ComponentState, ServedDag
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+T = TypeVar("T")
+Json = dict[str, Any]
+
+# Airflow's run types and ours. What an asset's update or the scheduler itself started counts as scheduled: nobody asked for it.
+_RUN_TYPES: Final = {
+    "manual": RunType.MANUAL,
+    "operator_triggered": RunType.MANUAL,
+    "asset_materialization": RunType.MANUAL,
+    "backfill": RunType.BACKFILL,
+    "scheduled": RunType.SCHEDULED,
+    "asset_triggered": RunType.SCHEDULED,
+}
+
+
+def run_from(json: Json) -> AirflowRun:
+    """A DAG run; of a type that a future Airflow may have, it counts as manual."""
+    run_type = _RUN_TYPES.get(_get(json, "run_type", str), RunType.MANUAL)
+    user = _maybe(json, "triggering_user_name", str)
+    return AirflowRun(
+        dag_id=_get(json, "dag_id", str),
+        run_id=_get(json, "dag_run_id", str),
+        state=_get(json, "state", str),
+        run_type=run_type,
+        triggered_by=user or ("scheduler" if run_type is RunType.SCHEDULED else None),
+        conf=_maybe(json, "conf", dict) or {},
+        queued_at=_moment(json, "queued_at"),
+        started_at=_moment(json, "start_date"),
+        ended_at=_moment(json, "end_date"),
+        logical_date=_moment(json, "logical_date"),
+        run_after=_moment(json, "run_after"),
+    )
+
+
+def task_from(json: Json) -> TaskState:
+    """A task instance."""
+    return TaskState(
+        task_id=_get(json, "task_id", str),
+        state=_maybe(json, "state", str),
+        started_at=_moment(json, "start_date"),
+        ended_at=_moment(json, "end_date"),
+        try_number=_maybe(json, "try_number", int) or 0,
+    )
+
+
+def run_key(json: Json) -> tuple[str, str]:
+    """What tells runs apart, and which run a task instance belongs to: DAG id and run id."""
+    return _get(json, "dag_id", str), _get(json, "dag_run_id", str)
+
+
+def task_key(json: Json) -> str:
+    """What tells task instances apart; a new try is a new one."""
+    return _get(json, "id", str)
+
+
+def dag_from(json: Json) -> ServedDag | None:
+    """A DAG with what its mark says (:mod:`workflow_core.domain.served`); None for one that is no longer served."""
+    if _get(json, "is_stale", bool):
+        return None
+    mark = read_mark(_maybe(json, "doc_md", str))
+    return ServedDag(
+        dag_id=_get(json, "dag_id", str),
+        is_paused=_get(json, "is_paused", bool),
+        spec_hash=mark.spec_hash if mark else None,
+        error=mark.error if mark else None,
+        next_run=_moment(json, "next_dagrun_run_after"),
+    )
+
+
+def file_token_from(json: Json) -> str | None:
+    """The token by which the DAG's file can be parsed; None for a DAG that is no longer served."""
+    return None if _get(json, "is_stale", bool) else _get(json, "file_token", str)
+
+
+def components_from(json: Json) -> Mapping[str, ComponentState]:
+    """Each part with its state. A part that is not installed has none; a word that we do not know is no good news."""
+    states = {name: _maybe(part, "status", str) for name, part in json.items() if isinstance(part, dict)}
+    if "metadatabase" not in states:
+        msg = "no metadatabase"
+        raise ValueError(msg)
+    healthy = ComponentState.HEALTHY
+    return {
+        name: healthy if state == healthy.value else ComponentState.UNHEALTHY
+        for name, state in states.items()
+        if state is not None
+    }
+
+
+def rows_from(json: Json, name: str) -> tuple[list[Json], int]:
+    """One page of a list, and how many there are in all."""
+    rows = _get(json, name, list)
+    if not all(isinstance(row, dict) for row in rows):
+        msg = f"{name} are not objects"
+        raise ValueError(msg)
+    return rows, _get(json, "total_entries", int)
+
+
+def _get(json: Json, name: str, kind: type[T]) -> T:
+    value = _maybe(json, name, kind)
+    if value is None:
+        msg = f"{name} is missing"
+        raise ValueError(msg)
+    return value
+
+
+def _maybe(json: Json, name: str, kind: type[T]) -> T | None:
+    value = json.get(name)
+    if value is None or (isinstance(value, kind) and isinstance(value, bool) == (kind is bool)):
+        return value
+    msg = f"{name} is not of type {kind.__name__}"
+    raise ValueError(msg)
+
+
+def _moment(json: Json, name: str) -> datetime | None:
+    text = _maybe(json, name, str)
+    if text is None:
+        return None
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        msg = f"{name} has no time zone"
+        raise ValueError(msg)
+    return moment.astimezone(UTC)

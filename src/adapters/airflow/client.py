@@ -1,0 +1,295 @@
+"""Requests to Airflow's REST API: logged in, bounded in time and size, and every failure an error of ours."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Final, NotRequired, TypedDict
+from urllib.parse import quote
+
+import httpx
+from attrs import frozen
+
+from adapters.airflow import errors
+from adapters.airflow.deadline import LimitedTransport, left, time_limit
+from workflow_core.errors import ConfigurationError, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from datetime import datetime
+
+MAX_BODY: Final = 16 * 2**20
+"""Bytes of the largest answer that is read. A page of 100 runs has about 100 KB."""
+
+# What an answer may mean to the call at hand; every other status is an error in itself.
+_MEANINGFUL: Final = frozenset(
+    {
+        HTTPStatus.OK,
+        HTTPStatus.CREATED,
+        HTTPStatus.NO_CONTENT,
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.NOT_FOUND,
+        HTTPStatus.CONFLICT,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+    }
+)
+# A token that has expired is 401; one that was signed with an earlier secret of Airflow is 403 (3.3.2).
+_LOCKED_OUT: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+# A pooled connection that the server closed just now shows itself only when it is used.
+_DROPPED: Final = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
+
+
+@frozen(kw_only=True)
+class _Request:
+    method: str
+    path: tuple[str, ...]
+    params: Mapping[str, str | int] | None = None
+    body: Mapping[str, Any] | None = None
+    changes: bool = False
+
+
+@frozen(kw_only=True)
+class Answer:
+    """An answer of Airflow: its status, its body, and what its clock showed (to the second; None: it did not say)."""
+
+    status: int
+    body: bytes
+    date: datetime | None
+    changes: bool
+
+    @property
+    def ok(self) -> bool:
+        """Whether Airflow did what was asked."""
+        return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
+
+    def json(self) -> dict[str, Any]:
+        """The body, a JSON object.
+
+        Raises:
+            AirflowUnavailable, AirflowOutcomeUnknown: it is something else.
+        """
+        try:
+            value = json.loads(self.body)
+        except (ValueError, RecursionError):
+            value = None
+        if not isinstance(value, dict):
+            raise errors.bad_body(changes=self.changes) from None
+        return value
+
+    def speaks_of_a_route(self) -> bool:
+        """Whether a 404 is about the address and not about the thing asked for."""
+        try:
+            detail = self.json().get("detail")
+        except Unavailable:
+            return True
+        return not detail or detail == "Not Found"
+
+
+class ClientSettings(TypedDict):
+    """The settings of :class:`AirflowClient`, for those who pass them on."""
+
+    username: str
+    password: str
+    token: NotRequired[str | None]
+    headers: NotRequired[Mapping[str, str]]
+    login_path: NotRequired[str]
+    connect_timeout: NotRequired[float]
+    read_timeout: NotRequired[float]
+    total_timeout: NotRequired[float]
+    connections: NotRequired[int]
+
+
+class AirflowClient:
+    """A client of one Airflow, for many threads.
+
+    Args:
+        base_url: where Airflow answers, without ``/api/v2``; a path in front is kept.
+        username: of the user to log in as, unless ``token`` is given.
+        password: that user's password.
+        token: a bearer token to send instead of logging in.
+        headers: sent with every request: what a gateway in front of Airflow asks for.
+        login_path: where the auth manager gives tokens.
+        connect_timeout: seconds for a connection, and for a free place among ``connections``.
+        read_timeout: seconds without any byte of the answer.
+        total_timeout: seconds for a whole call, login included.
+        connections: how many there are at most; further calls wait for a free one.
+
+    Raises:
+        ConfigurationError: ``base_url`` is not an http(s) URL or carries credentials, or the token could not be a header.
+    """
+
+    def __init__(  # noqa: PLR0913 - settings of one thing, all by name
+        self,
+        base_url: str,
+        *,
+        username: str,
+        password: str,
+        token: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        login_path: str = "/auth/token",
+        connect_timeout: float = 2.0,
+        read_timeout: float = 10.0,
+        total_timeout: float = 15.0,
+        connections: int = 16,
+    ) -> None:
+        self.base_url = _checked_url(base_url)
+        if token is not None and not _is_header(token):
+            msg = "AIRFLOW_TOKEN holds characters that no token has (a line break?)"
+            raise ConfigurationError(msg)
+        self._login_url = self.base_url + login_path
+        self._username = username
+        self._password = password
+        self._static_token = token
+        self._token = token
+        self._let_in_at: float | None = None
+        self._login_lock = Lock()
+        self._connect_timeout = connect_timeout
+        self._read_timeout = read_timeout
+        self._total_timeout = total_timeout
+        self._http = httpx.Client(
+            transport=LimitedTransport(connections=connections),
+            # Compressed answers would cost more than they save, and could be far larger than what is counted.
+            headers={"Accept": "application/json", **(headers or {}), "Accept-Encoding": "identity"},
+            timeout=httpx.Timeout(read_timeout, connect=connect_timeout, pool=connect_timeout),
+            follow_redirects=False,
+            trust_env=False,
+        )
+
+    def close(self) -> None:
+        """Close the connections. A later call opens them anew."""
+        self._http.close()
+
+    @contextmanager
+    def one_call(self) -> Iterator[None]:
+        """All requests in the block together take no longer than ``total_timeout``."""
+        with time_limit(self._total_timeout):
+            yield
+
+    def let_in_within(self, seconds: float) -> bool:
+        """Whether Airflow has accepted our credentials within the last ``seconds``, and not refused them since."""
+        return self._let_in_at is not None and time.monotonic() - self._let_in_at <= seconds
+
+    def get(self, *path: str, params: Mapping[str, str | int] | None = None, open_to_all: bool = False) -> Answer:
+        """Read. ``path`` are the parts after ``/api/v2``; ``open_to_all`` marks what Airflow answers to anybody."""
+        return self._call(_Request(method="GET", path=path, params=params), open_to_all=open_to_all)
+
+    def search(self, *path: str, body: Mapping[str, Any]) -> Answer:
+        """Read by a POST that changes nothing."""
+        return self._call(_Request(method="POST", path=path, body=body))
+
+    def change(self, method: str, *path: str, body: Mapping[str, Any] | None = None) -> Answer:
+        """Change something."""
+        return self._call(_Request(method=method, path=path, body=body, changes=True))
+
+    def _call(self, request: _Request, *, open_to_all: bool = False) -> Answer:
+        url = "/".join((f"{self.base_url}/api/v2", *(quote(part, safe="~") for part in request.path)))
+        with self.one_call():
+            token = self._token or self._log_in(None)
+            answer = self._send(request, url, token)
+            if answer.status in _LOCKED_OUT and self._static_token is None:
+                answer = self._send(request, url, self._log_in(token))
+        if answer.status in _LOCKED_OUT:
+            self._let_in_at = None
+        elif not open_to_all:
+            self._let_in_at = time.monotonic()
+        if answer.status not in _MEANINGFUL:
+            raise errors.bad_status(answer.status, changes=request.changes)
+        if answer.status == HTTPStatus.NOT_FOUND and answer.speaks_of_a_route():
+            raise errors.no_route()
+        return answer
+
+    def _send(self, request: _Request, url: str, token: str | None) -> Answer:
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        content = None
+        if request.body is not None:
+            headers["Content-Type"] = "application/json"
+            content = _encoded(request.body)
+        try:
+            made = self._http.build_request(
+                request.method, url, params=request.params, headers=headers, content=content
+            )
+            try:
+                return self._answer(made, changes=request.changes)
+            except _DROPPED:
+                if request.changes:
+                    raise
+                return self._answer(made, changes=False)  # RFC 9110, section 9.2.2: a read may be repeated
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise errors.no_answer(error, changes=request.changes) from _without_secrets(error)
+
+    def _answer(self, request: httpx.Request, *, changes: bool) -> Answer:
+        """Send the request and read its answer, no more of it than ``MAX_BODY``."""
+        remaining = left()
+        if remaining is not None and remaining <= 0:
+            raise errors.out_of_time(changes=False)  # not sent
+        if remaining is not None and remaining < self._connect_timeout:
+            request.extensions["timeout"] = {**request.extensions["timeout"], "pool": remaining}
+        response = self._http.send(request, stream=True)
+        try:
+            if response.headers.get("Content-Encoding", "identity") != "identity":
+                raise errors.bad_body(changes=changes)
+            body = bytearray()
+            for chunk in response.iter_raw():
+                body += chunk
+                if len(body) > MAX_BODY:
+                    raise errors.bad_body(changes=changes)
+        finally:
+            response.close()
+        return Answer(status=response.status_code, body=bytes(body), date=_date(response), changes=changes)
+
+    def _log_in(self, refused: str | None) -> str:
+        """A token other than ``refused``. One thread logs in, the others wait for its token."""
+        if not self._login_lock.acquire(timeout=left() or 0.0):
+            raise errors.out_of_time(changes=False)
+        try:
+            if self._token is None or self._token == refused:
+                self._token = None
+                self._token = self._new_token()
+            return self._token
+        finally:
+            self._login_lock.release()
+
+    def _new_token(self) -> str:
+        # A login changes nothing that matters: for the call that needs it, "certainly not done" is the truth.
+        credentials = {"username": self._username, "password": self._password}
+        answer = self._send(_Request(method="POST", path=(), body=credentials), self._login_url, None)
+        token = answer.json().get("access_token") if answer.ok else None
+        if not isinstance(token, str) or not _is_header(token):
+            raise errors.login_refused(answer.status)
+        return token
+
+
+def _checked_url(base_url: str) -> str:
+    try:
+        url = httpx.URL(base_url)
+    except httpx.InvalidURL:
+        url = httpx.URL("")
+    if url.scheme not in {"http", "https"} or not url.host or url.userinfo or url.query or url.fragment:
+        msg = "AIRFLOW_BASE_URL is not an address like https://airflow.example.com (without user, password or query)"
+        raise ConfigurationError(msg)
+    return base_url.rstrip("/")
+
+
+def _is_header(text: str) -> bool:
+    return text.isascii() and text.isprintable() and text.strip() == text != ""
+
+
+def _encoded(body: Mapping[str, Any]) -> bytes:
+    return json.dumps(body, ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode("ascii")
+
+
+def _date(response: httpx.Response) -> datetime | None:
+    try:
+        found = parsedate_to_datetime(response.headers["Date"])
+    except (KeyError, ValueError):
+        return None
+    return found if found.tzinfo is not None else None
+
+
+def _without_secrets(error: httpx.HTTPError | httpx.InvalidURL) -> Exception | None:
+    """The error as a cause that a traceback may show: those about our own request can quote its headers."""
+    return None if isinstance(error, httpx.LocalProtocolError) else error

@@ -1,0 +1,91 @@
+"""The one place where what httpx and Airflow answer becomes an error of ours.
+
+What decides is whether the request may have changed something. A read that fails is "unavailable". A change that fails is
+"unavailable" only where it was certainly not carried out: no connection was made, or the answer itself says no. Everything else is
+"outcome unknown". Messages carry the HTTP status and the kind of failure, never a part of the answer, of the request or of the
+credentials.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+import httpx
+
+from workflow_core.errors import AirflowOutcomeUnknown, AirflowUnavailable, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_NEVER_SENT: Final = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.UnsupportedProtocol,
+    httpx.LocalProtocolError,
+    httpx.InvalidURL,
+)
+# 303 is missing on purpose: it says that the request was carried out.
+_REDIRECTS: Final = frozenset({301, 302, 307, 308})
+_LOCKED_OUT: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+# Answers of the class "your request is wrong" that can come after the work was begun.
+_MAYBE_DONE: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT})
+
+
+def no_answer(error: httpx.HTTPError | httpx.InvalidURL, *, changes: bool) -> Unavailable:
+    """The error for a request that ended without an answer."""
+    kind = type(error).__name__
+    if isinstance(error, _NEVER_SENT):
+        return AirflowUnavailable(f"Airflow cannot be reached ({kind}).")
+    if changes:
+        return AirflowOutcomeUnknown(f"The request was sent to Airflow, but its answer never came ({kind}).")
+    return AirflowUnavailable(f"Airflow did not answer ({kind}).")
+
+
+def bad_status(status: int, *, changes: bool) -> Unavailable:
+    """The error for a status that means nothing to the call at hand."""
+    if status in _LOCKED_OUT:
+        return AirflowUnavailable(f"Airflow does not let us in (HTTP {status}). Check the user's credentials and role.")
+    if status in _REDIRECTS:
+        return AirflowUnavailable(f"Airflow's address answers with a redirect (HTTP {status}). Check AIRFLOW_BASE_URL.")
+    refused = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in _MAYBE_DONE
+    if changes and not refused:
+        return AirflowOutcomeUnknown(f"Airflow failed while it handled the request (HTTP {status}).")
+    return AirflowUnavailable(f"Airflow cannot answer (HTTP {status}).")
+
+
+def bad_body(*, changes: bool) -> Unavailable:
+    """The error for an answer that is not what Airflow's API says: not JSON, too large, other fields or types."""
+    if changes:
+        return AirflowOutcomeUnknown("The request was sent to Airflow, but its answer makes no sense.")
+    return AirflowUnavailable("The answer does not come from Airflow's API (/api/v2). Check AIRFLOW_BASE_URL.")
+
+
+def no_route() -> AirflowUnavailable:
+    """The error for a 404 that speaks of the route, not of the thing asked for: nothing was done, by whoever answered."""
+    return AirflowUnavailable("Airflow's API (/api/v2) is not at this address. Check AIRFLOW_BASE_URL.")
+
+
+def out_of_time(*, changes: bool) -> Unavailable:
+    """The error for a call that may take no longer, between two requests or in the middle of an answer."""
+    if changes:
+        return AirflowOutcomeUnknown("The request was sent to Airflow, but its answer took too long.")
+    return AirflowUnavailable("Airflow took too long to answer.")
+
+
+def login_refused(status: int) -> AirflowUnavailable:
+    """The error for a login that was answered, but not with a token."""
+    return AirflowUnavailable(
+        f"Airflow refused to log us in (HTTP {status}). Check AIRFLOW_USERNAME and AIRFLOW_PASSWORD."
+    )
+
+
+@contextmanager
+def nonsense(*, changes: bool) -> Iterator[None]:
+    """A field of an answer that is missing or of the wrong type becomes :func:`bad_body`."""
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, OverflowError):
+        raise bad_body(changes=changes) from None

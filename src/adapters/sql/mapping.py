@@ -1,0 +1,130 @@
+"""Entities to rows and back. Pure: no connection, no statement."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import asdict
+
+from workflow_core.domain.names import new_id
+from workflow_core.domain.run import Progress, Run, RunStatus, RunType, Submission
+from workflow_core.domain.schedule import Schedule
+from workflow_core.domain.spec import WorkflowSpec
+from workflow_core.domain.workflow import Pause, Phase, SourceType, Workflow
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+WORKFLOW_IDENTITY: Final = ("id", "dataset_name", "dag_id")
+RUN_IDENTITY: Final = ("run_id", "airflow_run_id", "workflow_id", "dataset_name", "dag_id")
+"""The columns that never change after a row was added."""
+
+
+def workflow_row(workflow: Workflow) -> dict[str, Any]:
+    """The row of a workflow. ``spec`` is stored as JSON beside its YAML, because lists would have to parse every text."""
+    pause = workflow.pause
+    return {
+        "id": workflow.id,
+        "dataset_name": workflow.dataset_name,
+        "dag_id": workflow.dag_id,
+        "source_type": workflow.source_type.value,
+        "owner": workflow.owner,
+        "cron": workflow.schedule.cron,
+        "timezone": workflow.schedule.timezone,
+        "spec": workflow.spec.model_dump(mode="json", exclude_unset=True),
+        "yaml": workflow.yaml,
+        "s3_path": workflow.s3_path,
+        "registered_by": workflow.registered_by,
+        "registered_at": workflow.registered_at,
+        "updated_at": workflow.updated_at,
+        "paused_by": pause.by if pause else None,
+        "paused_at": pause.at if pause else None,
+        "pause_reason": pause.reason if pause else None,
+        "phase": workflow.phase.value,
+        "phase_reason": workflow.phase_reason,
+        "airflow_paused": workflow.airflow_paused,
+        "version": workflow.version,
+    }
+
+
+def workflow_of(row: Mapping[Any, Any]) -> Workflow:
+    """The workflow of a row."""
+    paused = row["paused_at"] is not None
+    return Workflow(
+        id=row["id"],
+        dataset_name=row["dataset_name"],
+        source_type=SourceType(row["source_type"]),
+        spec=WorkflowSpec.model_validate(row["spec"]),
+        yaml=row["yaml"],
+        s3_path=row["s3_path"],
+        schedule=Schedule(cron=row["cron"], timezone=row["timezone"]),
+        owner=row["owner"],
+        registered_by=row["registered_by"],
+        registered_at=row["registered_at"],
+        updated_at=row["updated_at"],
+        pause=Pause(by=row["paused_by"], at=row["paused_at"], reason=row["pause_reason"]) if paused else None,
+        phase=Phase(row["phase"]),
+        phase_reason=row["phase_reason"],
+        airflow_paused=row["airflow_paused"],
+        version=row["version"],
+    )
+
+
+def run_row(run: Run) -> dict[str, Any]:
+    """The row of a run, without its generated key (:func:`new_run_row` adds that)."""
+    return {
+        "run_id": run.run_id,
+        "airflow_run_id": run.airflow_run_id,
+        "workflow_id": run.workflow_id,
+        "dataset_name": run.dataset_name,
+        "dag_id": run.dag_id,
+        "run_type": run.run_type.value,
+        "status": run.status.value,
+        "submission": run.submission.value,
+        "triggered_by": run.triggered_by,
+        "params": dict(run.params),
+        "accepted_at": run.accepted_at,
+        "started_at": run.started_at,
+        "ended_at": run.ended_at,
+        "logical_date": run.logical_date,
+        "progress": None if run.progress is None else asdict(run.progress),
+        "observed_at": run.observed_at,
+        "reason": run.reason,
+        "version": run.version,
+    }
+
+
+def new_run_row(run: Run) -> dict[str, Any]:
+    """The row of a run that is not stored yet."""
+    return {"id": new_id(run.accepted_at), **run_row(run)}
+
+
+def run_of(row: Mapping[Any, Any]) -> Run:
+    """The run of a row."""
+    progress = row["progress"]
+    return Run(
+        run_id=row["run_id"],
+        airflow_run_id=row["airflow_run_id"],
+        workflow_id=row["workflow_id"],
+        dataset_name=row["dataset_name"],
+        dag_id=row["dag_id"],
+        run_type=RunType(row["run_type"]),
+        status=RunStatus(row["status"]),
+        submission=Submission(row["submission"]),
+        triggered_by=row["triggered_by"],
+        params=row["params"],
+        accepted_at=row["accepted_at"],
+        started_at=row["started_at"],
+        ended_at=row["ended_at"],
+        logical_date=row["logical_date"],
+        progress=None if progress is None else Progress(**progress),
+        observed_at=row["observed_at"],
+        reason=row["reason"],
+        version=row["version"],
+    )
+
+
+def changes(row: Mapping[str, Any], identity: tuple[str, ...]) -> dict[str, Any]:
+    """What a save writes: everything but the identity, with the next version."""
+    kept = {name: value for name, value in row.items() if name not in identity}
+    return {**kept, "version": row["version"] + 1}

@@ -1,0 +1,157 @@
+"""The half of the adapter that is about runs."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import sqlalchemy as sa
+from attrs import evolve
+from sqlalchemy.exc import IntegrityError
+
+from adapters.sql.columns import UtcDateTime
+from adapters.sql.errors import FOREIGN_KEY, violated
+from adapters.sql.mapping import RUN_IDENTITY, changes, new_run_row, run_of, run_row
+from adapters.sql.tables import UNSETTLED_RUN, observation, runs, workflows
+from workflow_core.domain.paging import Page, key_moment, moment_key
+from workflow_core.errors import ConcurrentUpdate, RunAlreadyExists, WorkflowNotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from adapters.sql.transactions import Transactions
+    from workflow_core.domain.paging import PageRequest
+    from workflow_core.domain.run import HistoryFilter, Run
+
+T = TypeVar("T")
+
+_RUN_ID: Final = "uq_workflow_runs_run_id"
+_AIRFLOW_ID: Final = "uq_workflow_runs_dag_id_airflow_run_id"
+_ONE_STATEMENT: Final = 500
+"""Keys looked up by one statement; the databases bound the number of parameters."""
+
+_MARK: Final = sa.text(
+    "INSERT INTO observation (id, until) VALUES (1, :until)"
+    " ON CONFLICT (id) DO UPDATE SET until = excluded.until WHERE observation.until < excluded.until"
+).bindparams(sa.bindparam("until", type_=UtcDateTime()))
+
+
+class SqlRuns:
+    """Runs, and how far Airflow's changes have been followed."""
+
+    def __init__(self, transactions: Transactions) -> None:
+        self._transactions = transactions
+
+    def add_run(self, run: Run) -> None:
+        """As the port says."""
+        try:
+            with self._transactions.writing() as connection:
+                connection.execute(runs.insert(), new_run_row(run))
+        except IntegrityError as error:
+            constraint = violated(error)
+            if constraint == FOREIGN_KEY:
+                raise WorkflowNotFound(run.dataset_name) from error
+            if constraint == _RUN_ID:
+                raise RunAlreadyExists(run.run_id) from error
+            if constraint == _AIRFLOW_ID:
+                key = (run.dag_id, run.airflow_run_id)
+                holder = self.runs_by_airflow_id([key]).get(key, run)
+                raise RunAlreadyExists(holder.run_id) from error
+            raise
+
+    def run(self, run_id: str) -> Run | None:
+        """As the port says."""
+        with self._transactions.reading() as connection:
+            row = connection.execute(sa.select(runs).where(runs.c.run_id == run_id)).mappings().first()
+        return None if row is None else run_of(row)
+
+    def runs_by_airflow_id(self, keys: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], Run]:
+        """As the port says."""
+        pair = sa.tuple_(runs.c.dag_id, runs.c.airflow_run_id)
+        queries = (sa.select(runs).where(pair.in_(some)) for some in _batches(keys))
+        return {(run.dag_id, run.airflow_run_id): run for run in self._all(queries)}
+
+    def save_run(self, run: Run) -> Run:
+        """As the port says."""
+        same = (runs.c[name] == getattr(run, name) for name in (*RUN_IDENTITY, "version"))
+        values = changes(run_row(run), RUN_IDENTITY)
+        with self._transactions.writing() as connection:
+            saved = connection.execute(runs.update().where(*same).values(values)).rowcount
+        if saved == 0:
+            what = f"Run {run.run_id!r}"
+            raise ConcurrentUpdate(what)
+        return evolve(run, version=run.version + 1)
+
+    def history(self, where: HistoryFilter, page: PageRequest) -> Page[Run]:
+        """As the port says."""
+        conditions = _conditions(where)
+        place = sa.tuple_(runs.c.started_at, runs.c.run_id)
+        after = []
+        if page.after is not None:
+            moment, run_id = page.after
+            after = [place < sa.tuple_(sa.literal(key_moment(moment), UtcDateTime()), sa.literal(run_id))]
+        query = sa.select(runs).where(*conditions, *after).order_by(runs.c.started_at.desc(), runs.c.run_id.desc())
+        with self._transactions.reading() as connection:
+            total = connection.execute(sa.select(sa.func.count()).select_from(runs).where(*conditions)).scalar_one()
+            rows = connection.execute(query.limit(page.limit + 1).offset(page.offset)).mappings().all()
+        found = tuple(map(run_of, rows[: page.limit]))
+        more = len(rows) > page.limit
+        key = (moment_key(found[-1].started_at), found[-1].run_id) if more else None
+        return Page(items=found, total=total, next_after=key)
+
+    def last_runs(self, dataset_names: Iterable[str]) -> Mapping[str, Run]:
+        """As the port says: for each name one step into the index of its history, however long that is."""
+        latest = (
+            sa.select(runs.c.run_id)
+            .where(runs.c.dataset_name == workflows.c.dataset_name)
+            .order_by(runs.c.started_at.desc(), runs.c.run_id.desc())
+            .limit(1)
+            .correlate(workflows)
+            .scalar_subquery()
+        )
+        queries = (
+            sa.select(runs).where(runs.c.run_id.in_(sa.select(latest).where(workflows.c.dataset_name.in_(some))))
+            for some in _batches(dataset_names)
+        )
+        return {run.dataset_name: run for run in self._all(queries)}
+
+    def unsettled_runs(self, limit: int) -> Sequence[Run]:
+        """As the port says."""
+        order = runs.c.observed_at.asc().nulls_first(), runs.c.run_id
+        query = sa.select(runs).where(sa.text(UNSETTLED_RUN)).order_by(*order).limit(limit)
+        return tuple(self._all([query]))
+
+    def observed_until(self) -> datetime | None:
+        """As the port says."""
+        with self._transactions.reading() as connection:
+            until: datetime | None = connection.execute(sa.select(observation.c.until)).scalar()
+        return until
+
+    def mark_observed(self, until: datetime) -> None:
+        """As the port says."""
+        with self._transactions.writing() as connection:
+            connection.execute(_MARK, {"until": until})
+
+    def _all(self, queries: Iterable[sa.Select[Any]]) -> list[Run]:
+        with self._transactions.reading() as connection:
+            rows = [row for query in queries for row in connection.execute(query).mappings()]
+        return [run_of(row) for row in rows]
+
+
+def _conditions(where: HistoryFilter) -> Sequence[sa.ColumnElement[bool]]:
+    start, end = where.window
+    found: list[sa.ColumnElement[bool]] = []
+    if where.dataset_name is not None:
+        found.append(runs.c.dataset_name == where.dataset_name)
+    if start is not None:
+        found.append(runs.c.started_at >= start)
+    if end is not None:
+        found.append(runs.c.started_at < end)
+    return found
+
+
+def _batches(items: Iterable[T]) -> Iterator[list[T]]:
+    rest = iter(dict.fromkeys(items))
+    while batch := list(islice(rest, _ONE_STATEMENT)):
+        yield batch

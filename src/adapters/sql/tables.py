@@ -1,0 +1,111 @@
+"""The tables, as the code of this version sees them. The migrations make them; a test holds both together.
+
+The ``text`` conditions are shared by partial indexes and queries: a planner uses such an index only where the query
+repeats its condition literally, which a bound parameter would hide.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import sqlalchemy as sa
+
+from adapters.sql.columns import UtcDateTime, json_type, name_type
+
+metadata: Final = sa.MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+
+# Workflow.status and Workflow.settled in SQL: what they are derived from is stored, they are not.
+DISABLED: Final = "phase = 'failed'"
+PAUSED: Final = "phase <> 'failed' AND paused_at IS NOT NULL"
+ACTIVE: Final = "phase <> 'failed' AND paused_at IS NULL"
+UNSETTLED_WORKFLOW: Final = (
+    "phase = 'registering'"
+    " OR (phase = 'served' AND (airflow_paused IS NULL OR airflow_paused <> (paused_at IS NOT NULL)))"
+)
+UNSETTLED_RUN: Final = "status NOT IN ('SUCCESS', 'FAILED', 'STOPPED')"
+
+
+def _partial(name: str, *columns: str, where: str) -> sa.Index:
+    condition = sa.text(where)
+    return sa.Index(name, *columns, postgresql_where=condition, sqlite_where=condition)
+
+
+workflows: Final = sa.Table(
+    "workflows",
+    metadata,
+    sa.Column("id", sa.Uuid(), primary_key=True),
+    sa.Column("dataset_name", name_type(), nullable=False),
+    sa.Column("dag_id", name_type(), nullable=False),
+    sa.Column("source_type", sa.String(), nullable=False),
+    sa.Column("owner", sa.String(), nullable=False),
+    sa.Column("cron", sa.String(), nullable=False),
+    sa.Column("timezone", sa.String(), nullable=False),
+    sa.Column("spec", json_type(), nullable=False),
+    sa.Column("yaml", sa.Text(), nullable=False),
+    sa.Column("s3_path", sa.String(), nullable=False),
+    sa.Column("registered_by", sa.String(), nullable=False),
+    sa.Column("registered_at", UtcDateTime(), nullable=False),
+    sa.Column("updated_at", UtcDateTime(), nullable=False),
+    sa.Column("paused_by", sa.String()),
+    sa.Column("paused_at", UtcDateTime()),
+    sa.Column("pause_reason", sa.Text()),
+    sa.Column("phase", sa.String(), nullable=False),
+    sa.Column("phase_reason", sa.Text()),
+    sa.Column("airflow_paused", sa.Boolean()),
+    sa.Column("version", sa.Integer(), nullable=False),
+    sa.UniqueConstraint("dataset_name"),
+    sa.UniqueConstraint("dag_id"),
+    sa.Index("ix_workflows_owner_dataset_name", "owner", "dataset_name"),
+    _partial("ix_workflows_disabled", "dataset_name", where=DISABLED),
+    _partial("ix_workflows_paused", "dataset_name", where=PAUSED),
+    _partial("ix_workflows_unsettled", "updated_at", "dataset_name", where=UNSETTLED_WORKFLOW),
+)
+
+runs: Final = sa.Table(
+    "workflow_runs",
+    metadata,
+    sa.Column("id", sa.Uuid(), primary_key=True),
+    sa.Column("run_id", name_type(), nullable=False),
+    sa.Column("airflow_run_id", name_type(), nullable=False),
+    sa.Column("workflow_id", sa.Uuid(), sa.ForeignKey(workflows.c.id, ondelete="CASCADE"), nullable=False),
+    sa.Column("dataset_name", name_type(), nullable=False),
+    sa.Column("dag_id", name_type(), nullable=False),
+    sa.Column("run_type", sa.String(), nullable=False),
+    sa.Column("status", sa.String(), nullable=False),
+    sa.Column("submission", sa.String(), nullable=False),
+    sa.Column("triggered_by", sa.String(), nullable=False),
+    sa.Column("params", json_type(), nullable=False),
+    sa.Column("accepted_at", UtcDateTime(), nullable=False),
+    sa.Column("started_at", UtcDateTime(), nullable=False),
+    sa.Column("ended_at", UtcDateTime()),
+    sa.Column("logical_date", UtcDateTime()),
+    sa.Column("progress", json_type()),
+    sa.Column("observed_at", UtcDateTime()),
+    sa.Column("reason", sa.Text()),
+    sa.Column("version", sa.Integer(), nullable=False),
+    sa.UniqueConstraint("run_id"),
+    sa.UniqueConstraint("dag_id", "airflow_run_id"),
+    sa.Index("ix_workflow_runs_started_at_run_id", "started_at", "run_id"),
+    sa.Index("ix_workflow_runs_dataset_name_started_at_run_id", "dataset_name", "started_at", "run_id"),
+    sa.Index("ix_workflow_runs_workflow_id", "workflow_id"),  # deleting a workflow looks for its runs
+    _partial("ix_workflow_runs_unsettled", "observed_at", "run_id", where=UNSETTLED_RUN),
+)
+
+observation: Final = sa.Table(
+    "observation",
+    metadata,
+    sa.Column("id", sa.Integer(), primary_key=True, autoincrement=False),
+    sa.Column("until", UtcDateTime(), nullable=False),
+    sa.CheckConstraint("id = 1", name="one_row"),
+)
+
+schema_version: Final = "workflow_schema_version"
+"""Alembic's table. Not under its usual name, so that a database shared with another program (Airflow, say) is safe."""

@@ -1,0 +1,136 @@
+"""The adapter: workflows here, runs in :mod:`adapters.sql.runs`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import sqlalchemy as sa
+from attrs import evolve
+from sqlalchemy.exc import IntegrityError
+
+from adapters.sql.errors import violated, wrong_revision
+from adapters.sql.mapping import WORKFLOW_IDENTITY, changes, workflow_of, workflow_row
+from adapters.sql.migrations import HEAD, revision_of
+from adapters.sql.runs import SqlRuns
+from adapters.sql.tables import ACTIVE, DISABLED, PAUSED, UNSETTLED_WORKFLOW, workflows
+from adapters.sql.transactions import Transactions
+from workflow_core.domain.paging import Page
+from workflow_core.domain.workflow import Workflow, WorkflowFilter, WorkflowStatus
+from workflow_core.errors import ConcurrentUpdate, WorkflowAlreadyExists
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy.engine import Engine
+
+    from workflow_core.domain.paging import PageRequest
+
+_UNIQUE: Final = frozenset({"uq_workflows_dataset_name", "uq_workflows_dag_id"})
+_STATUS: Final = {
+    WorkflowStatus.ACTIVE: ACTIVE,
+    WorkflowStatus.PAUSED: PAUSED,
+    WorkflowStatus.DISABLED: DISABLED,
+}
+
+
+class SqlWorkflows(SqlRuns):
+    """:class:`~workflow_core.ports.workflow.WorkflowPort` on PostgreSQL or SQLite.
+
+    ``engine`` comes from :func:`adapters.sql.engine.make_engine`. Threads may share one instance.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(Transactions(engine))
+
+    def add_workflow(self, workflow: Workflow) -> None:
+        """As the port says."""
+        try:
+            with self._transactions.writing() as connection:
+                connection.execute(workflows.insert(), workflow_row(workflow))
+        except IntegrityError as error:
+            if violated(error) not in _UNIQUE:
+                raise
+            held = sa.or_(workflows.c.dataset_name == workflow.dataset_name, workflows.c.dag_id == workflow.dag_id)
+            holder = self._workflow(held)  # None: gone again already; then only the name that was asked for can be said
+            name = holder.dataset_name if holder else None
+            raise WorkflowAlreadyExists(workflow.dataset_name, holder=name, dag_id=workflow.dag_id) from error
+
+    def workflow(self, dataset_name: str) -> Workflow | None:
+        """As the port says."""
+        return self._workflow(workflows.c.dataset_name == dataset_name)
+
+    def workflow_by_dag(self, dag_id: str) -> Workflow | None:
+        """As the port says."""
+        return self._workflow(workflows.c.dag_id == dag_id)
+
+    def save_workflow(self, workflow: Workflow) -> Workflow:
+        """As the port says."""
+        values = changes(workflow_row(workflow), WORKFLOW_IDENTITY)
+        with self._transactions.writing() as connection:
+            saved = connection.execute(workflows.update().where(*_same(workflow)).values(values)).rowcount
+        if saved == 0:
+            raise _changed(workflow)
+        return evolve(workflow, version=workflow.version + 1)
+
+    def remove_workflow(self, workflow: Workflow) -> None:
+        """As the port says. The runs go by the foreign key."""
+        with self._transactions.writing() as connection:
+            removed = connection.execute(workflows.delete().where(*_same(workflow))).rowcount
+        if removed == 0:
+            raise _changed(workflow)
+
+    def workflows(self, where: WorkflowFilter, page: PageRequest) -> Page[Workflow]:
+        """As the port says."""
+        conditions = list(_conditions(where))
+        name = workflows.c.dataset_name
+        after = [name > page.after[0]] if page.after is not None else []
+        query = sa.select(workflows).where(*conditions, *after).order_by(name)
+        with self._transactions.reading() as connection:
+            total = connection.execute(
+                sa.select(sa.func.count()).select_from(workflows).where(*conditions)
+            ).scalar_one()
+            rows = connection.execute(query.limit(page.limit + 1).offset(page.offset)).mappings().all()
+        found = tuple(map(workflow_of, rows[: page.limit]))
+        more = len(rows) > page.limit
+        return Page(items=found, total=total, next_after=(found[-1].dataset_name,) if more else None)
+
+    def unsettled_workflows(self, limit: int) -> Sequence[Workflow]:
+        """As the port says."""
+        order = workflows.c.updated_at, workflows.c.dataset_name
+        query = sa.select(workflows).where(sa.text(UNSETTLED_WORKFLOW)).order_by(*order).limit(limit)
+        with self._transactions.reading() as connection:
+            rows = connection.execute(query).mappings().all()
+        return tuple(map(workflow_of, rows))
+
+    def check(self) -> None:
+        """As the port says; a schema of another revision counts as unavailable."""
+        with self._transactions.reading() as connection:
+            found = revision_of(connection)
+        if found != HEAD:
+            raise wrong_revision(self._transactions.engine, found, HEAD)
+
+    def _workflow(self, condition: sa.ColumnElement[bool]) -> Workflow | None:
+        with self._transactions.reading() as connection:
+            row = connection.execute(sa.select(workflows).where(condition)).mappings().first()
+        return None if row is None else workflow_of(row)
+
+
+def _conditions(where: WorkflowFilter) -> Sequence[sa.ColumnElement[bool]]:
+    found: list[Any] = []
+    if where.status is not None:
+        found.append(sa.text(_STATUS[where.status]))
+    if where.source_type is not None:
+        found.append(workflows.c.source_type == where.source_type.value)
+    if where.owner is not None:
+        found.append(workflows.c.owner == where.owner)
+    return found
+
+
+def _same(workflow: Workflow) -> tuple[sa.ColumnElement[bool], ...]:
+    """The row that this workflow was read from, unchanged since."""
+    names = (*WORKFLOW_IDENTITY, "version")
+    return tuple(workflows.c[name] == getattr(workflow, name) for name in names)
+
+
+def _changed(workflow: Workflow) -> ConcurrentUpdate:
+    return ConcurrentUpdate(f"Workflow {workflow.dataset_name!r}")

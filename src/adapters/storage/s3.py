@@ -1,0 +1,143 @@
+"""``StoragePort`` on S3 and whatever speaks its protocol with conditional writes (``If-None-Match``, ``If-Match``)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from adapters.storage.errors import s3_errors
+from workflow_core.domain.stored import name_of_file, object_path, source_folder, stored_text
+from workflow_core.errors import StorageConflict
+from workflow_core.ports.storage import StoredRef, StoredSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from types_boto3_s3 import S3Client
+    from types_boto3_s3.type_defs import ObjectTypeDef
+
+    from workflow_core.domain.workflow import SourceType
+
+_CONFLICTS: Final = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
+_MISSING: Final = frozenset({"NoSuchKey", "404", "NotFound"})
+
+
+def s3_client(
+    *, connect_timeout: float = 3.0, read_timeout: float = 10.0, attempts: int = 3, connections: int = 20, **options: Any
+) -> S3Client:
+    """A client with bounded time: each attempt by the two timeouts (seconds), all of them by their number.
+
+    Credentials, region and ``AWS_ENDPOINT_URL`` come from the environment as boto3 reads it; ``options`` (``endpoint_url``, …) win.
+    """
+    config = Config(
+        connect_timeout=connect_timeout,
+        read_timeout=read_timeout,
+        retries={"total_max_attempts": attempts, "mode": "standard"},
+        max_pool_connections=connections,
+    )
+    with s3_errors():
+        return boto3.session.Session().client("s3", config=config, **options)
+
+
+class S3Storage:
+    """:class:`~workflow_core.ports.storage.StoragePort` in one bucket; threads may share it."""
+
+    def __init__(self, client: S3Client, bucket: str, prefix: str = "workflows") -> None:
+        self._client = client
+        self._bucket = bucket
+        self._prefix = prefix
+
+    def url(self, source: SourceType, dataset_name: str) -> str:
+        """As the port says."""
+        return f"s3://{self._bucket}/{self._key(source, dataset_name)}"
+
+    def put(self, source: SourceType, dataset_name: str, text: str, *, expected: str | None) -> str:
+        """As the port says. A conflict may be our own write whose answer was lost and that boto3 repeated: the text then is ours."""
+        condition: dict[str, Any] = {"IfNoneMatch": "*"} if expected is None else {"IfMatch": expected}
+        data = text.encode()
+        with s3_errors():
+            try:
+                answer = self._client.put_object(
+                    Bucket=self._bucket,
+                    Key=self._key(source, dataset_name),
+                    Body=data,
+                    ContentType="application/yaml",
+                    **condition,
+                )
+            except ClientError as error:
+                code = error.response.get("Error", {}).get("Code", "")
+                if code in _CONFLICTS or (expected is not None and code in _MISSING):
+                    retried = error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0)
+                    there = self._own_write(source, dataset_name, data) if retried else None
+                    if there is not None:
+                        return there
+                    raise StorageConflict(self.url(source, dataset_name)) from None
+                raise
+        return answer["ETag"]
+
+    def get(self, source: SourceType, dataset_name: str, *, limit: int) -> StoredSpec | None:
+        """As the port says. Never reads more than a byte over the limit."""
+        found = self._read(source, dataset_name, limit + 1)
+        return None if found is None else StoredSpec(text=stored_text(found[0], limit), etag=found[1])
+
+    def stat(self, source: SourceType, dataset_name: str) -> StoredRef | None:
+        """As the port says. By a listing of this one key: unlike HEAD it tells a missing object from a missing bucket."""
+        key = self._key(source, dataset_name)
+        with s3_errors():
+            answer = self._client.list_objects_v2(Bucket=self._bucket, Prefix=key, MaxKeys=1)
+        found = [_ref(item, source, dataset_name) for item in answer.get("Contents", []) if item["Key"] == key]
+        return found[0] if found else None
+
+    def delete(self, source: SourceType, dataset_name: str) -> bool:
+        """As the port says. S3 answers alike whether or not there was an object, so it is looked for first."""
+        there = self.stat(source, dataset_name) is not None
+        if there:
+            with s3_errors():
+                self._client.delete_object(Bucket=self._bucket, Key=self._key(source, dataset_name))
+        return there
+
+    def list(self, source: SourceType) -> Iterator[StoredRef]:
+        """As the port says, 1,000 keys a request. S3 lists by key, and ``a.b-c.yaml`` comes before ``a.b.yaml``: so all are read, then sorted."""
+        folder = source_folder(self._prefix, source)
+        found = []
+        with s3_errors():
+            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=folder):
+                for item in page.get("Contents", []):
+                    name = name_of_file(item["Key"].removeprefix(folder))
+                    if name is not None:
+                        found.append(_ref(item, source, name))
+        yield from sorted(found, key=lambda ref: ref.dataset_name)
+
+    def check(self) -> None:
+        """As the port says."""
+        with s3_errors():
+            self._client.head_bucket(Bucket=self._bucket)
+
+    def _key(self, source: SourceType, dataset_name: str) -> str:
+        return object_path(self._prefix, source, dataset_name)
+
+    def _read(self, source: SourceType, dataset_name: str, limit: int) -> tuple[bytes, str] | None:
+        with s3_errors():
+            try:
+                answer = self._client.get_object(Bucket=self._bucket, Key=self._key(source, dataset_name))
+            except self._client.exceptions.NoSuchKey:
+                return None
+            with answer["Body"] as body:
+                return body.read(limit), answer["ETag"]
+
+    def _own_write(self, source: SourceType, dataset_name: str, data: bytes) -> str | None:
+        found = self._read(source, dataset_name, len(data) + 1)
+        return found[1] if found is not None and found[0] == data else None
+
+
+def _ref(item: ObjectTypeDef, source: SourceType, dataset_name: str) -> StoredRef:
+    return StoredRef(
+        source=source,
+        dataset_name=dataset_name,
+        etag=item["ETag"],
+        size=item["Size"],
+        modified_at=item["LastModified"],
+    )

@@ -1,0 +1,95 @@
+"""What the loader must know: written beside the loader files by ``dli airflow install``; the environment wins over the file."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import frozen
+
+from workflow_core.domain.spec import DEFAULT_OPERATORS, SpecRules
+from workflow_core.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CONFIG_NAME: Final = "workflow_core_loader.json"
+
+# The key in the file, and the variable that wins over it.
+_VARIABLES: Final = {
+    "storage_url": "WORKFLOWS_STORAGE_URL",
+    "cache": "WORKFLOWS_LOADER_CACHE",
+    "allowed_operators": "WORKFLOWS_ALLOWED_OPERATORS",
+    "default_task": "WORKFLOWS_DEFAULT_TASK",
+    "max_yaml_bytes": "WORKFLOWS_MAX_YAML_BYTES",
+}
+
+
+@frozen(kw_only=True)
+class LoaderSettings:
+    """The settings of one parse.
+
+    ``cache`` is a folder of this host; ``default_task`` is the operator and arguments of the task that a workflow without tasks runs.
+    """
+
+    storage_url: str
+    cache: Path
+    rules: SpecRules
+    default_task: Mapping[str, Any] | None = None
+
+    def as_json(self) -> str:
+        """The content of the settings file; equal settings give equal text. The cache's place is left to each host."""
+        facts = {
+            "storage_url": self.storage_url,
+            "allowed_operators": list(self.rules.operators),
+            "default_task": self.default_task,
+            "max_yaml_bytes": self.rules.max_bytes,
+        }
+        return json.dumps(facts, indent=2, sort_keys=True) + "\n"
+
+
+def read_settings(path: Path, environment: Mapping[str, str] | None = None) -> LoaderSettings:
+    """Read the settings file, and the environment over it.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or a value is wrong.
+    """
+    environment = os.environ if environment is None else environment
+    try:
+        facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"cannot read {path}: {error}. Run `dli airflow install` again.") from None
+    facts |= {key: environment[name] for key, name in _VARIABLES.items() if environment.get(name)}
+    return make_settings(environment=environment, **facts)
+
+
+def make_settings(
+    *,
+    storage_url: str,
+    cache: str | None = None,
+    allowed_operators: str | list[str] | tuple[str, ...] = DEFAULT_OPERATORS,
+    default_task: str | Mapping[str, Any] | None = None,
+    max_yaml_bytes: int | str = SpecRules().max_bytes,
+    environment: Mapping[str, str] | None = None,
+) -> LoaderSettings:
+    """Settings from values as a file or the environment holds them; raises :class:`ConfigurationError`."""
+    environment = os.environ if environment is None else environment
+    home = environment.get("AIRFLOW_HOME") or str(Path.home() / "airflow")
+    operators = allowed_operators.split(",") if isinstance(allowed_operators, str) else allowed_operators
+    try:
+        task = json.loads(default_task) if isinstance(default_task, str) else default_task
+        size = int(max_yaml_bytes)
+    except ValueError as error:
+        raise ConfigurationError(f"WORKFLOWS_DEFAULT_TASK or WORKFLOWS_MAX_YAML_BYTES: {error}") from None
+    if task is not None and not (isinstance(task, dict) and isinstance(task.get("operator"), str)):
+        raise ConfigurationError('WORKFLOWS_DEFAULT_TASK must be JSON like {"operator": "bash", "bash_command": "…"}')
+    return LoaderSettings(
+        storage_url=storage_url,
+        cache=Path(cache or Path(home) / "workflow_core_cache"),
+        rules=SpecRules(
+            max_bytes=size, operators=tuple(pattern.strip() for pattern in operators if pattern.strip())
+        ),
+        default_task=task,
+    )

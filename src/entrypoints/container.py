@@ -1,0 +1,72 @@
+"""The one place where adapters are chosen and put together, and the only one that imports dependency_injector."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dependency_injector import containers, providers
+from workflow_core.fakes.airflow import InMemoryAirflow
+
+from adapters.airflow import AirflowV2
+from adapters.clock import SystemClock
+from adapters.sql import SqlWorkflows, make_engine
+from adapters.storage import open_storage
+from workflow_core.fakes.workflow import InMemoryWorkflows
+from workflow_core.service import WorkflowService
+
+if TYPE_CHECKING:
+    from entrypoints.settings import Settings
+    from workflow_core.ports.airflow import AirflowPort
+    from workflow_core.ports.clock import ClockPort
+    from workflow_core.ports.storage import StoragePort
+    from workflow_core.ports.workflow import WorkflowPort
+
+
+def _workflows(settings: Settings) -> WorkflowPort:
+    if settings.database_url.startswith("memory:"):
+        return InMemoryWorkflows()
+    return SqlWorkflows(make_engine(settings.database_url, pool_size=settings.database_connections))
+
+
+def _airflow(settings: Settings, storage: StoragePort, clock: ClockPort) -> AirflowPort:
+    if settings.airflow_api == "memory":
+        return InMemoryAirflow(storage=storage, clock=clock, loaders=settings.loaders, rules=settings.policy.rules)
+    return AirflowV2(
+        settings.airflow_base_url,
+        username=settings.airflow_username,
+        password=settings.airflow_password.get_secret_value(),
+        token=settings.airflow_token.get_secret_value() if settings.airflow_token else None,
+        connect_timeout=settings.airflow_connect_timeout,
+        read_timeout=settings.airflow_read_timeout,
+        total_timeout=settings.airflow_total_timeout,
+        connections=settings.airflow_connections,
+    )
+
+
+class Container(containers.DeclarativeContainer):
+    """The object graph of one process: everything is made once, when it is first asked for."""
+
+    settings: providers.Dependency[Settings] = providers.Dependency()
+    clock: providers.Provider[ClockPort] = providers.Singleton(SystemClock)
+    workflows: providers.Provider[WorkflowPort] = providers.Singleton(_workflows, settings)
+    storage: providers.Provider[StoragePort] = providers.Singleton(open_storage, settings.provided.storage)
+    airflow: providers.Provider[AirflowPort] = providers.Singleton(_airflow, settings, storage, clock)
+    service: providers.Provider[WorkflowService] = providers.Singleton(
+        WorkflowService,
+        workflows=workflows,
+        airflow=airflow,
+        storage=storage,
+        clock=clock,
+        policy=settings.provided.policy,
+    )
+
+
+def build(settings: Settings) -> Container:
+    """The container for these settings. Nothing is opened yet."""
+    return Container(settings=settings)
+
+
+def open_service(settings: Settings) -> WorkflowService:
+    """The service over the adapters that the settings name: what embedding programs call."""
+    service: WorkflowService = build(settings).service()
+    return service

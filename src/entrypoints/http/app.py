@@ -1,0 +1,128 @@
+"""The Litestar application over a service: handlers, reading of requests, errors, and the OpenAPI document."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from copy import copy
+from typing import TYPE_CHECKING, Any, Final
+
+from litestar import Litestar, Request, Response, get
+from litestar.di import Provide
+from litestar.exceptions import NotFoundException, PermissionDeniedException
+from msgspec import Raw
+
+from entrypoints.http.contract import contract_of
+from entrypoints.http.errors import exception_handlers
+from entrypoints.http.filters import read_filters
+from entrypoints.http.openapi import openapi_json
+from entrypoints.http.payload import read_payload
+from entrypoints.http.routes import ROUTES
+from entrypoints.http.tracing import mark_start, raw_path, stamp_answer
+from workflow_core.api.base import Answer
+from workflow_core.domain.caller import Caller
+from workflow_core.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+    from litestar.types import LifespanHook
+
+    from entrypoints.settings import Settings
+    from workflow_core.service import WorkflowService
+
+OPENAPI_PATH: Final = "/schema/openapi.json"
+
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def create_app(
+    service: WorkflowService,
+    settings: Settings,
+    *,
+    on_startup: Sequence[LifespanHook] = (),
+    on_shutdown: Sequence[LifespanHook] = (),
+) -> Litestar:
+    """The HTTP API over ``service``.
+
+    ``on_startup`` and ``on_shutdown`` run around the serving, such as those of a worker. While there is no
+    authentication every request is recorded as made by ``settings.user``.
+    """
+    caller = Caller(name=settings.user)
+    return Litestar(
+        [copy(handler) for handler in ROUTES] + [_document_route()],
+        dependencies={
+            "service": Provide(lambda: service, sync_to_thread=False),
+            "caller": Provide(lambda: caller, sync_to_thread=False),
+            "payload": Provide(_payload, sync_to_thread=False),
+            "filters": Provide(_filters, sync_to_thread=False),
+        },
+        before_request=_admission(settings),
+        before_send=[stamp_answer],
+        exception_handlers=exception_handlers(),
+        # pydantic writes answers itself: it leaves out what `extra` fields say, and knows whole numbers of any size
+        type_encoders={Answer: lambda answer: Raw(answer.model_dump_json())},
+        lifespan=[_threads(settings.threads)],
+        on_startup=on_startup,
+        on_shutdown=on_shutdown,
+        openapi_config=None,  # ours is made from the contracts
+        logging_config=None,  # the process configures logging, not its parts
+        request_max_body_size=None,  # `read_payload` bounds it
+    )
+
+
+def _admission(settings: Settings) -> Callable[[Request[Any, Any, Any]], Awaitable[None]]:
+    """What every request passes before its handler: path, origin, query and body are read and checked here."""
+
+    async def admit(request: Request[Any, Any, Any]) -> None:
+        mark_start(request.scope)
+        path = raw_path(request.scope)
+        if "//" in path or path.endswith("/"):  # Litestar would take an empty name for none
+            raise NotFoundException
+        contract = contract_of(request.route_handler)
+        if contract is None:
+            return
+        if "%2f" in path.lower():  # Litestar would take a name with '/' for two segments, and so for another route
+            msg = "The path holds an encoded '/' (%2F), which no name may hold."
+            raise InvalidRequest(msg)
+        if request.method not in _SAFE and request.headers.get("sec-fetch-site") in {"cross-site", "same-site"}:
+            # without authentication any page in a browser on this host could start runs; browsers send this header
+            raise PermissionDeniedException(detail="Requests from the pages of other sites are refused.")
+        if contract.filters is not None:
+            request.state.filters = read_filters(request.scope, contract.filters)
+        if contract.payload is not None:
+            request.state.payload = await read_payload(
+                request, contract.payload, limit=settings.max_body_bytes, optional=contract.payload_optional
+            )
+
+    return admit
+
+
+def _payload(request: Request[Any, Any, Any]) -> Any:
+    return request.state.payload
+
+
+def _filters(request: Request[Any, Any, Any]) -> Any:
+    return request.state.filters
+
+
+def _document_route() -> Any:
+    document = openapi_json()
+
+    @get(OPENAPI_PATH, media_type="application/vnd.oai.openapi+json", sync_to_thread=False)
+    def openapi() -> Response[bytes]:
+        return Response(document)
+
+    return openapi
+
+
+def _threads(count: int) -> Callable[[Litestar], Any]:
+    """Give the event loop so many threads for the sync handlers, whatever server runs it."""
+
+    @asynccontextmanager
+    async def sized(_: Litestar) -> AsyncIterator[None]:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(count, thread_name_prefix="http"))
+        yield
+
+    return sized

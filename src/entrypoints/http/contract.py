@@ -1,0 +1,61 @@
+"""What a route promises: one object that reading, answering and the OpenAPI document are all made from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import Factory, frozen
+from litestar.handlers import HTTPRouteHandler
+
+from entrypoints.http.filters import Filters
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from litestar.types import Method
+
+    from workflow_core.api.base import Answer, Request
+    from workflow_core.errors import WorkflowError
+
+CONTRACT: Final = "contract"
+"""Where a Litestar handler keeps its contract (``handler.opt``)."""
+
+
+@frozen(kw_only=True)
+class Contract:
+    """``answer`` is the body under ``status``, with ``many`` the item of a list. ``errors`` are those of the use case:
+    what any request can meet is added by itself. ``other_answers`` are further bodies, by status, that are no problems.
+    """
+
+    operation_id: str
+    tag: str
+    summary: str
+    description: str
+    answer: type[Answer]
+    status: int = 200
+    many: bool = False
+    payload: type[Request] | None = None
+    payload_optional: bool = False
+    filters: type[Filters] | None = Filters
+    errors: tuple[type[WorkflowError], ...] = ()
+    other_answers: Mapping[int, type[Answer]] = Factory(dict)
+
+
+def endpoint(
+    method: Method, path: str, contract: Contract, *, threaded: bool = True
+) -> Callable[..., HTTPRouteHandler]:
+    """A Litestar handler under this contract. Handlers are sync and run in threads, unless they are told not to."""
+    return HTTPRouteHandler(
+        path,
+        http_method=["GET", "HEAD"] if method == "GET" else [method],
+        status_code=contract.status,
+        sync_to_thread=True if threaded else None,
+        name=contract.operation_id,
+        opt={CONTRACT: contract},
+    )
+
+
+def contract_of(handler: Any) -> Contract | None:
+    """The contract of a Litestar handler; None for those that are not part of the API."""
+    found = handler.opt.get(CONTRACT)
+    return found if isinstance(found, Contract) else None

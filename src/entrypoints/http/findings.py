@@ -1,0 +1,44 @@
+"""From pydantic's findings to ours: which field of the request is wrong, and why, in plain words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from workflow_core.domain.names import shown
+from workflow_core.errors import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pydantic import BaseModel, ValidationError
+
+_LONGEST_NAME: Final = 60
+_MESSAGES: Final = {"missing": "is required", "model_type": "must be an object", "dict_type": "must be an object"}
+
+
+def findings_of(error: ValidationError, model: type[BaseModel], *, what: str) -> list[Problem]:
+    """One finding for each of pydantic's. ``what`` is the word for a field: ``field`` or ``parameter``."""
+    found = error.errors(include_url=False, include_input=False, include_context=False)
+    return [Problem(field=field_name(item["loc"]) or None, message=_message(item, model, what)) for item in found]
+
+
+def field_name(path: Iterable[str | int]) -> str:
+    """``schedule.cron``, ``tasks[2]``; names that are no plain words are quoted, escaped and cut."""
+    text = ""
+    for part in path:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            plain = part.isascii() and part.isprintable() and 0 < len(part) <= _LONGEST_NAME
+            text += f"{'.' if text else ''}{part if plain else shown(part)}"
+    return text
+
+
+def _message(item: Any, model: type[BaseModel], what: str) -> str:
+    if item["type"] == "extra_forbidden":
+        known = (
+            f"; the known ones are {', '.join(model.model_fields)}" if model.model_fields else "; there is none here"
+        )
+        return f"unknown {what}{known if len(item['loc']) == 1 else ''}"
+    text: str = _MESSAGES.get(item["type"], item["msg"])
+    return text.removeprefix("Value error, ").replace("Input should be", "must be", 1)

@@ -1,0 +1,210 @@
+"""The OpenAPI document, made from the contracts of the routes and pydantic's own schemas of the models that are really
+read and written: it cannot say anything else than the service does.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic.json_schema import models_json_schema
+
+from entrypoints.http.contract import contract_of
+from entrypoints.http.errors import HTTP_CODES, PROBLEM_JSON, STATUS, title
+from entrypoints.http.routes import ROUTES
+from workflow_core.api import ProblemAnswer
+from workflow_core.domain.names import DATASET_NAME_PATTERN, MAX_DATASET_NAME, MAX_RUN_ID, RUN_ID_PATTERN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from pydantic import BaseModel
+
+    from entrypoints.http.contract import Contract
+
+_JSON: Final = "application/json"
+_SCHEMAS: Final = "#/components/schemas/"
+_VALIDATION: Final = "validation"
+_SERIALIZATION: Final = "serialization"
+_PATH_PARAMETERS: Final[dict[str, Any]] = {
+    "dataset_name": {
+        "description": "The workflow: two or more segments joined by dots.",
+        "schema": {"type": "string", "pattern": DATASET_NAME_PATTERN, "maxLength": MAX_DATASET_NAME},
+        "example": "iceberg.analytics.daily_clicks",
+    },
+    "run_id": {
+        "description": "The run, as its acceptance named it.",
+        "schema": {"type": "string", "pattern": RUN_ID_PATTERN, "maxLength": MAX_RUN_ID},
+        "example": "iceberg.analytics.daily_clicks_20260101_100000",
+    },
+}
+_HEADERS: Final[dict[str, Any]] = {
+    "X-Request-ID": {
+        "description": "Names this request in the log: yours, if you sent a short plain word under this name.",
+        "required": True,
+        "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,128}$"},
+    },
+    "X-Total-Count": {
+        "description": "How many items there are on all pages.",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 0},
+    },
+    "Link": {
+        "description": 'The next page, `<...>; rel="next"` (RFC 8288); absent on the last one.',
+        "schema": {"type": "string"},
+    },
+    "Retry-After": {
+        "description": "Seconds to wait before trying again.",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 0},
+    },
+}
+_TAGS: Final = {
+    "Workflows": "What is registered.",
+    "Runs": "What ran, runs and is about to run.",
+    "Health": "Whether the service can do its work.",
+}
+_DESCRIPTION: Final = """\
+Register, run and watch scheduled dataset workflows; Airflow executes them.
+
+Times are UTC, RFC 3339 with `Z`. Every error is a problem (RFC 9457) with a stable `code`. Unknown fields and unknown
+query parameters are refused. Clients must ignore fields of answers that they do not know."""
+
+
+@cache
+def openapi_json() -> bytes:
+    """The document as it is served."""
+    return json.dumps(openapi_document(), ensure_ascii=False).encode()
+
+
+def openapi_document() -> dict[str, Any]:
+    """The OpenAPI 3.1 document of every route with a contract. A new object each time."""
+    contracts = [(handler, contract) for handler in ROUTES if (contract := contract_of(handler))]
+    paths: dict[str, dict[str, Any]] = {}
+    for handler, contract in contracts:
+        path = re.sub(r"\{(\w+):str\}", r"{\1}", next(iter(handler.paths)))
+        method = next(method for method in ("GET", "POST", "DELETE") if method in handler.http_methods)
+        paths.setdefault(path, {})[method.lower()] = _operation(path, contract)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Workflow API", "version": "0.1.0", "description": _DESCRIPTION},
+        "servers": [{"url": "/"}],
+        "tags": [{"name": name, "description": description} for name, description in _TAGS.items()],
+        "paths": paths,
+        "components": {"schemas": _schemas(contract for _, contract in contracts), "headers": _HEADERS},
+    }
+
+
+def _operation(path: str, contract: Contract) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": contract.operation_id,
+        "tags": [contract.tag],
+        "summary": contract.summary,
+        "description": contract.description,
+    }
+    parameters = [*_path_parameters(path), *_query_parameters(contract)]
+    if parameters:
+        operation["parameters"] = parameters
+    if contract.payload is not None:
+        operation["requestBody"] = {
+            "required": not contract.payload_optional,
+            "content": {_JSON: _media(contract.payload, many=False)},
+        }
+    operation["responses"] = {str(status): response for status, response in sorted(_responses(contract).items())}
+    return operation
+
+
+def _path_parameters(path: str) -> Iterator[dict[str, Any]]:
+    for name in re.findall(r"\{(\w+)\}", path):
+        yield {"name": name, "in": "path", "required": True, **_PATH_PARAMETERS[name]}
+
+
+def _query_parameters(contract: Contract) -> Iterator[dict[str, Any]]:
+    if contract.filters is None:
+        return
+    schema = contract.filters.model_json_schema(ref_template=_SCHEMAS + "{model}")
+    defined = schema.get("$defs", {})
+    for name, field in schema.get("properties", {}).items():
+        given = {key: value for key, value in field.items() if key not in {"title", "description", "anyOf"}}
+        for choice in field.get("anyOf", ()):  # left out is the only way to say null in a query
+            if choice != {"type": "null"}:
+                given |= defined[choice["$ref"].removeprefix(_SCHEMAS)] if "$ref" in choice else choice
+        plain = {
+            key: value
+            for key, value in given.items()
+            if key not in {"title", "description"} and not (key == "default" and value is None)
+        }
+        yield {"name": name, "in": "query", "required": False, "description": field["description"], "schema": plain}
+
+
+def _responses(contract: Contract) -> dict[int, dict[str, Any]]:
+    headers = _referenced("X-Request-ID", *(("X-Total-Count", "Link") if contract.many else ()))
+    found: dict[int, dict[str, Any]] = {
+        contract.status: {
+            "description": title(contract.status),
+            "headers": headers,
+            "content": {_JSON: _media(contract.answer, many=contract.many)},
+        }
+    }
+    for status, codes in _problems(contract).items():
+        found[status] = _problem(status, codes)
+    for status, answer in contract.other_answers.items():
+        found[status] = {
+            "description": title(status),
+            "headers": _referenced(
+                "X-Request-ID", *(("Retry-After",) if status == HTTPStatus.SERVICE_UNAVAILABLE else ())
+            ),
+            "content": {_JSON: _media(answer, many=False)},
+        }
+    return found
+
+
+def _problems(contract: Contract) -> dict[int, list[str]]:
+    """The codes by status: those of the use case, and those that any such request can meet."""
+    codes = [error.code for error in contract.errors]
+    found: dict[int, list[str]] = {}
+    if contract.filters is not None:
+        found[400] = [HTTP_CODES[400]]
+    if contract.payload is not None:
+        found |= {status: [HTTP_CODES[status]] for status in (403, 413, 415)}
+    for code in codes:
+        found.setdefault(STATUS[code], []).append(code)
+    found[500] = [HTTP_CODES[500]]
+    return found
+
+
+def _problem(status: int, codes: list[str]) -> dict[str, Any]:
+    names = ("X-Request-ID", *(("Retry-After",) if status == HTTPStatus.SERVICE_UNAVAILABLE else ()))
+    narrowed = {"properties": {"status": {"const": status}, "code": {"enum": codes}}}
+    return {
+        "description": f"{title(status)}: {', '.join(f'`{code}`' for code in codes)}",
+        "headers": _referenced(*names),
+        "content": {PROBLEM_JSON: {"schema": {"allOf": [{"$ref": f"{_SCHEMAS}ProblemAnswer"}, narrowed]}}},
+    }
+
+
+def _media(model: type[BaseModel], *, many: bool) -> dict[str, Any]:
+    reference = {"$ref": _SCHEMAS + model.__name__}
+    extra = model.model_config.get("json_schema_extra")
+    examples = extra.get("examples") if isinstance(extra, dict) else None
+    media: dict[str, Any] = {"schema": {"type": "array", "items": reference} if many else reference}
+    if isinstance(examples, list):
+        media["example"] = examples[:1] if many else examples[0]
+    return media
+
+
+def _referenced(*names: str) -> dict[str, Any]:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
+def _schemas(contracts: Iterable[Contract]) -> dict[str, Any]:
+    models: list[tuple[type[BaseModel], Any]] = [(ProblemAnswer, _SERIALIZATION)]
+    for contract in contracts:
+        models += [(model, _SERIALIZATION) for model in (contract.answer, *contract.other_answers.values())]
+        if contract.payload is not None:
+            models.append((contract.payload, _VALIDATION))
+    _, schema = models_json_schema(list(dict.fromkeys(models)), ref_template=_SCHEMAS + "{model}")
+    return dict(schema["$defs"])

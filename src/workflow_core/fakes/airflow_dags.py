@@ -1,0 +1,170 @@
+"""What :class:`~workflow_core.fakes.airflow.InMemoryAirflow` holds: DAGs, and runs whose state follows from the time alone."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from graphlib import TopologicalSorter
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import Factory, evolve, frozen
+
+from workflow_core.domain.names import dag_id_for
+from workflow_core.domain.run import AirflowRun, RunType, TaskState
+from workflow_core.domain.schedule import Schedule
+from workflow_core.domain.spec import SpecRules, parse_spec, spec_hash
+from workflow_core.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from workflow_core.domain.spec import ParamSpec
+
+
+_EVER: Final = datetime.min.replace(tzinfo=UTC)
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
+
+
+@frozen(kw_only=True)
+class FakeTask:
+    """A task that does nothing for a while and then ``ends`` as ``success``, ``failed`` or ``skipped``."""
+
+    task_id: str
+    after: tuple[str, ...] = ()
+    ends: str = "success"
+
+
+@frozen(kw_only=True)
+class FakeDag:
+    """A DAG as Airflow serves it. ``loader`` is the index of the loader file that it comes from, if it comes from one."""
+
+    dag_id: str
+    tasks: tuple[FakeTask, ...] = ()
+    params: Mapping[str, ParamSpec] = Factory(dict)
+    is_paused: bool = True
+    spec_hash: str | None = None
+    error: str | None = None
+    schedule: Schedule | None = None
+    start: datetime = _EVER
+    loader: int | None = None
+    sentinel: bool = False
+
+
+def dag_of_spec(text: str, dataset_name: str, rules: SpecRules) -> FakeDag:
+    """The DAG of a stored spec; of one that cannot be built, a DAG that says why and whose only task fails."""
+    dag = FakeDag(dag_id=dag_id_for(dataset_name), spec_hash=spec_hash(text))
+    try:
+        spec = parse_spec(text, dataset_name=dataset_name, rules=rules)
+    except InvalidRequest as error:
+        return evolve(dag, error=error.message, tasks=(FakeTask(task_id="error", ends="failed"),))
+    return evolve(
+        dag,
+        tasks=tuple(FakeTask(task_id=task.task_id, after=tuple(task.dependencies)) for task in spec.tasks),
+        params=spec.params,
+        schedule=Schedule(**spec.schedule.model_dump()) if spec.schedule else None,
+        start=spec.start_date or dag.start,
+    )
+
+
+@frozen(kw_only=True, slots=False)
+class FakeRun:
+    """A run. ``starts_at`` is None while its DAG is paused before it has started; all other times follow from it."""
+
+    dag_id: str
+    run_id: str
+    run_type: RunType
+    triggered_by: str | None
+    conf: Mapping[str, Any]
+    logical_date: datetime | None
+    tasks: tuple[FakeTask, ...]
+    queued_at: datetime
+    starts_at: datetime | None
+    queue_time: timedelta
+    task_time: timedelta
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """DAG id and run id."""
+        return self.dag_id, self.run_id
+
+    def paused_at(self, now: datetime) -> FakeRun:
+        """The DAG is paused: a run that has started goes on, one that is queued waits."""
+        return evolve(self, starts_at=None) if self.starts_at is None or self.starts_at > now else self
+
+    def released_at(self, now: datetime) -> FakeRun:
+        """The DAG is unpaused."""
+        return self if self.starts_at is not None else evolve(self, starts_at=now + self.queue_time)
+
+    def seen(self, now: datetime) -> AirflowRun:
+        """The run as it is at ``now``."""
+        started = self.starts_at is not None and self.starts_at <= now
+        ended = started and self._ends_at <= now
+        final = (
+            "failed" if any(state in {"failed", "upstream_failed"} for state, _ in self._plan.values()) else "success"
+        )
+        return AirflowRun(
+            dag_id=self.dag_id,
+            run_id=self.run_id,
+            state=final if ended else "running" if started else "queued",
+            run_type=self.run_type,
+            triggered_by=self.triggered_by,
+            conf=self.conf,
+            queued_at=self.queued_at,
+            started_at=self.starts_at if started else None,
+            ended_at=self._ends_at if ended else None,
+            logical_date=self.logical_date,
+            run_after=self.queued_at,
+        )
+
+    def task_states(self, now: datetime) -> Sequence[TaskState]:
+        """The tasks as they are at ``now``: by start, those that have not started last, then by id."""
+        states = [self._task_state(task, now) for task in self.tasks]
+        return sorted(states, key=lambda state: (state.started_at or _NEVER, state.task_id))
+
+    def changed_at(self, now: datetime) -> datetime:
+        """When the run, or a task of it, last changed."""
+        moments = [self.queued_at]
+        if self.starts_at is not None:
+            moments += [self.starts_at, *(end for _, end in self._plan.values())]
+        return max(moment for moment in moments if moment <= now)
+
+    def _task_state(self, task: FakeTask, now: datetime) -> TaskState:
+        if self.starts_at is None or self.starts_at > now:
+            return TaskState(task_id=task.task_id, state=None)
+        state, end = self._plan[task.task_id]
+        if state == "upstream_failed":
+            return TaskState(task_id=task.task_id, state=state if end <= now else None)
+        start = end - self.task_time
+        if start > now:
+            return TaskState(task_id=task.task_id, state=None)
+        return TaskState(
+            task_id=task.task_id,
+            state=state if end <= now else "running",
+            started_at=start,
+            ended_at=end if end <= now else None,
+            try_number=1,
+        )
+
+    @property
+    def _ends_at(self) -> datetime:
+        assert self.starts_at is not None
+        return max((end for _, end in self._plan.values()), default=self.starts_at)
+
+    @cached_property
+    def _plan(self) -> Mapping[str, tuple[str, datetime]]:
+        """How and when each task ends. A task below one that failed never runs; below one that was skipped it is skipped, too."""
+        if self.starts_at is None:
+            return {}
+        by_id = {task.task_id: task for task in self.tasks}
+        plan: dict[str, tuple[str, datetime]] = {}
+        for name in TopologicalSorter({task.task_id: task.after for task in self.tasks}).static_order():
+            before = [plan[one] for one in by_id[name].after]
+            ready = max((end for _, end in before), default=self.starts_at)
+            states = {state for state, _ in before}
+            if states & {"failed", "upstream_failed"}:
+                plan[name] = "upstream_failed", ready
+            elif "skipped" in states:
+                plan[name] = "skipped", ready + self.task_time
+            else:
+                plan[name] = by_id[name].ends, ready + self.task_time
+        return plan

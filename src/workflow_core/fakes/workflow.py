@@ -1,0 +1,312 @@
+"""``WorkflowPort`` in memory."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from copy import deepcopy
+from datetime import UTC, datetime
+from threading import RLock
+from typing import TYPE_CHECKING, TypeVar
+
+from attrs import evolve, fields, has
+
+from workflow_core.domain.paging import Page, key_moment, moment_key
+from workflow_core.errors import (
+    ConcurrentUpdate,
+    DatabaseUnavailable,
+    RunAlreadyExists,
+    WorkflowAlreadyExists,
+    WorkflowNotFound,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from workflow_core.domain.paging import PageRequest
+    from workflow_core.domain.run import HistoryFilter, Run
+    from workflow_core.domain.workflow import Workflow, WorkflowFilter
+
+T = TypeVar("T")
+Key = tuple[str, ...]
+
+
+class InMemoryWorkflows:
+    """:class:`~workflow_core.ports.workflow.WorkflowPort` in this process's memory; threads may share it.
+
+    Each rule of the port is a small method of its own, so that a test can break exactly one.
+    """
+
+    def __init__(self) -> None:
+        self._lock = RLock()
+        self._workflows: dict[str, Workflow] = {}
+        self._runs: dict[str, Run] = {}
+        self._observed_until: datetime | None = None
+        self._down = False
+        self._failures: dict[str, int] = {}
+
+    # Failing on demand.
+
+    def go_down(self) -> None:
+        """From now on every method raises :class:`DatabaseUnavailable`, until :meth:`come_back`."""
+        self._down = True
+
+    def come_back(self) -> None:
+        """Undo :meth:`go_down`, and forget what :meth:`fail` asked for."""
+        self._down = False
+        self._failures.clear()
+
+    def fail(self, method: str, *, times: int = 1) -> None:
+        """The next ``times`` calls of the method of this name raise :class:`DatabaseUnavailable`."""
+        self._failures[method] = times
+
+    @contextmanager
+    def _transaction(self, method: str) -> Iterator[None]:
+        with self._lock:
+            left = self._failures.get(method, 0)
+            if left:
+                self._failures[method] = left - 1
+            if self._down or left:
+                msg = "The database in memory was told to fail."
+                raise DatabaseUnavailable(msg)
+            yield
+
+    # The port.
+
+    def add_workflow(self, workflow: Workflow) -> None:
+        """As the port says."""
+        with self._transaction("add_workflow"):
+            self._refuse_taken_name(workflow)
+            self._refuse_taken_dag_id(workflow)
+            self._workflows[workflow.dataset_name] = self._kept(workflow)
+
+    def workflow(self, dataset_name: str) -> Workflow | None:
+        """As the port says."""
+        with self._transaction("workflow"):
+            found = self._workflows.get(dataset_name)
+            return None if found is None else self._kept(found)
+
+    def workflow_by_dag(self, dag_id: str) -> Workflow | None:
+        """As the port says."""
+        with self._transaction("workflow_by_dag"):
+            found = self._holder_of_dag(dag_id)
+            return None if found is None else self._kept(found)
+
+    def save_workflow(self, workflow: Workflow) -> Workflow:
+        """As the port says."""
+        with self._transaction("save_workflow"):
+            self._refuse_other_workflow(workflow)
+            saved = self._with_next_version(workflow)
+            self._workflows[workflow.dataset_name] = self._kept(saved)
+            return saved
+
+    def remove_workflow(self, workflow: Workflow) -> None:
+        """As the port says."""
+        with self._transaction("remove_workflow"):
+            self._refuse_other_workflow(workflow)
+            del self._workflows[workflow.dataset_name]
+            self._remove_runs_of(workflow)
+
+    def workflows(self, where: WorkflowFilter, page: PageRequest) -> Page[Workflow]:
+        """As the port says."""
+        with self._transaction("workflows"):
+            found = [workflow for workflow in self._workflows.values() if self._matches(workflow, where)]
+            ordered = sorted(found, key=self._workflow_key)
+            return self._page(ordered, page, self._workflow_key, lambda key, after: key > after)
+
+    def unsettled_workflows(self, limit: int) -> Sequence[Workflow]:
+        """As the port says."""
+        with self._transaction("unsettled_workflows"):
+            found = [workflow for workflow in self._workflows.values() if self._is_unsettled_workflow(workflow)]
+            return self._first(sorted(found, key=self._unsettled_workflow_order), limit)
+
+    def add_run(self, run: Run) -> None:
+        """As the port says."""
+        with self._transaction("add_run"):
+            self._refuse_run_of_no_workflow(run)
+            self._refuse_taken_run_id(run)
+            self._refuse_taken_airflow_id(run)
+            self._runs[run.run_id] = self._kept(run)
+
+    def run(self, run_id: str) -> Run | None:
+        """As the port says."""
+        with self._transaction("run"):
+            found = self._runs.get(run_id)
+            return None if found is None else self._kept(found)
+
+    def runs_by_airflow_id(self, keys: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], Run]:
+        """As the port says."""
+        with self._transaction("runs_by_airflow_id"):
+            wanted = set(keys)
+            pairs = [((run.dag_id, run.airflow_run_id), run) for run in self._runs.values()]
+            return {pair: self._kept(run) for pair, run in pairs if pair in wanted}
+
+    def save_run(self, run: Run) -> Run:
+        """As the port says."""
+        with self._transaction("save_run"):
+            self._refuse_other_run(run)
+            saved = self._with_next_version(run)
+            self._runs[run.run_id] = self._kept(saved)
+            return saved
+
+    def history(self, where: HistoryFilter, page: PageRequest) -> Page[Run]:
+        """As the port says."""
+        with self._transaction("history"):
+            self._refuse_odd_key(page)
+            found = [
+                run for run in self._runs.values() if self._matches_name(run, where) and self._in_window(run, where)
+            ]
+            return self._page(self._latest_first(found), page, self._run_key, lambda key, after: key < after)
+
+    def last_runs(self, dataset_names: Iterable[str]) -> Mapping[str, Run]:
+        """As the port says."""
+        with self._transaction("last_runs"):
+            wanted = set(dataset_names)
+            earliest_first = reversed(self._latest_first(self._runs.values()))
+            return {run.dataset_name: self._kept(run) for run in earliest_first if run.dataset_name in wanted}
+
+    def unsettled_runs(self, limit: int) -> Sequence[Run]:
+        """As the port says."""
+        with self._transaction("unsettled_runs"):
+            found = [run for run in self._runs.values() if self._is_unsettled_run(run)]
+            return self._first(sorted(found, key=self._unsettled_run_order), limit)
+
+    def observed_until(self) -> datetime | None:
+        """As the port says."""
+        with self._transaction("observed_until"):
+            return self._observed_until
+
+    def mark_observed(self, until: datetime) -> None:
+        """As the port says."""
+        with self._transaction("mark_observed"):
+            if self._is_progress(until):
+                self._observed_until = _in_utc(until)
+
+    def check(self) -> None:
+        """As the port says."""
+        with self._transaction("check"):
+            pass
+
+    # The rules.
+
+    def _refuse_taken_name(self, workflow: Workflow) -> None:
+        if workflow.dataset_name in self._workflows:
+            raise WorkflowAlreadyExists(workflow.dataset_name, holder=workflow.dataset_name)
+
+    def _refuse_taken_dag_id(self, workflow: Workflow) -> None:
+        holder = self._holder_of_dag(workflow.dag_id)
+        if holder is not None:
+            name = workflow.dataset_name
+            raise WorkflowAlreadyExists(name, holder=holder.dataset_name, dag_id=workflow.dag_id)
+
+    def _holder_of_dag(self, dag_id: str) -> Workflow | None:
+        return next((held for held in self._workflows.values() if held.dag_id == dag_id), None)
+
+    def _refuse_other_workflow(self, workflow: Workflow) -> None:
+        stored = self._workflows.get(workflow.dataset_name)
+        if stored is None or (stored.id, stored.version) != (workflow.id, workflow.version):
+            what = f"Workflow {workflow.dataset_name!r}"
+            raise ConcurrentUpdate(what)
+
+    def _remove_runs_of(self, workflow: Workflow) -> None:
+        self._runs = {run_id: run for run_id, run in self._runs.items() if run.workflow_id != workflow.id}
+
+    def _matches(self, workflow: Workflow, where: WorkflowFilter) -> bool:
+        return (
+            where.status in {None, workflow.status}
+            and where.source_type in {None, workflow.source_type}
+            and where.owner in {None, workflow.owner}
+        )
+
+    def _workflow_key(self, workflow: Workflow) -> Key:
+        return (workflow.dataset_name,)
+
+    def _is_unsettled_workflow(self, workflow: Workflow) -> bool:
+        return not workflow.settled
+
+    def _unsettled_workflow_order(self, workflow: Workflow) -> tuple[datetime, str]:
+        return workflow.updated_at, workflow.dataset_name
+
+    def _refuse_run_of_no_workflow(self, run: Run) -> None:
+        if all(workflow.id != run.workflow_id for workflow in self._workflows.values()):
+            raise WorkflowNotFound(run.dataset_name)
+
+    def _refuse_taken_run_id(self, run: Run) -> None:
+        if run.run_id in self._runs:
+            raise RunAlreadyExists(run.run_id)
+
+    def _refuse_taken_airflow_id(self, run: Run) -> None:
+        for held in self._runs.values():
+            if (held.dag_id, held.airflow_run_id) == (run.dag_id, run.airflow_run_id):
+                raise RunAlreadyExists(held.run_id)
+
+    def _refuse_other_run(self, run: Run) -> None:
+        stored = self._runs.get(run.run_id)
+        if stored is None or _identity(stored) != _identity(run):
+            what = f"Run {run.run_id!r}"
+            raise ConcurrentUpdate(what)
+
+    def _matches_name(self, run: Run, where: HistoryFilter) -> bool:
+        return where.dataset_name in {None, run.dataset_name}
+
+    def _in_window(self, run: Run, where: HistoryFilter) -> bool:
+        start, end = where.window
+        return (start is None or run.started_at >= start) and (end is None or run.started_at < end)
+
+    def _latest_first(self, runs: Iterable[Run]) -> list[Run]:
+        return sorted(runs, key=self._run_key, reverse=True)
+
+    def _run_key(self, run: Run) -> Key:
+        return moment_key(run.started_at), run.run_id
+
+    def _refuse_odd_key(self, page: PageRequest) -> None:
+        if page.after is not None:
+            key_moment(page.after[0])
+
+    def _is_unsettled_run(self, run: Run) -> bool:
+        return not run.status.is_final
+
+    def _unsettled_run_order(self, run: Run) -> tuple[bool, datetime, str]:
+        return run.observed_at is not None, run.observed_at or run.accepted_at.min.replace(tzinfo=UTC), run.run_id
+
+    def _is_progress(self, until: datetime) -> bool:
+        return self._observed_until is None or until > self._observed_until
+
+    def _with_next_version(self, entity: T) -> T:
+        return evolve(entity, version=entity.version + 1)  # type: ignore[attr-defined, misc]  # Workflow or Run
+
+    def _page(
+        self, ordered: Sequence[T], page: PageRequest, key: Callable[[T], Key], is_after: Callable[[Key, Key], bool]
+    ) -> Page[T]:
+        rest = [item for item in ordered if page.after is None or is_after(key(item), page.after)][page.offset :]
+        items = self._first(rest, page.limit)
+        more = len(rest) > page.limit
+        return Page(items=items, total=len(ordered), next_after=key(items[-1]) if more else None)
+
+    def _first(self, ordered: Sequence[T], limit: int) -> tuple[T, ...]:
+        return tuple(map(self._kept, ordered[:limit]))
+
+    def _kept(self, entity: T) -> T:
+        """A copy that shares nothing changeable with what the caller holds, its times in UTC."""
+        return _times_in_utc(deepcopy(entity))
+
+
+def _identity(run: Run) -> tuple[object, ...]:
+    return run.run_id, run.airflow_run_id, run.workflow_id, run.dataset_name, run.dag_id, run.version
+
+
+def _in_utc(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        msg = f"{moment!r} has no time zone"
+        raise ValueError(msg)
+    return moment.astimezone(UTC)
+
+
+def _times_in_utc(entity: T) -> T:
+    changed: dict[str, object] = {}
+    for field in fields(type(entity)):  # type: ignore[arg-type]  # attrs classes only
+        value = getattr(entity, field.name)
+        if isinstance(value, datetime):
+            changed[field.name] = _in_utc(value)
+        elif has(type(value)):
+            changed[field.name] = _times_in_utc(value)
+    return evolve(entity, **changed) if changed else entity  # type: ignore[misc]

@@ -1,0 +1,96 @@
+"""Builders of entities: complete and legal, with only what a test is about spelled out."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, Final
+
+from workflow_core.domain.names import new_id, run_id_for
+from workflow_core.domain.run import Run, RunStatus, RunType, Submission
+from workflow_core.domain.schedule import Schedule
+from workflow_core.domain.spec import SpecRules, WorkflowSpec, parse_spec
+from workflow_core.domain.workflow import Phase, SourceType, Workflow
+
+NAME: Final = "iceberg.analytics.daily_clicks"
+AT: Final = datetime(2026, 1, 1, 10, 0, 0, 123456, tzinfo=UTC)
+"""A moment with microseconds, so that a loss of them shows."""
+
+YAML: Final = """\
+# the clicks of each day
+version: v1
+name: {name}
+owner: {owner}
+team: "@data-eng"
+description: Clicks per day, ünïcode 数据
+schedule:
+  cron: "0 6 * * *"
+  timezone: America/New_York
+start_date: 2026-01-01T00:00:00+01:00
+params:
+  region: EU
+  limit: {{default: 10, enum: [10, 20]}}
+tasks:
+  - task_id: extract
+    operator: bash
+    bash_command: echo "{{{{ run_date() }}}}"
+  - task_id: load
+    operator: bash
+    bash_command: echo done
+    retries: 2
+    dependencies: [extract]
+"""
+
+
+def a_workflow(dataset_name: str = NAME, *, yaml: str | None = None, **changes: Any) -> Workflow:
+    """A workflow that is registered and served, but whose pause state Airflow has not confirmed; ``changes`` win.
+
+    ``yaml`` is parsed into its spec; without it, a spec that uses every part of the format.
+    """
+    owner = changes.pop("owner", "data@example.com")
+    text = yaml if yaml is not None else YAML.format(name=dataset_name, owner=owner)
+    source = changes.get("source_type", SourceType.MANUAL)
+    facts: dict[str, Any] = {
+        "id": new_id(AT),
+        "dataset_name": dataset_name,
+        "source_type": source,
+        "spec": _parsed(text, dataset_name).model_copy(deep=True),
+        "yaml": text,
+        "s3_path": f"s3://data/workflows/{source.lower()}/{dataset_name}.yaml",
+        "schedule": Schedule(cron="0 6 * * *", timezone="America/New_York"),
+        "owner": owner,
+        "registered_by": "user@example.com",
+        "registered_at": AT,
+        "updated_at": AT,
+        "phase": Phase.SERVED,
+    }
+    return Workflow(**{**facts, **changes})
+
+
+@lru_cache(maxsize=256)
+def _parsed(text: str, dataset_name: str) -> WorkflowSpec:
+    """Reading YAML takes milliseconds, and suites build thousands of workflows."""
+    return parse_spec(text, dataset_name=dataset_name, rules=SpecRules(operators=("*",)))
+
+
+def a_run(workflow: Workflow, *, at: datetime = AT, nth: int = 1, **changes: Any) -> Run:
+    """A run of ``workflow`` accepted at ``at`` and waiting to be sent, its ``nth`` of that second; ``changes`` win.
+
+    Airflow's id of the run is the run id, unless it is given.
+    """
+    run_id = changes.pop("run_id", run_id_for(workflow.dataset_name, at, nth=nth))
+    facts: dict[str, Any] = {
+        "run_id": run_id,
+        "airflow_run_id": run_id,
+        "workflow_id": workflow.id,
+        "dataset_name": workflow.dataset_name,
+        "dag_id": workflow.dag_id,
+        "run_type": RunType.MANUAL,
+        "status": RunStatus.PENDING,
+        "submission": Submission.WAITING,
+        "triggered_by": "user@example.com",
+        "params": {"date": "2026-01-01"},
+        "accepted_at": at,
+        "started_at": at,
+    }
+    return Run(**{**facts, **changes})

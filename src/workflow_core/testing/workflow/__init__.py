@@ -1,0 +1,20 @@
+"""The contract of :class:`~workflow_core.ports.workflow.WorkflowPort`.
+
+Inherit from :class:`WorkflowContract` in a class that pytest collects, and give the fixtures of
+:class:`~workflow_core.testing.workflow.subject.WorkflowSubject`. :func:`workflow_machine` compares an implementation with the
+fake over random histories.
+"""
+
+from workflow_core.testing.workflow.history import HistoryRules
+from workflow_core.testing.workflow.kept_runs import KeptRunRules
+from workflow_core.testing.workflow.listed import ListedWorkflowRules
+from workflow_core.testing.workflow.machine import workflow_machine
+from workflow_core.testing.workflow.outage import OutageRules
+from workflow_core.testing.workflow.registered import RegisteredWorkflowRules
+from workflow_core.testing.workflow.subject import BehindWorkflows, WorkflowSubject
+
+__all__ = ["BehindWorkflows", "WorkflowContract", "WorkflowSubject", "workflow_machine"]
+
+
+class WorkflowContract(RegisteredWorkflowRules, ListedWorkflowRules, KeptRunRules, HistoryRules, OutageRules):
+    """Every promise of the port, as tests."""

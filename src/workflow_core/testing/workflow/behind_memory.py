@@ -1,0 +1,45 @@
+"""The look behind the fake."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from workflow_core.fakes.workflow import InMemoryWorkflows
+
+
+class BehindMemory:
+    """A look at the entities that the fake keeps."""
+
+    def __init__(self, fake: InMemoryWorkflows) -> None:
+        self._fake = fake
+
+    def workflow_facts(self) -> Mapping[str, Mapping[str, Any]]:
+        """As :class:`~workflow_core.testing.workflow.subject.BehindWorkflows` says."""
+        return {
+            name: {
+                "id": str(one.id),
+                "dag_id": one.dag_id,
+                "owner": one.owner,
+                "phase": one.phase.value,
+                "paused_by": one.pause.by if one.pause else None,
+                "version": one.version,
+                "updated_at": one.updated_at.isoformat(timespec="microseconds"),
+            }
+            for name, one in self._fake._workflows.items()  # noqa: SLF001 - behind is where it looks
+        }
+
+    def run_facts(self) -> Mapping[str, Mapping[str, Any]]:
+        """As :class:`~workflow_core.testing.workflow.subject.BehindWorkflows` says."""
+        return {
+            run_id: {
+                "airflow_run_id": one.airflow_run_id,
+                "status": one.status.value,
+                "params": one.params,
+                "version": one.version,
+                "started_at": one.started_at.isoformat(timespec="microseconds"),
+            }
+            for run_id, one in self._fake._runs.items()  # noqa: SLF001 - likewise
+        }

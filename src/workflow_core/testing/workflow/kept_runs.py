@@ -1,0 +1,348 @@
+"""Runs one by one: added, read, saved."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import timedelta, timezone
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+from attrs import evolve
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from workflow_core.domain.names import new_id
+from workflow_core.domain.run import Progress, Run, RunStatus, RunType, Submission
+from workflow_core.errors import ConcurrentUpdate, RunAlreadyExists, WorkflowNotFound
+from workflow_core.testing.entities import AT, a_run, a_workflow
+from workflow_core.testing.together import together
+from workflow_core.testing.workflow.subject import WorkflowSubject
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from workflow_core.domain.workflow import Workflow
+    from workflow_core.ports.workflow import WorkflowPort
+    from workflow_core.testing.workflow.subject import BehindWorkflows
+
+WRITERS: Final = 8
+
+_PARAMS: Final[list[dict[str, Any]]] = [
+    {},
+    {"date": "2026-01-01", "n": 1, "x": 1.5, "yes": True, "no": False, "nothing": None},
+    {"nested": {"list": [1, [2, {"three": [[]]}], {}], "empty": {}}},
+    {"unicode": "ünï 数据 🚀 \u2028 \x7f", "日本": "'\"\\/\b\f\n\r\t\u0001"},
+    {"": "an empty key", "a.b": 1, "$ne": 1, "%s": "%(x)s", ":name": "::text"},
+    {"ints": [0, -1, 2**31, -(2**63), 2**63 - 1, 2**64, 10**40]},
+    {"floats": [0.1, 1.0, -2.0, 1e16, 1e22, 1.5e300, 1e-7, 5e-324, sys.float_info.max, 123456789.123456789]},
+    {"one and one": [1, 1.0, True, "1"]},
+    {"long": "x" * 100_000},
+]
+
+_JSON: Final = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats(allow_nan=False, allow_infinity=False).map(lambda x: x or 0.0)  # no negative zero, see below
+    | st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text("aZ_ü"), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+class KeptRunRules(WorkflowSubject):
+    """What holds for a single run."""
+
+    @pytest.fixture
+    def owner(self, port: WorkflowPort) -> Workflow:
+        """The workflow that the runs belong to, kept in ``port``."""
+        workflow = a_workflow()
+        port.add_workflow(workflow)
+        return workflow
+
+    def test_an_added_run_is_read_by_id(self, port: WorkflowPort, owner: Workflow) -> None:
+        """A run comes back as it was added, with all that can be known of it."""
+        run = a_run(
+            owner,
+            airflow_run_id="scheduled__2026-01-01T06:00:00+00:00",
+            run_type=RunType.SCHEDULED,
+            status=RunStatus.FAILED,
+            submission=Submission.REFUSED,
+            triggered_by="scheduler",
+            started_at=AT + timedelta(microseconds=1),
+            ended_at=AT + timedelta(seconds=45, microseconds=2),
+            logical_date=AT - timedelta(days=1),
+            progress=Progress(total_tasks=5, completed_tasks=3, failed_tasks=1, current_task="aggregate_clicks"),
+            observed_at=AT + timedelta(minutes=1),
+            reason="no\nsuch thing: 数据",
+            version=7,
+        )
+        port.add_run(run)
+        assert port.run(run.run_id) == run
+
+    def test_what_is_not_known_comes_back_as_none(self, port: WorkflowPort, owner: Workflow) -> None:
+        """A fresh run has no end, no logical date, no progress, no observation and no reason."""
+        port.add_run(a_run(owner))
+        found = _read(port, owner)
+        unknown = (found.ended_at, found.logical_date, found.progress, found.observed_at, found.reason)
+        assert unknown == (None,) * 5
+        assert found == a_run(owner)
+
+    def test_a_progress_without_a_current_task(self, port: WorkflowPort, owner: Workflow) -> None:
+        """Progress that names no task is not the same as none."""
+        progress = Progress(total_tasks=0, completed_tasks=0, failed_tasks=0, current_task=None)
+        port.add_run(a_run(owner, progress=progress))
+        assert _read(port, owner).progress == progress
+
+    def test_what_is_kept_of_a_run_is_what_was_added(
+        self, port: WorkflowPort, owner: Workflow, behind: BehindWorkflows
+    ) -> None:
+        """Behind the port stands one run with the facts that were given."""
+        port.add_run(a_run(owner, airflow_run_id="x", started_at=AT + timedelta(microseconds=1)))
+        assert behind.run_facts() == {
+            a_run(owner).run_id: {
+                "airflow_run_id": "x",
+                "status": "PENDING",
+                "params": {"date": "2026-01-01"},
+                "version": 1,
+                "started_at": "2026-01-01T10:00:00.123457+00:00",
+            }
+        }
+
+    def test_times_of_a_run_come_back_in_utc(self, port: WorkflowPort, owner: Workflow) -> None:
+        """A time given in another zone comes back as the same moment in UTC."""
+        there = AT.astimezone(timezone(timedelta(hours=-9, minutes=-30)))
+        names = ["accepted_at", "started_at", "ended_at", "logical_date", "observed_at"]
+        changes: dict[str, Any] = dict.fromkeys(names, there)
+        port.add_run(a_run(owner, **changes))
+        found = _read(port, owner)
+        assert [getattr(found, name).isoformat() for name in names] == ["2026-01-01T10:00:00.123456+00:00"] * 5
+
+    @pytest.mark.parametrize("params", _PARAMS, ids=[next(iter(params), "none") or "empty" for params in _PARAMS])
+    def test_params_come_back_exactly(
+        self, port: WorkflowPort, owner: Workflow, behind: BehindWorkflows, params: dict[str, Any]
+    ) -> None:
+        """JSON of any kind survives with its types, and behind the port it is JSON too."""
+        port.add_run(a_run(owner, params=params))
+        assert _text(_read(port, owner).params) == _text(params)
+        assert _text(behind.run_facts()[a_run(owner).run_id]["params"]) == _text(params)
+
+    def test_any_json_comes_back(self, port: WorkflowPort, owner: Workflow) -> None:
+        """Whatever JSON can say comes back, but for the sign of a zero: PostgreSQL's decimals have none."""
+
+        @settings(max_examples=60, deadline=None, database=None)
+        @given(params=st.dictionaries(st.text("aZ_ü"), _JSON, max_size=4))
+        def comes_back(params: dict[str, Any]) -> None:
+            run = a_run(owner, run_id=f"json_{new_id(AT)}", params=params)  # the port is the same for all examples
+            port.add_run(run)
+            found = port.run(run.run_id)
+            assert found is not None
+            assert _text(found.params) == _text(params)
+
+        comes_back()
+
+    def test_params_given_are_not_shared(self, port: WorkflowPort, owner: Workflow) -> None:
+        """What happens to the caller's object afterwards does not reach what is kept."""
+        params: dict[str, Any] = {"list": [1]}
+        port.add_run(a_run(owner, params=params))
+        params["list"].append(2)
+        assert _read(port, owner).params == {"list": [1]}
+
+    def test_params_read_are_not_shared(self, port: WorkflowPort, owner: Workflow) -> None:
+        """What one reader does to its copy, another does not see."""
+        port.add_run(a_run(owner, params={"list": [1]}))
+        _read(port, owner).params["list"].append(2)
+        assert _read(port, owner).params == {"list": [1]}
+
+    def test_an_unknown_run_is_none(self, port: WorkflowPort, owner: Workflow) -> None:
+        """An id that no run has gives None; Airflow's id of a run is not its id."""
+        port.add_run(a_run(owner, airflow_run_id="airflow's"))
+        assert port.run("no_such_run") is None
+        assert port.run("airflow's") is None
+
+    def test_a_taken_run_id_is_refused(self, port: WorkflowPort, owner: Workflow) -> None:
+        """A second run of one id is refused, also of another workflow, and the first stays as it was."""
+        other = a_workflow("a.other")
+        port.add_workflow(other)
+        port.add_run(a_run(owner, run_id="r1"))
+        for workflow in (owner, other):
+            with pytest.raises(RunAlreadyExists, match="'r1'"):
+                port.add_run(a_run(workflow, run_id="r1", airflow_run_id="x"))
+        assert port.run("r1") == a_run(owner, run_id="r1")
+
+    def test_a_taken_airflow_id_is_refused(self, port: WorkflowPort, owner: Workflow) -> None:
+        """One run of Airflow is one run here; the error names the one that has it."""
+        port.add_run(a_run(owner, run_id="r1", airflow_run_id="scheduled__1"))
+        with pytest.raises(RunAlreadyExists, match="'r1'"):
+            port.add_run(a_run(owner, run_id="r2", airflow_run_id="scheduled__1"))
+        assert port.run("r2") is None
+
+    def test_an_airflow_id_is_taken_within_its_dag_only(self, port: WorkflowPort, owner: Workflow) -> None:
+        """Two DAGs may have runs of one id, as scheduled ones do all the time."""
+        other = a_workflow("a.other")
+        port.add_workflow(other)
+        port.add_run(a_run(owner, airflow_run_id="scheduled__1"))
+        port.add_run(a_run(other, airflow_run_id="scheduled__1"))
+        assert port.run(a_run(other).run_id) is not None
+
+    def test_a_run_needs_its_workflow(self, port: WorkflowPort, owner: Workflow, behind: BehindWorkflows) -> None:
+        """A run of a workflow that does not exist, or not any more, is refused."""
+        with pytest.raises(WorkflowNotFound, match=r"'a\.b'"):
+            port.add_run(a_run(a_workflow("a.b")))
+        port.remove_workflow(owner)
+        port.add_workflow(a_workflow())
+        with pytest.raises(WorkflowNotFound):
+            port.add_run(a_run(owner))
+        assert behind.run_facts() == {}
+
+    def test_one_of_many_adders_of_a_run_id_succeeds(
+        self, port: WorkflowPort, owner: Workflow, behind: BehindWorkflows
+    ) -> None:
+        """Of eight that add one run id at the same time exactly one succeeds, and it is the one that is kept."""
+        candidates = [a_run(owner, run_id="r", params={"n": n}) for n in range(WRITERS)]
+        answers = together([partial(port.add_run, one) for one in candidates])
+        assert [type(answer) for answer in answers if answer is not None] == [RunAlreadyExists] * (WRITERS - 1)
+        assert behind.run_facts()["r"]["params"] == {"n": answers.index(None)}
+
+    def test_one_of_many_adopters_of_an_airflow_run_succeeds(
+        self, port: WorkflowPort, owner: Workflow, behind: BehindWorkflows
+    ) -> None:
+        """Of eight that add one run of Airflow under different ids at the same time exactly one succeeds."""
+        candidates = [a_run(owner, nth=n, airflow_run_id="scheduled__1") for n in range(1, WRITERS + 1)]
+        answers = together([partial(port.add_run, one) for one in candidates])
+        assert [type(answer) for answer in answers if answer is not None] == [RunAlreadyExists] * (WRITERS - 1)
+        assert list(behind.run_facts()) == [candidates[answers.index(None)].run_id]
+
+    def test_many_adders_of_different_runs_all_succeed(
+        self, port: WorkflowPort, owner: Workflow, behind: BehindWorkflows
+    ) -> None:
+        """Writers that are not in each other's way are not refused, with readers among them."""
+        adders: list[Callable[[], object]] = [partial(port.add_run, a_run(owner, nth=n)) for n in range(1, WRITERS + 1)]
+        readers: list[Callable[[], object]] = [port.observed_until] * WRITERS
+        assert together([*adders, *readers]) == [None] * 2 * WRITERS
+        assert len(behind.run_facts()) == WRITERS
+
+    def test_no_run_outlives_its_workflow(self, port: WorkflowPort, behind: BehindWorkflows) -> None:
+        """A run added while its workflow is removed goes with it, or is refused; none is left without a workflow."""
+        for attempt in range(5):
+            workflow = a_workflow(f"a.b{attempt}")
+            port.add_workflow(workflow)
+            adders = [partial(port.add_run, a_run(workflow, nth=n)) for n in range(1, 4)]
+            *added, removed = together([*adders, partial(port.remove_workflow, workflow)])
+            assert removed is None
+            assert all(answer is None or isinstance(answer, WorkflowNotFound) for answer in added)
+            assert behind.run_facts() == {}
+
+    def test_runs_are_found_by_airflow_id(self, port: WorkflowPort, owner: Workflow) -> None:
+        """Known pairs of DAG id and Airflow's run id are answered, others left out, each pair by itself."""
+        other = a_workflow("a.other")
+        port.add_workflow(other)
+        first, second = a_run(owner, airflow_run_id="s1"), a_run(owner, nth=2, airflow_run_id="s2")
+        third = a_run(other, airflow_run_id="s3")
+        for run in (first, second, third):
+            port.add_run(run)
+        wanted = [(owner.dag_id, "s1"), (other.dag_id, "s3"), (other.dag_id, "s2"), (owner.dag_id, "no")]
+        found = port.runs_by_airflow_id(iter(wanted * 2))
+        assert found == {(owner.dag_id, "s1"): first, (other.dag_id, "s3"): third}
+
+    def test_no_airflow_ids_no_runs(self, port: WorkflowPort, owner: Workflow) -> None:
+        """Nothing asked, nothing answered."""
+        port.add_run(a_run(owner))
+        assert port.runs_by_airflow_id([]) == {}
+
+    def test_very_many_airflow_ids(self, port: WorkflowPort, owner: Workflow) -> None:
+        """The number of pairs has no limit that a caller must know."""
+        run = a_run(owner)
+        port.add_run(run)
+        wanted = [(owner.dag_id, f"s{n}") for n in range(40_000)] + [(owner.dag_id, run.run_id)]
+        assert port.runs_by_airflow_id(wanted) == {(owner.dag_id, run.run_id): run}
+
+    def test_a_saved_run_is_replaced(self, port: WorkflowPort, owner: Workflow, behind: BehindWorkflows) -> None:
+        """A save replaces all but ids and names, and answers the next version, which is what is read from then on."""
+        port.add_run(a_run(owner))
+        other = evolve(
+            a_run(owner),
+            run_type=RunType.BACKFILL,
+            status=RunStatus.SUCCESS,
+            submission=Submission.SUBMITTED,
+            triggered_by="other@example.com",
+            params={"other": [1]},
+            accepted_at=AT + timedelta(1),
+            started_at=AT + timedelta(2),
+            ended_at=AT + timedelta(3),
+            logical_date=AT + timedelta(4),
+            progress=Progress(total_tasks=1, completed_tasks=1, failed_tasks=0, current_task=None),
+            observed_at=AT + timedelta(5),
+            reason="because",
+        )
+        saved = port.save_run(other)
+        assert saved == evolve(other, version=2)
+        assert _read(port, owner) == saved
+        assert behind.run_facts()[other.run_id]["status"] == "SUCCESS"
+
+    def test_a_save_of_a_run_can_take_away(self, port: WorkflowPort, owner: Workflow) -> None:
+        """A run that was cleared in Airflow has no end any more."""
+        progress = Progress(total_tasks=1, completed_tasks=1, failed_tasks=0, current_task=None)
+        port.add_run(a_run(owner, ended_at=AT, progress=progress, logical_date=AT, observed_at=AT, reason="because"))
+        port.save_run(a_run(owner))
+        assert _read(port, owner) == a_run(owner, version=2)
+
+    def test_a_save_changes_one_run(self, port: WorkflowPort, owner: Workflow) -> None:
+        """Others stay as they were."""
+        port.add_run(a_run(owner))
+        port.add_run(a_run(owner, nth=2))
+        port.save_run(a_run(owner, status=RunStatus.RUNNING))
+        assert port.run(a_run(owner, nth=2).run_id) == a_run(owner, nth=2)
+
+    def test_a_save_of_an_old_version_of_a_run_is_refused(self, port: WorkflowPort, owner: Workflow) -> None:
+        """Whoever read before somebody else saved is refused, and nothing of theirs is kept."""
+        port.add_run(a_run(owner))
+        saved = port.save_run(a_run(owner, reason="first"))
+        with pytest.raises(ConcurrentUpdate, match=saved.run_id):
+            port.save_run(a_run(owner, reason="second"))
+        assert _read(port, owner) == saved
+
+    def test_a_save_of_a_future_version_of_a_run_is_refused(self, port: WorkflowPort, owner: Workflow) -> None:
+        """The version must be the stored one, not merely as high."""
+        port.add_run(a_run(owner))
+        with pytest.raises(ConcurrentUpdate):
+            port.save_run(a_run(owner, version=2))
+
+    def test_one_of_many_savers_of_a_run_succeeds(self, port: WorkflowPort, owner: Workflow) -> None:
+        """Of eight that read one version and save at the same time exactly one succeeds, and its word is kept."""
+        port.add_run(a_run(owner))
+        changed = [a_run(owner, reason=f"writer {n}") for n in range(WRITERS)]
+        answers = together([partial(port.save_run, one) for one in changed])
+        [saved] = [answer for answer in answers if isinstance(answer, Run)]
+        assert [type(answer) for answer in answers].count(ConcurrentUpdate) == WRITERS - 1
+        assert _read(port, owner) == saved
+
+    def test_a_run_that_was_never_added_cannot_be_saved(
+        self, port: WorkflowPort, owner: Workflow, behind: BehindWorkflows
+    ) -> None:
+        """A save is no way to add."""
+        with pytest.raises(ConcurrentUpdate):
+            port.save_run(a_run(owner))
+        assert behind.run_facts() == {}
+
+    @pytest.mark.parametrize("name", ["airflow_run_id", "dataset_name", "dag_id", "workflow_id"])
+    def test_a_save_does_not_move_a_run(self, port: WorkflowPort, owner: Workflow, name: str) -> None:
+        """A run with other ids or names is not the stored one, which stays as it was."""
+        port.add_run(a_run(owner))
+        change: dict[str, Any] = {name: new_id(AT) if name == "workflow_id" else "a.other"}
+        with pytest.raises(ConcurrentUpdate):
+            port.save_run(evolve(a_run(owner), **change))
+        assert _read(port, owner) == a_run(owner)
+
+
+def _text(value: object) -> str:
+    """Unlike ``==``, tells 1 from 1.0 and from True."""
+    return json.dumps(value, sort_keys=True)
+
+
+def _read(port: WorkflowPort, owner: Workflow) -> Run:
+    found = port.run(a_run(owner).run_id)
+    assert found is not None
+    return found

@@ -1,0 +1,187 @@
+"""Random histories, with the fake as the oracle: every answer and every refusal must be the same."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import evolve
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from workflow_core.domain.paging import PageRequest
+from workflow_core.domain.run import HistoryFilter, RunStatus
+from workflow_core.domain.workflow import Pause, Phase, SourceType, WorkflowFilter, WorkflowStatus
+from workflow_core.errors import WorkflowError
+from workflow_core.fakes.workflow import InMemoryWorkflows
+from workflow_core.testing.entities import AT, a_run, a_workflow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from workflow_core.domain.run import Run
+    from workflow_core.domain.workflow import Workflow
+    from workflow_core.ports.workflow import WorkflowPort
+
+# Few of each, so that they meet: 'a.b-c' and 'a.b_c' have one DAG id.
+NAMES: Final = ["a.b", "a.B", "a._", "a.b-c", "a.b_c"]
+IDS: Final = ["r1", "r10", "r_", "rA"]
+
+_names = st.sampled_from(NAMES)
+_ids = st.sampled_from(IDS)
+_moments = st.integers(-2, 2).map(lambda n: AT + n * timedelta(hours=10, microseconds=1))
+_pages = st.builds(PageRequest, limit=st.integers(1, 3), offset=st.integers(0, 2))
+_days = st.none() | st.integers(-1, 1).map(lambda n: date(2026, 1, 1) + timedelta(days=n))
+_owners = st.sampled_from(["x", "X", "y"])
+_changes = st.fixed_dictionaries(
+    {},
+    optional={
+        "phase": st.sampled_from(Phase),
+        "pause": st.none() | st.builds(Pause, by=st.just("paula"), at=_moments),
+        "airflow_paused": st.sampled_from([None, False, True]),
+        "source_type": st.sampled_from(SourceType),
+        "owner": _owners,
+        "updated_at": _moments,
+    },
+)
+_run_changes = st.fixed_dictionaries(
+    {},
+    optional={
+        "status": st.sampled_from(RunStatus),
+        "started_at": _moments,
+        "observed_at": st.none() | _moments,
+        "params": st.dictionaries(st.sampled_from("ab"), st.integers() | st.none(), max_size=2),
+    },
+)
+
+
+class WorkflowMachine(RuleBasedStateMachine):
+    """Use :func:`workflow_machine`."""
+
+    subject: Callable[[], AbstractContextManager[WorkflowPort]]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._open = ExitStack()
+        self._port = self._open.enter_context(self.subject())
+        self._oracle = InMemoryWorkflows()
+        # everything that was ever handed out: stale versions and entities that are gone are among it
+        self._workflows: list[Workflow] = []
+        self._runs: list[Run] = []
+
+    def teardown(self) -> None:
+        """Give the subject back."""
+        self._open.close()
+
+    @rule(name=_names, changes=_changes)
+    def add_workflow(self, name: str, changes: dict[str, Any]) -> None:
+        """Add, under a name that may be taken."""
+        workflow = a_workflow(name, yaml=f"version: v1\nname: {name}\n", **changes)
+        self._same("add_workflow", workflow)
+        self._workflows.append(workflow)
+
+    @rule(data=st.data(), changes=_changes)
+    def save_workflow(self, data: st.DataObject, changes: dict[str, Any]) -> None:
+        """Save what was read at some time."""
+        if self._workflows:
+            saved = self._same("save_workflow", evolve(data.draw(st.sampled_from(self._workflows)), **changes))
+            if not isinstance(saved, tuple):
+                self._workflows.append(saved)
+
+    @rule(data=st.data())
+    def remove_workflow(self, data: st.DataObject) -> None:
+        """Remove what was read at some time."""
+        if self._workflows:
+            self._same("remove_workflow", data.draw(st.sampled_from(self._workflows)))
+
+    @rule(data=st.data(), run_id=_ids, airflow_id=st.none() | _ids, changes=_run_changes)
+    def add_run(self, data: st.DataObject, run_id: str, airflow_id: str | None, changes: dict[str, Any]) -> None:
+        """Add a run, under ids that may be taken, of a workflow that may be gone."""
+        if self._workflows:
+            workflow = data.draw(st.sampled_from(self._workflows))
+            run = a_run(workflow, run_id=run_id, airflow_run_id=airflow_id or run_id, **changes)
+            if self._is_taken_twice(run):
+                return
+            self._same("add_run", run)
+            self._runs.append(run)
+
+    @rule(data=st.data(), changes=_run_changes)
+    def save_run(self, data: st.DataObject, changes: dict[str, Any]) -> None:
+        """Save what was read at some time."""
+        if self._runs:
+            saved = self._same("save_run", evolve(data.draw(st.sampled_from(self._runs)), **changes))
+            if not isinstance(saved, tuple):
+                self._runs.append(saved)
+
+    @rule(until=_moments)
+    def mark_observed(self, until: Any) -> None:
+        """Mark a moment, later or earlier."""
+        self._same("mark_observed", until)
+
+    @rule(
+        status=st.none() | st.sampled_from(WorkflowStatus),
+        source=st.none() | st.sampled_from(SourceType),
+        owner=st.none() | _owners,
+        page=_pages,
+    )
+    def list_workflows(self, status: Any, source: Any, owner: str | None, page: PageRequest) -> None:
+        """List, page by page."""
+        self._same_pages("workflows", WorkflowFilter(status=status, source_type=source, owner=owner), page)
+
+    @rule(name=st.none() | _names, start=_days, end=_days, page=_pages)
+    def list_history(self, name: str | None, start: date | None, end: date | None, page: PageRequest) -> None:
+        """List, page by page."""
+        self._same_pages("history", HistoryFilter(dataset_name=name, start_date=start, end_date=end), page)
+
+    @rule(limit=st.integers(1, 4))
+    def list_unsettled(self, limit: int) -> None:
+        """List what is open."""
+        self._same("unsettled_workflows", limit)
+        self._same("unsettled_runs", limit)
+
+    @invariant()
+    def everything_is_the_same(self) -> None:
+        """All that is kept is the same."""
+        self._same("workflows", WorkflowFilter(), PageRequest())
+        self._same("history", HistoryFilter(), PageRequest())
+        self._same("last_runs", NAMES)
+        self._same("observed_until")
+
+    def _same(self, method: str, *arguments: Any) -> Any:
+        """Ask both; the answer, or the error as type and message."""
+        expected = _outcome(self._oracle, method, *arguments)
+        actual = _outcome(self._port, method, *arguments)
+        assert actual == expected, f"{method}{arguments}"
+        return actual
+
+    def _same_pages(self, method: str, where: Any, first: PageRequest) -> None:
+        page = self._same(method, where, first)
+        while page.next_after is not None:
+            page = self._same(method, where, PageRequest(limit=first.limit, after=page.next_after))
+
+    def _is_taken_twice(self, run: Run) -> bool:
+        """Whether several rules refuse the run: then the port does not say which of them answers."""
+        pairs = self._oracle.runs_by_airflow_id([(run.dag_id, run.airflow_run_id)])
+        no_workflow = all(
+            held.id != run.workflow_id for held in self._oracle.workflows(WorkflowFilter(), PageRequest()).items
+        )
+        taken = self._oracle.run(run.run_id) is not None
+        return taken + no_workflow + any(held.run_id != run.run_id for held in pairs.values()) > 1
+
+
+def _outcome(port: WorkflowPort, method: str, *arguments: Any) -> Any:
+    try:
+        answer = getattr(port, method)(*arguments)
+    except WorkflowError as error:
+        return type(error), str(error)
+    return list(answer) if isinstance(answer, tuple) else answer
+
+
+def workflow_machine(subject: Callable[[], AbstractContextManager[WorkflowPort]]) -> type[RuleBasedStateMachine]:
+    """A state machine that holds ``subject`` against the fake; its ``TestCase`` is what a runner collects.
+
+    ``subject`` gives, for each random history, an implementation that is empty.
+    """
+    return type("Machine", (WorkflowMachine,), {"subject": staticmethod(subject)})

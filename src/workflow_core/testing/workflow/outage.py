@@ -1,0 +1,59 @@
+"""The database answers, or it does not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from workflow_core.domain.paging import PageRequest
+from workflow_core.domain.run import HistoryFilter
+from workflow_core.domain.workflow import WorkflowFilter
+from workflow_core.errors import DatabaseUnavailable
+from workflow_core.ports.workflow import WorkflowPort
+from workflow_core.testing.entities import AT, a_run, a_workflow
+from workflow_core.testing.workflow.subject import WorkflowSubject
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_W: Final = a_workflow()
+
+CALLS: Final[dict[str, Callable[[WorkflowPort], object]]] = {
+    "add_workflow": lambda port: port.add_workflow(_W),
+    "workflow": lambda port: port.workflow("a.b"),
+    "workflow_by_dag": lambda port: port.workflow_by_dag("a_b"),
+    "save_workflow": lambda port: port.save_workflow(_W),
+    "remove_workflow": lambda port: port.remove_workflow(_W),
+    "workflows": lambda port: port.workflows(WorkflowFilter(), PageRequest()),
+    "unsettled_workflows": lambda port: port.unsettled_workflows(1),
+    "add_run": lambda port: port.add_run(a_run(_W)),
+    "run": lambda port: port.run("r"),
+    "runs_by_airflow_id": lambda port: port.runs_by_airflow_id([("d", "r")]),
+    "save_run": lambda port: port.save_run(a_run(_W)),
+    "history": lambda port: port.history(HistoryFilter(), PageRequest()),
+    "last_runs": lambda port: port.last_runs(["a.b"]),
+    "unsettled_runs": lambda port: port.unsettled_runs(1),
+    "observed_until": lambda port: port.observed_until(),
+    "mark_observed": lambda port: port.mark_observed(AT),
+    "check": lambda port: port.check(),
+}
+
+
+class OutageRules(WorkflowSubject):
+    """What holds while the database is there, and while it is away."""
+
+    def test_it_is_the_port(self, port: WorkflowPort) -> None:
+        """The implementation has every method of the port, and this suite calls each."""
+        assert isinstance(port, WorkflowPort)
+        assert set(CALLS) == {name for name in vars(WorkflowPort) if not name.startswith("_")}
+
+    def test_check_returns(self, port: WorkflowPort) -> None:
+        """A database that answers and has the schema passes."""
+        port.check()
+
+    @pytest.mark.parametrize("name", CALLS)
+    def test_without_its_database_every_method_says_so(self, unreachable: WorkflowPort, name: str) -> None:
+        """Whatever is asked, the answer is the one error that says so."""
+        with pytest.raises(DatabaseUnavailable):
+            CALLS[name](unreachable)

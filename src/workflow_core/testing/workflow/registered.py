@@ -1,0 +1,306 @@
+"""Workflows one by one: added, read, saved, removed."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta, timezone
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+from attrs import evolve
+
+from workflow_core.domain.names import new_id
+from workflow_core.domain.schedule import Schedule
+from workflow_core.domain.workflow import Pause, Phase, SourceType, Workflow
+from workflow_core.errors import ConcurrentUpdate, WorkflowAlreadyExists
+from workflow_core.testing.entities import AT, NAME, a_run, a_workflow
+from workflow_core.testing.together import together
+from workflow_core.testing.workflow.subject import WorkflowSubject
+
+if TYPE_CHECKING:
+    from workflow_core.ports.workflow import WorkflowPort
+    from workflow_core.testing.workflow.subject import BehindWorkflows
+
+WRITERS = 8
+
+_ODD_YAML = """\
+version: v1
+name: daily_clicks
+params:
+  note: {default: {default: [1, 2.5, null, true, "ünï 数据 🚀"]}}
+  far: {default: 9223372036854775808}
+tasks: []
+"""
+
+
+class RegisteredWorkflowRules(WorkflowSubject):
+    """What holds for a single workflow."""
+
+    def test_an_added_workflow_is_read_by_name(self, port: WorkflowPort) -> None:
+        """A workflow comes back as it was added: spec, YAML, schedule, times and all."""
+        workflow = a_workflow(
+            source_type=SourceType.CODE,
+            schedule=Schedule(cron="*/5 1-3 * * mon", timezone="Asia/Seoul"),
+            registered_by="ci@example.com",
+            registered_at=AT - timedelta(days=1, microseconds=1),
+            pause=Pause(by="paula", at=AT + timedelta(microseconds=7), reason="maintenance: 数据"),
+            phase=Phase.FAILED,
+            phase_reason="no such operator\nline 2",
+            airflow_paused=True,
+        )
+        port.add_workflow(workflow)
+        assert port.workflow(NAME) == workflow
+
+    @pytest.mark.parametrize("airflow_paused", [None, False, True])
+    def test_what_may_be_missing_comes_back_missing(
+        self,
+        port: WorkflowPort,
+        airflow_paused: bool | None,  # noqa: FBT001 - a parameter of the test
+    ) -> None:
+        """None stays None, and False stays False."""
+        workflow = a_workflow(airflow_paused=airflow_paused, pause=Pause(by="paula", at=AT))
+        port.add_workflow(workflow)
+        found = port.workflow(NAME)
+        assert found is not None
+        assert (found.airflow_paused, found.phase_reason) == (airflow_paused, None)
+        assert found.pause == Pause(by="paula", at=AT, reason=None)
+
+    def test_the_spec_and_its_yaml_come_back_exactly(self, port: WorkflowPort) -> None:
+        """Nested defaults, large numbers and every script survive, and the YAML to the byte."""
+        workflow = a_workflow(yaml=_ODD_YAML)
+        port.add_workflow(workflow)
+        found = port.workflow(NAME)
+        assert found is not None
+        assert _text(found.spec.model_dump(mode="json")) == _text(workflow.spec.model_dump(mode="json"))
+        assert (found.spec, found.yaml, found.spec_hash) == (workflow.spec, _ODD_YAML, workflow.spec_hash)
+
+    def test_what_is_kept_is_what_was_added(self, port: WorkflowPort, behind: BehindWorkflows) -> None:
+        """Behind the port stands one workflow with the facts that were given."""
+        workflow = a_workflow(pause=Pause(by="paula", at=AT))
+        port.add_workflow(workflow)
+        assert behind.workflow_facts() == {
+            NAME: {
+                "id": str(workflow.id),
+                "dag_id": "iceberg_analytics_daily_clicks",
+                "owner": "data@example.com",
+                "phase": "served",
+                "paused_by": "paula",
+                "version": 1,
+                "updated_at": "2026-01-01T10:00:00.123456+00:00",
+            }
+        }
+
+    def test_times_come_back_in_utc(self, port: WorkflowPort) -> None:
+        """A time given in another zone comes back as the same moment in UTC."""
+        seoul = timezone(timedelta(hours=9))
+        pause = Pause(by="paula", at=AT.astimezone(seoul))
+        port.add_workflow(a_workflow(updated_at=AT.astimezone(seoul), registered_at=AT.astimezone(seoul), pause=pause))
+        found = port.workflow(NAME)
+        assert found is not None
+        assert found.pause is not None
+        times = [found.updated_at, found.registered_at, found.pause.at]
+        assert [time.isoformat() for time in times] == ["2026-01-01T10:00:00.123456+00:00"] * 3
+
+    def test_an_unknown_name_is_none(self, port: WorkflowPort) -> None:
+        """A name that nobody holds gives None, also when it differs in case only."""
+        port.add_workflow(a_workflow())
+        assert port.workflow("no.such") is None
+        assert port.workflow(NAME.upper()) is None
+
+    def test_a_workflow_is_read_by_its_dag_id(self, port: WorkflowPort) -> None:
+        """The DAG id leads to the workflow that holds it; an unknown one to None."""
+        workflow = a_workflow("a.b-c")
+        port.add_workflow(a_workflow("a.b"))
+        port.add_workflow(workflow)
+        assert port.workflow_by_dag("a_b_c") == workflow
+        assert port.workflow_by_dag("a.b-c") is None
+
+    def test_a_taken_name_is_refused(self, port: WorkflowPort, behind: BehindWorkflows) -> None:
+        """A second workflow of one name is refused, and the first stays as it was."""
+        first = a_workflow()
+        port.add_workflow(first)
+        with pytest.raises(WorkflowAlreadyExists, match=rf"^Workflow '{NAME}' already exists\.$"):
+            port.add_workflow(a_workflow(owner="other@example.com"))
+        assert port.workflow(NAME) == first
+        assert len(behind.workflow_facts()) == 1
+
+    def test_a_taken_dag_id_is_refused(self, port: WorkflowPort) -> None:
+        """A name that maps to a held DAG id is refused; the error names the holder and the DAG id."""
+        port.add_workflow(a_workflow("a.b_c"))
+        with pytest.raises(WorkflowAlreadyExists, match=r"'a\.b-c'.*'a_b_c'.*'a\.b_c'"):
+            port.add_workflow(a_workflow("a.b-c"))
+        assert port.workflow("a.b-c") is None
+
+    def test_one_of_many_adders_of_a_name_succeeds(self, port: WorkflowPort, behind: BehindWorkflows) -> None:
+        """Of eight that add one name at the same time exactly one succeeds, and it is the one that is kept."""
+        candidates = [a_workflow() for _ in range(WRITERS)]
+        answers = together([partial(port.add_workflow, one) for one in candidates])
+        assert [type(answer) for answer in answers if answer is not None] == [WorkflowAlreadyExists] * (WRITERS - 1)
+        winner = candidates[answers.index(None)]
+        assert behind.workflow_facts()[NAME]["id"] == str(winner.id)
+
+    def test_one_of_many_adders_of_a_dag_id_succeeds(self, port: WorkflowPort, behind: BehindWorkflows) -> None:
+        """Of eight names with one DAG id that are added at the same time exactly one is kept, and the errors name it."""
+        names = ["a.b.c.d", "a-b.c.d", "a_b.c.d", "a.b-c.d", "a.b_c.d", "a.b.c-d", "a.b.c_d", "a.b_c_d"]
+        candidates = [a_workflow(name) for name in names]
+        answers = together([partial(port.add_workflow, one) for one in candidates])
+        [winner] = behind.workflow_facts()
+        assert [one.dataset_name for one, answer in zip(candidates, answers, strict=True) if answer is None] == [winner]
+        refusals = [answer for answer in answers if answer is not None]
+        assert all(isinstance(answer, WorkflowAlreadyExists) and repr(winner) in str(answer) for answer in refusals)
+
+    def test_many_adders_of_different_names_all_succeed(self, port: WorkflowPort, behind: BehindWorkflows) -> None:
+        """Writers that are not in each other's way are not refused."""
+        answers = together([partial(port.add_workflow, a_workflow(f"a.b{n}")) for n in range(WRITERS)])
+        assert answers == [None] * WRITERS
+        assert len(behind.workflow_facts()) == WRITERS
+
+    def test_a_saved_workflow_is_replaced(self, port: WorkflowPort, behind: BehindWorkflows) -> None:
+        """A save replaces all but id and name, and answers the next version, which is what is read from then on."""
+        port.add_workflow(a_workflow())
+        stored = port.workflow(NAME)
+        assert stored is not None
+        other = a_workflow(
+            yaml=_ODD_YAML,
+            id=stored.id,
+            source_type=SourceType.CODE,
+            s3_path="s3://elsewhere/x.yaml",
+            schedule=Schedule(cron="1 2 3 4 5"),
+            owner="new@example.com",
+            registered_by="ci",
+            registered_at=AT + timedelta(1),
+            updated_at=AT + timedelta(2),
+            pause=Pause(by="paula", at=AT, reason="why"),
+            phase=Phase.FAILED,
+            phase_reason="because",
+            airflow_paused=False,
+        )
+        saved = port.save_workflow(other)
+        assert saved == evolve(other, version=2)
+        assert port.workflow(NAME) == saved
+        assert behind.workflow_facts()[NAME]["owner"] == "new@example.com"
+
+    def test_a_save_can_take_away(self, port: WorkflowPort) -> None:
+        """What a save leaves out is gone: the pause, the reason, the confirmed state."""
+        pause = Pause(by="paula", at=AT, reason="why")
+        port.add_workflow(a_workflow(pause=pause, phase=Phase.FAILED, phase_reason="because", airflow_paused=True))
+        stored = port.workflow(NAME)
+        assert stored is not None
+        port.save_workflow(evolve(stored, pause=None, phase=Phase.REGISTERING, phase_reason=None, airflow_paused=None))
+        found = port.workflow(NAME)
+        assert found is not None
+        assert (found.pause, found.phase_reason, found.airflow_paused) == (None, None, None)
+
+    def test_a_save_changes_one_workflow(self, port: WorkflowPort) -> None:
+        """Others stay as they were."""
+        other = a_workflow("a.other")
+        port.add_workflow(other)
+        port.add_workflow(a_workflow())
+        port.save_workflow(evolve(_read(port), owner="new@example.com"))
+        assert port.workflow("a.other") == other
+
+    def test_a_save_of_an_old_version_is_refused(self, port: WorkflowPort) -> None:
+        """Whoever read before somebody else saved is refused, and nothing of theirs is kept."""
+        port.add_workflow(a_workflow())
+        old = _read(port)
+        saved = port.save_workflow(evolve(old, owner="first@example.com"))
+        with pytest.raises(ConcurrentUpdate, match=NAME):
+            port.save_workflow(evolve(old, owner="second@example.com"))
+        assert port.workflow(NAME) == saved
+
+    def test_a_save_of_a_future_version_is_refused(self, port: WorkflowPort) -> None:
+        """The version must be the stored one, not merely as high."""
+        port.add_workflow(a_workflow())
+        with pytest.raises(ConcurrentUpdate):
+            port.save_workflow(evolve(_read(port), version=2))
+
+    def test_a_saved_workflow_can_be_saved_again(self, port: WorkflowPort) -> None:
+        """What a save answers is the version to go on with."""
+        port.add_workflow(a_workflow())
+        saved = port.save_workflow(port.save_workflow(_read(port)))
+        assert saved.version == 3
+        assert port.workflow(NAME) == saved
+
+    def test_one_of_many_savers_succeeds(self, port: WorkflowPort) -> None:
+        """Of eight that read one version and save at the same time exactly one succeeds, and its word is kept."""
+        port.add_workflow(a_workflow())
+        old = _read(port)
+        changed = [evolve(old, owner=f"writer{n}@example.com") for n in range(WRITERS)]
+        answers = together([partial(port.save_workflow, one) for one in changed])
+        [saved] = [answer for answer in answers if isinstance(answer, Workflow)]
+        assert [type(answer) for answer in answers].count(ConcurrentUpdate) == WRITERS - 1
+        assert port.workflow(NAME) == saved
+
+    def test_a_workflow_that_was_never_added_cannot_be_saved(self, port: WorkflowPort, behind: BehindWorkflows) -> None:
+        """A save is no way to add."""
+        with pytest.raises(ConcurrentUpdate):
+            port.save_workflow(a_workflow())
+        assert behind.workflow_facts() == {}
+
+    def test_a_save_does_not_reach_a_successor_of_the_same_name(self, port: WorkflowPort) -> None:
+        """One that was removed and registered anew has the same name and version, but is another workflow."""
+        port.add_workflow(a_workflow())
+        old = _read(port)
+        port.remove_workflow(old)
+        successor = a_workflow(owner="next@example.com")
+        port.add_workflow(successor)
+        for act in (port.save_workflow, port.remove_workflow):
+            with pytest.raises(ConcurrentUpdate):
+                act(old)
+        assert port.workflow(NAME) == successor
+
+    def test_a_save_does_not_rename(self, port: WorkflowPort, behind: BehindWorkflows) -> None:
+        """The same id under another name counts as gone; the stored one keeps its name."""
+        port.add_workflow(a_workflow())
+        with pytest.raises(ConcurrentUpdate):
+            port.save_workflow(evolve(_read(port), dataset_name="a.renamed"))
+        assert list(behind.workflow_facts()) == [NAME]
+
+    def test_a_removed_workflow_is_gone_with_its_runs(self, port: WorkflowPort, behind: BehindWorkflows) -> None:
+        """Removing takes the workflow's own runs along, and no others; name and ids are free again."""
+        kept, gone = a_workflow("a.kept"), a_workflow()
+        for workflow in (kept, gone):
+            port.add_workflow(workflow)
+            port.add_run(a_run(workflow))
+        port.remove_workflow(gone)
+        assert (port.workflow(NAME), port.workflow_by_dag(gone.dag_id), port.run(a_run(gone).run_id)) == (None,) * 3
+        assert (list(behind.workflow_facts()), list(behind.run_facts())) == (["a.kept"], [a_run(kept).run_id])
+        successor = evolve(gone, id=new_id(AT))
+        port.add_workflow(successor)
+        port.add_run(a_run(successor))
+
+    def test_removing_an_old_version_is_refused(self, port: WorkflowPort, behind: BehindWorkflows) -> None:
+        """Whoever read before somebody else saved may not remove; workflow and runs stay."""
+        workflow = a_workflow()
+        port.add_workflow(workflow)
+        port.add_run(a_run(workflow))
+        port.save_workflow(workflow)
+        with pytest.raises(ConcurrentUpdate, match=NAME):
+            port.remove_workflow(workflow)
+        assert (len(behind.workflow_facts()), len(behind.run_facts())) == (1, 1)
+
+    def test_removing_twice_is_refused(self, port: WorkflowPort) -> None:
+        """What is gone has no version."""
+        workflow = a_workflow()
+        port.add_workflow(workflow)
+        port.remove_workflow(workflow)
+        with pytest.raises(ConcurrentUpdate):
+            port.remove_workflow(workflow)
+
+    def test_a_workflow_read_twice_is_not_shared(self, port: WorkflowPort) -> None:
+        """What one reader does to its copy, another does not see."""
+        port.add_workflow(a_workflow())
+        _read(port).spec.tasks.clear()
+        assert len(_read(port).spec.tasks) == 2
+
+
+def _text(value: object) -> str:
+    """Unlike ``==``, tells 1 from 1.0 and from True."""
+    return json.dumps(value, sort_keys=True)
+
+
+def _read(port: WorkflowPort) -> Workflow:
+    found = port.workflow(NAME)
+    assert found is not None
+    return found

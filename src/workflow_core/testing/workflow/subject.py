@@ -1,0 +1,47 @@
+"""What a suite needs from whoever runs it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from workflow_core.ports.workflow import WorkflowPort
+
+
+class BehindWorkflows(Protocol):
+    """A look at what is really kept, without the port, so that a wrong write and a wrong read cannot cancel out."""
+
+    def workflow_facts(self) -> Mapping[str, Mapping[str, Any]]:
+        """By dataset name: ``id`` as text with hyphens, ``dag_id``, ``owner``, ``phase``, ``paused_by``, ``version``, and
+        ``updated_at`` in ISO 8601, UTC, with microseconds.
+        """
+        ...
+
+    def run_facts(self) -> Mapping[str, Mapping[str, Any]]:
+        """By run id: ``airflow_run_id``, ``status``, ``params`` (decoded), ``version``, and ``started_at`` in ISO 8601, UTC,
+        with microseconds.
+        """
+        ...
+
+
+class WorkflowSubject:
+    """The fixtures to give."""
+
+    @pytest.fixture
+    def port(self) -> WorkflowPort:
+        """The implementation, empty."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def behind(self, port: WorkflowPort) -> BehindWorkflows:
+        """A look behind ``port``."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def unreachable(self) -> WorkflowPort:
+        """The implementation, its database away."""
+        raise NotImplementedError

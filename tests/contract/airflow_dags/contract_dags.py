@@ -1,0 +1,56 @@
+"""The DAGs of the contract suite, in a real Airflow: one for each JSON file in the folder ``CONTRACT_DAGS``, and a sentinel."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import datetime, timezone
+from pathlib import Path
+
+from airflow.providers.standard.operators.python import PythonOperator
+from airflow.sdk import DAG, Param, get_parsing_context
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+START = datetime(2024, 1, 1, tzinfo=timezone.utc)
+
+
+def act(ends: str) -> None:
+    """What a task does."""
+    if ends == "failed":
+        msg = "told to fail"
+        raise AirflowFailException(msg)
+    if ends == "skipped":
+        msg = "told to be skipped"
+        raise AirflowSkipException(msg)
+
+
+def build(seed: dict) -> DAG:
+    """The DAG of one JSON file."""
+    dag = DAG(
+        dag_id=seed["dag_id"],
+        schedule=seed["schedule"],
+        start_date=START,
+        catchup=False,
+        doc_md=seed["doc_md"],
+        is_paused_upon_creation=seed["paused"],
+        params={seed["integer_param"]: Param(1, type="integer")} if seed["integer_param"] else {},
+    )
+    tasks = {
+        task["task_id"]: PythonOperator(
+            dag=dag, task_id=task["task_id"], python_callable=act, op_args=[task["ends"]], retries=0
+        )
+        for task in seed["tasks"]
+    }
+    for task in seed["tasks"]:
+        for name in task["after"]:
+            tasks[name] >> tasks[task["task_id"]]
+    return dag
+
+
+wanted = get_parsing_context().dag_id
+for path in sorted(Path(os.environ["CONTRACT_DAGS"]).glob("*.json")):
+    if wanted in {None, path.stem}:
+        globals()[path.stem] = build(json.loads(path.read_text()))
+
+with DAG("contract_sentinel", schedule=None, start_date=START, is_paused_upon_creation=True):
+    pass

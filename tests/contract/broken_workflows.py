@@ -1,0 +1,297 @@
+"""The fake, each time with one rule of the port broken; ``test_workflow_suite.py`` runs the suite against each."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from time import sleep
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from attrs import evolve
+
+from workflow_core.domain.run import RunStatus
+from workflow_core.errors import WorkflowAlreadyExists
+from workflow_core.fakes.workflow import InMemoryWorkflows
+from workflow_core.testing.workflow import WorkflowContract
+from workflow_core.testing.workflow.behind_memory import BehindMemory
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from workflow_core.domain.paging import PageRequest
+    from workflow_core.domain.run import HistoryFilter, Run
+    from workflow_core.domain.workflow import Workflow
+
+
+def _do_nothing(*_: object) -> None:
+    """In the place of a rule."""
+
+
+_nothing: Any = _do_nothing
+
+
+class NameIsNotUnique(InMemoryWorkflows):
+    _refuse_taken_name = _nothing
+    _refuse_taken_dag_id = _nothing
+
+
+class DagIdIsNotUnique(InMemoryWorkflows):
+    _refuse_taken_dag_id = _nothing
+
+
+class HolderIsNotNamed(InMemoryWorkflows):
+    def _refuse_taken_dag_id(self, workflow: Workflow) -> None:
+        if self._holder_of_dag(workflow.dag_id):
+            raise WorkflowAlreadyExists(workflow.dataset_name)
+
+
+class NoLock(InMemoryWorkflows):
+    @contextmanager
+    def _transaction(self, method: str) -> Iterator[None]:
+        if self._down:
+            with super()._transaction(method):
+                yield
+        yield
+
+    def _refuse_taken_dag_id(self, workflow: Workflow) -> None:
+        super()._refuse_taken_dag_id(workflow)
+        sleep(0.01)  # what a database may take between looking and writing
+
+
+class VersionIsNotChecked(InMemoryWorkflows):
+    def _refuse_other_workflow(self, workflow: Workflow) -> None:
+        stored = self._workflows.get(workflow.dataset_name)
+        super()._refuse_other_workflow(evolve(workflow, version=stored.version) if stored else workflow)
+
+
+class IdIsNotChecked(InMemoryWorkflows):
+    def _refuse_other_workflow(self, workflow: Workflow) -> None:
+        stored = self._workflows.get(workflow.dataset_name)
+        super()._refuse_other_workflow(evolve(workflow, id=stored.id) if stored else workflow)
+
+
+class VersionStays(InMemoryWorkflows):
+    def _with_next_version(self, entity: Any) -> Any:
+        return entity
+
+
+class SaveAdds(InMemoryWorkflows):
+    def _refuse_other_workflow(self, workflow: Workflow) -> None:
+        if workflow.dataset_name in self._workflows:
+            super()._refuse_other_workflow(workflow)
+
+
+class RunsStayBehind(InMemoryWorkflows):
+    _remove_runs_of = _nothing
+
+
+class AllRunsGo(InMemoryWorkflows):
+    def _remove_runs_of(self, workflow: Workflow) -> None:
+        self._runs.clear()
+
+
+class OrderIgnoresCase(InMemoryWorkflows):
+    def _workflow_key(self, workflow: Workflow) -> tuple[str, ...]:
+        return (workflow.dataset_name.lower(),)
+
+
+class DisabledIsPaused(InMemoryWorkflows):
+    def _matches(self, workflow: Workflow, where: Any) -> bool:
+        if where.status == "paused" and workflow.pause and workflow.status == "disabled":
+            where = evolve(where, status=None)
+        return super()._matches(workflow, where)
+
+
+class OwnerIgnoresCase(InMemoryWorkflows):
+    def _matches(self, workflow: Workflow, where: Any) -> bool:
+        owner = where.owner and where.owner.lower()
+        return super()._matches(evolve(workflow, owner=workflow.owner.lower()), evolve(where, owner=owner))
+
+
+class SourceIsNotFiltered(InMemoryWorkflows):
+    def _matches(self, workflow: Workflow, where: Any) -> bool:
+        return super()._matches(workflow, evolve(where, source_type=None))
+
+
+class UnconfirmedIsSettled(InMemoryWorkflows):
+    def _is_unsettled_workflow(self, workflow: Workflow) -> bool:
+        return super()._is_unsettled_workflow(workflow) and workflow.airflow_paused is not None
+
+
+class LatestChangeFirst(InMemoryWorkflows):
+    def _unsettled_workflow_order(self, workflow: Workflow) -> Any:
+        return -workflow.updated_at.timestamp(), workflow.dataset_name
+
+
+class RunNeedsNoWorkflow(InMemoryWorkflows):
+    _refuse_run_of_no_workflow = _nothing
+
+
+class RunOfTheSuccessor(InMemoryWorkflows):
+    def _refuse_run_of_no_workflow(self, run: Run) -> None:
+        if run.dataset_name not in self._workflows:
+            super()._refuse_run_of_no_workflow(run)
+
+
+class RunIdIsNotUnique(InMemoryWorkflows):
+    _refuse_taken_run_id = _nothing
+    _refuse_taken_airflow_id = _nothing
+
+
+class AirflowIdIsNotUnique(InMemoryWorkflows):
+    _refuse_taken_airflow_id = _nothing
+
+
+class AirflowIdIsUniqueOverAllDags(InMemoryWorkflows):
+    def _refuse_taken_airflow_id(self, run: Run) -> None:
+        for held in self._runs.values():
+            super()._refuse_taken_airflow_id(evolve(run, dag_id=held.dag_id))
+
+
+class RunVersionIsNotChecked(InMemoryWorkflows):
+    def _refuse_other_run(self, run: Run) -> None:
+        stored = self._runs.get(run.run_id)
+        super()._refuse_other_run(evolve(run, version=stored.version) if stored else run)
+
+
+class EarliestFirst(InMemoryWorkflows):
+    def _latest_first(self, runs: Any) -> list[Run]:
+        return sorted(runs, key=self._run_key)
+
+
+class TiesInAnyOrder(InMemoryWorkflows):
+    def _latest_first(self, runs: Any) -> list[Run]:
+        return sorted(runs, key=lambda run: run.started_at, reverse=True)
+
+
+class OrderByAcceptance(InMemoryWorkflows):
+    def _run_key(self, run: Run) -> tuple[str, ...]:
+        return super()._run_key(evolve(run, started_at=run.accepted_at))
+
+
+class SecondsAreEnough(InMemoryWorkflows):
+    def _run_key(self, run: Run) -> tuple[str, ...]:
+        return super()._run_key(evolve(run, started_at=run.started_at.replace(microsecond=0)))
+
+
+class LastDayIsLeftOut(InMemoryWorkflows):
+    def _in_window(self, run: Run, where: HistoryFilter) -> bool:
+        return super()._in_window(run, where) and (where.end_date is None or run.started_at.date() < where.end_date)
+
+
+class WindowIncludesMidnight(InMemoryWorkflows):
+    def _in_window(self, run: Run, where: HistoryFilter) -> bool:
+        return super()._in_window(run, where) or run.started_at == where.window[1]
+
+
+class NameIsAPrefix(InMemoryWorkflows):
+    def _matches_name(self, run: Run, where: HistoryFilter) -> bool:
+        return run.dataset_name.startswith(where.dataset_name or "")
+
+
+class OddKeyIsTaken(InMemoryWorkflows):
+    _refuse_odd_key = _nothing
+
+
+class TotalOfThePage(InMemoryWorkflows):
+    def _page(self, *arguments: Any) -> Any:
+        page = super()._page(*arguments)
+        return evolve(page, total=len(page.items))
+
+
+class AnEmptyPageAtTheEnd(InMemoryWorkflows):
+    def _page(self, ordered: Any, page: PageRequest, key: Any, is_after: Any) -> Any:
+        found = super()._page(ordered, page, key, is_after)
+        return evolve(found, next_after=key(found.items[-1])) if len(found.items) == page.limit else found
+
+
+class OffsetIsIgnored(InMemoryWorkflows):
+    def _page(self, ordered: Any, page: PageRequest, key: Any, is_after: Any) -> Any:
+        return super()._page(ordered, evolve(page, offset=0), key, is_after)
+
+
+class KeyIsRepeated(InMemoryWorkflows):
+    def _page(self, ordered: Any, page: PageRequest, key: Any, is_after: Any) -> Any:
+        return super()._page(ordered, page, key, lambda one, after: one == after or is_after(one, after))
+
+
+class StoppingIsSettled(InMemoryWorkflows):
+    def _is_unsettled_run(self, run: Run) -> bool:
+        return super()._is_unsettled_run(run) and run.status is not RunStatus.STOPPING
+
+
+class NeverObservedLast(InMemoryWorkflows):
+    def _unsettled_run_order(self, run: Run) -> Any:
+        return (run.observed_at is None, *super()._unsettled_run_order(run)[1:])
+
+
+class LimitIsIgnored(InMemoryWorkflows):
+    def _first(self, ordered: Any, limit: int) -> Any:
+        return super()._first(ordered, limit + 1)
+
+
+class MarksGoBack(InMemoryWorkflows):
+    def _is_progress(self, until: Any) -> bool:
+        return True
+
+
+class FirstMarkStays(InMemoryWorkflows):
+    def _is_progress(self, until: Any) -> bool:
+        return self._observed_until is None
+
+
+class EntitiesAreShared(InMemoryWorkflows):
+    def _kept(self, entity: Any) -> Any:
+        return entity
+
+
+class ParamsAreText(InMemoryWorkflows):
+    def _kept(self, entity: Any) -> Any:
+        kept = super()._kept(entity)
+        return (
+            evolve(kept, params=json.loads(json.dumps(kept.params), parse_float=str))
+            if hasattr(kept, "params")
+            else kept
+        )
+
+
+class ReasonIsForgotten(InMemoryWorkflows):
+    def _kept(self, entity: Any) -> Any:
+        kept = super()._kept(entity)
+        pause = getattr(kept, "pause", None)
+        return evolve(kept, pause=evolve(pause, reason=None)) if pause else kept
+
+
+class DeafToItsOutage(InMemoryWorkflows):
+    def check(self) -> None:
+        pass
+
+
+BROKEN: list[type[InMemoryWorkflows]] = [
+    kind for kind in list(vars().values()) if isinstance(kind, type) and issubclass(kind, InMemoryWorkflows)
+]
+BROKEN.remove(InMemoryWorkflows)
+
+
+class _Broken(WorkflowContract):
+    kind: type[InMemoryWorkflows]
+
+    @pytest.fixture
+    def port(self) -> InMemoryWorkflows:
+        return self.kind()
+
+    @pytest.fixture
+    def behind(self, port: InMemoryWorkflows) -> Any:
+        return BehindMemory(port)
+
+    @pytest.fixture
+    def unreachable(self) -> InMemoryWorkflows:
+        fake = self.kind()
+        fake.go_down()
+        return fake
+
+
+_every: list[type[InMemoryWorkflows]] = [InMemoryWorkflows, *BROKEN]
+for _kind in _every:
+    vars()[f"Test{_kind.__name__}"] = type(f"Test{_kind.__name__}", (_Broken,), {"kind": _kind})

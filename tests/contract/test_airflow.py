@@ -1,0 +1,100 @@
+"""The contract of ``AirflowPort``, held against the fake and against a real Airflow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from adapters.airflow import AirflowV2
+from devstack.ports import free_ports
+from tests.contract.airflow_behind import BehindFake, BehindServer, losing_answers
+from workflow_core.fakes.airflow import Effect, InMemoryAirflow
+from workflow_core.fakes.clock import ManualClock
+from workflow_core.fakes.storage import InMemoryStorage
+from workflow_core.testing.airflow import AirflowContract
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LOADERS = 4
+
+
+class TestInMemoryAirflow(AirflowContract):
+    """The fake, a fresh one for each test."""
+
+    @pytest.fixture
+    def clock(self) -> ManualClock:
+        return ManualClock()
+
+    @pytest.fixture
+    def storage(self) -> InMemoryStorage:
+        return InMemoryStorage()
+
+    @pytest.fixture
+    def port(self, storage: InMemoryStorage, clock: ManualClock) -> InMemoryAirflow:
+        return InMemoryAirflow(storage=storage, clock=clock, loaders=LOADERS)
+
+    @pytest.fixture
+    def behind(self, port: InMemoryAirflow, storage: InMemoryStorage, clock: ManualClock) -> BehindFake:  # type: ignore[override]  # of this subject
+        return BehindFake(port, storage, clock, loaders=LOADERS)
+
+    @pytest.fixture
+    def unreachable(self, port: InMemoryAirflow) -> InMemoryAirflow:
+        port.go_down()
+        return port
+
+    @pytest.fixture
+    def locked_out(self, port: InMemoryAirflow) -> InMemoryAirflow:
+        port.go_down()
+        return port
+
+    @pytest.fixture
+    def deaf(self, port: InMemoryAirflow) -> InMemoryAirflow:  # type: ignore[override]  # of this subject
+        port.lose_answers(Effect.DONE)
+        return port
+
+
+@pytest.fixture(scope="session")
+def behind_airflow(airflow) -> Iterator[BehindServer]:
+    """The contract's DAGs are served once for all tests."""
+    behind = BehindServer(airflow.server, airflow.contract)
+    yield behind
+    behind.close()
+
+
+class TestAirflowV2(AirflowContract):
+    """A real Airflow 3, one for all tests."""
+
+    def made(self, base_url: str, password: str) -> AirflowV2:
+        return AirflowV2(base_url, username="admin", password=password, overlap=2.0)
+
+    @pytest.fixture(scope="class")
+    def port(self, airflow) -> Iterator[AirflowV2]:
+        port = self.made(airflow.server.base_url, airflow.server.password)
+        yield port
+        port.close()
+
+    @pytest.fixture
+    def behind(self, behind_airflow: BehindServer) -> BehindServer:
+        return behind_airflow
+
+    @pytest.fixture
+    def unreachable(self) -> Iterator[AirflowV2]:
+        [port] = free_ports(1)
+        away = self.made(f"http://127.0.0.1:{port}", "any")
+        yield away
+        away.close()
+
+    @pytest.fixture
+    def locked_out(self, airflow) -> Iterator[AirflowV2]:
+        stranger = self.made(airflow.server.base_url, "wrong")
+        yield stranger
+        stranger.close()
+
+    @pytest.fixture
+    def deaf(self, airflow, behind: BehindServer) -> Iterator[AirflowV2]:  # type: ignore[override]  # of this subject
+        with losing_answers(airflow.server.base_url) as address:
+            deaf = self.made(address, airflow.server.password)
+            yield deaf
+            deaf.close()

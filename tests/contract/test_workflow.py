@@ -1,0 +1,247 @@
+"""The contract of ``WorkflowPort``, held against the fake, SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from adapters.sql import SqlWorkflows, make_engine, upgrade
+from adapters.sql.tables import metadata, schema_version
+from devstack.ports import free_ports
+from workflow_core.errors import DatabaseUnavailable
+from workflow_core.fakes.workflow import InMemoryWorkflows
+from workflow_core.testing.entities import NAME, a_workflow
+from workflow_core.testing.together import together
+from workflow_core.testing.workflow import WorkflowContract, workflow_machine
+from workflow_core.testing.workflow.behind_memory import BehindMemory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from sqlalchemy import Engine
+
+    from devstack.postgres import LocalPostgres
+
+WORKFLOW_FACTS = ("id", "dag_id", "owner", "phase", "paused_by", "version", "updated_at")
+RUN_FACTS = ("airflow_run_id", "status", "params", "version", "started_at")
+
+HISTORIES = settings(
+    max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+
+
+class BehindSql:
+    """A look at the rows with the bare driver, which knows nothing of the adapter's types."""
+
+    def __init__(self, rows: Callable[[str], list[tuple[Any, ...]]]) -> None:
+        self._rows = rows
+
+    def workflow_facts(self) -> Mapping[str, Mapping[str, Any]]:
+        rows = self._rows(f"SELECT dataset_name, {', '.join(WORKFLOW_FACTS)} FROM workflows")
+        return {name: _plain(dict(zip(WORKFLOW_FACTS, facts, strict=True))) for name, *facts in rows}
+
+    def run_facts(self) -> Mapping[str, Mapping[str, Any]]:
+        rows = self._rows(f"SELECT run_id, {', '.join(RUN_FACTS)} FROM workflow_runs")
+        return {run_id: _plain(dict(zip(RUN_FACTS, facts, strict=True))) for run_id, *facts in rows}
+
+
+def _plain(facts: dict[str, Any]) -> dict[str, Any]:
+    for name in ("updated_at", "started_at"):
+        if name in facts:
+            value = facts[name]
+            moment = datetime.fromisoformat(value + "+00:00") if isinstance(value, str) else value.astimezone(UTC)
+            facts[name] = moment.isoformat(timespec="microseconds")
+    if isinstance(facts.get("params"), str):
+        facts["params"] = json.loads(facts["params"])
+    if "id" in facts:
+        facts["id"] = str(UUID(str(facts["id"])))
+    return facts
+
+
+class TestInMemoryWorkflows(WorkflowContract):
+    """The fake."""
+
+    @pytest.fixture
+    def port(self) -> InMemoryWorkflows:
+        return InMemoryWorkflows()
+
+    @pytest.fixture
+    def behind(self, port: InMemoryWorkflows) -> BehindMemory:
+        return BehindMemory(port)
+
+    @pytest.fixture
+    def unreachable(self) -> InMemoryWorkflows:
+        fake = InMemoryWorkflows()
+        fake.go_down()
+        return fake
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated, empty SQLite file, to be copied: much faster than to migrate each."""
+    path = tmp_path_factory.mktemp("template") / "empty.db"
+    engine = make_engine(f"sqlite:///{path}")
+    upgrade(engine)
+    engine.dispose()
+    return path
+
+
+class TestSqlWorkflowsOnSqlite(WorkflowContract):
+    """A file in WAL mode, a fresh one for each test."""
+
+    @pytest.fixture
+    def path(self, sqlite_template: Path, tmp_path: Path) -> Path:
+        return Path(shutil.copy(sqlite_template, tmp_path / "workflows.db"))
+
+    @pytest.fixture
+    def port(self, path: Path) -> Iterator[SqlWorkflows]:
+        engine = make_engine(f"sqlite:///{path}")
+        yield SqlWorkflows(engine)
+        engine.dispose()
+
+    @pytest.fixture
+    def behind(self, path: Path) -> Iterator[BehindSql]:
+        connection = sqlite3.connect(path, isolation_level=None)
+        yield BehindSql(lambda query: connection.execute(query).fetchall())
+        connection.close()
+
+    @pytest.fixture
+    def unreachable(self, tmp_path: Path) -> SqlWorkflows:
+        return SqlWorkflows(make_engine(f"sqlite:///{tmp_path}/no/such/folder/workflows.db"))
+
+    def test_random_histories(self, sqlite_template: Path, tmp_path: Path) -> None:
+        """Over random histories it answers as the fake does."""
+        engine = make_engine(f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'histories.db')}")
+        run_state_machine_as_test(workflow_machine(_emptied(engine)), settings=HISTORIES)
+        engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgres: LocalPostgres) -> str:
+    """A migrated, empty database."""
+    url = postgres.create_database("workflows")
+    engine = make_engine(url)
+    upgrade(engine)
+    engine.dispose()
+    return url
+
+
+@pytest.fixture(scope="session")
+def postgres_engine(postgres_url: str) -> Iterator[Engine]:
+    """Connections to it, shared by all tests."""
+    engine = make_engine(postgres_url)
+    yield engine
+    engine.dispose()
+
+
+class TestSqlWorkflowsOnPostgres(WorkflowContract):
+    """One database, emptied before each test."""
+
+    @pytest.fixture
+    def port(self, postgres_engine: Engine) -> SqlWorkflows:
+        with _emptied(postgres_engine)():
+            return SqlWorkflows(postgres_engine)
+
+    @pytest.fixture
+    def behind(self, postgres_url: str) -> Iterator[BehindSql]:
+        with psycopg.connect(postgres_url.replace("+psycopg", ""), autocommit=True) as connection:
+            yield BehindSql(lambda query: connection.execute(query).fetchall())
+
+    @pytest.fixture
+    def unreachable(self) -> SqlWorkflows:
+        [port] = free_ports(1)
+        return SqlWorkflows(make_engine(f"postgresql://user:secret@127.0.0.1:{port}/workflows"))
+
+    def test_the_order_is_independent_of_the_collation(self, postgres_engine: Engine) -> None:
+        """The columns that lists are ordered by compare bytes, also in a database that sorts by a language's rules."""
+        # looked up, because this build of PostgreSQL has no such rules to try
+        with postgres_engine.connect() as connection:
+            columns = "SELECT column_name, collation_name FROM information_schema.columns"
+            found = set(connection.execute(sa.text(f"{columns} WHERE column_name IN ('dataset_name', 'run_id')")).all())
+        assert found == {("dataset_name", "C"), ("run_id", "C")}
+
+    def test_random_histories(self, postgres_engine: Engine) -> None:
+        """Over random histories it answers as the fake does."""
+        run_state_machine_as_test(workflow_machine(_emptied(postgres_engine)), settings=HISTORIES)
+
+    def test_ended_sessions_are_replaced(self, port: SqlWorkflows, postgres_url: str) -> None:
+        """After a restart or failover of the server, which ends every session, the next call works."""
+        port.add_workflow(a_workflow())
+        with psycopg.connect(postgres_url.replace("+psycopg", ""), autocommit=True) as connection:
+            others = "FROM pg_stat_activity WHERE datname = 'workflows' AND pid <> pg_backend_pid()"
+            connection.execute(f"SELECT pg_terminate_backend(pid, 5000) {others}")
+        assert port.workflow(NAME) is not None
+
+    def test_a_statement_that_takes_too_long_is_given_up(self, port: SqlWorkflows, postgres_url: str) -> None:
+        """A row that somebody else holds is waited for in bounded time, and then nothing was changed."""
+        workflow = a_workflow()
+        port.add_workflow(workflow)
+        impatient = make_engine(postgres_url, lock_timeout=0.2)
+        with psycopg.connect(postgres_url.replace("+psycopg", "")) as holder:
+            holder.execute("SELECT * FROM workflows FOR UPDATE")
+            with pytest.raises(DatabaseUnavailable):
+                SqlWorkflows(impatient).save_workflow(workflow)
+        impatient.dispose()
+        assert port.workflow(NAME) == workflow
+
+    def test_migrations_and_tables_agree(self, postgres: LocalPostgres, postgres_engine: Engine) -> None:
+        """What the migrations make is what the code believes: to Alembic's eye, and in every index and constraint."""
+        direct = make_engine(postgres.create_database("direct"))
+        metadata.create_all(direct)
+        with postgres_engine.connect() as connection:
+            context = MigrationContext.configure(connection, opts={"version_table": schema_version})
+            assert compare_metadata(context, metadata) == []
+        assert _definitions(postgres_engine) == _definitions(direct)
+        direct.dispose()
+
+    def test_many_upgrades_at_once_are_one(self, postgres: LocalPostgres) -> None:
+        """Services that start together all find the schema made."""
+        engine = make_engine(postgres.create_database("fresh"))
+        engines = [make_engine(engine.url) for _ in range(4)]
+        assert together([partial(upgrade, one) for one in engines]) == ["0001"] * 4
+        SqlWorkflows(engine).check()
+        for one in (engine, *engines):
+            one.dispose()
+
+
+def _definitions(engine: Engine) -> set[str]:
+    queries = (
+        "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename <> :version",
+        (
+            "SELECT conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid) FROM pg_constraint"
+            " WHERE conrelid <> 0 AND connamespace = 'public'::regnamespace AND conrelid::regclass::text <> :version"
+        ),
+        (
+            "SELECT concat_ws(' ', table_name, ordinal_position, column_name, udt_name, collation_name, is_nullable)"
+            " FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> :version"
+        ),
+    )
+    with engine.connect() as connection:
+        version = {"version": schema_version}
+        return {text for query in queries for text in connection.execute(sa.text(query), version).scalars()}
+
+
+def _emptied(engine: Engine) -> Callable[[], Any]:
+    @contextmanager
+    def port() -> Iterator[SqlWorkflows]:
+        with engine.begin() as connection:
+            for table in ("workflow_runs", "workflows", "observation"):
+                connection.execute(sa.text(f"DELETE FROM {table}"))
+        yield SqlWorkflows(engine)
+
+    return port

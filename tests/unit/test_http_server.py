@@ -1,0 +1,154 @@
+"""Where the service listens, and how it starts and ends."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import httpx
+import pytest
+
+from entrypoints.http import create_app
+from entrypoints.http.server import listen, loopback_address, serve
+from entrypoints.settings import Settings
+from tests.unit.http_stack import http_stack
+from workflow_core.errors import ConfigurationError
+
+SRC = Path(__file__).resolve().parents[2] / "src"
+SERVER = """
+import time
+from entrypoints.http import create_app, serve
+from entrypoints.settings import Settings
+from workflow_core.fakes.airflow import InMemoryAirflow
+from workflow_core.fakes.clock import ManualClock
+from workflow_core.fakes.storage import InMemoryStorage
+from workflow_core.fakes.workflow import InMemoryWorkflows
+from workflow_core.service import WorkflowService
+
+storage, clock = InMemoryStorage(), ManualClock()
+airflow = InMemoryAirflow(storage=storage, clock=clock)
+service = WorkflowService(workflows=InMemoryWorkflows(), airflow=airflow, storage=storage, clock=clock)
+
+def slow_health():
+    print("busy", flush=True)
+    time.sleep(0.5)
+    return WorkflowService.health(service)
+
+service.health = slow_health
+settings = Settings(port=0)
+app = create_app(service, settings, on_shutdown=[lambda: print("worker stopped", flush=True)])
+serve(app, settings, on_ready=lambda url: print(url, flush=True))
+print("cleaned up", flush=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [("127.0.0.1", "127.0.0.1"), ("127.1.2.3", "127.1.2.3"), ("::1", "::1"), ("localhost", "127.0.0.1")],
+)
+def test_loopback_hosts_are_allowed(host, address):
+    """127.0.0.0/8, ::1 and localhost."""
+    assert loopback_address(host) == address
+
+
+@pytest.mark.parametrize(
+    "host", ["0.0.0.0", "::", "192.168.1.5", "10.0.0.1", "example.com", "", "127.0.0.1.example.com"]
+)
+def test_other_hosts_are_refused_with_the_reason(host):
+    """Without authentication nobody else may reach the port."""
+    with pytest.raises(ConfigurationError, match="no authentication"):
+        loopback_address(host)
+
+
+def test_a_taken_port_is_named_and_nothing_is_started():
+    """The refusal names the port, before the application starts."""
+    started: list[str] = []
+    with socket.create_server(("127.0.0.1", 0)) as other, http_stack() as stack:
+        port = other.getsockname()[1]
+        settings = Settings(port=port)
+        app = create_app(stack.service, settings, on_startup=[lambda: started.append("up")])
+        with pytest.raises(ConfigurationError, match=rf"Port {port} of 127\.0\.0\.1.*WORKFLOWS_PORT"):
+            serve(app, settings)
+    assert started == []
+
+
+def test_a_port_that_is_served_cannot_be_had_a_second_time():
+    """Two services never share a port."""
+    with listen(Settings(port=0)) as first, pytest.raises(ConfigurationError, match="Port"):
+        listen(Settings(port=first.getsockname()[1]))
+
+
+def test_an_application_that_does_not_start_is_an_error():
+    """A worker that cannot start is not passed over."""
+
+    def fail() -> None:
+        msg = "no"
+        raise RuntimeError(msg)
+
+    with http_stack() as stack:
+        settings = Settings(port=0)
+        with pytest.raises(ConfigurationError, match="did not start"):
+            serve(create_app(stack.service, settings, on_startup=[fail]), settings)
+
+
+@contextlib.contextmanager
+def running_server():
+    """A service over the fakes in a process of its own, and its URL."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", SERVER],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(SRC)},
+    )
+    assert process.stdout is not None
+    try:
+        yield process, process.stdout.readline().strip()
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_lets_requests_end_and_returns(number):
+    """A request under way is answered, then the worker stops, then serve() returns to its caller."""
+    with running_server() as (process, url):
+        answers: list[int] = []
+        client = threading.Thread(target=lambda: answers.append(httpx.get(f"{url}/readyz").status_code))
+        client.start()
+        assert process.stdout.readline() == "busy\n"
+        process.send_signal(number)
+        rest, log = process.communicate(timeout=20)
+        client.join()
+    assert answers == [200]
+    assert rest.split("\n")[:2] == ["worker stopped", "cleaned up"]
+    assert "Traceback" not in log
+    assert process.returncode == 0
+
+
+def test_what_is_no_http_path_is_answered_over_the_wire():
+    """Dots are not resolved by the server, an odd Host is a problem like any other."""
+    with running_server() as (_, url):
+        port = int(url.rpartition(":")[2])
+        for target, host, status in (("/api/v1/workflows/../../../healthz", "x", 404), ("/healthz", "a b", 400)):
+            with socket.create_connection(("127.0.0.1", port)) as connection:
+                connection.sendall(f"GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+                answer = b"".join(iter(lambda: connection.recv(65_536), b""))
+            assert answer.startswith(f"HTTP/1.1 {status} ".encode())
+            assert b"application/problem+json" in answer
+
+
+def test_a_chunked_body_over_the_limit_is_413_over_the_wire():
+    """Without a Content-Length the limit holds as well, and the client gets to read the answer."""
+    with running_server() as (_, url):
+        chunks = (b" " * 65_536 for _ in range(64))
+        answer = httpx.post(
+            f"{url}/api/v1/workflows/a.b/run", content=chunks, headers={"Content-Type": "application/json"}
+        )
+    assert (answer.status_code, answer.json()["code"]) == (413, "PAYLOAD_TOO_LARGE")
