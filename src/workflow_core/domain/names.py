@@ -92,3 +92,14 @@ def shown(value: str, limit: int = 60) -> str:
     """``value`` as it may stand in a message: quoted, control characters escaped, cut at ``limit`` characters."""
     cut = value if len(value) <= limit else value[: limit - 3] + "..."
     return ascii(cut)
+
+
+def unstorable(text: str) -> str | None:
+    """Why no database could hold this text (NUL, or half a character); None if all can."""
+    if "\0" in text:
+        return "holds a NUL character, which cannot be stored"
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "holds a lone surrogate, which is no character"
+    return None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve, frozen
 
@@ -121,7 +122,7 @@ def _adopt(seen: AirflowRun, tasks: Sequence[TaskState] | None, owner: Workflow,
             status=seen.status,
             submission=Submission.SUBMITTED,
             triggered_by=seen.triggered_by or "airflow",
-            params=dict(seen.conf),
+            params=_storable(seen.conf),
             accepted_at=seen.queued_at or fired,
             started_at=fired,
         ).observed(seen, tasks, now)
@@ -133,3 +134,14 @@ def _adopt(seen: AirflowRun, tasks: Sequence[TaskState] | None, owner: Workflow,
             nth += 1
         except WorkflowNotFound:
             return None
+
+
+def _storable(value: Any) -> Any:
+    """What Airflow was given, less what no database of ours can hold: this API refuses such values, Airflow takes them."""
+    if isinstance(value, str):
+        return value.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
+    if isinstance(value, dict):
+        return {_storable(name): _storable(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_storable(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import Factory, frozen
 
-from workflow_core.domain.names import run_id_for, shown
+from workflow_core.domain.names import run_id_for, shown, unstorable
 from workflow_core.domain.run import Run, RunStatus, RunType, Submission
 from workflow_core.domain.spec.document import DATE_PARAM
 from workflow_core.domain.workflow import Phase, SourceType, Workflow
@@ -25,7 +25,7 @@ from workflow_core.usecases.context import CodeExecution
 from workflow_core.usecases.settle import submit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from workflow_core.domain.caller import Caller
     from workflow_core.domain.spec import WorkflowSpec
@@ -156,26 +156,17 @@ def _is_date(value: object) -> bool:
         return False
 
 
-def _unstorable(value: object) -> str | None:  # noqa: PLR0911 - one answer for each kind of value
+def _unstorable(value: object) -> str | None:
     """Why no database or no JSON could hold this value; None if both can."""
     if isinstance(value, str):
-        if "\0" in value:
-            return "holds a NUL character, which cannot be stored"
-        return None if value.isprintable() or _encodable(value) else "holds a lone surrogate, which is no character"
+        return unstorable(value)
     if isinstance(value, float) and not math.isfinite(value):
         return "is not a number that JSON has"
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 2**63:
         return "is a whole number of more than 64 bits"
+    parts: Iterable[object] = ()
     if isinstance(value, dict):
-        return next((wrong for pair in value.items() for part in pair if (wrong := _unstorable(part))), None)
-    if isinstance(value, list):
-        return next((wrong for item in value if (wrong := _unstorable(item))), None)
-    return None
-
-
-def _encodable(value: str) -> bool:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+        parts = (part for pair in value.items() for part in pair)
+    elif isinstance(value, list):
+        parts = value
+    return next((wrong for part in parts if (wrong := _unstorable(part))), None)

@@ -16,7 +16,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, NodeEvent
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from workflow_core.domain.names import shown
+from workflow_core.domain.names import shown, unstorable
 from workflow_core.errors import InvalidWorkflowSpec, Problem
 
 if TYPE_CHECKING:
@@ -152,7 +152,9 @@ class _Reader:
                 self._add(key_node, path, "a key must be a plain word, not a list or mapping")
                 continue
             key = str(key_node.value)
-            if key == "<<" and key_node.style is None:
+            if wrong := unstorable(key):
+                self._add(key_node, path, wrong)
+            elif key == "<<" and key_node.style is None:
                 self._add(key_node, path, "merge keys ('<<') are not supported; write the values out")
             elif key in result:
                 self._add(key_node, (*path, key), "the key stands here a second time")
@@ -163,6 +165,9 @@ class _Reader:
 
     def _scalar(self, node: Node, path: Path) -> Any:
         kind, text = str(node.tag).removeprefix(_CORE), str(node.value)
+        if wrong := unstorable(text):
+            self._add(node, path, wrong)
+            return None
         try:
             return _SCALARS.get(kind, str)(text)
         except (ValueError, OverflowError) as error:
