@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from contextlib import contextmanager
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import TYPE_CHECKING, Any
@@ -111,13 +112,7 @@ class BehindServer:
 
 def _plain(run: Mapping[str, Any]) -> Mapping[str, Any]:
     moment = run["logical_date"]
-    return {"conf": run["conf"], "logical_date": moment and _moment(moment)}
-
-
-def _moment(text: str) -> Any:
-    from datetime import datetime
-
-    return datetime.fromisoformat(text)
+    return {"conf": run["conf"], "logical_date": moment and datetime.fromisoformat(moment)}
 
 
 class BehindFake:

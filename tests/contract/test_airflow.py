@@ -63,17 +63,25 @@ def behind_airflow(airflow) -> Iterator[BehindServer]:
     behind.close()
 
 
+@pytest.fixture(scope="session")
+def airflow_v2(airflow) -> Iterator[AirflowV2]:
+    """One client with its connections for all tests, as a service has it."""
+    port = made(airflow.server.base_url, airflow.server.password)
+    yield port
+    port.close()
+
+
+def made(base_url: str, password: str) -> AirflowV2:
+    """The adapter, following changes more closely than by default, so that tests wait less."""
+    return AirflowV2(base_url, username="admin", password=password, overlap=2.0)
+
+
 class TestAirflowV2(AirflowContract):
     """A real Airflow 3, one for all tests."""
 
-    def made(self, base_url: str, password: str) -> AirflowV2:
-        return AirflowV2(base_url, username="admin", password=password, overlap=2.0)
-
-    @pytest.fixture(scope="class")
-    def port(self, airflow) -> Iterator[AirflowV2]:
-        port = self.made(airflow.server.base_url, airflow.server.password)
-        yield port
-        port.close()
+    @pytest.fixture
+    def port(self, airflow_v2: AirflowV2) -> AirflowV2:
+        return airflow_v2
 
     @pytest.fixture
     def behind(self, behind_airflow: BehindServer) -> BehindServer:
@@ -82,19 +90,19 @@ class TestAirflowV2(AirflowContract):
     @pytest.fixture
     def unreachable(self) -> Iterator[AirflowV2]:
         [port] = free_ports(1)
-        away = self.made(f"http://127.0.0.1:{port}", "any")
+        away = made(f"http://127.0.0.1:{port}", "any")
         yield away
         away.close()
 
     @pytest.fixture
     def locked_out(self, airflow) -> Iterator[AirflowV2]:
-        stranger = self.made(airflow.server.base_url, "wrong")
+        stranger = made(airflow.server.base_url, "wrong")
         yield stranger
         stranger.close()
 
     @pytest.fixture
     def deaf(self, airflow, behind: BehindServer) -> Iterator[AirflowV2]:  # type: ignore[override]  # of this subject
         with losing_answers(airflow.server.base_url) as address:
-            deaf = self.made(address, airflow.server.password)
+            deaf = made(address, airflow.server.password)
             yield deaf
             deaf.close()

@@ -356,6 +356,13 @@ def test_bodies_that_are_no_json_object_are_400(stack, body):
     assert time.perf_counter() - started < 2
 
 
+@pytest.mark.parametrize("number", [b"NaN", b"Infinity", b"-Infinity"])
+def test_numbers_that_json_does_not_have_are_no_json(stack, number):
+    """They are refused as such, wherever they stand."""
+    body = b'{"params": {"region": [' + number + b"]}}"
+    assert "not JSON" in refused(stack, "POST", f"{NAME}/run", content=body, headers=JSON)["detail"]
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final
 from litestar import Litestar, Request, Response, get
 from litestar.di import Provide
 from litestar.exceptions import NotFoundException, PermissionDeniedException
-from msgspec import Raw
 
 from entrypoints.http.contract import contract_of
 from entrypoints.http.errors import exception_handlers
@@ -20,7 +19,6 @@ from entrypoints.http.openapi import openapi_json
 from entrypoints.http.payload import read_payload
 from entrypoints.http.routes import ROUTES
 from entrypoints.http.tracing import mark_start, raw_path, stamp_answer
-from workflow_core.api.base import Answer
 from workflow_core.domain.caller import Caller
 from workflow_core.errors import InvalidRequest
 
@@ -61,8 +59,6 @@ def create_app(
         before_request=_admission(settings),
         before_send=[stamp_answer],
         exception_handlers=exception_handlers(),
-        # pydantic writes answers itself: it leaves out what `extra` fields say, and knows whole numbers of any size
-        type_encoders={Answer: lambda answer: Raw(answer.model_dump_json())},
         lifespan=[_threads(settings.threads)],
         on_startup=on_startup,
         on_shutdown=on_shutdown,

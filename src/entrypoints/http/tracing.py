@@ -48,12 +48,10 @@ def mark_start(scope: Scope) -> None:
 
 
 async def stamp_answer(message: Message, scope: Scope) -> None:
-    """Give the answer its id and write the log line; a HEAD answer loses its body here (Litestar's ``before_send``)."""
+    """Give the answer its id and write the log line (Litestar's ``before_send``)."""
     if message["type"] == "http.response.start":
         MutableScopeHeaders.from_message(message)["X-Request-ID"] = request_id(scope)
         _write_line(scope, message["status"])
-    elif message["type"] == "http.response.body" and scope.get("method") == "HEAD":
-        message["body"] = b""
 
 
 def _write_line(scope: Scope, status: int) -> None:
