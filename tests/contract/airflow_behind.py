@@ -11,6 +11,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import psycopg
 from attrs import asdict, evolve
 
 from workflow_core.domain.names import dag_id_for, loader_for, sentinel_dag_id
@@ -42,6 +43,7 @@ class BehindServer:
     def __init__(self, server: LocalAirflow, folder: Path) -> None:
         self._folder = folder
         self._known: set[str] = set()
+        self._database = server.env["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].replace("+psycopg2", "")
         self._person = server.username
         self._http = httpx.Client(
             base_url=f"{server.base_url}/api/v2",
@@ -60,7 +62,7 @@ class BehindServer:
         if missing:
             self._parse()
         for seed in missing:
-            self._wait(lambda seed=seed: self._http.get(f"/dags/{seed.dag_id}/details").is_success)  # type: ignore[misc]
+            self._wait(lambda seed=seed: self._http.get(f"/dags/{seed.dag_id}/details").is_success)
         self._known |= {seed.dag_id for seed in missing}
 
     def write(self, seed: DagSeed) -> str:
@@ -71,8 +73,10 @@ class BehindServer:
         return seed.mark.spec_hash if seed.mark else ""
 
     def withdraw(self, dag_id: str) -> None:
+        """What the DAG processor itself does only after ``[dag_processor] stale_dag_threshold``, 50 s, is done at once."""
         (self._folder / f"{dag_id}.json").unlink()
-        self._parse()
+        with psycopg.connect(self._database, autocommit=True) as connection:
+            connection.execute("UPDATE dag SET is_stale = true WHERE dag_id = %s", [dag_id])
 
     def start_elsewhere(self, dag_id: str, run_id: str) -> str:
         body = {"dag_run_id": run_id, "logical_date": None}
@@ -86,8 +90,8 @@ class BehindServer:
     def runs(self, dag_id: str) -> Mapping[str, Mapping[str, Any]]:
         found: dict[str, Mapping[str, Any]] = {}
         while True:
-            params = {"limit": 100, "offset": len(found), "order_by": "id"}
-            page = self._http.get(f"/dags/{dag_id}/dagRuns", params=params).raise_for_status().json()
+            query = f"limit=100&offset={len(found)}&order_by=id"
+            page = self._http.get(f"/dags/{dag_id}/dagRuns?{query}").raise_for_status().json()
             found |= {run["dag_run_id"]: _plain(run) for run in page["dag_runs"]}
             if len(found) >= page["total_entries"]:
                 return found

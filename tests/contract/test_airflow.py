@@ -17,6 +17,8 @@ from workflow_core.testing.airflow import AirflowContract
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.conftest import AirflowForTests
+
 LOADERS = 4
 
 
@@ -36,7 +38,7 @@ class TestInMemoryAirflow(AirflowContract):
         return InMemoryAirflow(storage=storage, clock=clock, loaders=LOADERS)
 
     @pytest.fixture
-    def behind(self, port: InMemoryAirflow, storage: InMemoryStorage, clock: ManualClock) -> BehindFake:  # type: ignore[override]  # of this subject
+    def behind(self, port: InMemoryAirflow, storage: InMemoryStorage, clock: ManualClock) -> BehindFake:
         return BehindFake(port, storage, clock, loaders=LOADERS)
 
     @pytest.fixture
@@ -50,13 +52,13 @@ class TestInMemoryAirflow(AirflowContract):
         return port
 
     @pytest.fixture
-    def deaf(self, port: InMemoryAirflow) -> InMemoryAirflow:  # type: ignore[override]  # of this subject
+    def deaf(self, port: InMemoryAirflow) -> InMemoryAirflow:
         port.lose_answers(Effect.DONE)
         return port
 
 
 @pytest.fixture(scope="session")
-def behind_airflow(airflow) -> Iterator[BehindServer]:
+def behind_airflow(airflow: AirflowForTests) -> Iterator[BehindServer]:
     """The contract's DAGs are served once for all tests."""
     behind = BehindServer(airflow.server, airflow.contract)
     yield behind
@@ -64,7 +66,7 @@ def behind_airflow(airflow) -> Iterator[BehindServer]:
 
 
 @pytest.fixture(scope="session")
-def airflow_v2(airflow) -> Iterator[AirflowV2]:
+def airflow_v2(airflow: AirflowForTests) -> Iterator[AirflowV2]:
     """One client with its connections for all tests, as a service has it."""
     port = made(airflow.server.base_url, airflow.server.password)
     yield port
@@ -73,7 +75,7 @@ def airflow_v2(airflow) -> Iterator[AirflowV2]:
 
 def made(base_url: str, password: str) -> AirflowV2:
     """The adapter, following changes more closely than by default, so that tests wait less."""
-    return AirflowV2(base_url, username="admin", password=password, overlap=2.0)
+    return AirflowV2(base_url, username="admin", password=password, overlap=1.0)
 
 
 class TestAirflowV2(AirflowContract):
@@ -95,13 +97,13 @@ class TestAirflowV2(AirflowContract):
         away.close()
 
     @pytest.fixture
-    def locked_out(self, airflow) -> Iterator[AirflowV2]:
+    def locked_out(self, airflow: AirflowForTests) -> Iterator[AirflowV2]:
         stranger = made(airflow.server.base_url, "wrong")
         yield stranger
         stranger.close()
 
     @pytest.fixture
-    def deaf(self, airflow, behind: BehindServer) -> Iterator[AirflowV2]:  # type: ignore[override]  # of this subject
+    def deaf(self, airflow: AirflowForTests, behind: BehindServer) -> Iterator[AirflowV2]:
         with losing_answers(airflow.server.base_url) as address:
             deaf = made(address, airflow.server.password)
             yield deaf

@@ -136,17 +136,18 @@ class BehindS3:
             return None
 
 
+@pytest.fixture(scope="module")
+def client(s3: LocalS3) -> S3Client:
+    return s3_client(
+        endpoint_url=s3.endpoint_url,
+        aws_access_key_id=s3.access_key,
+        aws_secret_access_key=s3.secret_key,
+        region_name=s3.region,
+    )
+
+
 class TestS3Storage(StorageContract):
     """A server of S3's protocol over HTTP; a bucket for each test."""
-
-    @pytest.fixture(scope="class")
-    def client(self, s3: LocalS3) -> S3Client:
-        return s3_client(
-            endpoint_url=s3.endpoint_url,
-            aws_access_key_id=s3.access_key,
-            aws_secret_access_key=s3.secret_key,
-            region_name=s3.region,
-        )
 
     @pytest.fixture
     def bucket(self, s3: LocalS3) -> str:

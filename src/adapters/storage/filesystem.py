@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
+import stat
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from workflow_core.domain.workflow import SourceType
+
+
+# no such entry, a symbolic link, a folder or a socket in the place of the file
+_NO_FILE = frozenset({errno.ENOENT, errno.ELOOP, errno.EISDIR, errno.ENXIO})
 
 
 class FilesystemStorage:
@@ -51,12 +57,14 @@ class FilesystemStorage:
     def get(self, source: SourceType, dataset_name: str, *, limit: int) -> StoredSpec | None:
         """As the port says."""
         with os_errors():
+            self.check()
             data = _read(self._path(source, dataset_name), limit + 1)
         return None if data is None else StoredSpec(text=stored_text(data, limit), etag=_etag(data))
 
     def stat(self, source: SourceType, dataset_name: str) -> StoredRef | None:
         """As the port says."""
         with os_errors():
+            self.check()
             return _ref(self._path(source, dataset_name), source, dataset_name)
 
     def delete(self, source: SourceType, dataset_name: str) -> bool:
@@ -104,17 +112,18 @@ def _etag(data: bytes) -> str:
 
 
 def _read(path: Path, limit: int = -1) -> bytes | None:
+    """The file's content; None if there is none, or something else than a file."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+    except OSError as error:
+        if error.errno in _NO_FILE:
+            return None
+        raise
     with os.fdopen(handle, "rb") as file:
-        return file.read(limit)
+        return file.read(limit) if stat.S_ISREG(os.fstat(handle).st_mode) else None
 
 
 def _ref(path: Path, source: SourceType, dataset_name: str) -> StoredRef | None:
-    if path.is_symlink() or not path.is_file():
-        return None
     data = _read(path)
     if data is None:
         return None
