@@ -10,6 +10,7 @@ from __future__ import annotations
 import getpass
 import json
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
@@ -201,3 +202,25 @@ def _flat(tree: Mapping[Any, Any], path: tuple[str, ...]) -> list[tuple[str, Any
         else:  # the default task may be written as a mapping
             found.append((name, json.dumps(value) if isinstance(value, dict) else value))
     return found
+
+
+def described(settings: Settings, environment: Mapping[str, str] | None = None) -> list[tuple[str, Any, str]]:
+    """Every setting as ``(variable, value, source)``, in order of definition. Secrets, and passwords in URLs, are hidden."""
+    environment = os.environ if environment is None else environment
+    path = environment.get(CONFIG_VARIABLE)
+    in_file = _read_file(Path(path)) if path else {}
+    found = []
+    for name, field in NAMES.items():
+        value = getattr(settings, field)
+        if isinstance(value, SecretStr):
+            value = "****"
+        elif isinstance(value, str):
+            value = _PASSWORD.sub(r"\1****@", value)
+        elif isinstance(value, tuple):
+            value = ",".join(value)
+        source = "environment" if environment.get(name) else "file" if name in in_file else "default"
+        found.append((name, value, source))
+    return found
+
+
+_PASSWORD: Final = re.compile(r"(://[^/@\s]*?:)[^/@\s]*@")

@@ -1,0 +1,48 @@
+"""What the exit codes of `dli` mean.
+
+| Code | Meaning |
+|---|---|
+| 0 | done |
+| 1 | the run that was waited for did not succeed, or `validate` found something |
+| 2 | wrong input or configuration; nothing was changed |
+| 3 | there is no such workflow or run |
+| 4 | what exists does not allow it: the name is taken, the workflow is paused |
+| 5 | not permitted |
+| 6 | the database, the object store or Airflow cannot be used |
+| 7 | the time to wait is over; the run goes on |
+| 70 | an error of `dli` itself |
+| 130 | interrupted (Ctrl-C) |
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from workflow_core import errors
+
+OK: Final = 0
+NOT_SUCCESSFUL: Final = 1
+WRONG_INPUT: Final = 2
+NOT_FOUND: Final = 3
+CONFLICT: Final = 4
+NOT_PERMITTED: Final = 5
+UNAVAILABLE: Final = 6
+TIMED_OUT: Final = 7
+INTERNAL: Final = 70
+INTERRUPTED: Final = 130
+
+# The first class that an error is an instance of decides.
+_CODES: Final[tuple[tuple[type[errors.WorkflowError], int], ...]] = (
+    (errors.InvalidRequest, WRONG_INPUT),
+    (errors.ConfigurationError, WRONG_INPUT),
+    (errors.NotFound, NOT_FOUND),
+    (errors.Conflict, CONFLICT),
+    (errors.WorkflowPermissionDenied, NOT_PERMITTED),
+    (errors.Unavailable, UNAVAILABLE),
+    (errors.AirflowRefused, UNAVAILABLE),
+)
+
+
+def exit_code_of(error: errors.WorkflowError) -> int:
+    """The exit code for an error of ours."""
+    return next((code for kind, code in _CODES if isinstance(error, kind)), INTERNAL)

@@ -1,0 +1,79 @@
+"""The ``dli`` command: ``dli workflow …`` for those who run workflows, the others for those who run the service."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from entrypoints.cli import airflow, config, server, workflow
+
+app = typer.Typer(
+    name="dli",
+    help="Scheduled dataset workflows on Apache Airflow.",
+    no_args_is_help=True,
+    rich_markup_mode=None,  # plain help: rich would cost half of the start
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+app.add_typer(workflow.app, name="workflow")
+app.add_typer(airflow.app, name="airflow")
+app.add_typer(config.app, name="config")
+app.add_typer(server.db, name="db")
+app.command()(server.serve)
+app.command()(server.worker)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"dli {version('workflow-core')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an unexpected error.")] = False,
+) -> None:
+    """Scheduled dataset workflows on Apache Airflow."""
+    if debug:
+        os.environ["DLI_DEBUG"] = "1"
+
+
+def main() -> None:
+    """Run ``dli``; every ending is an exit code of :mod:`entrypoints.cli.exit_codes`."""
+    from entrypoints.cli import exit_codes
+    from workflow_core.errors import WorkflowError
+
+    try:
+        app()
+    except WorkflowError as error:
+        from entrypoints.cli.output import Format, print_error
+
+        asked_for_json = any(
+            option in sys.argv for option in ("--output=json", "-ojson")
+        ) or any(pair in (("--output", "json"), ("-o", "json")) for pair in zip(sys.argv, sys.argv[1:], strict=False))
+        print_error(error, Format.JSON if asked_for_json else Format.TABLE)
+        sys.exit(exit_codes.exit_code_of(error))
+    except KeyboardInterrupt:
+        sys.exit(exit_codes.INTERRUPTED)
+    except BrokenPipeError:
+        os._exit(exit_codes.OK)  # the reader has had enough: `dli workflow list | head -1`
+    except Exception as error:
+        if os.environ.get("DLI_DEBUG"):
+            raise
+        print(
+            f"Error: unexpected {type(error).__name__}: {error}. This is a fault of dli; `dli --debug …` shows where.",
+            file=sys.stderr,
+        )
+        sys.exit(exit_codes.INTERNAL)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""``dli serve``, ``dli worker``, ``dli db upgrade``: for those who run the service."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from entrypoints.settings import Settings
+
+db = typer.Typer(help="The database's schema.", no_args_is_help=True)
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on, over WORKFLOWS_HOST; loopback only.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on, over WORKFLOWS_PORT.")] = None,
+    no_worker: Annotated[bool, typer.Option("--no-worker", help="Leave the sweeping to `dli worker`.")] = False,
+) -> None:
+    """Serve the HTTP API, and sweep beside it."""
+    from entrypoints.container import build
+    from entrypoints.http import create_app
+    from entrypoints.http.server import serve as serve_http
+    from entrypoints.worker import Worker
+
+    settings = _settings()
+    changes = {"host": host, "port": port}
+    settings = settings.model_copy(update={name: value for name, value in changes.items() if value is not None})
+    container = build(settings)
+    container.workflows().check()
+    service = container.service()
+    worker = Worker(service, interval=settings.sweep_interval)
+    starts = [worker.start] if settings.worker and not no_worker else []
+    app = create_app(service, settings, on_startup=starts, on_shutdown=[worker.stop])
+    serve_http(app, settings, on_ready=lambda url: typer.echo(f"Serving at {url}", err=True))
+
+
+def worker() -> None:
+    """Sweep only: settle registrations, send waiting runs, follow Airflow's changes."""
+    import signal
+
+    from entrypoints.container import build
+    from entrypoints.worker import Worker
+
+    settings = _settings()
+    container = build(settings)
+    container.workflows().check()
+    sweeper = Worker(container.service(), interval=settings.sweep_interval)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sweeper.stop())
+    sweeper.run()
+
+
+@db.command()
+def upgrade() -> None:
+    """Bring the database's schema to what this version needs. Safe to repeat, and by several at once."""
+    from adapters.sql import make_engine
+    from adapters.sql import upgrade as upgrade_schema
+
+    settings = _settings()
+    if settings.database_url.startswith("memory:"):
+        typer.echo("memory:// has no schema")
+        return
+    typer.echo(f"The schema is at revision {upgrade_schema(make_engine(settings.database_url))}")
+
+
+def _settings() -> Settings:
+    """The settings, and logging as they say."""
+    import logging
+
+    from entrypoints.settings import load_settings
+
+    settings = load_settings()
+    logging.basicConfig(
+        level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", datefmt="%Y-%m-%dT%H:%M:%S%z"
+    )
+    for chatty in ("httpx", "httpcore", "botocore", "alembic.runtime.migration"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    return settings

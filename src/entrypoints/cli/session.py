@@ -1,0 +1,19 @@
+"""The service that the commands work with, and who is asking."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from workflow_core.domain.caller import Caller
+    from workflow_core.service import WorkflowService
+
+
+def get_service() -> tuple[WorkflowService, Caller]:
+    """A service over the adapters that the settings name, in this process, and the caller that the settings name."""
+    from entrypoints.container import open_service
+    from entrypoints.settings import load_settings
+    from workflow_core.domain.caller import Caller
+
+    settings = load_settings()
+    return open_service(settings), Caller(name=settings.user)

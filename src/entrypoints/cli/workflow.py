@@ -1,0 +1,335 @@
+"""``dli workflow …``: register, run, watch, list, look back, pause."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from entrypoints.cli.output import Format
+
+if TYPE_CHECKING:
+    from workflow_core.domain.paging import PageRequest
+    from workflow_core.errors import InvalidRequest
+
+app = typer.Typer(help="Register, run and watch workflows.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The dataset name, such as iceberg.analytics.daily_clicks.")]
+RunId = Annotated[str, typer.Argument(metavar="RUN_ID", help="The run's id, as `run` printed it.")]
+Output = Annotated[Format, typer.Option("--output", "-o", help="How to print the answer.")]
+Limit = Annotated[int, typer.Option("--limit", help="How many at most, 1 to 500.")]
+Offset = Annotated[int, typer.Option("--offset", help="How many to pass over.")]
+Timeout = Annotated[float | None, typer.Option("--timeout", help="Seconds to wait at most (exit code 7 then).")]
+
+
+@app.command()
+def register(
+    name: Name,
+    file: Annotated[Path, typer.Option("--file", "-f", help="The YAML file; - for standard input.")],
+    cron: Annotated[str | None, typer.Option(help="When to run, over what the YAML says: '0 6 * * *'.")] = None,
+    timezone: Annotated[str | None, typer.Option(help="The time zone of the cron expression; UTC by default.")] = None,
+    owner: Annotated[str | None, typer.Option(help="The owner's e-mail, over what the YAML says.")] = None,
+    team: Annotated[str | None, typer.Option(help="The team, over what the YAML says.")] = None,
+    description: Annotated[str | None, typer.Option(help="What it is for, over what the YAML says.")] = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Register a workflow from its YAML, and wait until Airflow serves it.
+
+    Example: dli workflow register iceberg.analytics.daily_clicks -f daily_clicks.yaml
+    """
+    from entrypoints.cli.output import print_answer, print_warnings
+    from entrypoints.cli.session import get_service
+    from workflow_core.api import RegisterAnswer
+    from workflow_core.domain.schedule import Schedule
+    from workflow_core.errors import InvalidRequest
+
+    text = _read(file)
+    if timezone is not None and cron is None:
+        raise InvalidRequest("needs --cron: together they are the schedule", field="--timezone")
+    schedule = Schedule(cron=cron, timezone=timezone or "UTC") if cron is not None else None
+    service, caller = get_service()
+    workflow = service.register(
+        name, text, schedule=schedule, owner=owner, team=team, description=description, caller=caller
+    )
+    print_answer(RegisterAnswer.of(workflow), output)
+    print_warnings(workflow.warnings)
+
+
+@app.command()
+def run(
+    name: Name,
+    param: Annotated[
+        list[str] | None,
+        typer.Option("--param", "-p", help="KEY=VALUE, repeatable. The value is text unless it is JSON: 5, true, [1]."),
+    ] = None,
+    params: Annotated[str | None, typer.Option("--params", help="All parameters as one JSON object.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, start nothing.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", "-w", help="Follow the run to its end (exit code 1 if it fails).")] = False,
+    timeout: Timeout = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Start a run.
+
+    Example: dli workflow run iceberg.analytics.daily_clicks -p date=2026-01-02 --wait
+    """
+    from entrypoints.cli.output import print_answer
+    from entrypoints.cli.session import get_service
+    from workflow_core.api import RunAcceptedAnswer
+
+    given = _params(param or [], params)
+    service, caller = get_service()
+    accepted = service.run(name, given, dry_run=dry_run, caller=caller)
+    if wait and not dry_run:
+        _follow(accepted.run_id, timeout, output)
+    else:
+        print_answer(RunAcceptedAnswer.of(accepted, dry_run=dry_run), output)
+
+
+@app.command()
+def status(
+    run_id: RunId,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Show progress until the run has ended.")] = False,
+    timeout: Timeout = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Show one run as it is now."""
+    from entrypoints.cli.output import print_answer
+    from entrypoints.cli.session import get_service
+    from workflow_core.api import RunStatusAnswer
+
+    if follow:
+        _follow(run_id, timeout, output)
+        return
+    service, _ = get_service()
+    view = service.status(run_id)
+    print_answer(RunStatusAnswer.of(view.run, now=service.now(), logs_url=view.logs_url, stale=view.stale), output)
+
+
+def _follow(run_id: str, timeout: float | None, output: Format) -> None:
+    """Follow a run, print how it stands, and end with the code that says how it ended."""
+    from entrypoints.cli import exit_codes, progress
+    from entrypoints.cli.output import print_answer
+    from entrypoints.cli.session import get_service
+    from workflow_core.api import RunStatusAnswer
+    from workflow_core.domain.run import RunStatus
+
+    service, _ = get_service()
+    view = progress.follow(service, run_id, timeout=timeout)
+    print_answer(RunStatusAnswer.of(view.run, now=service.now(), logs_url=view.logs_url, stale=view.stale), output)
+    if not view.run.status.is_final:
+        raise typer.Exit(exit_codes.TIMED_OUT)
+    if view.run.status is not RunStatus.SUCCESS:
+        raise typer.Exit(exit_codes.NOT_SUCCESSFUL)
+
+
+@app.command("list")
+def list_(
+    status: Annotated[str | None, typer.Option(help="active, paused or disabled.")] = None,
+    source_type: Annotated[str | None, typer.Option("--source-type", help="MANUAL or CODE.")] = None,
+    owner: Annotated[str | None, typer.Option(help="The owner's e-mail.")] = None,
+    limit: Limit = 50,
+    offset: Offset = 0,
+    output: Output = Format.TABLE,
+) -> None:
+    """List workflows by name, each with its last and next run."""
+    from entrypoints.cli.output import print_answers
+    from entrypoints.cli.session import get_service
+    from workflow_core.api import WorkflowItem
+    from workflow_core.domain.workflow import SourceType, WorkflowFilter, WorkflowStatus
+
+    where = WorkflowFilter(
+        status=_choice(WorkflowStatus, status, "--status"),
+        source_type=_choice(SourceType, source_type, "--source-type"),
+        owner=owner,
+    )
+    page = _page(limit, offset)
+    service, _ = get_service()
+    service.sweep()  # without a running server nobody else follows Airflow's changes
+    found = service.workflows(where, page)
+    answers = [
+        WorkflowItem.of(view.workflow, last_run=view.last_run, next_run=view.next_run, now=view.now)
+        for view in found.items
+    ]
+    columns = {
+        "dataset_name": "NAME",
+        "status": "STATUS",
+        "source_type": "SOURCE",
+        "owner": "OWNER",
+        "schedule.cron": "CRON",
+        "schedule.timezone": "ZONE",
+        "last_run.status": "LAST RUN",
+        "last_run.started_at": "STARTED",
+        "next_run": "NEXT RUN",
+    }
+    print_answers(answers, output, columns, total=found.total)
+
+
+@app.command()
+def history(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One workflow's runs only.")] = None,
+    start_date: Annotated[str | None, typer.Option("--start-date", help="YYYY-MM-DD, in UTC, inclusive.")] = None,
+    end_date: Annotated[str | None, typer.Option("--end-date", help="YYYY-MM-DD, in UTC, inclusive.")] = None,
+    limit: Limit = 20,
+    offset: Offset = 0,
+    output: Output = Format.TABLE,
+) -> None:
+    """List runs, latest first: ours, scheduled ones and those started in Airflow."""
+    from entrypoints.cli.output import print_answers
+    from entrypoints.cli.session import get_service
+    from workflow_core.api import HistoryItem
+    from workflow_core.domain.run import HistoryFilter
+
+    where = HistoryFilter(
+        dataset_name=name, start_date=_date(start_date, "--start-date"), end_date=_date(end_date, "--end-date")
+    )
+    page = _page(limit, offset)
+    service, _ = get_service()
+    service.sweep()  # without a running server nobody else follows Airflow's changes
+    found = service.history(where, page)
+    now = service.now()
+    columns = {
+        "run_id": "RUN",
+        "status": "STATUS",
+        "run_type": "TYPE",
+        "triggered_by": "BY",
+        "started_at": "STARTED",
+        "duration_seconds": "SECONDS",
+    }
+    print_answers([HistoryItem.of(run, now=now) for run in found.items], output, columns, total=found.total)
+
+
+@app.command()
+def show(name: Name, output: Output = Format.TABLE) -> None:
+    """Show one workflow with its spec, and how far Airflow has followed."""
+    from entrypoints.cli.output import print_answer
+    from entrypoints.cli.session import get_service
+    from workflow_core.api import WorkflowDetailAnswer
+
+    service, _ = get_service()
+    view = service.workflow(name)
+    answer = WorkflowDetailAnswer.of(view.workflow, last_run=view.last_run, next_run=view.next_run, now=view.now)
+    print_answer(answer, output)
+
+
+@app.command()
+def pause(
+    name: Name,
+    reason: Annotated[str | None, typer.Option(help="Why; shown to whoever asks.")] = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Start no more runs of a workflow; runs under way go on."""
+    from entrypoints.cli.output import print_answer, print_warnings
+    from entrypoints.cli.session import get_service
+    from workflow_core.api import PauseAnswer
+
+    service, caller = get_service()
+    workflow = service.pause(name, reason, caller=caller)
+    print_answer(PauseAnswer.of(workflow), output)
+    print_warnings(workflow.warnings)
+
+
+@app.command()
+def unpause(name: Name, output: Output = Format.TABLE) -> None:
+    """Let a workflow run again."""
+    from entrypoints.cli.output import print_answer, print_warnings
+    from entrypoints.cli.session import get_service
+    from workflow_core.api import UnpauseAnswer
+
+    service, caller = get_service()
+    workflow = service.unpause(name, caller=caller)
+    print_answer(UnpauseAnswer.of(workflow, by=caller.name), output)
+    print_warnings(workflow.warnings)
+
+
+@app.command()
+def validate(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="YAML files; - for standard input.")],
+    name: Annotated[str | None, typer.Option("--name", help="The dataset name that the spec must be for.")] = None,
+) -> None:
+    """Check specs without any server; prints file:line:column for each finding (exit code 1)."""
+    from entrypoints.cli import exit_codes
+    from entrypoints.settings import load_settings
+    from workflow_core.domain.spec import parse_spec
+    from workflow_core.errors import InvalidRequest
+
+    rules = load_settings().policy.rules
+    wrong = False
+    for file in files:
+        try:
+            spec = parse_spec(_read(file), dataset_name=name, rules=rules)
+        except InvalidRequest as error:
+            wrong = True
+            for found in error.problems:
+                field = f"{found.field}: " if found.field else ""
+                typer.echo(f"{file}:{found.line or 1}:{found.column or 1}: {field}{found.message}", err=True)
+        else:
+            typer.echo(f"{file}: ok, {len(spec.tasks)} tasks")
+    if wrong:
+        raise typer.Exit(exit_codes.NOT_SUCCESSFUL)
+
+
+def _read(file: Path) -> str:
+    from workflow_core.errors import InvalidRequest
+
+    try:
+        data = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+        return data.decode()
+    except OSError as error:
+        raise InvalidRequest(f"cannot read {file}: {error.strerror}", field="--file") from None
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(f"{file} is not UTF-8: byte {error.start + 1} cannot be read", field="--file") from None
+
+
+def _params(pairs: list[str], text: str | None) -> dict[str, Any]:
+    """``--params`` first, single ``--param`` over it."""
+    import json
+
+    from workflow_core.errors import InvalidRequest
+
+    try:
+        given = json.loads(text) if text is not None else {}
+    except ValueError as error:
+        raise InvalidRequest(f"is not JSON: {error}", field="--params") from None
+    if not isinstance(given, dict):
+        raise InvalidRequest("must be a JSON object, such as '{\"date\": \"2026-01-02\"}'", field="--params")
+    for pair in pairs:
+        key, separator, value = pair.partition("=")
+        if not separator or not key:
+            raise InvalidRequest(f"{pair!r} is not KEY=VALUE", field="--param")
+        try:
+            given[key] = json.loads(value)
+        except ValueError:
+            given[key] = value
+    return given
+
+
+def _choice(kind: Any, value: str | None, option: str) -> Any:
+    if value is None:
+        return None
+    for member in kind:
+        if member.value.lower() == value.lower():
+            return member
+    raise _wrong(option, value, f"one of {', '.join(member.value for member in kind)}")
+
+
+def _date(value: str | None, option: str) -> Any:
+    try:
+        return datetime.strptime(value, "%Y-%m-%d").date() if value is not None else None  # noqa: DTZ007 - a date only
+    except ValueError:
+        raise _wrong(option, value or "", "a date, YYYY-MM-DD") from None
+
+
+def _page(limit: int, offset: int) -> PageRequest:
+    from workflow_core.domain.paging import PageRequest
+
+    return PageRequest(limit=limit, offset=offset)
+
+
+def _wrong(option: str, value: str, wanted: str) -> InvalidRequest:
+    from workflow_core.domain.names import shown
+    from workflow_core.errors import InvalidRequest
+
+    return InvalidRequest(f"{shown(value)} is not {wanted}", field=option)

@@ -1,0 +1,46 @@
+"""The worker: sweeps on a timer, beside ``dli serve`` or as ``dli worker``. Any number may run."""
+
+from __future__ import annotations
+
+import logging
+import time
+from threading import Event, Thread
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from workflow_core.service import WorkflowService
+
+_log = logging.getLogger(__name__)
+
+
+class Worker:
+    """Calls :meth:`WorkflowService.sweep` every ``interval`` seconds, counted from start to start; a pass that takes longer delays the next."""
+
+    def __init__(self, service: WorkflowService, *, interval: float) -> None:
+        self._service = service
+        self._interval = interval
+        self._stop = Event()
+        self._thread: Thread | None = None
+
+    def run(self) -> None:
+        """Sweep until :meth:`stop`. An unexpected error ends the pass, is logged, and the next pass comes as ever."""
+        while not self._stop.is_set():
+            began = time.monotonic()
+            try:
+                self._service.sweep()
+            except Exception:
+                _log.exception("the sweep failed; the next one tries again")
+            self._stop.wait(max(0.0, self._interval - (time.monotonic() - began)))
+
+    def start(self) -> None:
+        """Sweep in a thread of its own."""
+        if self._thread is None:
+            self._thread = Thread(target=self.run, name="worker", daemon=True)
+            self._thread.start()
+
+    def stop(self, timeout: float = 30.0) -> None:
+        """Ask for the end, and wait up to ``timeout`` seconds for a pass under way. Safe to call from a signal handler's thread."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(timeout)
+            self._thread = None
