@@ -23,6 +23,7 @@ from ruamel.yaml import YAML
 from devstack.airflow import LocalAirflow
 from devstack.ports import LOOPBACK, PortInUseError, require_free
 from devstack.process import ManagedProcess, ServerError
+from entrypoints.airflow.install import install
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,7 +79,7 @@ def _run(port: int, *, once: bool) -> int:
         on_progress=lambda text: console.print(f"[dim]{time.monotonic() - started:5.1f} s  {text}[/]"),
     )
     airflow.dags_folder.mkdir(parents=True, exist_ok=True)
-    _dli("airflow", "install", "--dags-folder", str(airflow.dags_folder), "--storage-url", storage, quiet=True)
+    install(airflow.dags_folder, loaders=LOADERS, storage_url=storage)
     with airflow:
         _write_config(airflow, storage, port)
         _dli("db", "upgrade", quiet=True)

@@ -151,7 +151,7 @@ class AirflowClient:
         self._read_timeout = read_timeout
         self._total_timeout = total_timeout
         self._http = httpx.Client(
-            transport=LimitedTransport(connections=connections),
+            transport=LimitedTransport(connections=connections, encrypted=self.base_url.startswith("https:")),
             # Compressed answers would cost more than they save, and could be far larger than what is counted.
             headers={"Accept": "application/json", **(headers or {}), "Accept-Encoding": "identity"},
             timeout=httpx.Timeout(read_timeout, connect=connect_timeout, pool=connect_timeout),
@@ -186,7 +186,7 @@ class AirflowClient:
         return self._call(_Request(method=method, path=path, body=body, changes=True))
 
     def _call(self, request: _Request, *, open_to_all: bool = False) -> Answer:
-        url = "/".join((f"{self.base_url}/api/v2", *(quote(part, safe="~") for part in request.path)))
+        url = "/".join((f"{self.base_url}/api/v2", *map(_segment, request.path)))
         with self.one_call():
             token = self._token or self._log_in(None)
             answer = self._send(request, url, token)
@@ -271,7 +271,12 @@ def _checked_url(base_url: str) -> str:
     if url.scheme not in {"http", "https"} or not url.host or url.userinfo or url.query or url.fragment:
         msg = "AIRFLOW_BASE_URL is not an address like https://airflow.example.com (without user, password or query)"
         raise ConfigurationError(msg)
-    return base_url.rstrip("/")
+    return str(url).rstrip("/")
+
+
+def _segment(part: str) -> str:
+    """One part of a path; dots alone would be taken for a way up."""
+    return part.replace(".", "%2E") if part in {".", ".."} else quote(part, safe="~")
 
 
 def _is_header(text: str) -> bool:

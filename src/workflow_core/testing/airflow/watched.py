@@ -183,7 +183,7 @@ class WatchedRunRules(AirflowSubject):
     def test_changes_while_looking_are_not_left_out(self, port: AirflowPort, world: World) -> None:
         """Runs that are started while somebody follows with a small limit are all told."""
         since = now_of(port)
-        keys = {(HELD.dag_id, new_id()) for _ in range(15)}
+        keys = {(HELD.dag_id, new_id()) for _ in range(12)}
 
         def start_all() -> None:
             for key in keys:
@@ -192,7 +192,7 @@ class WatchedRunRules(AirflowSubject):
 
         starter = Thread(target=start_all)
         starter.start()
-        told = followed(port, world, since, keys, limit=5)
+        told = followed(port, world, since, keys, limit=8)
         starter.join()
         assert keys <= set(told)
 
