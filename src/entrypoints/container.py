@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from dependency_injector import containers, providers
 from workflow_core.fakes.airflow import InMemoryAirflow
@@ -15,6 +16,8 @@ from workflow_core.fakes.workflow import InMemoryWorkflows
 from workflow_core.service import WorkflowService
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from entrypoints.settings import Settings
     from workflow_core.ports.airflow import AirflowPort
     from workflow_core.ports.clock import ClockPort
@@ -66,7 +69,26 @@ def build(settings: Settings) -> Container:
     return Container(settings=settings)
 
 
-def open_service(settings: Settings) -> WorkflowService:
-    """The service over the adapters that the settings name: what embedding programs call."""
-    service: WorkflowService = build(settings).service()
-    return service
+def close(container: Container) -> None:
+    """Close the connections of what this container has made."""
+    for adapter in (container.airflow(), container.storage(), container.workflows()):
+        if isinstance(adapter, Closable):
+            adapter.close()
+
+
+@contextmanager
+def open_service(settings: Settings) -> Iterator[WorkflowService]:
+    """The service over the adapters that the settings name: what embedding programs use. Its connections are closed at the end."""
+    container = build(settings)
+    try:
+        yield container.service()
+    finally:
+        close(container)
+
+
+@runtime_checkable
+class Closable(Protocol):
+    """An adapter that holds connections."""
+
+    def close(self) -> None:
+        """Close them."""

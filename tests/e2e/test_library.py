@@ -18,7 +18,7 @@ tasks: [{task_id: hello, operator: bash, bash_command: echo hello}]
 """
 
 
-def test_the_readmes_embedded_use_runs_on_the_real_systems(system, monkeypatch):
+def test_the_readmes_embedded_use_runs_on_the_real_systems(system, monkeypatch, capsys):
     """The second Python block of the README, then the calls of the first, over PostgreSQL, S3 and Airflow."""
     for name in list(os.environ):
         monkeypatch.delenv(name)
@@ -27,9 +27,10 @@ def test_the_readmes_embedded_use_runs_on_the_real_systems(system, monkeypatch):
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     scope: dict = {}
     exec(compile(text.split("```python\n")[2].split("```")[0], "README.md", "exec"), scope)
-    service = scope["service"]
-    assert service.register("e2e.library.embedded", SPEC).warnings == ()
-    run = service.run("e2e.library.embedded", {"date": "2026-01-02"})
-    done = eventually(lambda: service.status(run.run_id).run, lambda seen: seen.status.is_final, within=90)
-    assert done.status is RunStatus.SUCCESS
-    assert service.history().items[0].dataset_name.startswith("e2e.")
+    assert capsys.readouterr().out.endswith(" workflows; ok\n")
+    with scope["open_service"](scope["load_settings"]()) as service:
+        assert service.register("e2e.library.embedded", SPEC).warnings == ()
+        run = service.run("e2e.library.embedded", {"date": "2026-01-02"})
+        done = eventually(lambda: service.status(run.run_id).run, lambda seen: seen.status.is_final, within=90)
+        assert done.status is RunStatus.SUCCESS
+        assert service.history().total > 0

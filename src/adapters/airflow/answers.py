@@ -68,7 +68,7 @@ def task_key(json: Json) -> str:
 
 def dag_from(json: Json) -> ServedDag | None:
     """A DAG with what its mark says (:mod:`workflow_core.domain.served`); None for one that is no longer served."""
-    if _get(json, "is_stale", bool):
+    if is_stale(json):
         return None
     mark = read_mark(_maybe(json, "doc_md", str))
     return ServedDag(
@@ -80,9 +80,14 @@ def dag_from(json: Json) -> ServedDag | None:
     )
 
 
+def is_stale(json: Json) -> bool:
+    """Whether a DAG is remembered, but no longer served."""
+    return _get(json, "is_stale", bool)
+
+
 def file_token_from(json: Json) -> str | None:
     """The token by which the DAG's file can be parsed; None for a DAG that is no longer served."""
-    return None if _get(json, "is_stale", bool) else _get(json, "file_token", str)
+    return None if is_stale(json) else _get(json, "file_token", str)
 
 
 def components_from(json: Json) -> Mapping[str, ComponentState]:

@@ -113,7 +113,7 @@ class AirflowV2:
         if not _DAG_ID.match(dag_id):
             raise DagNotFound(dag_id)
         answer = self._client.change("PATCH", "dags", dag_id, body={"is_paused": paused})
-        if _read_or_none(answer, answers.file_token_from) is None:  # Airflow pauses stale DAGs, too
+        if answer.status == HTTPStatus.NOT_FOUND or _read(answer, answers.is_stale):  # Airflow pauses stale DAGs, too
             raise DagNotFound(dag_id)
 
     def trigger(

@@ -41,6 +41,11 @@ class SqlWorkflows(SqlRuns):
 
     def __init__(self, engine: Engine) -> None:
         super().__init__(Transactions(engine))
+        self._engine = engine
+
+    def close(self) -> None:
+        """Close the connections that nobody is using."""
+        self._engine.dispose()
 
     def add_workflow(self, workflow: Workflow) -> None:
         """As the port says."""

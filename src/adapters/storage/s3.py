@@ -116,6 +116,10 @@ class S3Storage:
         with s3_errors():
             self._client.head_bucket(Bucket=self._bucket)
 
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
     def _key(self, source: SourceType, dataset_name: str) -> str:
         return object_path(self._prefix, source, dataset_name)
 

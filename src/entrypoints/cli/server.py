@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,7 +19,7 @@ def serve(
     no_worker: Annotated[bool, typer.Option("--no-worker", help="Leave the sweeping to `dli worker`.")] = False,
 ) -> None:
     """Serve the HTTP API, and sweep beside it."""
-    from entrypoints.container import build
+    from entrypoints.container import build, close
     from entrypoints.http import create_app
     from entrypoints.http.server import serve as serve_http
     from entrypoints.worker import Worker
@@ -31,7 +32,7 @@ def serve(
     service = container.service()
     worker = Worker(service, interval=settings.sweep_interval)
     starts = [worker.start] if settings.worker and not no_worker else []
-    app = create_app(service, settings, on_startup=starts, on_shutdown=[worker.stop])
+    app = create_app(service, settings, on_startup=starts, on_shutdown=[worker.stop, partial(close, container)])
     serve_http(app, settings, on_ready=lambda url: typer.echo(f"Serving at {url}", err=True))
 
 
@@ -39,7 +40,7 @@ def worker() -> None:
     """Sweep only: settle registrations, send waiting runs, follow Airflow's changes."""
     import signal
 
-    from entrypoints.container import build
+    from entrypoints.container import build, close
     from entrypoints.worker import Worker
 
     settings = _settings()
@@ -49,6 +50,7 @@ def worker() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sweeper.stop())
     sweeper.run()
+    close(container)
 
 
 @db.command()
@@ -61,7 +63,9 @@ def upgrade() -> None:
     if settings.database_url.startswith("memory:"):
         typer.echo("memory:// has no schema")
         return
-    typer.echo(f"The schema is at revision {upgrade_schema(make_engine(settings.database_url))}")
+    engine = make_engine(settings.database_url)
+    typer.echo(f"The schema is at revision {upgrade_schema(engine)}")
+    engine.dispose()
 
 
 def _settings() -> Settings:

@@ -11,9 +11,13 @@ if TYPE_CHECKING:
 
 def get_service() -> tuple[WorkflowService, Caller]:
     """A service over the adapters that the settings name, in this process, and the caller that the settings name."""
-    from entrypoints.container import open_service
+    import atexit
+
+    from entrypoints.container import build, close
     from entrypoints.settings import load_settings
     from workflow_core.domain.caller import Caller
 
     settings = load_settings()
-    return open_service(settings), Caller(name=settings.user)
+    container = build(settings)
+    atexit.register(close, container)
+    return container.service(), Caller(name=settings.user)

@@ -117,7 +117,6 @@ class AirflowRun:
     ended_at: datetime | None = None
     logical_date: datetime | None = None
     run_after: datetime | None = None
-    updated_at: datetime | None = None
 
     @property
     def status(self) -> RunStatus:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 from uuid import uuid4
 
 import pytest
-from attrs import field, frozen
+from attrs import frozen
 
 from workflow_core.domain.served import ServedMark
 
@@ -121,7 +121,7 @@ def new_id(prefix: str = "run") -> str:
 class World:
     """Airflow behind the port, and waiting for it."""
 
-    behind: BehindAirflow = field()
+    behind: BehindAirflow
 
     def eventually(self, look: Callable[[], T], good: Callable[[T], object]) -> T:
         """What ``look`` saw when it was ``good`` for the first time; fails after about two minutes of looks."""
