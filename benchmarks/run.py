@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
-from entrypoints.airflow.install import install
 
 from devstack.airflow import LocalAirflow
 from devstack.ports import LOOPBACK, free_ports
 from devstack.postgres import LocalPostgres
 from devstack.process import ManagedProcess
+from entrypoints.airflow.install import install
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

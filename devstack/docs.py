@@ -10,19 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import typer.main
-from entrypoints.cli.main import app as cli
 
 from entrypoints.cli import exit_codes
+from entrypoints.cli.main import app as cli
 from entrypoints.http.app import create_app
 from entrypoints.http.errors import STATUS
 from entrypoints.settings import Settings
 from workflow_core.domain.spec import WorkflowSpec
-from workflow_core.fakes import in_memory_service
+from workflow_core.embedded import in_memory_service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    import click
 
 DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
 NOTE: Final = "<!-- Made by `make docs`; do not edit. -->"
@@ -136,7 +135,7 @@ def _cli() -> Iterator[str]:
     yield from ("", "## Exit codes", "", (exit_codes.__doc__ or "").strip())
 
 
-def _command(command: click.Command, path: str, parent: click.Context | None) -> Iterator[str]:
+def _command(command: Any, path: str, parent: Any) -> Iterator[str]:
     context = typer.Context(command, info_name=path.rpartition(" ")[2], parent=parent)
     subcommands = getattr(command, "commands", {})
     if not subcommands:

@@ -1,1 +1,1 @@
-"""What the outside is made of: each package implements one port of ``workflow_core``."""
+"""The ports on real systems: SQLAlchemy, httpx, boto3, the file system."""

@@ -1,0 +1,1 @@
+"""How the outside comes in: HTTP, the command line, the worker, and Airflow's DAG files."""

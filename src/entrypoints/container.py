@@ -6,12 +6,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from dependency_injector import containers, providers
-from workflow_core.fakes.airflow import InMemoryAirflow
 
 from adapters.airflow import AirflowV2
 from adapters.clock import SystemClock
 from adapters.sql import SqlWorkflows, make_engine
 from adapters.storage import open_storage
+from workflow_core.fakes.airflow import InMemoryAirflow
 from workflow_core.fakes.workflow import InMemoryWorkflows
 from workflow_core.service import WorkflowService
 

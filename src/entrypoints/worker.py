@@ -14,7 +14,7 @@ _log = logging.getLogger(__name__)
 
 
 class Worker:
-    """Calls :meth:`WorkflowService.sweep` every ``interval`` seconds, counted from start to start; a pass that takes longer delays the next."""
+    """Sweeps every ``interval`` seconds, counted from start to start; a pass that takes longer delays the next."""
 
     def __init__(self, service: WorkflowService, *, interval: float) -> None:
         self._service = service
@@ -28,7 +28,7 @@ class Worker:
             began = time.monotonic()
             try:
                 self._service.sweep()
-            except Exception:
+            except Exception:  # noqa: BLE001 - whatever it is, the next pass must come
                 _log.exception("the sweep failed; the next one tries again")
             self._stop.wait(max(0.0, self._interval - (time.monotonic() - began)))
 

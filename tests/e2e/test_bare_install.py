@@ -22,7 +22,7 @@ def bare(tmp_path_factory):
     folder = tmp_path_factory.mktemp("bare")
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
     python = folder / "bin" / "python"
-    constraints = ["--constraint", ROOT / "constraints" / "service.txt"]
+    constraints = ("--constraint", ROOT / "constraints" / "service.txt")
     subprocess.run([python, "-m", "pip", "install", "--quiet", *constraints, ROOT], check=True, cwd=folder)
     return python
 

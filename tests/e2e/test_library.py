@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 from tests.e2e.system import eventually
 from workflow_core.domain.run import RunStatus
@@ -25,7 +26,7 @@ def test_the_readmes_embedded_use_runs_on_the_real_systems(system, monkeypatch, 
     for name, value in system.environment.items():
         monkeypatch.setenv(name, value)
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    scope: dict = {}
+    scope: dict[str, Any] = {}
     exec(compile(text.split("```python\n")[2].split("```")[0], "README.md", "exec"), scope)
     assert capsys.readouterr().out.endswith(" workflows; ok\n")
     with scope["open_service"](scope["load_settings"]()) as service:

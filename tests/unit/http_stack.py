@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 from jsonschema import Draft202012Validator
 from litestar.testing import TestClient
-from workflow_core.fakes.storage import InMemoryStorage
 
 from entrypoints.http import create_app, openapi_document
 from entrypoints.settings import Settings
@@ -20,6 +19,7 @@ from workflow_core.domain.run import HistoryFilter
 from workflow_core.domain.workflow import SourceType, WorkflowFilter
 from workflow_core.fakes.airflow import InMemoryAirflow
 from workflow_core.fakes.clock import ManualClock
+from workflow_core.fakes.storage import InMemoryStorage
 from workflow_core.fakes.workflow import InMemoryWorkflows
 from workflow_core.service import WorkflowService
 

@@ -28,7 +28,7 @@ def whole_day(date: str, out: Path, *more: str) -> None:
         assert done.returncode == 0, done.stderr
 
 
-def table(out: Path) -> list[tuple]:
+def table(out: Path) -> list[tuple[object, ...]]:
     with sqlite3.connect(out / "warehouse.db") as warehouse:
         return warehouse.execute("SELECT * FROM daily_clicks ORDER BY 1, 2, 3").fetchall()
 

@@ -14,7 +14,7 @@ SRC = Path(__file__).resolve().parents[2] / "src"
 def test_the_imported_packages_are_ours(name):
     """Two of the names are also on PyPI; what is imported here is this project's."""
     module = importlib.import_module(name)
-    assert Path(module.__file__).parent == SRC / name
+    assert Path(str(module.__file__)).parent == SRC / name
 
 
 def test_the_core_imports_nothing_but_its_four_packages():

@@ -200,7 +200,7 @@ class TestRegister:
     def test_waiting_for_airflow_is_bounded(self, make_world, monkeypatch):
         """A DAG that never comes ends the request after the policy's wait, having asked again on the way."""
         world = make_world(register_wait=5.0)
-        asked = []
+        asked: list[str] = []
         monkeypatch.setattr(world.airflow, "request_parse", asked.append)
         began = world.clock.now()
         assert world.register().phase is Phase.REGISTERING
@@ -215,9 +215,11 @@ class TestRegister:
 
         def broken(dag_id):
             dag = seen(dag_id)
-            return ServedDag(dag_id=dag_id, is_paused=False, spec_hash=dag.spec_hash, error="no such operator") if (
-                dag and dag.spec_hash
-            ) else dag
+            return (
+                ServedDag(dag_id=dag_id, is_paused=False, spec_hash=dag.spec_hash, error="no such operator")
+                if (dag and dag.spec_hash)
+                else dag
+            )
 
         monkeypatch.setattr(world.airflow, "dag", broken)
         first = world.register()

@@ -49,6 +49,7 @@ def bomb() -> str:
 def test_a_good_spec_is_read_as_it_stands():
     """Every part of a good spec arrives in the model."""
     spec = parse_spec(GOOD, dataset_name=NAME)
+    assert spec.schedule is not None
     assert (spec.name, spec.owner, spec.schedule.cron) == ("daily_clicks", "data@example.com", "0 6 * * *")
     assert spec.params["region"].default == "US"
     assert spec.params["limit"].enum == [10, 20]

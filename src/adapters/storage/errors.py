@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 from typing import TYPE_CHECKING
 
@@ -19,7 +18,7 @@ def os_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = os.strerror(error.errno) if error.errno in errno.errorcode else "unknown error"
+        reason = os.strerror(error.errno) if error.errno is not None else "unknown error"
         raise StorageUnavailable(f"The object store's folder cannot be used: {reason}.") from error
 
 

@@ -31,8 +31,9 @@ _NO_FILE = frozenset({errno.ENOENT, errno.ELOOP, errno.EISDIR, errno.ENXIO})
 class FilesystemStorage:
     """:class:`~workflow_core.ports.storage.StoragePort` below ``root``; threads and processes may share it.
 
-    Writers hold a lock on a file beside the objects, so that a conditional write is one step for all processes of the host. A write goes to a file of
-    another name, is forced to the disk and then renamed: readers need no lock. An ETag is the hash of the content. Symbolic links are not followed.
+    Writers hold a lock on a file beside the objects, so that a conditional write is one step for all processes of the host.
+    A write goes to a file of another name, is forced to the disk and then renamed: readers need no lock. An ETag is the hash of
+    the content. Symbolic links are not followed.
     """
 
     def __init__(self, root: Path, prefix: str = "workflows") -> None:
@@ -83,7 +84,9 @@ class FilesystemStorage:
         folder = self._root / source_folder(self._prefix, source)
         with os_errors():
             self.check()
-            names = sorted(filter(None, map(name_of_file, os.listdir(folder)))) if folder.is_dir() else []
+            names = (
+                sorted(filter(None, (name_of_file(path.name) for path in folder.iterdir()))) if folder.is_dir() else []
+            )
             found = [ref for name in names if (ref := _ref(self._path(source, name), source, name))]
         yield from found
 
@@ -93,7 +96,7 @@ class FilesystemStorage:
             if not (self._root.is_dir() or self._root.parent.is_dir()):
                 raise StorageUnavailable(f"The folder {self._root} does not exist.")
             if self._root.is_dir():
-                os.listdir(self._root)
+                next(self._root.iterdir(), None)
 
     def _path(self, source: SourceType, dataset_name: str) -> Path:
         return self._root / object_path(self._prefix, source, dataset_name)

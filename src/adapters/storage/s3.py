@@ -26,7 +26,12 @@ _MISSING: Final = frozenset({"NoSuchKey", "404", "NotFound"})
 
 
 def s3_client(
-    *, connect_timeout: float = 3.0, read_timeout: float = 10.0, attempts: int = 3, connections: int = 20, **options: Any
+    *,
+    connect_timeout: float = 3.0,
+    read_timeout: float = 10.0,
+    attempts: int = 3,
+    connections: int = 20,
+    **options: Any,
 ) -> S3Client:
     """A client with bounded time: each attempt by the two timeouts (seconds), all of them by their number.
 
@@ -100,7 +105,10 @@ class S3Storage:
         return there
 
     def list(self, source: SourceType) -> Iterator[StoredRef]:
-        """As the port says, 1,000 keys a request. S3 lists by key, and ``a.b-c.yaml`` comes before ``a.b.yaml``: so all are read, then sorted."""
+        """As the port says, 1,000 keys a request.
+
+        S3 lists by key, and ``a.b-c.yaml`` comes before ``a.b.yaml``: so all are read, then sorted by name.
+        """
         folder = source_folder(self._prefix, source)
         found = []
         with s3_errors():

@@ -1,7 +1,7 @@
 """From a checked spec to a DAG, through dag-factory; and the DAGs that stand in where there is no spec to build.
 
-Equal specs give equal DAGs: everything is derived from the spec, sorted where order has no meaning, and nothing depends on the time or the process. Airflow
-3 would otherwise write a new version of a DAG at every parse.
+Equal specs give equal DAGs: everything is derived from the spec, sorted where order has no meaning, and nothing depends on the
+time or the process. Airflow 3 would otherwise write a new version of a DAG at every parse.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from workflow_core.domain.spec import SHORT_OPERATORS
 # not keep that tag either, because its listener lives in the scheduler, whose environment is not ours.
 os.environ["AIRFLOW__DAG_FACTORY__ENABLE_TELEMETRY"] = "False"
 
-from airflow.exceptions import AirflowFailException  # noqa: E402
-from dagfactory.dagbuilder import DagBuilder  # noqa: E402
+from airflow.exceptions import AirflowFailException
+from dagfactory.dagbuilder import DagBuilder
 
 try:  # Airflow 3
     from airflow.sdk import DAG, BaseOperator, CronTriggerTimetable, Param, get_parsing_context
@@ -50,9 +50,7 @@ def wanted_dag_id() -> str | None:
     return found
 
 
-def build_dag(
-    spec: WorkflowSpec, cached: CachedSpec, *, spec_hash: str, default_task: Mapping[str, Any] | None
-) -> DAG:
+def build_dag(spec: WorkflowSpec, cached: CachedSpec, *, spec_hash: str, default_task: Mapping[str, Any] | None) -> DAG:
     """The DAG of a workflow. Raises whatever the operators raise."""
     if spec.schedule is None:
         raise ValueError("schedule: is required")

@@ -35,7 +35,8 @@ def install(
 ) -> list[Path]:
     """Write the loader files and their settings; return all of them, those that were right already included.
 
-    A second call with the same arguments changes nothing. Files of an earlier, larger number of loaders are removed; no other file is touched.
+    A second call with the same arguments changes nothing. Files of an earlier, larger number of loaders are removed; no other
+    file is touched.
 
     Args:
         dags_folder: Airflow's DAGs folder, or a folder in it or in a DAG bundle.

@@ -1,11 +1,11 @@
 """What Airflow's loader files do: from the object store to DAGs.
 
-A parse defines the file's sentinel DAG and one DAG for each workflow whose DAG id hashes to the file. It lists the store, reads only what is
-not in the cache under the listed ETag, and falls back to the cache if the store does not answer: an outage never makes a DAG stale. A spec that
-cannot be read or built becomes an error DAG, and hurts no other.
+A parse defines the file's sentinel DAG and one DAG for each workflow whose DAG id hashes to the file. It lists the store, reads
+only what is not in the cache under the listed ETag, and falls back to the cache if the store does not answer: an outage never
+makes a DAG stale. A spec that cannot be read or built becomes an error DAG, and hurts no other.
 
-When a task runs, Airflow parses the file again and says which DAG it wants: only that one is built, after a look whether its object is still the
-cached one (a worker's cache may be older than that of the host that parsed).
+When a task runs, Airflow parses the file again and says which DAG it wants: only that one is built, after a look whether its
+object is still the cached one (a worker's cache may be older than that of the host that parsed).
 """
 
 from __future__ import annotations
@@ -145,7 +145,9 @@ class Loader:
             _log.warning("%s is as last known: %s", dag_id, error.message)
             return cached
         except InvalidRequest as error:  # too large, or no text at all: told by the error DAG
-            return CachedSpec(dataset_name=ref.dataset_name, source=ref.source, etag=ref.etag, text=f"# {error.message}")
+            return CachedSpec(
+                dataset_name=ref.dataset_name, source=ref.source, etag=ref.etag, text=f"# {error.message}"
+            )
         self.read += 1
         if stored is None:  # removed since the listing
             return None
@@ -176,10 +178,7 @@ def _dag(dag_id: str, cached: CachedSpec, settings: LoaderSettings) -> tuple[Any
     """The DAG, and whether it is an error DAG."""
     marked = spec_hash(cached.text)
     try:
-        if cached.parsed is None:
-            parse_spec(cached.text, dataset_name=cached.dataset_name, rules=settings.rules)  # raises what is wrong
-            raise InvalidRequest(cached.text.removeprefix("# "))
-        spec = WorkflowSpec.model_validate_json(cached.parsed)
+        spec = _checked(cached, settings)
         return build_dag(spec, cached, spec_hash=marked, default_task=settings.default_task), False
     except InvalidRequest as error:
         message = "; ".join(str(problem) for problem in error.problems)
@@ -187,3 +186,11 @@ def _dag(dag_id: str, cached: CachedSpec, settings: LoaderSettings) -> tuple[Any
         message = f"{type(error).__name__}: {error}"
     _log.error("%s cannot be built: %s", dag_id, message)
     return error_dag(dag_id, message, spec_hash=marked), True
+
+
+def _checked(cached: CachedSpec, settings: LoaderSettings) -> WorkflowSpec:
+    """The spec, or the error that says what is wrong with it."""
+    if cached.parsed is not None:
+        return WorkflowSpec.model_validate_json(cached.parsed)
+    parse_spec(cached.text, dataset_name=cached.dataset_name, rules=settings.rules)
+    raise InvalidRequest(cached.text.removeprefix("# "))  # it could not even be read

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def run_date_in(timezone: str) -> Callable[[Context], str]:
     """``{{ run_date() }}`` of a workflow in this time zone: the date of the run, ``YYYY-MM-DD``, for every kind of run.
 
-    The caller's ``params.date``, else the date of the logical date (the fire time of a scheduled run), else that of the moment from which the run
-    might start (Airflow 3 has no logical date for runs that were triggered without one).
+    The caller's ``params.date``, else the date of the logical date (the fire time of a scheduled run), else that of the moment
+    from which the run might start (Airflow 3 has no logical date for runs that were triggered without one).
     """
 
     @pass_context

@@ -65,7 +65,7 @@ def read_settings(path: Path, environment: Mapping[str, str] | None = None) -> L
     return make_settings(environment=environment, **facts)
 
 
-def make_settings(
+def make_settings(  # noqa: PLR0913 - one for each setting, all by name
     *,
     storage_url: str,
     cache: str | None = None,
@@ -88,8 +88,6 @@ def make_settings(
     return LoaderSettings(
         storage_url=storage_url,
         cache=Path(cache or Path(home) / "workflow_core_cache"),
-        rules=SpecRules(
-            max_bytes=size, operators=tuple(pattern.strip() for pattern in operators if pattern.strip())
-        ),
+        rules=SpecRules(max_bytes=size, operators=tuple(pattern.strip() for pattern in operators if pattern.strip())),
         default_task=task,
     )

@@ -22,7 +22,8 @@ def install(
         int | None, typer.Option(help="How many loader files share the workflows; WORKFLOWS_LOADERS, 8, by default.")
     ] = None,
     storage_url: Annotated[
-        str | None, typer.Option("--storage-url", help="Where the YAML files are; as the service's settings say, by default.")
+        str | None,
+        typer.Option("--storage-url", help="Where the YAML files are; as the service's settings say, by default."),
     ] = None,
 ) -> None:
     """Write the loader files into Airflow's DAGs folder, once; nothing there changes when workflows do.

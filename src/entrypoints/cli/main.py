@@ -56,9 +56,9 @@ def main() -> None:
     except WorkflowError as error:
         from entrypoints.cli.output import Format, print_error
 
-        asked_for_json = any(
-            option in sys.argv for option in ("--output=json", "-ojson")
-        ) or any(pair in (("--output", "json"), ("-o", "json")) for pair in zip(sys.argv, sys.argv[1:], strict=False))
+        asked_for_json = any(option in sys.argv for option in ("--output=json", "-ojson")) or any(
+            pair in (("--output", "json"), ("-o", "json")) for pair in zip(sys.argv, sys.argv[1:], strict=False)
+        )
         print_error(error, Format.JSON if asked_for_json else Format.TABLE)
         sys.exit(exit_codes.exit_code_of(error))
     except KeyboardInterrupt:

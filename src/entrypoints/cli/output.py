@@ -72,7 +72,11 @@ def print_error(error: WorkflowError, form: Format = Format.TABLE) -> None:
         body: dict[str, Any] = {"code": error.code, "detail": error.message}
         if error.problems:
             body["errors"] = [
-                {key: value for key in ("field", "message", "line", "column") if (value := getattr(found, key)) is not None}
+                {
+                    key: value
+                    for key in ("field", "message", "line", "column")
+                    if (value := getattr(found, key)) is not None
+                }
                 for found in error.problems
             ]
         print(json.dumps(body), file=sys.stderr)

@@ -76,7 +76,9 @@ def _settings() -> Settings:
 
     settings = load_settings()
     logging.basicConfig(
-        level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", datefmt="%Y-%m-%dT%H:%M:%S%z"
+        level=settings.log_level,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        datefmt="%Y-%m-%dT%H:%M:%S%z",
     )
     for chatty in ("httpx", "httpcore", "botocore", "alembic.runtime.migration"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

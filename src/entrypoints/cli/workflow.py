@@ -67,7 +67,9 @@ def run(
     ] = None,
     params: Annotated[str | None, typer.Option("--params", help="All parameters as one JSON object.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, start nothing.")] = False,
-    wait: Annotated[bool, typer.Option("--wait", "-w", help="Follow the run to its end (exit code 1 if it fails).")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", "-w", help="Follow the run to its end (exit code 1 if it fails).")
+    ] = False,
     timeout: Timeout = None,
     output: Output = Format.TABLE,
 ) -> None:
@@ -294,7 +296,7 @@ def _params(pairs: list[str], text: str | None) -> dict[str, Any]:
     except ValueError as error:
         raise InvalidRequest(f"is not JSON: {error}", field="--params") from None
     if not isinstance(given, dict):
-        raise InvalidRequest("must be a JSON object, such as '{\"date\": \"2026-01-02\"}'", field="--params")
+        raise InvalidRequest('must be a JSON object, such as \'{"date": "2026-01-02"}\'', field="--params")
     for pair in pairs:
         key, separator, value = pair.partition("=")
         if not separator or not key:

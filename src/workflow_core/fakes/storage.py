@@ -14,7 +14,7 @@ from workflow_core.errors import StorageConflict, StorageUnavailable
 from workflow_core.ports.storage import StoredRef, StoredSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from workflow_core.domain.workflow import SourceType
 
@@ -136,5 +136,5 @@ class InMemoryStorage:
             source=key[0], dataset_name=key[1], etag=found.etag, size=len(found.data), modified_at=found.modified_at
         )
 
-    def _listed(self, source: SourceType) -> list[Key]:
+    def _listed(self, source: SourceType) -> Sequence[Key]:
         return sorted(key for key in self._objects if key[0] is source)

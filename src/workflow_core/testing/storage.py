@@ -1,7 +1,7 @@
 """The contract of :class:`~workflow_core.ports.storage.StoragePort`.
 
-Inherit from :class:`StorageContract` in a class that pytest collects, and give the fixtures of :class:`StorageSubject`. :func:`storage_machine`
-compares an implementation with the fake over random histories.
+Inherit from :class:`StorageContract` in a class that pytest collects, and give the fixtures of :class:`StorageSubject`.
+:func:`storage_machine` compares an implementation with the fake over random histories.
 """
 
 from __future__ import annotations
@@ -225,7 +225,16 @@ class StorageContract(StorageSubject):
 
     def test_what_is_no_workflow_is_not_listed(self, port: StoragePort, behind: BehindStorage) -> None:
         """Other files, and names that are not legal, are left out."""
-        for path in ("README.md", "one.yaml", "a.b.yml", "-a.b.yaml", "a b.c.yaml", ".hidden.b.yaml", "x/a.b.yaml", "é.b.yaml"):
+        for path in (
+            "README.md",
+            "one.yaml",
+            "a.b.yml",
+            "-a.b.yaml",
+            "a b.c.yaml",
+            ".hidden.b.yaml",
+            "x/a.b.yaml",
+            "é.b.yaml",
+        ):
             behind.write(f"manual/{path}", b"x")
         behind.write("manual/a.b.yaml", b"x")
         assert [ref.dataset_name for ref in port.list(MANUAL)] == ["a.b"]
