@@ -16,7 +16,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from adapters.storage.filesystem import FilesystemStorage
 from adapters.storage.s3 import S3Storage, s3_client
 from devstack.ports import free_ports
-from workflow_core.domain.stored import name_of_file
+from tests.contract.memory_storage import BehindMemory
 from workflow_core.domain.workflow import SourceType
 from workflow_core.fakes.storage import InMemoryStorage
 from workflow_core.testing.storage import StorageContract, storage_machine
@@ -32,23 +32,6 @@ HISTORIES = settings(
     max_examples=30, stateful_step_count=20, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 _numbers = count()
-
-
-@frozen
-class BehindMemory:
-    """A look into the fake; paths that are no workflow's have no place in it."""
-
-    fake: InMemoryStorage
-    prefix_url: str = "memory://workflows/"
-
-    def write(self, path: str, data: bytes) -> None:
-        folder, _, file = path.partition("/")
-        if name := name_of_file(file):
-            self.fake.put_raw(SourceType(folder.upper()), name, data)
-
-    def read(self, path: str) -> bytes | None:
-        folder, _, file = path.partition("/")
-        return self.fake.raw(SourceType(folder.upper()), file.removesuffix(".yaml"))
 
 
 class TestInMemoryStorage(StorageContract):
