@@ -160,6 +160,24 @@ def test_a_circle_names_its_tasks_in_the_order_they_wait():
         parse_spec(text)
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "python_callable_file: /etc/passwd",
+        "success_check_lambda: 'lambda x: x'",
+        "on_failure_callback: os.system",
+        "variables_as_arguments: []",
+        "expand: {}",
+        "dag: x",
+        "outlets: {file: /etc/passwd, datasets: []}",
+    ],
+)
+def test_what_dag_factory_would_evaluate_or_read_is_refused_for_every_operator(line):
+    """Keys that run text as code or read files of the host never reach Airflow."""
+    text = GOOD.replace("    dependencies: [extract]", f"    dependencies: [extract]\n    {line}")
+    assert (18, 5, f"tasks[1].{line.partition(':')[0]}") in places(text)
+
+
 def test_completing_keeps_comments_order_and_quotes():
     """The stored text is the user's own, with the registered values set over it."""
     text = complete(GOOD, {"name": NAME, "owner": "other@example.com", "schedule": {"cron": "0 8 * * *"}, "team": "@x"})

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 class CachedSpec:
     """A stored spec as it was read: ``etag`` says which state of the object, ``text`` is its whole content.
 
-    ``parsed`` is the spec as JSON under the rules named by ``checked_by``, None if the text is no good spec.
+    ``parsed`` is the spec as JSON under the rules named by ``checked_by``, None if the text is no good spec. ``unreadable`` says why
+    the object has no text at all.
     """
 
     dataset_name: str
@@ -30,6 +31,7 @@ class CachedSpec:
     text: str
     checked_by: str = ""
     parsed: str | None = None
+    unreadable: str | None = None
 
 
 class SpecCache:

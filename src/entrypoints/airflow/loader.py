@@ -146,7 +146,7 @@ class Loader:
             return cached
         except InvalidRequest as error:  # too large, or no text at all: told by the error DAG
             return CachedSpec(
-                dataset_name=ref.dataset_name, source=ref.source, etag=ref.etag, text=f"# {error.message}"
+                dataset_name=ref.dataset_name, source=ref.source, etag=ref.etag, text="", unreadable=error.message
             )
         self.read += 1
         if stored is None:  # removed since the listing
@@ -190,7 +190,8 @@ def _dag(dag_id: str, cached: CachedSpec, settings: LoaderSettings) -> tuple[Any
 
 def _checked(cached: CachedSpec, settings: LoaderSettings) -> WorkflowSpec:
     """The spec, or the error that says what is wrong with it."""
+    if cached.unreadable is not None:
+        raise InvalidRequest(cached.unreadable)
     if cached.parsed is not None:
         return WorkflowSpec.model_validate_json(cached.parsed)
-    parse_spec(cached.text, dataset_name=cached.dataset_name, rules=settings.rules)
-    raise InvalidRequest(cached.text.removeprefix("# "))  # it could not even be read
+    return parse_spec(cached.text, dataset_name=cached.dataset_name, rules=settings.rules)

@@ -49,8 +49,24 @@ _OWN: Final[dict[str, tuple[frozenset[str], frozenset[str]]]] = {
 }  # fmt: skip
 
 
+# Keys that dag-factory takes for itself, whatever the operator: they read files of the host, evaluate text as code, or reach
+# into other parts of the DAG (read from dagfactory/dagbuilder.py, 1.1.0).
+_REFUSED: Final = frozenset({
+    "dag", "decorator", "default_args", "execution_date_fn", "execution_date_fn_file", "execution_date_fn_name", "expand",
+    "failure_check_file", "failure_check_name", "partial", "python_callable_file", "python_callable_name",
+    "response_check_file", "response_check_name", "success_check_file", "success_check_name", "task_group",
+    "task_group_name", "variables_as_arguments",
+})  # fmt: skip
+_REFUSED_ENDINGS: Final = ("_lambda", "_callback", "_callback_file", "_callback_name")
+
+
 def unknown_arguments(task: TaskSpec) -> Iterator[tuple[str, str]]:
-    """The keys of a task with a short operator that it does not take or lacks, each with what to write instead."""
+    """The keys of a task that no operator may have, or that its short operator does not take or lacks, each with what is wrong."""
+    for name, value in task.arguments.items():
+        if name in _REFUSED or name.endswith(_REFUSED_ENDINGS):
+            yield name, "this argument is not supported in a task"
+        if name in {"inlets", "outlets"} and isinstance(value, dict):
+            yield name, "must be a list"
     short = next((name for name, path in SHORT_OPERATORS.items() if task.operator in {name, path}), None)
     if short is None:
         return
