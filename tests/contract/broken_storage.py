@@ -148,7 +148,7 @@ class DeleteDoesNothing(InMemoryStorage):
 
 class DeleteTakesBothSources(InMemoryStorage):
     def delete(self, source: SourceType, dataset_name: str) -> bool:
-        return any([super(DeleteTakesBothSources, self).delete(one, dataset_name) for one in SourceType])
+        return sum(super(DeleteTakesBothSources, self).delete(one, dataset_name) for one in SourceType) > 0
 
 
 class ListOfBothSources(InMemoryStorage):

@@ -212,8 +212,9 @@ def test_unpause_as_in_3_7(stack):
     assert answer.json() == {
         "dataset_name": NAME,
         "status": "active",
-        "unpaused_by": USER,
-        "unpaused_at": "2026-01-01T11:00:00Z",
+        "paused_by": None,
+        "paused_at": None,
+        "reason": None,
     }
 
 

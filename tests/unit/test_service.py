@@ -119,6 +119,8 @@ class TestRegister:
             ({"yaml": YAML.replace("owner: data@example.com\n", "")}, "owner"),
             ({"yaml": YAML.replace('schedule: {cron: "0 6 * * *"}\n', "")}, "schedule"),
             ({"yaml": YAML.replace("operator: bash", "operator: os.system")}, "tasks[0].operator"),
+            ({"owner": "a\0b"}, "owner"),
+            ({"team": "\ud800"}, "team"),
             ({"yaml": YAML.replace("echo hello", '"echo \\0"')}, "tasks[0].bash_command"),
         ],
     )
@@ -454,6 +456,14 @@ class TestPause:
         world.register()
         first = world.service.pause(NAME, "tea")
         assert world.service.pause(NAME, "coffee", caller=ME) == first
+
+    @pytest.mark.parametrize("reason", ["a\0b", "\ud800", "x" * 1001])
+    def test_a_reason_that_cannot_be_kept_is_refused(self, world, reason):
+        """Nothing is recorded."""
+        world.register()
+        with pytest.raises(InvalidRequest, match=r"^reason: "):
+            world.service.pause(NAME, reason)
+        assert world.workflows.workflow(NAME).pause is None
 
     def test_without_airflow_it_is_refused(self, world):
         """Nothing is recorded."""

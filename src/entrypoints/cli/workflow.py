@@ -238,11 +238,11 @@ def unpause(name: Name, output: Output = Format.TABLE) -> None:
     """Let a workflow run again."""
     from entrypoints.cli.output import print_answer, print_warnings
     from entrypoints.cli.session import get_service
-    from workflow_core.api import UnpauseAnswer
+    from workflow_core.api import PauseAnswer
 
     service, caller = get_service()
     workflow = service.unpause(name, caller=caller)
-    print_answer(UnpauseAnswer.of(workflow, by=caller.name), output)
+    print_answer(PauseAnswer.of(workflow), output)
     print_warnings(workflow.warnings)
 
 

@@ -23,7 +23,6 @@ from workflow_core.api import (
     RunRequest,
     RunStatusAnswer,
     SystemAnswer,
-    UnpauseAnswer,
     WorkflowDetailAnswer,
     WorkflowItem,
 )
@@ -236,13 +235,13 @@ def pause(
         description="Nothing changes for one that is not paused. Section 3.7.",
         payload=NoFields,
         payload_optional=True,
-        answer=UnpauseAnswer,
+        answer=PauseAnswer,
         errors=_PAUSE_ERRORS,
     ),
 )
-def unpause(service: Service, dataset_name: DatasetName, caller: Asking) -> UnpauseAnswer:
+def unpause(service: Service, dataset_name: DatasetName, caller: Asking) -> PauseAnswer:
     """Section 3.7."""
-    return UnpauseAnswer.of(service.unpause(dataset_name, caller=caller), by=caller.name)
+    return PauseAnswer.of(service.unpause(dataset_name, caller=caller))
 
 
 @endpoint(

@@ -16,7 +16,6 @@ from workflow_core.api.workflow import (
     RegisterAnswer,
     RegisterRequest,
     ScheduleModel,
-    UnpauseAnswer,
     WorkflowDetailAnswer,
     WorkflowItem,
 )
@@ -37,7 +36,6 @@ __all__ = [
     "RunStatusAnswer",
     "ScheduleModel",
     "SystemAnswer",
-    "UnpauseAnswer",
     "WorkflowDetailAnswer",
     "WorkflowItem",
 ]

@@ -227,7 +227,7 @@ class PauseRequest(Request):
 
 
 class PauseAnswer(Answer):
-    """The workflow is paused (3.7)."""
+    """Whether the workflow is paused, and by whom (3.7): the answer to pause and to unpause, which leaves the last three null."""
 
     model_config = example(
         {
@@ -247,7 +247,7 @@ class PauseAnswer(Answer):
 
     @classmethod
     def of(cls, workflow: Workflow) -> PauseAnswer:
-        """The answer for a paused workflow; the fields are null if somebody unpaused it at the same moment."""
+        """The answer for a workflow."""
         pause = workflow.pause
         return cls(
             dataset_name=workflow.dataset_name,
@@ -255,34 +255,5 @@ class PauseAnswer(Answer):
             paused_by=pause.by if pause else None,
             paused_at=pause.at if pause else None,
             reason=pause.reason if pause else None,
-            warnings=workflow.warnings,
-        )
-
-
-class UnpauseAnswer(Answer):
-    """The workflow is not paused (3.7)."""
-
-    model_config = example(
-        {
-            "dataset_name": DATASET,
-            "status": "active",
-            "unpaused_by": USER,
-            "unpaused_at": "2026-01-01T11:00:00Z",
-        }
-    )
-    dataset_name: str
-    status: WorkflowStatus
-    unpaused_by: str
-    unpaused_at: UtcTime
-    warnings: tuple[str, ...] = extra(default=())
-
-    @classmethod
-    def of(cls, workflow: Workflow, *, by: str) -> UnpauseAnswer:
-        """The answer for a workflow that was just unpaused by ``by``."""
-        return cls(
-            dataset_name=workflow.dataset_name,
-            status=workflow.status,
-            unpaused_by=by,
-            unpaused_at=workflow.updated_at,
             warnings=workflow.warnings,
         )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from workflow_core.domain.names import check_dataset_name
+from workflow_core.domain.names import check_dataset_name, unstorable
 from workflow_core.domain.paging import Page, PageRequest
 from workflow_core.errors import InvalidRequest
 
@@ -39,7 +39,9 @@ def show_workflow(dataset_name: str, context: Context) -> WorkflowView:
 
 
 def list_workflows(where: WorkflowFilter, page: PageRequest, context: Context) -> Page[WorkflowView]:
-    """Workflows by name, each with its last and next run."""
+    """Workflows by name, each with its last and next run. Raises :class:`InvalidRequest` for an owner that nobody can be."""
+    if where.owner is not None and (wrong := unstorable(where.owner)):
+        raise InvalidRequest(wrong, field="owner")
     found = context.workflows.workflows(where, page)
     last = context.workflows.last_runs([workflow.dataset_name for workflow in found.items])
     now = context.clock.now()

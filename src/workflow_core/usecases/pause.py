@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
-from workflow_core.errors import ConcurrentUpdate
+from workflow_core.domain.names import unstorable
+from workflow_core.errors import ConcurrentUpdate, InvalidRequest
 from workflow_core.usecases.settle import settle_workflow
 
 if TYPE_CHECKING:
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from workflow_core.domain.caller import Caller
     from workflow_core.domain.workflow import Workflow
     from workflow_core.usecases.context import Context
+
+
+MAX_REASON: Final = 1000
+"""Characters of a reason."""
 
 
 @frozen(kw_only=True)
@@ -38,9 +43,10 @@ def pause(command: PauseWorkflow, context: Context) -> Workflow:
     """Pause; one that is paused already stays as it was, with its first reason. Runs under way go on.
 
     Raises:
-        InvalidRequest, WorkflowNotFound: the name.
+        InvalidRequest, WorkflowNotFound: the name, or the reason.
         AirflowUnavailable, DatabaseUnavailable: nothing was recorded.
     """
+    _check_reason(command.reason)
     return _change(
         command.dataset_name,
         context,
@@ -71,3 +77,13 @@ def _change(dataset_name: str, context: Context, step: Callable[[Workflow], Work
             return settle_workflow(context.workflows.save_workflow(wanted), context)
         except ConcurrentUpdate:
             continue
+
+
+def _check_reason(reason: str | None) -> None:
+    if reason is None:
+        return
+    wrong = unstorable(reason)
+    if len(reason) > MAX_REASON:
+        wrong = f"is {len(reason)} characters long; at most {MAX_REASON} are allowed"
+    if wrong:
+        raise InvalidRequest(wrong, field="reason")
