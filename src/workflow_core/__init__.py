@@ -2,14 +2,10 @@
 
 Embedding programs start here::
 
-    from workflow_core import WorkflowService
-    from workflow_core.embedded import in_memory_service
+    from workflow_core.embedded import in_memory_service    # over the fakes
+    from workflow_core.service import WorkflowService       # over any adapters
 
-Everything else of the public surface: the entities in :mod:`workflow_core.domain`, the ports in
-:mod:`workflow_core.ports`, the errors in :mod:`workflow_core.errors`, and, for those who write an adapter, the
-contract suites in :mod:`workflow_core.testing`.
+Everything else of the public surface: the entities in :mod:`workflow_core.domain`, the ports in :mod:`workflow_core.ports`, the
+errors in :mod:`workflow_core.errors`, and, for those who write an adapter, the contract suites in :mod:`workflow_core.testing`.
+Nothing is imported here, so that a program pays for what it uses only.
 """
-
-from workflow_core.service import WorkflowService
-
-__all__ = ["WorkflowService"]

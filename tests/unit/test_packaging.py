@@ -20,7 +20,7 @@ def test_the_imported_packages_are_ours(name):
 def test_the_core_imports_nothing_but_its_four_packages():
     """Importing the service and the fakes loads no framework, database or network package."""
     code = (
-        "import sys, workflow_core, workflow_core.fakes, workflow_core.api\n"
+        "import sys, workflow_core.embedded, workflow_core.api\n"
         "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     )
     loaded = set(

@@ -1,0 +1,350 @@
+"""``dli`` over the fakes: tables and JSON, exit codes, wrong input in a line."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from entrypoints.cli import exit_codes, main, progress, session
+from workflow_core import errors
+from workflow_core.domain.caller import Caller
+from workflow_core.fakes import InMemoryAirflow, InMemoryStorage, InMemoryWorkflows, ManualClock
+from workflow_core.service import WorkflowService
+
+NAME = "iceberg.analytics.daily_clicks"
+DAG = "iceberg_analytics_daily_clicks"
+YAML = """\
+version: v1
+name: daily_clicks
+owner: data@example.com
+schedule: {cron: "0 6 * * *"}
+params: {region: US}
+tasks: [{task_id: extract, operator: bash, bash_command: echo hello}]
+"""
+
+
+class World:
+    """The CLI in this process, over fakes whose clock runs whenever somebody looks away."""
+
+    def __init__(self, monkeypatch, capsys, tmp_path) -> None:
+        self._monkeypatch, self._capsys = monkeypatch, capsys
+        self.clock = ManualClock(datetime(2026, 1, 1, 10, tzinfo=UTC))
+        self.storage = InMemoryStorage()
+        self.airflow = InMemoryAirflow(storage=self.storage, clock=self.clock)
+        self.service = WorkflowService(
+            workflows=InMemoryWorkflows(), airflow=self.airflow, storage=self.storage, clock=self.clock
+        )
+        self.file = tmp_path / "workflow.yaml"
+        self.file.write_text(YAML)
+        monkeypatch.setattr(session, "get_service", lambda: (self.service, Caller(name="me@example.com")))
+        monkeypatch.setattr(progress.time, "sleep", self.clock.sleep)
+
+    def dli(self, *arguments: str, expect: int = 0):
+        """Run one command; its standard output and error."""
+        self._monkeypatch.setattr(sys, "argv", ["dli", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main.main()
+        out, err = self._capsys.readouterr()
+        assert (ended.value.code or 0) == expect, f"{out}{err}"
+        assert "Traceback" not in err
+        return out, err
+
+    def json(self, *arguments: str, expect: int = 0):
+        out, _ = self.dli(*arguments, "--output", "json", expect=expect)
+        return json.loads(out)
+
+    def register(self):
+        return self.json("workflow", "register", NAME, "-f", str(self.file))
+
+
+@pytest.fixture
+def world(monkeypatch, capsys, tmp_path):
+    return World(monkeypatch, capsys, tmp_path)
+
+
+def test_register_prints_the_answer_of_the_api(world):
+    """The JSON has the fields of section 3.8."""
+    assert world.register() == {
+        "dataset_name": NAME,
+        "status": "active",
+        "source_type": "MANUAL",
+        "s3_path": f"memory://workflows/manual/{NAME}.yaml",
+        "airflow_dag_id": DAG,
+        "registered_by": "me@example.com",
+        "registered_at": "2026-01-01T10:00:00Z",
+    }
+
+
+def test_options_win_over_the_file(world):
+    """Schedule, owner, team and description of the command line are what is registered."""
+    options = ["--cron", "0 8 * * *", "--timezone", "America/New_York", "--owner", "x@y", "--team", "@t", "--description", "d"]
+    world.dli("workflow", "register", NAME, "-f", str(world.file), *options)
+    shown = world.json("workflow", "show", NAME)
+    assert shown["schedule"] == {"cron": "0 8 * * *", "timezone": "America/New_York"}
+    assert (shown["owner"], shown["team"], shown["description"]) == ("x@y", "@t", "d")
+
+
+def test_the_yaml_may_come_from_standard_input(world, monkeypatch):
+    """``-f -``."""
+    with world.file.open() as file:
+        monkeypatch.setattr(sys, "stdin", file)
+        world.dli("workflow", "register", NAME, "--file", "-")
+    assert world.json("workflow", "show", NAME)["dataset_name"] == NAME
+
+
+def test_run_takes_params_as_pairs_and_as_json(world):
+    """Pairs win; values that are JSON are JSON, everything else is text."""
+    world.register()
+    run = world.json("workflow", "run", NAME, "--params", '{"region": "EU"}', "-p", "date=2026-01-02", "-p", "region=APAC")
+    assert run["params"] == {"region": "APAC", "date": "2026-01-02"}
+    assert (run["status"], run["triggered_by"]) == ("PENDING", "me@example.com")
+
+
+def test_run_and_wait_follows_to_success(world):
+    """Each change is a line on standard error; the last look is the answer."""
+    world.register()
+    out, err = world.dli("workflow", "run", NAME, "--wait", "--output", "json")
+    assert json.loads(out)["status"] == "SUCCESS"
+    assert "PENDING (0/1)" in err
+    assert "RUNNING extract (0/1)" in err
+    assert err.rstrip().endswith("SUCCESS (1/1)")
+
+
+def test_a_failed_run_has_an_exit_code(world):
+    """Scripts can tell."""
+    world.register()
+    world.airflow.end_task(DAG, "extract", "failed")
+    assert world.json("workflow", "run", NAME, "--wait", expect=1)["status"] == "FAILED"
+
+
+def test_a_wait_that_is_over_has_another(world):
+    """The run goes on."""
+    world.register()
+    assert world.json("workflow", "run", NAME, "--wait", "--timeout", "0", expect=7)["status"] == "PENDING"
+
+
+def test_status_shows_and_follows(world):
+    """One look, and a look to the end."""
+    world.register()
+    run_id = world.json("workflow", "run", NAME)["run_id"]
+    assert world.json("workflow", "status", run_id)["progress"]["total_tasks"] == 1
+    assert world.json("workflow", "status", run_id, "--follow")["status"] == "SUCCESS"
+
+
+def test_a_run_that_waits_for_its_dag_is_sent_while_it_is_followed(world):
+    """Without a server nobody else would send it."""
+    from workflow_core.fakes.airflow import Effect
+
+    world.register()
+    world.airflow.lose_answers(Effect.NOT_DONE)
+    assert world.json("workflow", "run", NAME, "--wait")["status"] == "SUCCESS"
+
+
+def test_tables_are_for_people(world):
+    """List and history have headings, and a pipe gets no colour codes and no folded lines."""
+    world.register()
+    world.dli("workflow", "run", NAME)
+    listed, _ = world.dli("workflow", "list")
+    assert listed.splitlines()[0].split()[:3] == ["NAME", "STATUS", "SOURCE"]
+    assert NAME in listed.splitlines()[1]
+    assert "\x1b" not in listed
+    told, _ = world.dli("workflow", "history", NAME)
+    assert "manual" in told.splitlines()[1]
+
+
+def test_yaml_output_reads_back(world):
+    """``--output yaml`` says the same as JSON."""
+    from ruamel.yaml import YAML as Reader
+
+    world.register()
+    out, _ = world.dli("workflow", "list", "-o", "yaml")
+    assert Reader(typ="safe").load(out) == world.json("workflow", "list")
+
+
+def test_list_filters_and_pages(world):
+    """Filters in any case, and a hint that there is more."""
+    world.register()
+    assert world.json("workflow", "list", "--status", "ACTIVE", "--source-type", "manual")[0]["dataset_name"] == NAME
+    assert world.json("workflow", "list", "--owner", "nobody") == []
+    assert world.json("workflow", "list", "--status", "paused") == []
+    world.dli("workflow", "run", NAME)
+    world.clock.sleep(5)
+    world.dli("workflow", "run", NAME)
+    _, err = world.dli("workflow", "history", "--limit", "1")
+    assert "1 of 2" in err
+
+
+def test_pause_and_unpause(world):
+    """The reason is shown."""
+    world.register()
+    assert world.json("workflow", "pause", NAME, "--reason", "tea")["reason"] == "tea"
+    world.dli("workflow", "run", NAME, expect=4)
+    assert world.json("workflow", "unpause", NAME)["status"] == "active"
+
+
+def test_warnings_go_to_standard_error(world):
+    """A registration that is not served yet worked, and says so."""
+    world.file.write_text("version: v1\nname: daily_clicks\nowner: x\nschedule: {cron: '0 6 * * *'}\n")
+    _, err = world.dli("workflow", "register", NAME, "-f", str(world.file))
+    assert err.startswith("Warning: The spec has no tasks")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (["workflow", "show", NAME], 3, "WORKFLOW_NOT_FOUND"),
+        (["workflow", "status", f"{NAME}_20260101_000000"], 3, "WORKFLOW_RUN_NOT_FOUND"),
+        (["workflow", "show", "a/b"], 2, "dataset_name"),
+        (["workflow", "status", "a b"], 2, "run_id"),
+        (["workflow", "register", NAME, "-f", "/nowhere.yaml"], 2, "cannot read /nowhere.yaml"),
+        (["workflow", "register", NAME, "-f", "FILE", "--cron", "61 * * * *"], 2, "INVALID_CRON_EXPRESSION"),
+        (["workflow", "register", NAME, "-f", "FILE", "--timezone", "UTC"], 2, "--cron"),
+        (["workflow", "register", "one", "-f", "FILE"], 2, "dataset_name"),
+        (["workflow", "register", NAME, "-f", "FILE", "--source-type", "CODE"], 2, "No such option"),
+        (["workflow", "run", NAME, "-p", "date"], 2, "KEY=VALUE"),
+        (["workflow", "run", NAME, "--params", "[1]"], 2, "JSON object"),
+        (["workflow", "run", NAME, "--params", "{"], 2, "is not JSON"),
+        (["workflow", "list", "--limit", "0"], 2, "limit"),
+        (["workflow", "list", "--limit", "501"], 2, "limit"),
+        (["workflow", "list", "--limit", "abc"], 2, "--limit"),
+        (["workflow", "list", "--status", "gone"], 2, "--status"),
+        (["workflow", "history", "--start-date", "2026-02-30"], 2, "--start-date"),
+        (["workflow", "history", "--start-date", "2026-01-02", "--end-date", "2026-01-01"], 2, "end_date"),
+        (["workflow", "nonsense"], 2, "No such command"),
+    ],
+)
+def test_wrong_input_is_a_line_and_a_code(world, arguments, code, told):
+    """Standard output stays empty, standard error names what is wrong, and nothing is registered."""
+    out, err = world.dli(*[str(world.file) if part == "FILE" else part for part in arguments], expect=code)
+    assert out == ""
+    assert told in err
+    assert world.service.workflows().total == 0
+
+
+def test_an_error_as_json_names_each_finding(world):
+    """Programs get code, detail and every finding with its place."""
+    world.file.write_text(YAML.replace("operator: bash", "operator: os.system").replace("0 6", "61 6"))
+    _, err = world.dli("workflow", "register", NAME, "-f", str(world.file), "-o", "json", expect=2)
+    body = json.loads(err)
+    assert body["code"] == "INVALID_WORKFLOW_SPEC"
+    assert [found["field"] for found in body["errors"]] == ["schedule.cron", "tasks[0].operator"]
+    assert body["errors"][0]["line"] == 4
+
+
+def test_airflow_down_has_its_exit_code(world):
+    """Six, and the code of the specification."""
+    world.airflow.go_down()
+    _, err = world.dli("workflow", "register", NAME, "-f", str(world.file), expect=6)
+    assert "AIRFLOW_CONNECTION_FAILED" in err
+
+
+def test_validate_needs_no_service_and_tells_places(world, monkeypatch):
+    """file:line:column for each finding; good files are told, too."""
+    monkeypatch.setattr(session, "get_service", None)
+    bad = world.file.with_name("bad.yaml")
+    bad.write_text(YAML.replace("echo hello", "echo, x: [").replace("version: v1", "version: v2"))
+    worse = world.file.with_name("worse.yaml")
+    worse.write_text(YAML.replace("0 6", "61 6").replace("operator: bash", "operator: bahs"))
+    out, err = world.dli("workflow", "validate", str(world.file), str(bad), str(worse), expect=1)
+    assert out == f"{world.file}: ok, 1 tasks\n"
+    lines = err.splitlines()
+    assert lines[0].startswith(f"{bad}:6:")
+    assert lines[1].startswith(f"{worse}:4:18: schedule.cron: ")
+    assert lines[2].startswith(f"{worse}:6:38: tasks[0].operator: ")
+
+
+def test_validate_for_a_name(world):
+    """The spec must be for the name that it will be registered under."""
+    world.dli("workflow", "validate", str(world.file), "--name", NAME)
+    _, err = world.dli("workflow", "validate", str(world.file), "--name", "a.other", expect=1)
+    assert "a.other" in err
+
+
+def test_config_show_hides_secrets(world, monkeypatch):
+    """Values and sources of all settings; no password anywhere."""
+    monkeypatch.setenv("AIRFLOW_PASSWORD", "hunter2")
+    monkeypatch.setenv("WORKFLOWS_DATABASE_URL", "postgresql://me:hunter2@db/x")
+    out, err = world.dli("config", "show")
+    assert "hunter2" not in out + err
+    shown = {row["name"]: row for row in world.json("config", "show")}
+    assert shown["AIRFLOW_PASSWORD"] == {"name": "AIRFLOW_PASSWORD", "value": "****", "source": "environment"}
+    assert shown["WORKFLOWS_DATABASE_URL"]["value"] == "postgresql://me:****@db/x"
+    assert shown["WORKFLOWS_PORT"]["source"] == "default"
+
+
+def test_airflow_install_writes_the_files(world, tmp_path):
+    """And says where; a folder that does not exist is refused."""
+    out, _ = world.dli("airflow", "install", "--dags-folder", str(tmp_path), "--loaders", "2", "--storage-url", "file:///x")
+    assert "3 files" in out
+    world.dli("airflow", "install", "--dags-folder", str(tmp_path / "no"), expect=2)
+
+
+def test_an_unexpected_error_is_a_line(world, monkeypatch):
+    """No traceback unless it is asked for."""
+    monkeypatch.setattr(world.service, "workflow", lambda _name: 1 / 0)
+    _, err = world.dli("workflow", "show", NAME, expect=70)
+    assert err.startswith("Error: unexpected ZeroDivisionError")
+    monkeypatch.setattr(sys, "argv", ["dli", "--debug", "workflow", "show", NAME])
+    monkeypatch.delenv("DLI_DEBUG", raising=False)
+    with pytest.raises(ZeroDivisionError):
+        main.main()
+    monkeypatch.delenv("DLI_DEBUG", raising=False)
+
+
+def test_an_interrupt_has_its_exit_code(world, monkeypatch):
+    """130, as shells have it."""
+
+    def interrupt(_name):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(world.service, "workflow", interrupt)
+    world.dli("workflow", "show", NAME, expect=130)
+
+
+def _all_errors(kind=errors.WorkflowError):
+    for child in kind.__subclasses__():
+        yield child
+        yield from _all_errors(child)
+
+
+@pytest.mark.parametrize("kind", list(_all_errors()), ids=lambda kind: kind.__name__)
+def test_every_error_has_an_exit_code_of_its_own_kind(kind):
+    """None of ours ends as an internal error, and every code is in the documented table."""
+    code = exit_codes.exit_code_of(kind.__new__(kind))
+    assert code in range(2, 7)
+    assert f"| {code} |" in exit_codes.__doc__
+
+
+def test_help_imports_no_heavy_package():
+    """The start is fast because nothing is imported that the command does not need."""
+    code = (
+        "import sys\nsys.argv = ['dli', '--help']\n"
+        "from entrypoints.cli.main import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    loaded = set(done.stdout.splitlines()[-1].split())
+    heavy = {"sqlalchemy", "litestar", "boto3", "httpx", "dependency_injector", "pydantic", "rich", "uvicorn", "croniter"}
+    assert loaded & heavy == set()
+
+
+def test_version_is_the_distributions():
+    """``dli --version``."""
+    from importlib.metadata import version
+
+    dli = Path(sys.executable).parent / "dli"
+    done = subprocess.run([dli, "--version"], check=True, capture_output=True, text=True)
+    assert done.stdout == f"dli {version('workflow-core')}\n"
+
+
+def test_the_clock_of_the_fakes_moves_while_waiting(world):
+    """The waiting tests above would hang otherwise."""
+    before = world.clock.now()
+    progress.time.sleep(1)
+    assert world.clock.now() - before == timedelta(seconds=1)
