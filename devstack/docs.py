@@ -13,11 +13,10 @@ import typer.main
 
 from entrypoints.cli import exit_codes
 from entrypoints.cli.main import app as cli
-from entrypoints.http.app import create_app
 from entrypoints.http.errors import STATUS
+from entrypoints.http.openapi import openapi_document
 from entrypoints.settings import Settings
 from workflow_core.domain.spec import WorkflowSpec
-from workflow_core.embedded import in_memory_service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,26 +29,20 @@ NOTE: Final = "<!-- Made by `make docs`; do not edit. -->"
 def pages() -> dict[Path, str]:
     """Every generated page: where it stands, and its text."""
     return {
-        DOCS / "http.md": "\n".join(_http(_openapi())) + "\n",
+        DOCS / "http.md": "\n".join(_http(openapi_document())) + "\n",
         DOCS / "cli.md": "\n".join(_cli()) + "\n",
         DOCS / "configuration.md": "\n".join(_configuration()) + "\n",
         DOCS / "workflow.schema.json": json.dumps(_spec_schema(), indent=2, ensure_ascii=False) + "\n",
     }
 
 
-def _openapi() -> dict[str, Any]:
-    app = create_app(in_memory_service(), Settings.model_validate({"WORKFLOWS_USER": "user@example.com"}))
-    schema: dict[str, Any] = app.openapi_schema.to_schema()
-    return schema
-
-
 def _spec_schema() -> dict[str, Any]:
     schema = WorkflowSpec.model_json_schema()
-    declared = schema["properties"]["params"].get("additionalProperties")
-    if declared is not None:  # `name: default` is short for `name: {default: …}`
-        schema["properties"]["params"]["additionalProperties"] = {
-            "anyOf": [declared, {"type": ["string", "number", "boolean", "array", "object", "null"]}]
-        }
+    params = schema["properties"]["params"]
+    params["additionalProperties"] = False
+    for pattern, declared in params["patternProperties"].items():
+        # `name: default` is short for `name: {default: …}`
+        params["patternProperties"][pattern] = {"anyOf": [declared, {"description": "The default."}]}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 

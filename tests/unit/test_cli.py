@@ -82,7 +82,18 @@ def test_register_prints_the_answer_of_the_api(world):
 
 def test_options_win_over_the_file(world):
     """Schedule, owner, team and description of the command line are what is registered."""
-    options = ["--cron", "0 8 * * *", "--timezone", "America/New_York", "--owner", "x@y", "--team", "@t", "--description", "d"]
+    options = [
+        "--cron",
+        "0 8 * * *",
+        "--timezone",
+        "America/New_York",
+        "--owner",
+        "x@y",
+        "--team",
+        "@t",
+        "--description",
+        "d",
+    ]
     world.dli("workflow", "register", NAME, "-f", str(world.file), *options)
     shown = world.json("workflow", "show", NAME)
     assert shown["schedule"] == {"cron": "0 8 * * *", "timezone": "America/New_York"}
@@ -100,7 +111,9 @@ def test_the_yaml_may_come_from_standard_input(world, monkeypatch):
 def test_run_takes_params_as_pairs_and_as_json(world):
     """Pairs win; values that are JSON are JSON, everything else is text."""
     world.register()
-    run = world.json("workflow", "run", NAME, "--params", '{"region": "EU"}', "-p", "date=2026-01-02", "-p", "region=APAC")
+    run = world.json(
+        "workflow", "run", NAME, "--params", '{"region": "EU"}', "-p", "date=2026-01-02", "-p", "region=APAC"
+    )
     assert run["params"] == {"region": "APAC", "date": "2026-01-02"}
     assert (run["status"], run["triggered_by"]) == ("PENDING", "me@example.com")
 
@@ -279,7 +292,9 @@ def test_config_show_hides_secrets(world, monkeypatch):
 
 def test_airflow_install_writes_the_files(world, tmp_path):
     """And says where; a folder that does not exist is refused."""
-    out, _ = world.dli("airflow", "install", "--dags-folder", str(tmp_path), "--loaders", "2", "--storage-url", "file:///x")
+    out, _ = world.dli(
+        "airflow", "install", "--dags-folder", str(tmp_path), "--loaders", "2", "--storage-url", "file:///x"
+    )
     assert "3 files" in out
     world.dli("airflow", "install", "--dags-folder", str(tmp_path / "no"), expect=2)
 
@@ -330,7 +345,17 @@ def test_help_imports_no_heavy_package():
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     loaded = set(done.stdout.splitlines()[-1].split())
-    heavy = {"sqlalchemy", "litestar", "boto3", "httpx", "dependency_injector", "pydantic", "rich", "uvicorn", "croniter"}
+    heavy = {
+        "sqlalchemy",
+        "litestar",
+        "boto3",
+        "httpx",
+        "dependency_injector",
+        "pydantic",
+        "rich",
+        "uvicorn",
+        "croniter",
+    }
     assert loaded & heavy == set()
 
 
