@@ -47,6 +47,8 @@ tasks:
     dependencies: [extract]
 """
 
+BAD = SPEC.format(name="bad")
+
 
 class Counting(FilesystemStorage):
     """A folder that counts what is asked of it, and may be down."""
@@ -257,10 +259,10 @@ def test_code_overrides_manual_and_gives_it_back(world):
     [
         ("version: v1\nname: [", "not valid YAML"),
         (SPEC.format(name="other.name"), "must be 'a.bad'"),
-        (SPEC.format(name="bad").replace("operator: empty", "operator: airflow.providers.standard.operators.bash.Nope"), "Nope"),
-        (SPEC.format(name="bad").replace("operator: empty", "operator: os.system"), "not allowed"),
-        (SPEC.format(name="bad").replace("operator: empty", "operator: airflow.providers.standard.operators.bash.BashOperator\n    nope: 1"), "nope"),
-        (SPEC.format(name="bad").replace("schedule:", "# schedule:"), "schedule"),
+        (BAD.replace("operator: empty", "operator: airflow.providers.standard.operators.bash.Nope"), "Nope"),
+        (BAD.replace("operator: empty", "operator: os.system"), "not allowed"),
+        (BAD.replace("operator: empty", "operator: airflow.providers.standard.sensors.bash.BashSensor\n    bash_command: x\n    nope: 1"), "nope"),
+        (BAD.replace("schedule:", "# schedule:"), "schedule"),
     ],
     ids=["yaml", "name", "class", "allowed", "argument", "schedule"],
 )  # fmt: skip

@@ -116,6 +116,7 @@ class TestRegister:
         ("changes", "field"),
         [
             ({"name": "one"}, "dataset_name"),
+            ({"name": "workflow_core_loader_00_of.08"}, "dataset_name"),
             ({"yaml": YAML.replace("owner: data@example.com\n", "")}, "owner"),
             ({"yaml": YAML.replace('schedule: {cron: "0 6 * * *"}\n', "")}, "schedule"),
             ({"yaml": YAML.replace("operator: bash", "operator: os.system")}, "tasks[0].operator"),

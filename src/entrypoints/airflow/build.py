@@ -6,25 +6,30 @@ time or the process. Airflow 3 would otherwise write a new version of a DAG at e
 
 from __future__ import annotations
 
+import json
 import os
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from entrypoints.airflow.macros import run_date_in
 from workflow_core.domain.names import dag_id_for
 from workflow_core.domain.served import ServedMark
 from workflow_core.domain.spec import SHORT_OPERATORS
+from workflow_core.domain.spec.operators import forbidden_arguments
 
-# dag-factory reports every run of a DAG that has its tag to its makers, unless told not to before it is imported. The DAGs made here do
-# not keep that tag either, because its listener lives in the scheduler, whose environment is not ours.
+# dag-factory reports every run of a DAG that has its tag to its makers, unless told not to before it is imported. The DAGs made
+# here do not keep that tag either, because its listener lives in the scheduler, whose environment is not ours. Only DagBuilder is
+# used: dag-factory's reader of YAML files expands environment variables, makes objects of any `__type__` and looks for a defaults.yml.
 os.environ["AIRFLOW__DAG_FACTORY__ENABLE_TELEMETRY"] = "False"
 
-from airflow.exceptions import AirflowFailException
-from dagfactory.dagbuilder import DagBuilder
+from dagfactory.dagbuilder import HTTP_OPERATOR_CLASS, DagBuilder
 
 try:  # Airflow 3
     from airflow.sdk import DAG, BaseOperator, CronTriggerTimetable, Param, get_parsing_context
+    from airflow.sdk.exceptions import AirflowFailException
 except ImportError:  # Airflow 2.11
+    from airflow.exceptions import AirflowFailException
     from airflow.models import DAG, BaseOperator
     from airflow.models.param import Param
     from airflow.timetables.trigger import CronTriggerTimetable
@@ -40,8 +45,10 @@ _MAX_TAG: Final = 100  # characters, in Airflow's table
 START: Final = datetime(2020, 1, 1, tzinfo=UTC)
 """Where a spec has no ``start_date``; what is registered over the API always has one."""
 
+_MAX_MESSAGE: Final = 2000  # characters of an error that a DAG shows
+
 # Arguments that Airflow wants as timedelta and YAML can only say as a number: seconds.
-_SECONDS: Final = frozenset({"retry_delay", "max_retry_delay", "execution_timeout"})
+_SECONDS: Final = frozenset({"execution_timeout", "max_retry_delay", "retry_delay"})
 
 
 def wanted_dag_id() -> str | None:
@@ -51,42 +58,95 @@ def wanted_dag_id() -> str | None:
 
 
 def build_dag(spec: WorkflowSpec, cached: CachedSpec, *, spec_hash: str, default_task: Mapping[str, Any] | None) -> DAG:
-    """The DAG of a workflow. Raises whatever the operators raise."""
+    """The DAG of a workflow; raises whatever its operators raise."""
     if spec.schedule is None:
         raise ValueError("schedule: is required")
-    dag_id = dag_id_for(cached.dataset_name)
+    tasks = [_Task(task.task_id, task.operator_class, task.dependencies, task.arguments) for task in spec.tasks]
+    tasks = tasks or [_instead(default_task)]
     config: dict[str, Any] = {
         "description": spec.description,
         "schedule": CronTriggerTimetable(spec.schedule.cron, timezone=spec.schedule.timezone),
-        "start_date": spec.start_date or START,
+        "start_date": (spec.start_date or START).astimezone(UTC),  # dag-factory overwrites the offset with UTC
         "catchup": False,
         "is_paused_upon_creation": False,
         "default_args": {"owner": spec.owner or "unknown"},
         "params": {name: _param(param) for name, param in sorted(spec.params.items())},
         "user_defined_macros": {"run_date": run_date_in(spec.schedule.timezone)},
-        "tasks": [_task(task.task_id, task.operator_class, task.dependencies, task.arguments) for task in spec.tasks]
-        or [_instead(default_task)],
+        "tasks": [task.config() for task in tasks],
         "doc_md": _doc(spec, cached, ServedMark(spec_hash=spec_hash)),
     }
-    dag = DagBuilder(dag_name=dag_id, dag_config=config, default_config={}).build()["dag"]
+    dag = DagBuilder(dag_name=dag_id_for(cached.dataset_name), dag_config=config, default_config={}).build()["dag"]
+    for task in tasks:
+        task.finish(dag.task_dict[task.task_id])
+    # Not dag-factory's own tag, by which its listener knows the DAGs to report.
     dag.tags = {tag for tag in (cached.source.value.lower(), spec.owner, spec.team) if tag and len(tag) <= _MAX_TAG}
     return dag
 
 
-def _task(task_id: str, operator: str, dependencies: list[str], arguments: Mapping[str, Any]) -> dict[str, Any]:
-    given = {
-        name: timedelta(seconds=value) if name in _SECONDS and isinstance(value, int | float) else value
-        for name, value in arguments.items()
-    }
-    return {**given, "task_id": task_id, "operator": operator, "dependencies": sorted(dependencies)}
+class _Task:
+    """A task as dag-factory is told of it.
+
+    Raises:
+        ValueError: an argument must not reach dag-factory.
+        ImportError, TypeError: there is no such operator.
+    """
+
+    def __init__(self, task_id: str, operator: str, dependencies: list[str], arguments: Mapping[str, Any]) -> None:
+        for name, reason in forbidden_arguments(arguments):
+            raise ValueError(f"task {task_id!r}: {name}: {reason}")
+        self.task_id = task_id
+        self._operator = operator
+        self._dependencies = sorted(dependencies)
+        self._arguments = {name: _seconds(name, value) for name, value in arguments.items()}
+        kind = _operator_class(operator)
+        self._body: Any = None
+        if HTTP_OPERATOR_CLASS is not None and issubclass(kind, HTTP_OPERATOR_CLASS):
+            self._body = self._arguments.pop("data", None)
+
+    def config(self) -> dict[str, Any]:
+        """The task in dag-factory's format."""
+        return {
+            **self._arguments,
+            "task_id": self.task_id,
+            "operator": self._operator,
+            "dependencies": self._dependencies,
+        }
+
+    def finish(self, task: Any) -> None:
+        """Give an HTTP task its body. dag-factory would turn a JSON body into a function, whose result Airflow does not render."""
+        if self._body is None:
+            return
+        headers = {str(name).lower(): str(value) for name, value in (self._arguments.get("headers") or {}).items()}
+        is_json = "application/json" in headers.get("content-type", "").lower()
+        task.data = json.dumps(self._body) if is_json and not isinstance(self._body, str) else self._body
 
 
-def _instead(default_task: Mapping[str, Any] | None) -> dict[str, Any]:
+def _operator_class(path: str) -> type:
+    module, _, name = path.rpartition(".")
+    try:
+        found = getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise ImportError(f"operator {path}: {error}") from error
+    if not (isinstance(found, type) and issubclass(found, BaseOperator)):
+        raise TypeError(f"operator {path}: is no operator class")
+    return found
+
+
+def _seconds(name: str, value: Any) -> Any:
+    """Durations as Airflow, and dag-factory before it, want them."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return value
+    if name == "execution_delta":
+        return f"{int(value)} second"
+    return timedelta(seconds=value) if name in _SECONDS else value
+
+
+def _instead(default_task: Mapping[str, Any] | None) -> _Task:
     """The task of a workflow without tasks: what the installation says, or nothing."""
     arguments = dict(default_task or {"operator": "empty"})
     operator = arguments.pop("operator")
     task_id = arguments.pop("task_id", "default_task" if default_task else "nothing_to_do")
-    return _task(task_id, SHORT_OPERATORS.get(operator, operator), [], arguments)
+    return _Task(task_id, SHORT_OPERATORS.get(operator, operator), [], arguments)
 
 
 def _param(param: ParamSpec) -> Param:
@@ -130,8 +190,9 @@ class BrokenSpec(BaseOperator):
 
 def error_dag(dag_id: str, message: str, *, spec_hash: str) -> DAG:
     """What is served for a spec that no DAG can be built from: visible, never scheduled, and a run of it fails with the reason."""
+    message = message[:_MAX_MESSAGE]
     doc = f"This workflow cannot be built:\n\n```\n{message.replace('```', '')}\n```"
-    with DAG(
+    dag = DAG(
         dag_id,
         schedule=None,
         start_date=START,
@@ -139,6 +200,6 @@ def error_dag(dag_id: str, message: str, *, spec_hash: str) -> DAG:
         is_paused_upon_creation=False,
         tags=["workflow-core-error"],
         doc_md=f"{doc}\n\n{ServedMark(spec_hash=spec_hash, error=message).text()}",
-    ) as dag:
-        BrokenSpec(task_id="broken_spec", message=message)
+    )
+    BrokenSpec(task_id="broken_spec", message=message, dag=dag)
     return dag

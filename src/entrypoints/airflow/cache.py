@@ -9,29 +9,36 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attrs import asdict, frozen
+from attrs import asdict, field, frozen, validators
 
 from workflow_core.domain.workflow import SourceType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_TEXT = validators.instance_of(str)
+_OPTIONAL = validators.optional(_TEXT)
+
 
 @frozen(kw_only=True)
 class CachedSpec:
-    """A stored spec as it was read: ``etag`` says which state of the object, ``text`` is its whole content.
+    """A stored spec as it was read, and what came of it.
 
-    ``parsed`` is the spec as JSON under the rules named by ``checked_by``, None if the text is no good spec. ``unreadable`` says why
-    the object has no text at all.
+    ``etag`` says which state of the object; ``text`` is its whole content, empty if it is too large or no text. Either ``parsed``,
+    the spec as JSON, or ``error``, what is wrong with it, is set; ``checked_by`` names the rules under which.
     """
 
-    dataset_name: str
+    dataset_name: str = field(validator=_TEXT)
     source: SourceType
-    etag: str
-    text: str
-    checked_by: str = ""
-    parsed: str | None = None
-    unreadable: str | None = None
+    etag: str = field(validator=_TEXT)
+    text: str = field(validator=_TEXT)
+    checked_by: str = field(validator=_TEXT)
+    parsed: str | None = field(default=None, validator=_OPTIONAL)
+    error: str | None = field(default=None, validator=_OPTIONAL)
+
+    def __attrs_post_init__(self) -> None:
+        if (self.parsed is None) is (self.error is None):
+            raise ValueError("either parsed or error is set")
 
 
 class SpecCache:
@@ -43,9 +50,9 @@ class SpecCache:
     def get(self, dag_id: str) -> CachedSpec | None:
         """What is kept for this DAG, or None."""
         try:
-            facts: dict[str, Any] = json.loads((self._folder / f"{dag_id}.json").read_text(encoding="utf-8"))
+            facts: dict[str, Any] = json.loads(self._path(dag_id).read_text(encoding="utf-8"))
             return CachedSpec(**{**facts, "source": SourceType(facts["source"])})
-        except (OSError, ValueError, TypeError, KeyError):
+        except (OSError, ValueError, TypeError, KeyError, RecursionError):
             return None
 
     def put(self, dag_id: str, spec: CachedSpec) -> None:
@@ -53,16 +60,23 @@ class SpecCache:
         with contextlib.suppress(OSError):
             self._folder.mkdir(parents=True, exist_ok=True)
             handle, half = tempfile.mkstemp(dir=self._folder, prefix=".", suffix=".half")
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(asdict(spec), file)
-            Path(half).replace(self._folder / f"{dag_id}.json")
+            try:
+                with os.fdopen(handle, "w", encoding="utf-8") as file:
+                    json.dump(asdict(spec), file)
+                Path(half).replace(self._path(dag_id))
+            except BaseException:
+                Path(half).unlink(missing_ok=True)
+                raise
 
     def drop(self, dag_id: str) -> None:
         """Forget a DAG."""
         with contextlib.suppress(OSError):
-            (self._folder / f"{dag_id}.json").unlink(missing_ok=True)
+            self._path(dag_id).unlink(missing_ok=True)
 
     def dag_ids(self) -> Iterator[str]:
         """Every DAG that something is kept for, in no order."""
-        if self._folder.is_dir():
-            yield from (path.stem for path in self._folder.glob("[!.]*.json"))
+        with contextlib.suppress(OSError):
+            yield from [path.stem for path in self._folder.glob("[!.]*.json")]
+
+    def _path(self, dag_id: str) -> Path:
+        return self._folder / f"{dag_id}.json"

@@ -7,9 +7,11 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from entrypoints.airflow.settings import CONFIG_NAME, make_settings
+from workflow_core.domain.spec import DEFAULT_OPERATORS, SpecRules
 from workflow_core.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 _OURS: Final = re.compile(r"workflow_core_loader_\d\d\.py\Z")
@@ -26,12 +28,15 @@ load(globals(), index={index}, loaders={loaders}, config=Path(__file__).with_nam
 '''
 
 
-def install(
+def install(  # noqa: PLR0913 - the settings of the installation, one by one
     dags_folder: Path,
     *,
     storage_url: str,
     loaders: int = 8,
-    **settings: Any,
+    cache_dir: Path | None = None,
+    allowed_operators: Sequence[str] = DEFAULT_OPERATORS,
+    default_task: Mapping[str, Any] | None = None,
+    max_yaml_bytes: int = SpecRules().max_bytes,
 ) -> list[Path]:
     """Write the loader files and their settings; return all of them, those that were right already included.
 
@@ -42,7 +47,10 @@ def install(
         dags_folder: Airflow's DAGs folder, or a folder in it or in a DAG bundle.
         storage_url: where the YAML files are, as the service has it (``WORKFLOWS_STORAGE_URL``).
         loaders: how many files share the workflows; the service must be told the same (``WORKFLOWS_LOADERS``).
-        settings: ``allowed_operators``, ``default_task``, ``max_yaml_bytes``, as in :func:`entrypoints.airflow.settings.make_settings`.
+        cache_dir: where each host keeps what it has read; ``workflow_core_cache`` in Airflow's home if None.
+        allowed_operators: patterns of the operator classes that specs may use.
+        default_task: operator and arguments of the task that a workflow without tasks runs; None for a task that does nothing.
+        max_yaml_bytes: the largest spec that is read.
 
     Raises:
         ConfigurationError: the folder does not exist or cannot be written, or a setting is wrong.
@@ -51,13 +59,20 @@ def install(
         raise ConfigurationError(f"loaders: {loaders} is out of range; 1 to 99 are allowed")
     if not dags_folder.is_dir():
         raise ConfigurationError(f"{dags_folder} is no folder. Give Airflow's DAGs folder with --dags-folder.")
-    wanted = {dags_folder / CONFIG_NAME: make_settings(storage_url=storage_url, **settings).as_json()}
+    settings = make_settings(
+        storage_url=storage_url,
+        cache=str(cache_dir) if cache_dir else None,
+        allowed_operators=list(allowed_operators),
+        default_task=default_task,
+        max_yaml_bytes=max_yaml_bytes,
+    )
+    wanted = {dags_folder / CONFIG_NAME: settings.as_json(cache=cache_dir)}
     for index in range(loaders):
         path = dags_folder / f"workflow_core_loader_{index:02d}.py"
         wanted[path] = _TEXT.format(index=index, loaders=loaders, config=CONFIG_NAME)
     try:
         for path, text in wanted.items():
-            _write(path, text)
+            _write(path, text.encode())
         for path in dags_folder.iterdir():
             if _OURS.match(path.name) and path not in wanted:
                 path.unlink()
@@ -66,10 +81,14 @@ def install(
     return list(wanted)
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, data: bytes) -> None:
     """Replace the file, whole or not at all; leave it alone, time of change included, if it says so already."""
-    if path.is_file() and path.read_text(encoding="utf-8") == text:
+    if path.is_file() and path.read_bytes() == data:
         return
     half = path.with_name(f".{path.name}.{os.getpid()}")
-    half.write_text(text, encoding="utf-8")
-    half.replace(path)
+    try:
+        half.write_bytes(data)
+        half.replace(path)
+    except OSError:
+        half.unlink(missing_ok=True)
+        raise

@@ -4,22 +4,26 @@ A parse defines the file's sentinel DAG and one DAG for each workflow whose DAG 
 only what is not in the cache under the listed ETag, and falls back to the cache if the store does not answer: an outage never
 makes a DAG stale. A spec that cannot be read or built becomes an error DAG, and hurts no other.
 
-When a task runs, Airflow parses the file again and says which DAG it wants: only that one is built, after a look whether its
-object is still the cached one (a worker's cache may be older than that of the host that parsed).
+When a task runs, Airflow parses the file again and says which DAG it wants: only that one is built. Its cached spec is used if the
+store says that it still is the object's, or does not answer. That look (one request for CODE, two for MANUAL) is made for every
+task, because a cache belongs to a host: a worker's may be older than that of the host whose DAG processor has just read a new spec.
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import re
 import time
-from typing import TYPE_CHECKING, Any
-
-from attrs import evolve
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 from adapters.storage import open_storage
 from entrypoints.airflow.build import build_dag, error_dag, sentinel_dag, wanted_dag_id
 from entrypoints.airflow.cache import CachedSpec, SpecCache
+from entrypoints.airflow.patience import PatientStorage
 from entrypoints.airflow.settings import read_settings
+from workflow_core.domain import spec as spec_package
 from workflow_core.domain.names import dag_id_for, loader_for, sentinel_dag_id
 from workflow_core.domain.spec import WorkflowSpec, parse_spec, spec_hash
 from workflow_core.domain.workflow import SourceType, winner
@@ -27,12 +31,15 @@ from workflow_core.errors import InvalidRequest, StorageUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from entrypoints.airflow.settings import LoaderSettings
-    from workflow_core.ports.storage import StoragePort, StoredRef
+    from workflow_core.ports.storage import StoredRef
 
 _log = logging.getLogger(__name__)
+
+# No workflow may take the place of a sentinel: the service would lose the file.
+_SENTINELS: Final = re.compile(r"workflow_core_loader_\d\d_of_\d\d\Z")
+_ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
 def load(namespace: dict[str, Any], *, index: int, loaders: int, config: Path) -> None:
@@ -42,44 +49,53 @@ def load(namespace: dict[str, Any], *, index: int, loaders: int, config: Path) -
         ConfigurationError, StorageUnavailable: nothing is known at all; Airflow shows it as the file's import error.
     """
     began = time.monotonic()
-    settings = read_settings(config)
-    loader = Loader(open_storage(settings.storage_url), settings, index=index, loaders=loaders)
-    sentinel = sentinel_dag_id(index, loaders)
-    wanted = wanted_dag_id()
-    if wanted is None or wanted == sentinel:
-        namespace[sentinel] = sentinel_dag(sentinel)
+    sentinel, wanted = sentinel_dag_id(index, loaders), wanted_dag_id()
+    if wanted in {None, sentinel}:
+        _define(namespace, sentinel, sentinel_dag(sentinel))
     if wanted == sentinel:
         return
+    settings = read_settings(config)
+    loader = Loader(PatientStorage(lambda: open_storage(settings.storage_url)), settings, index=index, loaders=loaders)
     specs = loader.all_specs() if wanted is None else loader.one_spec(wanted)
     errors = 0
     for dag_id, spec in specs:
-        namespace[dag_id], failed = _dag(dag_id, spec, settings)
+        dag, failed = _dag(dag_id, spec, settings)
+        _define(namespace, dag_id, dag)
         errors += failed
-    served = sum(1 for _ in specs)
     _log.info(
         "loader %d of %d: %d DAGs, %d of them errors, %d read from the store, %d ms",
         index,
         loaders,
-        served,
+        len(specs),
         errors,
         loader.read,
         (time.monotonic() - began) * 1000,
     )
 
 
+def _define(namespace: dict[str, Any], dag_id: str, dag: Any) -> None:
+    """Airflow looks at the values only. A workflow ``_.file__`` must not become the module's ``__file__``."""
+    namespace[f"dag {dag_id}" if dag_id in namespace or dag_id.startswith("__") else dag_id] = dag
+
+
 class Loader:
     """The specs of one loader file, from the store and the cache. ``read`` counts the objects that were read from the store."""
 
-    def __init__(self, storage: StoragePort, settings: LoaderSettings, *, index: int, loaders: int) -> None:
+    def __init__(self, storage: PatientStorage, settings: LoaderSettings, *, index: int, loaders: int) -> None:
         self._storage = storage
         self._settings = settings
-        self._cache = SpecCache(settings.cache)
+        # One folder for each store: another store's specs are not what this one last said.
+        self._cache = SpecCache(settings.cache / hashlib.sha256(settings.storage_url.encode()).hexdigest()[:12])
         self._index = index
         self._loaders = loaders
         self.read = 0
 
     def all_specs(self) -> list[tuple[str, CachedSpec]]:
-        """Every spec of this file by DAG id, in order; as last known if the store does not answer."""
+        """Every spec of this file by DAG id, in order; as last known where the store does not answer.
+
+        Raises:
+            StorageUnavailable: it does not answer, and nothing is known.
+        """
         try:
             chosen = self._chosen()
         except StorageUnavailable as error:
@@ -90,24 +106,36 @@ class Loader:
             return known
         for dag_id in set(self._cached_ids()) - set(chosen):
             self._cache.drop(dag_id)
-        found = ((dag_id, self._current(dag_id, ref)) for dag_id, ref in sorted(chosen.items()))
-        return [(dag_id, spec) for dag_id, spec in found if spec is not None]
+        found: list[tuple[str, CachedSpec]] = []
+        failed: StorageUnavailable | None = None
+        for dag_id, ref in sorted(chosen.items()):
+            spec = None
+            try:
+                spec = self._current(dag_id, ref)
+            except StorageUnavailable as error:
+                failed, spec = error, self._cache.get(dag_id)
+                _log.warning("%s is %s: %s", dag_id, "as last known" if spec else "not served yet", error.message)
+            if spec is not None:
+                found.append((dag_id, spec))
+        if failed is not None and not found:
+            raise failed
+        return found
 
     def one_spec(self, dag_id: str) -> list[tuple[str, CachedSpec]]:
-        """The spec of one DAG, as a list of one; empty if there is none."""
+        """The spec of one DAG, as a list of one; empty if there is none.
+
+        Raises:
+            StorageUnavailable: the store does not answer, and this host does not know the spec.
+        """
         cached = self._cache.get(dag_id)
-        if cached is None:
-            ref = self._chosen().get(dag_id)
-            spec = self._current(dag_id, ref) if ref else None
-            return [(dag_id, spec)] if spec else []
         try:
-            found = [ref for source in SourceType if (ref := self._storage.stat(source, cached.dataset_name))]
+            ref = self._ref(cached.dataset_name) if cached else self._chosen().get(dag_id)
+            spec = self._current(dag_id, ref) if ref else None
         except StorageUnavailable as error:
+            if cached is None:
+                raise
             _log.warning("%s is as last known: %s", dag_id, error.message)
-            return [(dag_id, cached)]
-        if not found:
-            return []
-        spec = self._current(dag_id, _chosen_of(found))
+            spec = cached
         return [(dag_id, spec)] if spec else []
 
     def _cached_ids(self) -> Iterator[str]:
@@ -122,47 +150,64 @@ class Loader:
                     by_name.setdefault(ref.dataset_name, []).append(ref)
         chosen: dict[str, StoredRef] = {}
         for name, refs in sorted(by_name.items()):
-            first = chosen.setdefault(dag_id_for(name), _chosen_of(refs))
+            dag_id = dag_id_for(name)
+            if _SENTINELS.match(dag_id):
+                _log.error("%s is not served: its DAG id is that of a loader file", name)
+                continue
+            first = chosen.setdefault(dag_id, _chosen_of(refs))
             if first.dataset_name != name:
                 _log.error("%s is not served: %s has the same DAG id", name, first.dataset_name)
         return chosen
 
+    def _ref(self, dataset_name: str) -> StoredRef | None:
+        """The object that counts for a name, asked for in the order of precedence."""
+        first = winner(list(SourceType))
+        for source in sorted(SourceType, key=lambda source: source is not first):
+            ref = self._storage.stat(source, dataset_name)
+            if ref is not None:
+                return ref
+        return None
+
     def _current(self, dag_id: str, ref: StoredRef) -> CachedSpec | None:
-        """The object's spec, from the cache if that has this very state of it. None: it cannot be read, and never was."""
+        """The object's spec, from the cache if that has this very state of it. None: it is gone."""
         cached = self._cache.get(dag_id)
-        same = cached is not None and (cached.dataset_name, cached.source, cached.etag) == (
-            ref.dataset_name,
-            ref.source,
-            ref.etag,
-        )
-        if cached is not None and same:
-            if cached.checked_by == _rules_key(self._settings):
+        rules = _rules_key(self._settings)
+        if cached and (cached.dataset_name, cached.source, cached.etag) == (ref.dataset_name, ref.source, ref.etag):
+            if cached.checked_by == rules:
                 return cached
-            return self._keep(dag_id, cached)
+            if cached.text:
+                return self._keep(dag_id, ref, cached.etag, cached.text)
         try:
             stored = self._storage.get(ref.source, ref.dataset_name, limit=self._settings.rules.max_bytes)
-        except StorageUnavailable as error:
-            _log.warning("%s is as last known: %s", dag_id, error.message)
-            return cached
-        except InvalidRequest as error:  # too large, or no text at all: told by the error DAG
-            return CachedSpec(
-                dataset_name=ref.dataset_name, source=ref.source, etag=ref.etag, text="", unreadable=error.message
-            )
-        self.read += 1
-        if stored is None:  # removed since the listing
-            return None
-        spec = CachedSpec(dataset_name=ref.dataset_name, source=ref.source, etag=stored.etag, text=stored.text)
-        return self._keep(dag_id, spec)
+        except InvalidRequest as error:  # too large, or no text at all
+            return self._keep(dag_id, ref, ref.etag, "", unreadable=error)
+        finally:
+            self.read += 1
+        return None if stored is None else self._keep(dag_id, ref, stored.etag, stored.text)
 
-    def _keep(self, dag_id: str, spec: CachedSpec) -> CachedSpec:
+    def _keep(
+        self, dag_id: str, ref: StoredRef, etag: str, text: str, *, unreadable: InvalidRequest | None = None
+    ) -> CachedSpec:
         """Check a spec once, and keep it with the result: reading YAML is what a parse would spend its time on."""
+        parsed = error = None
         try:
-            parsed = parse_spec(spec.text, dataset_name=spec.dataset_name, rules=self._settings.rules).model_dump_json()
-        except InvalidRequest:
-            parsed = None
-        spec = evolve(spec, parsed=parsed, checked_by=_rules_key(self._settings))
-        self._cache.put(dag_id, spec)
-        return spec
+            if unreadable is not None:
+                raise unreadable
+            spec = parse_spec(text, dataset_name=ref.dataset_name, rules=self._settings.rules)
+            parsed = spec.model_dump_json()
+        except InvalidRequest as found:
+            error = "; ".join(str(problem) for problem in found.problems)
+        kept = CachedSpec(
+            dataset_name=ref.dataset_name,
+            source=ref.source,
+            etag=etag,
+            text=text,
+            checked_by=_rules_key(self._settings),
+            parsed=parsed,
+            error=error,
+        )
+        self._cache.put(dag_id, kept)
+        return kept
 
 
 def _chosen_of(refs: list[StoredRef]) -> StoredRef:
@@ -170,28 +215,29 @@ def _chosen_of(refs: list[StoredRef]) -> StoredRef:
     return next(ref for ref in refs if ref.source is source)
 
 
+def _checks() -> str:
+    """The code that checks specs, as a hash: another release checks what the cache holds anew."""
+    files = sorted(Path(spec_package.__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
+
+
+_CHECKS: Final = _checks()
+
+
 def _rules_key(settings: LoaderSettings) -> str:
-    return f"1 {settings.rules.max_bytes} {' '.join(settings.rules.operators)}"
+    return f"{_CHECKS} {settings.rules.max_bytes} {' '.join(settings.rules.operators)}"
 
 
 def _dag(dag_id: str, cached: CachedSpec, settings: LoaderSettings) -> tuple[Any, bool]:
     """The DAG, and whether it is an error DAG."""
     marked = spec_hash(cached.text)
-    try:
-        spec = _checked(cached, settings)
-        return build_dag(spec, cached, spec_hash=marked, default_task=settings.default_task), False
-    except InvalidRequest as error:
-        message = "; ".join(str(problem) for problem in error.problems)
-    except Exception as error:  # noqa: BLE001 - an operator's constructor may raise anything, and must hurt only its own DAG
-        message = f"{type(error).__name__}: {error}"
+    message = cached.error or ""
+    if cached.parsed is not None:
+        try:
+            spec = WorkflowSpec.model_validate_json(cached.parsed)
+            return build_dag(spec, cached, spec_hash=marked, default_task=settings.default_task), False
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - what an operator or a callable's module raises must hurt its own DAG only
+            message = f"{type(error).__name__}: {error}"
+    message = _ADDRESS.sub("", message)  # addresses differ in every process, and each would be a new version of the DAG
     _log.error("%s cannot be built: %s", dag_id, message)
     return error_dag(dag_id, message, spec_hash=marked), True
-
-
-def _checked(cached: CachedSpec, settings: LoaderSettings) -> WorkflowSpec:
-    """The spec, or the error that says what is wrong with it."""
-    if cached.unreadable is not None:
-        raise InvalidRequest(cached.unreadable)
-    if cached.parsed is not None:
-        return WorkflowSpec.model_validate_json(cached.parsed)
-    return parse_spec(cached.text, dataset_name=cached.dataset_name, rules=settings.rules)

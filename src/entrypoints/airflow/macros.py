@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -17,18 +18,33 @@ def run_date_in(timezone: str) -> Callable[[Context], str]:
     """``{{ run_date() }}`` of a workflow in this time zone: the date of the run, ``YYYY-MM-DD``, for every kind of run.
 
     The caller's ``params.date``, else the date of the logical date (the fire time of a scheduled run), else that of the moment
-    from which the run might start (Airflow 3 has no logical date for runs that were triggered without one).
+    from which the run might start (Airflow 3 has no logical date for runs that were triggered without one). The *default* of a
+    declared param ``date`` does not count: it would be the same for every scheduled run.
+
+    When it is rendered, it raises ``ValueError`` if the caller's date is none: a run triggered in Airflow's own interface is checked
+    by nobody else, and what this returns is written into commands.
     """
 
     @pass_context
     def run_date(context: Context) -> str:
         run = context.get("dag_run")
         conf: Mapping[str, Any] = getattr(run, "conf", None) or {}
-        if conf.get("date"):
-            return str(conf["date"])
+        if conf.get("date") is not None and conf["date"] != "":
+            return _checked(conf["date"])
         moment = context.get("logical_date") or getattr(run, "logical_date", None) or getattr(run, "run_after", None)
         if moment is None:
-            moment = run.start_date
+            raise ValueError(
+                "run_date(): the run has no params.date, no logical date and no time from which it may start"
+            )
         return str(moment.astimezone(ZoneInfo(timezone)).date().isoformat())
 
     return run_date
+
+
+def _checked(value: object) -> str:
+    try:
+        if isinstance(value, str) and date.fromisoformat(value).isoformat() == value:
+            return value
+    except ValueError:
+        pass
+    raise ValueError(f"params.date: {ascii(value)[:60]} is not a calendar date like '2026-01-31'")

@@ -39,9 +39,10 @@ class LoaderSettings:
     rules: SpecRules
     default_task: Mapping[str, Any] | None = None
 
-    def as_json(self) -> str:
-        """The content of the settings file; equal settings give equal text. The cache's place is left to each host."""
-        facts = {
+    def as_json(self, *, cache: Path | None = None) -> str:
+        """The content of the settings file; equal settings give equal text. Without ``cache`` its place is left to each host."""
+        facts: dict[str, Any] = {"cache": str(cache.absolute())} if cache else {}
+        facts |= {
             "storage_url": self.storage_url,
             "allowed_operators": list(self.rules.operators),
             "default_task": self.default_task,
@@ -58,11 +59,13 @@ def read_settings(path: Path, environment: Mapping[str, str] | None = None) -> L
     """
     environment = os.environ if environment is None else environment
     try:
-        facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        facts = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"cannot read {path}: {error}. Run `dli airflow install` again.") from None
-    facts |= {key: environment[name] for key, name in _VARIABLES.items() if environment.get(name)}
-    return make_settings(environment=environment, **facts)
+    if not isinstance(facts, dict) or not {"storage_url"} <= facts.keys() <= _VARIABLES.keys():
+        raise ConfigurationError(f"{path} is not of this release. Run `dli airflow install` again.")
+    given = {key: environment[name] for key, name in _VARIABLES.items() if environment.get(name)}
+    return make_settings(environment=environment, **{**facts, **given})
 
 
 def make_settings(  # noqa: PLR0913 - one for each setting, all by name

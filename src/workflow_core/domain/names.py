@@ -26,6 +26,7 @@ DATASET_NAME_PATTERN = rf"^{_SEGMENT}(\.{_SEGMENT})+$"
 RUN_ID_PATTERN = r"^[A-Za-z0-9_.~:+-]+$"
 _DATASET_NAME = re.compile(DATASET_NAME_PATTERN.replace("$", r"\Z"))
 _RUN_ID = re.compile(RUN_ID_PATTERN.replace("$", r"\Z"))
+_SENTINEL = re.compile(r"workflow_core_loader_\d\d_of_\d\d\Z")
 _OUTSIDE_DAG_ID = re.compile(r"[^A-Za-z0-9_]")
 
 
@@ -78,6 +79,11 @@ def loader_for(dag_id: str, loaders: int) -> int:
 def sentinel_dag_id(index: int, loaders: int) -> str:
     """The id of the paused DAG that every loader file defines, so that its file can always be found in Airflow."""
     return f"workflow_core_loader_{index:02d}_of_{loaders:02d}"
+
+
+def is_sentinel(dag_id: str) -> bool:
+    """Whether this DAG id is that of a loader file's sentinel, of any index and count: no workflow may have it."""
+    return _SENTINEL.match(dag_id) is not None
 
 
 def new_id(at: datetime) -> UUID:

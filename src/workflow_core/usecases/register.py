@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, frozen
 
-from workflow_core.domain.names import check_dataset_name, new_id
+from workflow_core.domain.names import check_dataset_name, dag_id_for, is_sentinel, new_id
 from workflow_core.domain.schedule import Schedule
 from workflow_core.domain.spec import complete, parse_spec
 from workflow_core.domain.workflow import Phase, SourceType, Workflow
@@ -77,6 +77,10 @@ def register(command: RegisterWorkflow, context: Context) -> Workflow:
 def _draft(command: RegisterWorkflow, context: Context, now: datetime) -> Workflow:
     """The workflow that is asked for, checked as far as that needs nobody else."""
     name = check_dataset_name(command.dataset_name)
+    if is_sentinel(dag_id_for(name)):
+        raise InvalidRequest(
+            "this name would be that of a loader file in Airflow; choose another", field="dataset_name"
+        )
     rules = context.policy.rules
     given = parse_spec(command.yaml_content, dataset_name=name, rules=rules)
     schedule = command.schedule or (Schedule(**given.schedule.model_dump()) if given.schedule else None)

@@ -1,7 +1,8 @@
-"""The arguments that the short operators take, so that a misspelt key is found before Airflow sees it.
+"""The arguments that operators take, so that a misspelt or forbidden key is found before Airflow sees it.
 
-Only arguments that mean the same on Airflow 2.11 and 3.x stand here (read from the sources of both, and of the providers
-named in ``constraints/``). Full class paths are checked by Airflow itself when it builds the DAG.
+Of the short operators, only arguments that mean the same on Airflow 2.11 and 3.x stand here (read from the sources of both, and of
+the providers named in ``constraints/``). The arguments of full class paths are checked by Airflow itself when it builds the DAG, but
+for those that are forbidden to every operator.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from workflow_core.domain.spec.document import SHORT_OPERATORS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from workflow_core.domain.spec.document import TaskSpec
 
@@ -49,31 +50,60 @@ _OWN: Final[dict[str, tuple[frozenset[str], frozenset[str]]]] = {
 }  # fmt: skip
 
 
-# Keys that dag-factory takes for itself, whatever the operator: they read files of the host, evaluate text as code, or reach
-# into other parts of the DAG (read from dagfactory/dagbuilder.py, 1.1.0).
-_REFUSED: Final = frozenset({
-    "dag", "decorator", "default_args", "execution_date_fn", "execution_date_fn_file", "execution_date_fn_name", "expand",
-    "failure_check_file", "failure_check_name", "partial", "python_callable_file", "python_callable_name",
-    "response_check_file", "response_check_name", "success_check_file", "success_check_name", "task_group",
-    "task_group_name", "variables_as_arguments",
-})  # fmt: skip
-_REFUSED_ENDINGS: Final = ("_lambda", "_callback", "_callback_file", "_callback_name")
+_CODE: Final = (
+    "execution_date_fn", "execution_date_fn_file", "execution_date_fn_name", "failure_check_file", "failure_check_lambda",
+    "failure_check_name", "post_execute", "pre_execute", "python_callable_file", "python_callable_name",
+    "response_check_file", "response_check_lambda", "response_check_name", "success_check_file",
+    "success_check_lambda", "success_check_name",
+)  # fmt: skip
+_NO_CODE: Final = (
+    "code from a file or a text is not supported; write a task with `operator: python` and"
+    " `python_callable: package.module.function`"
+)
+_NO_CALLBACK: Final = "callbacks are not supported; write a task with a `trigger_rule`, such as `one_failed`"
+
+FORBIDDEN_ARGUMENTS: Final[Mapping[str, str]] = {
+    **dict.fromkeys(_CODE, _NO_CODE),
+    **dict.fromkeys(("decorator", "expand", "partial"), "mapped and decorated tasks are not supported"),
+    **dict.fromkeys(("task_group", "task_group_name", "parent_group_name"), "task groups are not supported"),
+    **dict.fromkeys(("dag", "default_args"), "is not supported in a task; write the arguments themselves"),
+    **dict.fromkeys(("start_date", "end_date"), "is not supported in a task; `start_date` stands at the top level"),
+    "variables_as_arguments": "is not supported; write `{{ var.value.name }}` in the argument itself",
+}
+"""Arguments that no operator may be given, each with the reason: those with which dag-factory reads files of the host, or imports or
+compiles what a text says (``dagfactory/dagbuilder.py``, 1.1), and those that reach beyond their own task."""
+
+_FORBIDDEN_ENDINGS: Final[Mapping[str, str]] = {
+    "_lambda": _NO_CODE,
+    **dict.fromkeys(("_callback", "_callback_file", "_callback_name"), _NO_CALLBACK),
+}
+
+
+def forbidden_arguments(arguments: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    """The arguments that no operator may be given, each with the reason."""
+    for name, value in arguments.items():
+        reason = FORBIDDEN_ARGUMENTS.get(name) or next(
+            (reason for ending, reason in _FORBIDDEN_ENDINGS.items() if name.endswith(ending)), None
+        )
+        if reason:
+            yield name, reason
+        elif name in {"inlets", "outlets"} and not (
+            isinstance(value, list) and all(isinstance(item, str) for item in value)
+        ):
+            yield name, "must be a list of URIs"  # dag-factory reads the file that a mapping names
 
 
 def unknown_arguments(task: TaskSpec) -> Iterator[tuple[str, str]]:
     """The keys of a task that no operator may have, or that its short operator does not take or lacks, each with what is wrong."""
-    for name, value in task.arguments.items():
-        if name in _REFUSED or name.endswith(_REFUSED_ENDINGS):
-            yield name, "this argument is not supported in a task"
-        if name in {"inlets", "outlets"} and isinstance(value, dict):
-            yield name, "must be a list"
+    forbidden = dict(forbidden_arguments(task.arguments))
+    yield from forbidden.items()
     short = next((name for name, path in SHORT_OPERATORS.items() if task.operator in {name, path}), None)
     if short is None:
         return
     required, optional = _OWN[short]
     known = required | optional | _COMMON
     for name in task.arguments:
-        if name not in known:
+        if name not in known and name not in forbidden:
             close = get_close_matches(name, known | {"dependencies", "operator"}, n=1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
             yield name, f"operator {short!r} takes no such argument{hint}"
