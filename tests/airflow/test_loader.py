@@ -48,6 +48,7 @@ tasks:
 """
 
 BAD = SPEC.format(name="bad")
+SENSOR = "airflow.providers.standard.sensors.bash.BashSensor"
 
 
 class Counting(FilesystemStorage):
@@ -261,7 +262,7 @@ def test_code_overrides_manual_and_gives_it_back(world):
         (SPEC.format(name="other.name"), "must be 'a.bad'"),
         (BAD.replace("operator: empty", "operator: airflow.providers.standard.operators.bash.Nope"), "Nope"),
         (BAD.replace("operator: empty", "operator: os.system"), "not allowed"),
-        (BAD.replace("operator: empty", "operator: airflow.providers.standard.sensors.bash.BashSensor\n    bash_command: x\n    nope: 1"), "nope"),
+        (BAD.replace("operator: empty", f"operator: {SENSOR}\n    bash_command: x\n    nope: 1"), "nope"),
         (BAD.replace("schedule:", "# schedule:"), "schedule"),
     ],
     ids=["yaml", "name", "class", "allowed", "argument", "schedule"],
