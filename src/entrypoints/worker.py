@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 import time
 from threading import Event, Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from workflow_core.service import WorkflowService
 
 _log = logging.getLogger(__name__)
+
+GRACE: Final = 30.0
+"""Seconds that a pass under way has to end; each of its calls is bounded more tightly."""
 
 
 class Worker:
@@ -24,6 +27,7 @@ class Worker:
 
     def run(self) -> None:
         """Sweep until :meth:`stop`. An unexpected error ends the pass, is logged, and the next pass comes as ever."""
+        _log.info("Sweeping every %g s", self._interval)
         while not self._stop.is_set():
             began = time.monotonic()
             try:
@@ -38,9 +42,9 @@ class Worker:
             self._thread = Thread(target=self.run, name="worker", daemon=True)
             self._thread.start()
 
-    def stop(self, timeout: float = 30.0) -> None:
-        """Ask for the end, and wait up to ``timeout`` seconds for a pass under way. Safe to call from a signal handler's thread."""
+    def stop(self) -> None:
+        """Ask for the end, and wait for a pass under way, at most :data:`GRACE` seconds. Safe to call twice, and before the start."""
         self._stop.set()
         if self._thread is not None:
-            self._thread.join(timeout)
+            self._thread.join(GRACE)
             self._thread = None

@@ -9,3 +9,8 @@ Everything else of the public surface: the entities in :mod:`workflow_core.domai
 errors in :mod:`workflow_core.errors`, and, for those who write an adapter, the contract suites in :mod:`workflow_core.testing`.
 Nothing is imported here, so that a program pays for what it uses only.
 """
+
+import logging
+
+# A library logs for those who listen; without this Python would print its warnings to standard error by itself.
+logging.getLogger(__name__).addHandler(logging.NullHandler())

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -168,6 +170,15 @@ def test_tables_are_for_people(world):
     assert "\x1b" not in listed
     told, _ = world.dli("workflow", "history", NAME)
     assert "manual" in told.splitlines()[1]
+
+
+def test_show_prints_the_yaml_as_it_is(world):
+    """A field a line, no line padded, and the stored text at the end."""
+    world.register()
+    out, _ = world.dli("workflow", "show", NAME)
+    assert "phase           served\n" in out
+    assert out.rstrip().endswith("start_date: '2026-01-01T10:00:00Z'")
+    assert [line for line in out.splitlines() if line != line.rstrip()] == []
 
 
 def test_yaml_output_reads_back(world):
@@ -357,6 +368,29 @@ def test_help_imports_no_heavy_package():
         "croniter",
     }
     assert loaded & heavy == set()
+
+
+@pytest.mark.parametrize("command", [["serve", "--port", "0"], ["worker"]])
+def test_the_servers_end_cleanly_when_they_are_told_to(command, tmp_path):
+    """SIGTERM ends `dli serve` and `dli worker` with exit code 0 and without an error in the log."""
+    environment = {
+        "WORKFLOWS_DATABASE_URL": "memory://", "WORKFLOWS_STORAGE_URL": "memory://", "WORKFLOWS_AIRFLOW_API": "memory",
+        "WORKFLOWS_SWEEP_INTERVAL": "0.05", "WORKFLOWS_LOG_LEVEL": "DEBUG",
+    }  # fmt: skip
+    log = tmp_path / "log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "entrypoints.cli.main", *command], env=environment, stdout=output, stderr=output
+        )
+        deadline = time.monotonic() + 30
+        while "weep" not in log.read_text() and "Serving at" not in log.read_text():
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0, log.read_text()
+    assert "ERROR" not in log.read_text()
+    assert "Traceback" not in log.read_text()
 
 
 def test_version_is_the_distributions():

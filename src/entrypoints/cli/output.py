@@ -61,7 +61,12 @@ def print_answers(answers: Sequence[Answer], form: Format, columns: Mapping[str,
         table.add_column(heading, no_wrap=True, overflow="ignore" if not out.is_terminal else "ellipsis")
     for row in rows:
         table.add_row(*(_cell(row, path) for path in columns))
-    out.print(table)
+    if out.is_terminal:
+        out.print(table)
+    else:  # a pipe gets no padding at the ends of lines
+        with out.capture() as captured:
+            out.print(table)
+        print("\n".join(line.rstrip() for line in captured.get().splitlines()))
     if total > len(rows):
         console(stderr=True).print(f"[dim]{len(rows)} of {total}; --limit and --offset show more[/]")
 
@@ -110,15 +115,17 @@ def _print_data(data: Any, form: Format) -> None:
 
 
 def _print_fields(data: Mapping[str, Any]) -> None:
-    from rich.table import Table
+    """A field a line; a workflow's YAML as it is, at the end, instead of its spec as data."""
+    yaml = data.get("yaml_content")
+    fields = {name: value for name, value in data.items() if name not in {"yaml_content", "spec"}}
+    width = max(map(len, fields))
+    out = console()
+    for name, value in fields.items():
+        out.print(f"[bold]{name:<{width}}[/]  {_cell({name: value}, name)}", soft_wrap=True)
+    if yaml is not None:
+        from rich.markup import escape
 
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in data.items():
-        if name != "yaml_content":
-            table.add_row(name, _cell({name: value}, name))
-    console().print(table)
+        out.print(f"\n{escape(yaml.rstrip())}", soft_wrap=True)
 
 
 def _cell(row: Mapping[str, Any], path: str) -> str:
