@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import time
 from threading import Event, Thread
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
-    from workflow_core.service import WorkflowService
+    from workflow_core.usecases.sweep import SweepReport
 
 _log = logging.getLogger(__name__)
 
@@ -16,10 +16,18 @@ GRACE: Final = 30.0
 """Seconds that a pass under way has to end; each of its calls is bounded more tightly."""
 
 
+class Sweeping(Protocol):
+    """What the worker needs of :class:`~workflow_core.service.WorkflowService`."""
+
+    def sweep(self) -> SweepReport:
+        """One pass."""
+        ...
+
+
 class Worker:
     """Sweeps every ``interval`` seconds, counted from start to start; a pass that takes longer delays the next."""
 
-    def __init__(self, service: WorkflowService, *, interval: float) -> None:
+    def __init__(self, service: Sweeping, *, interval: float) -> None:
         self._service = service
         self._interval = interval
         self._stop = Event()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from typing import Any
 
 import pytest
 import typer.main
@@ -41,7 +42,7 @@ def test_every_setting_error_code_and_route_is_documented():
 @pytest.mark.parametrize("path", PROSE, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_command_that_is_shown_exists_with_its_options(path):
     """Each ``dli …`` line in a console block names a command, and options that it has."""
-    root = typer.main.get_command(app)
+    root: Any = typer.main.get_command(app)
     for block in re.findall(r"```console\n(.*?)```", path.read_text(), re.DOTALL):
         for line in re.findall(r"^\$ dli (.*)$", block, re.MULTILINE):
             command, words = root, shlex.split(line.partition("#")[0])

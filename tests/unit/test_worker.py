@@ -4,6 +4,7 @@ import logging
 from threading import Event, Thread
 
 from entrypoints.worker import Worker
+from workflow_core.usecases.sweep import SweepReport
 
 
 class Sweeping:
@@ -14,12 +15,13 @@ class Sweeping:
         self.swept_twice = Event()
         self._fail = fail_first
 
-    def sweep(self) -> None:
+    def sweep(self) -> SweepReport:
         self.count += 1
         if self.count == 2:
             self.swept_twice.set()
         if self._fail and self.count == 1:
             raise RuntimeError("boom")
+        return SweepReport()
 
 
 def test_it_sweeps_again_and_again_until_it_is_stopped():

@@ -46,7 +46,7 @@ class SqlRuns:
     def add_run(self, run: Run) -> None:
         """As the port says."""
         try:
-            with self._transactions.writing() as connection:
+            with self._transactions.writing(single=True) as connection:
                 connection.execute(runs.insert(), new_run_row(run))
         except IntegrityError as error:
             constraint = violated(error)
@@ -62,7 +62,7 @@ class SqlRuns:
 
     def run(self, run_id: str) -> Run | None:
         """As the port says."""
-        with self._transactions.reading() as connection:
+        with self._transactions.reading(single=True) as connection:
             row = connection.execute(sa.select(runs).where(runs.c.run_id == run_id)).mappings().first()
         return None if row is None else run_of(row)
 
@@ -76,7 +76,7 @@ class SqlRuns:
         """As the port says."""
         same = (runs.c[name] == getattr(run, name) for name in (*RUN_IDENTITY, "version"))
         values = changes(run_row(run), RUN_IDENTITY)
-        with self._transactions.writing() as connection:
+        with self._transactions.writing(single=True) as connection:
             saved = connection.execute(runs.update().where(*same).values(values)).rowcount
         if saved == 0:
             what = f"Run {run.run_id!r}"

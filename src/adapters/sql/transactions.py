@@ -15,23 +15,29 @@ if TYPE_CHECKING:
 
 
 class Transactions:
-    """Transactions on an engine of :func:`adapters.sql.engine.make_engine`, with the driver's errors translated."""
+    """Transactions on an engine of :func:`adapters.sql.engine.make_engine`, with the driver's errors translated.
+
+    A transaction of a ``single`` statement needs no BEGIN and COMMIT around it on PostgreSQL, where each is a round trip.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._writer = engine.execution_options(**{BEGIN_IMMEDIATE: True})
-        # several statements of one answer see one state; SQLite's readers always do
-        snapshot = engine.dialect.name == "postgresql"
-        self._reader = engine.execution_options(isolation_level="REPEATABLE READ") if snapshot else engine
+        self._reader = engine
+        self._single_reader, self._single_writer = self._reader, self._writer
+        if engine.dialect.name == "postgresql":
+            # several statements of one answer see one state; SQLite's readers always do
+            self._reader = engine.execution_options(isolation_level="REPEATABLE READ")
+            self._single_reader = self._single_writer = engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @contextmanager
-    def reading(self) -> Iterator[Connection]:
+    def reading(self, *, single: bool = False) -> Iterator[Connection]:
         """A transaction that only reads, all of it from one snapshot."""
-        with unavailable(self.engine), self._reader.begin() as connection:
+        with unavailable(self.engine), (self._single_reader if single else self._reader).begin() as connection:
             yield connection
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
+    def writing(self, *, single: bool = False) -> Iterator[Connection]:
         """A transaction that may write; committed at the end of the block, rolled back if that raises."""
-        with unavailable(self.engine), self._writer.begin() as connection:
+        with unavailable(self.engine), (self._single_writer if single else self._writer).begin() as connection:
             yield connection

@@ -115,7 +115,7 @@ class SqlWorkflows(SqlRuns):
             raise wrong_revision(self._transactions.engine, found, HEAD)
 
     def _workflow(self, condition: sa.ColumnElement[bool]) -> Workflow | None:
-        with self._transactions.reading() as connection:
+        with self._transactions.reading(single=True) as connection:
             row = connection.execute(sa.select(workflows).where(condition)).mappings().first()
         return None if row is None else workflow_of(row)
 

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
-from adapters.storage.errors import s3_errors
+from adapters.storage.errors import nonsense, s3_errors, told
 from workflow_core.domain.stored import name_of_file, object_path, source_folder, stored_text
-from workflow_core.errors import StorageConflict
+from workflow_core.errors import ConfigurationError, StorageConflict
 from workflow_core.ports.storage import StoredRef, StoredSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from types_boto3_s3 import S3Client
-    from types_boto3_s3.type_defs import ObjectTypeDef
+    from types_boto3_s3.type_defs import ListObjectsV2OutputTypeDef, ObjectTypeDef
 
     from workflow_core.domain.workflow import SourceType
 
 _CONFLICTS: Final = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
-_MISSING: Final = frozenset({"NoSuchKey", "404", "NotFound"})
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308, 400})  # 400: what HEAD says where others say 301
+_MISSING: Final = "NoSuchKey"  # a bare 404 may be some other server's
 
 
 def s3_client(
@@ -36,6 +38,9 @@ def s3_client(
     """A client with bounded time: each attempt by the two timeouts (seconds), all of them by their number.
 
     Credentials, region and ``AWS_ENDPOINT_URL`` come from the environment as boto3 reads it; ``options`` (``endpoint_url``, …) win.
+
+    Raises:
+        ConfigurationError: boto3 cannot work with them.
     """
     config = Config(
         connect_timeout=connect_timeout,
@@ -43,8 +48,26 @@ def s3_client(
         retries={"total_max_attempts": attempts, "mode": "standard"},
         max_pool_connections=connections,
     )
-    with s3_errors():
-        return boto3.session.Session().client("s3", config=config, **options)
+    try:
+        client: S3Client = boto3.session.Session().client("s3", config=config, **options)
+    except (BotoCoreError, ValueError) as error:
+        raise ConfigurationError(
+            "The settings of the object store are not usable. See AWS_ENDPOINT_URL, AWS_PROFILE and AWS_DEFAULT_REGION"
+            f" ({type(error).__name__})."
+        ) from error
+    client.meta.events.register_first("needs-retry.s3.HeadBucket", _no_region)
+    return client
+
+
+def _no_region(*, response: tuple[Any, dict[str, Any]] | None, **_: Any) -> None:
+    """Stop a redirect that leads nowhere.
+
+    botocore answers a redirect without a region by asking HEAD of the bucket for it; where that is redirected, too, it asks
+    again, until the stack is full.
+    """
+    meta = response[1].get("ResponseMetadata", {}) if response else {}
+    if meta.get("HTTPStatusCode") in _REDIRECTS and "x-amz-bucket-region" not in meta.get("HTTPHeaders", {}):
+        raise nonsense()
 
 
 class S3Storage:
@@ -74,14 +97,14 @@ class S3Storage:
                 )
             except ClientError as error:
                 code = error.response.get("Error", {}).get("Code", "")
-                if code in _CONFLICTS or (expected is not None and code in _MISSING):
+                if code in _CONFLICTS or (expected is not None and code == _MISSING):
                     retried = error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0)
                     there = self._own_write(source, dataset_name, data) if retried else None
                     if there is not None:
                         return there
                     raise StorageConflict(self.url(source, dataset_name)) from None
                 raise
-        return answer["ETag"]
+        return str(told(answer, "ETag"))
 
     def get(self, source: SourceType, dataset_name: str, *, limit: int) -> StoredSpec | None:
         """As the port says. Never reads more than a byte over the limit."""
@@ -93,7 +116,7 @@ class S3Storage:
         key = self._key(source, dataset_name)
         with s3_errors():
             answer = self._client.list_objects_v2(Bucket=self._bucket, Prefix=key, MaxKeys=1)
-        found = [_ref(item, source, dataset_name) for item in answer.get("Contents", []) if item["Key"] == key]
+        found = [_ref(item, source, dataset_name) for item in _contents(answer) if told(item, "Key") == key]
         return found[0] if found else None
 
     def delete(self, source: SourceType, dataset_name: str) -> bool:
@@ -113,16 +136,16 @@ class S3Storage:
         found = []
         with s3_errors():
             for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=folder):
-                for item in page.get("Contents", []):
-                    name = name_of_file(item["Key"].removeprefix(folder))
+                for item in _contents(page):
+                    name = name_of_file(told(item, "Key").removeprefix(folder))
                     if name is not None:
                         found.append(_ref(item, source, name))
         yield from sorted(found, key=lambda ref: ref.dataset_name)
 
     def check(self) -> None:
-        """As the port says."""
+        """As the port says: by a listing, since anything that answers 200 would do for HEAD."""
         with s3_errors():
-            self._client.head_bucket(Bucket=self._bucket)
+            _contents(self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._prefix, MaxKeys=1))
 
     def close(self) -> None:
         """Close the connections."""
@@ -137,19 +160,31 @@ class S3Storage:
                 answer = self._client.get_object(Bucket=self._bucket, Key=self._key(source, dataset_name))
             except self._client.exceptions.NoSuchKey:
                 return None
-            with answer["Body"] as body:
-                return body.read(limit), answer["ETag"]
+            data = bytearray()
+            # closing(): `with body` would hand out the raw stream, past botocore's checks of length and checksum. They are
+            # made by the read that finds nothing more, hence the loop.
+            with contextlib.closing(answer["Body"]) as body:
+                while len(data) < limit and (chunk := body.read(limit - len(data))):
+                    data += chunk
+            return bytes(data), str(told(answer, "ETag"))
 
     def _own_write(self, source: SourceType, dataset_name: str, data: bytes) -> str | None:
         found = self._read(source, dataset_name, len(data) + 1)
         return found[1] if found is not None and found[0] == data else None
 
 
+def _contents(page: ListObjectsV2OutputTypeDef) -> list[ObjectTypeDef]:
+    """The objects of one page; an error if it is none, or says that there are more and not where."""
+    if told(page, "IsTruncated"):
+        told(page, "NextContinuationToken")
+    return page.get("Contents", [])
+
+
 def _ref(item: ObjectTypeDef, source: SourceType, dataset_name: str) -> StoredRef:
     return StoredRef(
         source=source,
         dataset_name=dataset_name,
-        etag=item["ETag"],
-        size=item["Size"],
-        modified_at=item["LastModified"],
+        etag=told(item, "ETag"),
+        size=told(item, "Size"),
+        modified_at=told(item, "LastModified"),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Final
 
 from entrypoints.cli.output import console
@@ -23,7 +23,7 @@ def follow(service: WorkflowService, run_id: str, *, timeout: float | None) -> R
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     err = console(stderr=True)
-    deadline = None if timeout is None else time.monotonic() + timeout
+    deadline = None if timeout is None else monotonic() + timeout
     told = ""
     columns = (
         SpinnerColumn(),
@@ -42,11 +42,11 @@ def follow(service: WorkflowService, run_id: str, *, timeout: float | None) -> R
             if not err.is_terminal and text != told:
                 err.print(f"{run_id}: {text} ({done}/{total})")
                 told = text
-            if view.run.status.is_final or (deadline is not None and time.monotonic() >= deadline):
+            if view.run.status.is_final or (deadline is not None and monotonic() >= deadline):
                 return view
             if view.run.observed_at is None:
                 service.sweep()
-            time.sleep(POLL)
+            sleep(POLL)
 
 
 def _told(view: RunView) -> tuple[int, int, str]:

@@ -231,6 +231,8 @@ class StorageContract(StorageSubject):
             "a.b.yml",
             "-a.b.yaml",
             "a b.c.yaml",
+            "a..b.yaml",
+            "a.b.YAML",
             ".hidden.b.yaml",
             "x/a.b.yaml",
             "é.b.yaml",
@@ -245,6 +247,33 @@ class StorageContract(StorageSubject):
         for name in names:
             behind.write(f"manual/{name}.yaml", b"x")
         assert [ref.dataset_name for ref in port.list(MANUAL)] == names
+
+    def test_objects_that_come_and_go_do_not_disturb_a_listing(self, port: StoragePort, behind: BehindStorage) -> None:
+        """While others are written and deleted, every listing is without error, in order, and has what was there all the time."""
+        behind.write("manual/m.stays.yaml", b"x")
+        done = Event()
+
+        def come_and_go() -> None:
+            try:
+                for _ in range(15):
+                    for name in ("a.first", "z.last"):
+                        port.put(MANUAL, name, "x", expected=None)
+                    for name in ("a.first", "z.last"):
+                        port.delete(MANUAL, name)
+            finally:
+                done.set()
+
+        def look() -> list[list[str]]:
+            listings = []
+            while not done.is_set():
+                listings.append([ref.dataset_name for ref in port.list(MANUAL)])
+            return listings
+
+        changed, seen = together([come_and_go, look])
+        assert changed is None
+        assert isinstance(seen, list)
+        assert seen
+        assert all(names == sorted(names) and "m.stays" in names for names in seen)
 
     def test_a_listing_tells_size_and_time(self, port: StoragePort, behind: BehindStorage) -> None:
         """What stat tells is what the listing tells: bytes, and an aware time."""
