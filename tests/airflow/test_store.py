@@ -149,6 +149,18 @@ class TestOutages:
         monkeypatch.setattr(loader, "open_storage", refuse)
         assert serialized(world.parse()["a_one"]) == before
 
+    def test_a_folder_that_is_gone_is_an_outage(self, world):  # noqa: F811
+        """A drive that is not mounted lists as empty; a spec that is deleted leaves its folder."""
+        world.put("a.one")
+        before = serialized(world.parse()["a_one"])
+        (world.path / "store" / "workflows").rename(world.path / "elsewhere")
+        for _ in range(2):
+            assert serialized(world.parse()["a_one"]) == before
+            assert serialized(world.parse(wanted="a_one")["a_one"]) == before
+        (world.path / "elsewhere").rename(world.path / "store" / "workflows")
+        world.storage.delete(SourceType.MANUAL, "a.one")
+        assert "a_one" not in world.parse()
+
     def test_the_cache_of_another_store_is_not_what_this_one_last_said(self, world, monkeypatch):  # noqa: F811
         """The setting was changed, and the new store is down."""
         world.put("a.one")
@@ -217,13 +229,14 @@ class TestCache:
     def test_many_writers_leave_one_whole_entry_and_nothing_else(self, tmp_path):
         """Every task's process may write; a reader sees a whole entry at any time."""
         texts = [str(number) * 50_000 for number in range(4)]
-        seen: set[str] = set()
+        seen: set[str | None] = set()
         cache = SpecCache(tmp_path)
 
         def write(text: str) -> None:
             for _ in range(25):
                 cache.put("a_b", CachedSpec(**{**self.facts(), "text": text}))
-                seen.add(cache.get("a_b").text)
+                found = cache.get("a_b")
+                seen.add(found.text if found else None)
 
         threads = [threading.Thread(target=write, args=(text,)) for text in texts]
         for thread in threads:

@@ -16,7 +16,7 @@ from attrs import frozen
 
 from adapters.airflow import errors
 from adapters.airflow.deadline import LimitedTransport, left, time_limit
-from workflow_core.errors import ConfigurationError, Unavailable
+from workflow_core.errors import ConfigurationError, Unavailable, WorkflowError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -170,7 +170,7 @@ class AirflowClient:
             yield
 
     def let_in_within(self, seconds: float) -> bool:
-        """Whether Airflow has accepted our credentials within the last ``seconds``, and not refused them since."""
+        """Whether Airflow has answered us, credentials accepted, within the last ``seconds``, and has not failed us since."""
         return self._let_in_at is not None and time.monotonic() - self._let_in_at <= seconds
 
     def get(self, *path: str, params: Mapping[str, str | int] | None = None, open_to_all: bool = False) -> Answer:
@@ -186,16 +186,22 @@ class AirflowClient:
         return self._call(_Request(method=method, path=path, body=body, changes=True))
 
     def _call(self, request: _Request, *, open_to_all: bool = False) -> Answer:
+        try:
+            answer = self._exchange(request)
+        except WorkflowError:
+            self._let_in_at = None
+            raise
+        if not open_to_all:
+            self._let_in_at = time.monotonic()
+        return answer
+
+    def _exchange(self, request: _Request) -> Answer:
         url = "/".join((f"{self.base_url}/api/v2", *map(_segment, request.path)))
         with self.one_call():
             token = self._token or self._log_in(None)
             answer = self._send(request, url, token)
             if answer.status in _LOCKED_OUT and self._static_token is None:
                 answer = self._send(request, url, self._log_in(token))
-        if answer.status in _LOCKED_OUT:
-            self._let_in_at = None
-        elif not open_to_all:
-            self._let_in_at = time.monotonic()
         if answer.status not in _MEANINGFUL:
             raise errors.bad_status(answer.status, changes=request.changes)
         if answer.status == HTTPStatus.NOT_FOUND and answer.speaks_of_a_route():

@@ -17,6 +17,7 @@ import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote, urlsplit
 
 from adapters.storage import open_storage
 from entrypoints.airflow.build import build_dag, error_dag, sentinel_dag, wanted_dag_id
@@ -98,13 +99,15 @@ class Loader:
         """
         try:
             chosen = self._chosen()
+            removed = set(self._cached_ids()) - set(chosen)
+            self._check_kept(removed)
         except StorageUnavailable as error:
             known = [(dag_id, spec) for dag_id in sorted(self._cached_ids()) if (spec := self._cache.get(dag_id))]
             if not known:
                 raise
             _log.warning("the DAGs are as last known: %s", error.message)
             return known
-        for dag_id in set(self._cached_ids()) - set(chosen):
+        for dag_id in removed:
             self._cache.drop(dag_id)
         found: list[tuple[str, CachedSpec]] = []
         failed: StorageUnavailable | None = None
@@ -130,6 +133,8 @@ class Loader:
         cached = self._cache.get(dag_id)
         try:
             ref = self._ref(cached.dataset_name) if cached else self._chosen().get(dag_id)
+            if cached and not ref:
+                self._check_kept({dag_id})
             spec = self._current(dag_id, ref) if ref else None
         except StorageUnavailable as error:
             if cached is None:
@@ -140,6 +145,15 @@ class Loader:
 
     def _cached_ids(self) -> Iterator[str]:
         return (dag_id for dag_id in self._cache.dag_ids() if loader_for(dag_id, self._loaders) == self._index)
+
+    def _check_kept(self, dag_ids: set[str]) -> None:
+        """Raise :class:`StorageUnavailable` if what is not there any more is gone with its folder: a lost drive looks like an empty one."""
+        for dag_id in dag_ids:
+            spec = self._cache.get(dag_id)
+            if spec is not None:
+                url = urlsplit(self._storage.url(spec.source, spec.dataset_name))
+                if url.scheme == "file" and not Path(unquote(url.path)).parents[1].is_dir():
+                    raise StorageUnavailable("The object store's folder is gone.")
 
     def _chosen(self) -> dict[str, StoredRef]:
         """The object that counts for each DAG id of this file. Of two names with one DAG id the first by name is taken."""

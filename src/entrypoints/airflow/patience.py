@@ -34,6 +34,10 @@ class PatientStorage:
         self._until = time.monotonic() + seconds
         self._failed: StorageUnavailable | None = None
 
+    def url(self, source: SourceType, dataset_name: str) -> str:
+        """As the port says."""
+        return self._ask(lambda storage: storage.url(source, dataset_name))
+
     def list(self, source: SourceType) -> list[StoredRef]:
         """As the port says, read to its end."""
         return self._ask(lambda storage: list(storage.list(source)))
