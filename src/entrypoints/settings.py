@@ -215,7 +215,7 @@ def described(settings: Settings, environment: Mapping[str, str] | None = None) 
         if isinstance(value, SecretStr):
             value = "****"
         elif isinstance(value, str):
-            value = _PASSWORD.sub(r"\1****@", value)
+            value = _QUERY_SECRET.sub(r"\1****", _PASSWORD.sub(r"\1****@", value))
         elif isinstance(value, tuple):
             value = ",".join(value)
         source = "environment" if environment.get(name) else "file" if name in in_file else "default"
@@ -223,4 +223,8 @@ def described(settings: Settings, environment: Mapping[str, str] | None = None) 
     return found
 
 
-_PASSWORD: Final = re.compile(r"(://[^/@\s]*?:)[^/@\s]*@")
+_PASSWORD: Final = re.compile(r"(://[^:/?#@]*:).*@")
+"""Up to the last ``@``: a password may hold ``/``, and one that is not quoted as it should be may hold ``@``."""
+
+_QUERY_SECRET: Final = re.compile(r"([?&][^=&]*(?:pass|secret|token|key)[^=&]*=)[^&]*", re.IGNORECASE)
+"""``postgresql://host/name?password=…`` is as good as a password in front of the host."""

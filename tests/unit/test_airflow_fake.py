@@ -59,8 +59,7 @@ def test_a_stored_spec_becomes_a_dag_that_runs(
     airflow.request_parse(SENTINEL)
     dag = airflow.dag(DAG)
     assert dag is not None
-    assert (dag.spec_hash, dag.error, dag.is_paused) == (spec_hash(TEXT), None, True)
-    airflow.set_paused(DAG, paused=False)
+    assert (dag.spec_hash, dag.error, dag.is_paused) == (spec_hash(TEXT), None, False)
     airflow.trigger(DAG, "run", conf={"region": "US"})
     seen = []
     for _ in range(4):

@@ -49,6 +49,7 @@ class World:
         self.file.write_text(YAML)
         monkeypatch.setattr(session, "get_service", lambda: (self.service, Caller(name="me@example.com")))
         monkeypatch.setattr(progress, "sleep", self.clock.sleep)
+        monkeypatch.setenv("DLI_DEBUG", "")  # so that what --debug sets is undone, too
 
     def dli(self, *arguments: str, expect: int = 0):
         """Run one command; its standard output and error."""
@@ -320,10 +321,20 @@ def test_an_unexpected_error_is_a_line(world, monkeypatch):
     _, err = world.dli("workflow", "show", NAME, expect=70)
     assert err.startswith("Error: unexpected ZeroDivisionError")
     monkeypatch.setattr(sys, "argv", ["dli", "--debug", "workflow", "show", NAME])
-    monkeypatch.delenv("DLI_DEBUG", raising=False)
     with pytest.raises(ZeroDivisionError):
         main.main()
-    monkeypatch.delenv("DLI_DEBUG", raising=False)
+
+
+def test_a_package_that_is_missing_is_named(world, monkeypatch):
+    """In Airflow's environment, say: the message says what to install."""
+
+    def missing(_name):
+        raise ModuleNotFoundError("No module named 'litestar'", name="litestar")
+
+    monkeypatch.setattr(world.service, "workflow", missing)
+    _, err = world.dli("workflow", "show", NAME, expect=2)
+    assert "needs the package litestar" in err
+    assert "pip install 'workflow-core[all]'" in err
 
 
 def test_an_interrupt_has_its_exit_code(world, monkeypatch):

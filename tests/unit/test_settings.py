@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from entrypoints.settings import NAMES, load_settings
+from entrypoints.settings import NAMES, described, load_settings
 from workflow_core.errors import ConfigurationError
 from workflow_core.usecases.context import CodeExecution
 
@@ -95,3 +95,25 @@ def test_every_setting_is_named_after_its_system():
     """All variables are AIRFLOW_… or WORKFLOWS_…, each once."""
     assert len(set(NAMES)) == len(NAMES)
     assert all(name.startswith(("AIRFLOW_", "WORKFLOWS_")) for name in NAMES)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:hunter2@db/x",
+        "postgresql://me:hun/ter2@db/x",
+        "postgresql://me:hun@hunter2@db/x",
+        "postgresql://db/x?user=me&password=hunter2&sslmode=require",
+        "postgresql://db/x?sslPassword=hunter2",
+    ],
+)
+def test_no_form_of_a_password_in_a_url_is_shown(url):
+    """Wherever a URL may hold it; what is no secret stays readable."""
+    environment = {"WORKFLOWS_DATABASE_URL": url}
+    shown = {name: value for name, value, _ in described(load_settings(environment), environment)}
+    value = shown["WORKFLOWS_DATABASE_URL"]
+    assert "ter2" not in value
+    assert "hun" not in value
+    assert value.startswith("postgresql://")
+    assert "db/x" in value
+    assert ("sslmode=require" in value) == ("sslmode" in url)

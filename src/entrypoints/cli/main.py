@@ -26,11 +26,17 @@ app.command()(server.serve)
 app.command()(server.worker)
 
 
+@app.command()
+def version() -> None:
+    """Print the version."""
+    from importlib.metadata import version as version_of
+
+    typer.echo(f"dli {version_of('workflow-core')}")
+
+
 def _version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
-
-        typer.echo(f"dli {version('workflow-core')}")
+        version()
         raise typer.Exit
 
 
@@ -46,13 +52,31 @@ def options(
         os.environ["DLI_DEBUG"] = "1"
 
 
+def _run() -> None:
+    """Run the command; a reader that has had enough (``dli workflow list | head -1``) is no error."""
+    from entrypoints.cli import exit_codes
+
+    try:
+        app(prog_name="dli")  # also when started by `python -m`
+    except SystemExit as ended:
+        gone = isinstance(ended.__context__, BrokenPipeError)  # Typer has made an exit with code 1 of it
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:
+            gone = True
+        if not gone:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is flushed at the very end
+        sys.exit(exit_codes.OK if isinstance(ended.__context__, BrokenPipeError) else ended.code)
+
+
 def main() -> None:
     """Run ``dli``; every ending is an exit code of :mod:`entrypoints.cli.exit_codes`."""
     from entrypoints.cli import exit_codes
     from workflow_core.errors import WorkflowError
 
     try:
-        app()
+        _run()
     except WorkflowError as error:
         from entrypoints.cli.output import Format, print_error
 
@@ -63,13 +87,18 @@ def main() -> None:
         sys.exit(exit_codes.exit_code_of(error))
     except KeyboardInterrupt:
         sys.exit(exit_codes.INTERRUPTED)
-    except BrokenPipeError:
-        os._exit(exit_codes.OK)  # the reader has had enough: `dli workflow list | head -1`
+    except ModuleNotFoundError as error:
+        if os.environ.get("DLI_DEBUG"):
+            raise
+        extra = "pip install 'workflow-core[all]'"
+        print(f"Error: this command needs the package {error.name}, which is not installed: {extra}", file=sys.stderr)
+        sys.exit(exit_codes.WRONG_INPUT)
     except Exception as error:
         if os.environ.get("DLI_DEBUG"):
             raise
+        told = " ".join(str(error).split()).rstrip(".")
         print(
-            f"Error: unexpected {type(error).__name__}: {error}. This is a fault of dli; `dli --debug …` shows where.",
+            f"Error: unexpected {type(error).__name__}: {told}. This is a fault of dli; `dli --debug …` shows where.",
             file=sys.stderr,
         )
         sys.exit(exit_codes.INTERNAL)

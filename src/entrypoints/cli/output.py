@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from rich.console import Console
+    from rich.text import Text
 
     from workflow_core.api.base import Answer
     from workflow_core.errors import WorkflowError
@@ -24,51 +26,94 @@ class Format(StrEnum):
     YAML = "yaml"
 
 
-_STYLES = {
+_STYLES: Final = {
     "SUCCESS": "green", "FAILED": "red", "RUNNING": "cyan", "PENDING": "yellow", "STOPPING": "magenta",
     "STOPPED": "magenta", "active": "green", "paused": "yellow", "disabled": "red",
 }  # fmt: skip
 
+_UNSAFE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What a terminal obeys instead of showing it: control characters, changes of direction, halves of characters."""
+
+
+def printable(text: str, *, keep: str = "") -> str:
+    r"""The text with what a terminal would obey escaped (``\x1b``), but for the characters to keep.
+
+    Names, reasons and descriptions are written by one person and shown in the terminal of another.
+    """
+    return _UNSAFE.sub(lambda found: found[0] if found[0] in keep else ascii(found[0])[1:-1], text)
+
+
+def on_terminal(*, stderr: bool = False) -> bool:
+    """Whether somebody looks at it; unlike rich's idea of it, whatever FORCE_COLOR says."""
+    return (sys.stderr if stderr else sys.stdout).isatty()
+
 
 def console(*, stderr: bool = False) -> Console:
-    """A console that colours terminals only, and never folds the lines of a pipe."""
+    """A console that colours terminals only (NO_COLOR and FORCE_COLOR have the last word), and never folds the lines of a pipe."""
     from rich.console import Console
 
-    found = Console(stderr=stderr, highlight=False)
-    return found if found.is_terminal else Console(stderr=stderr, highlight=False, width=10_000)
+    width = None if on_terminal(stderr=stderr) else 10_000
+    return Console(stderr=stderr, highlight=False, emoji=False, width=width)
 
 
 def print_answer(answer: Answer, form: Format) -> None:
-    """One answer: a field a line for people."""
+    """One answer: a field a line for people; a workflow's YAML as it is, at the end, instead of its spec as data."""
     data = answer.model_dump(mode="json")
-    if form is Format.TABLE:
-        _print_fields(data)
-    else:
+    if form is not Format.TABLE:
         _print_data(data, form)
+        return
+    from rich.text import Text
+
+    out = console()
+    names = [name for name in data if name not in {"yaml_content", "spec", "warnings"}]  # warnings: on standard error
+    width = max(map(len, names), default=0)
+    for name in names:
+        # not folded by us: a URL that the terminal folds can still be copied
+        out.print(Text.assemble((name.ljust(width), "bold"), "  ", _cell(data, name)), soft_wrap=True)
+    if yaml := data.get("yaml_content"):
+        out.print(Text("\n" + printable(yaml.rstrip(), keep="\n")), soft_wrap=True)
 
 
-def print_answers(answers: Sequence[Answer], form: Format, columns: Mapping[str, str], *, total: int) -> None:
-    """Many answers: a table for people, with ``columns`` from dotted field to heading."""
+def print_answers(
+    answers: Sequence[Answer], form: Format, columns: Mapping[str, str], *, total: int, drop: Sequence[str] = ()
+) -> None:
+    """Many answers: a table for people, with ``columns`` from dotted field to heading.
+
+    Values are never cut, since ids are there to be copied. In a terminal that is too narrow the columns in ``drop`` give way, the first
+    one first.
+    """
     rows = [answer.model_dump(mode="json") for answer in answers]
     if form is not Format.TABLE:
         _print_data(rows, form)
         return
-    from rich.table import Table
+    from rich.text import Text
 
-    out = console()
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for heading in columns.values():
-        table.add_column(heading, no_wrap=True, overflow="ignore" if not out.is_terminal else "ellipsis")
-    for row in rows:
-        table.add_row(*(_cell(row, path) for path in columns))
-    if out.is_terminal:
-        out.print(table)
-    else:  # a pipe gets no padding at the ends of lines
-        with out.capture() as captured:
-            out.print(table)
-        print("\n".join(line.rstrip() for line in captured.get().splitlines()))
+    out, err = console(), console(stderr=True)
+    cells = {path: [Text(head, "bold"), *(_cell(row, path) for row in rows)] for path, head in columns.items()}
+    dropped = _narrowed(cells, out.width, drop)
+    last = list(cells)[-1]
+    for path, column in cells.items():
+        width = max(cell.cell_len for cell in column)
+        for cell in column:
+            cell.pad_right(0 if path == last else width - cell.cell_len)
+    for line in zip(*cells.values(), strict=True):
+        out.print(Text("  ").join(line), soft_wrap=True)
+    if dropped:
+        names = ", ".join(columns[path] for path in columns if path in dropped)
+        err.print(f"[dim]The terminal is too narrow for {names}[/]", soft_wrap=True)
     if total > len(rows):
-        console(stderr=True).print(f"[dim]{len(rows)} of {total}; --limit and --offset show more[/]")
+        err.print(f"[dim]{len(rows)} of {total}; --limit and --offset show more[/]", soft_wrap=True)
+
+
+def _narrowed(cells: dict[str, list[Text]], width: int, drop: Sequence[str]) -> set[str]:
+    """Take columns out until the rest fits; which ones were taken."""
+    dropped: set[str] = set()
+    for path in drop:
+        if sum(max(cell.cell_len for cell in column) + 2 for column in cells.values()) - 2 <= width:
+            break
+        del cells[path]
+        dropped.add(path)
+    return dropped
 
 
 def print_error(error: WorkflowError, form: Format = Format.TABLE) -> None:
@@ -86,21 +131,30 @@ def print_error(error: WorkflowError, form: Format = Format.TABLE) -> None:
             ]
         print(json.dumps(body), file=sys.stderr)
         return
-    from rich.markup import escape
+    from rich.text import Text
 
     err = console(stderr=True)
-    err.print(f"[bold red]Error:[/] {escape(error.message)} [dim]\\[{error.code}][/]", soft_wrap=True)
+    told = printable(error.message)
+    err.print(Text.assemble(("Error:", "bold red"), " ", told, " ", (f"[{error.code}]", "dim")), soft_wrap=True)
     if len(error.problems) > 1:
         for found in error.problems:
-            err.print(f"  {escape(str(found))}", soft_wrap=True)
+            err.print(Text(f"  {printable(str(found))}"), soft_wrap=True)
 
 
 def print_warnings(warnings: Iterable[str]) -> None:
     """What a caller should know though it worked, on standard error."""
-    from rich.markup import escape
+    from rich.text import Text
 
+    err = console(stderr=True)
     for warning in warnings:
-        console(stderr=True).print(f"[yellow]Warning:[/] {escape(warning)}", soft_wrap=True)
+        err.print(Text.assemble(("Warning:", "yellow"), " ", printable(warning)), soft_wrap=True)
+
+
+def print_hint(text: str) -> None:
+    """What a person may do next, on standard error."""
+    from rich.text import Text
+
+    console(stderr=True).print(Text(printable(text), "dim"), soft_wrap=True)
 
 
 def _print_data(data: Any, form: Format) -> None:
@@ -114,29 +168,13 @@ def _print_data(data: Any, form: Format) -> None:
     yaml.dump(data, sys.stdout)
 
 
-def _print_fields(data: Mapping[str, Any]) -> None:
-    """A field a line; a workflow's YAML as it is, at the end, instead of its spec as data."""
-    yaml = data.get("yaml_content")
-    fields = {name: value for name, value in data.items() if name not in {"yaml_content", "spec"}}
-    width = max(map(len, fields))
-    out = console()
-    for name, value in fields.items():
-        out.print(f"[bold]{name:<{width}}[/]  {_cell({name: value}, name)}", soft_wrap=True)
-    if yaml is not None:
-        from rich.markup import escape
-
-        out.print(f"\n{escape(yaml.rstrip())}", soft_wrap=True)
-
-
-def _cell(row: Mapping[str, Any], path: str) -> str:
-    from rich.markup import escape
+def _cell(row: Mapping[str, Any], path: str) -> Text:
+    from rich.text import Text
 
     value: Any = row
     for part in path.split("."):
         value = value.get(part) if isinstance(value, dict) else None
-    if value is None or value in ({}, []):
-        return "[dim]-[/]"
-    if isinstance(value, dict | list):
-        return escape(json.dumps(value, ensure_ascii=False))
-    style = _STYLES.get(str(value))
-    return f"[{style}]{value}[/]" if style else escape(str(value))
+    if value is None or value in ({}, [], ""):
+        return Text("-", "dim")
+    text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list | bool) else str(value)
+    return Text(printable(text), _STYLES.get(text, ""))

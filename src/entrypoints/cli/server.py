@@ -15,7 +15,7 @@ db = typer.Typer(help="The database's schema.", no_args_is_help=True)
 
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on, over WORKFLOWS_HOST; loopback only.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on, over WORKFLOWS_PORT.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on, over WORKFLOWS_PORT.")] = None,
     no_worker: Annotated[bool, typer.Option("--no-worker", help="Leave the sweeping to `dli worker`.")] = False,
 ) -> None:
     """Serve the HTTP API, and sweep beside it."""
@@ -80,6 +80,6 @@ def _settings() -> Settings:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
         datefmt="%Y-%m-%dT%H:%M:%S%z",
     )
-    for chatty in ("httpx", "httpcore", "botocore", "alembic.runtime.migration"):
+    for chatty in ("httpx", "httpcore", "botocore", "alembic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     return settings

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import sys
 from typing import TYPE_CHECKING
+
+from entrypoints.cli.output import printable
 
 if TYPE_CHECKING:
     from workflow_core.domain.caller import Caller
@@ -18,6 +23,35 @@ def get_service() -> tuple[WorkflowService, Caller]:
     from workflow_core.domain.caller import Caller
 
     settings = load_settings()
+    tell_warnings()
     container = build(settings)
     atexit.register(close, container)
     return container.service(), Caller(name=settings.user)
+
+
+def tell_warnings() -> None:
+    """Have warnings told to the person at the terminal; with ``--debug``, everything that we log.
+
+    Never what other libraries log below a warning: it may hold headers, and so secrets.
+    """
+    if os.environ.get("DLI_DEBUG"):
+        logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+        for package in ("workflow_core", "adapters", "entrypoints"):
+            logging.getLogger(package).setLevel(logging.DEBUG)
+    else:
+        logging.getLogger().addHandler(ToldOnce(logging.WARNING))
+
+
+class ToldOnce(logging.Handler):
+    """A line for each different warning: one who waits meets the same outage at every look."""
+
+    def __init__(self, level: int) -> None:
+        super().__init__(level)
+        self._told: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print the warning, unless it was printed before."""
+        text = record.getMessage()
+        if text not in self._told:
+            self._told.add(text)
+            print(f"Warning: {printable(text)}", file=sys.stderr)  # by `print`, which a bar under way makes room for

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from entrypoints.cli.output import Format
 
 if TYPE_CHECKING:
-    from workflow_core.domain.paging import PageRequest
-    from workflow_core.errors import InvalidRequest
+    from workflow_core.service import WorkflowService
 
 app = typer.Typer(help="Register, run and watch workflows.", no_args_is_help=True)
 
@@ -22,7 +19,7 @@ RunId = Annotated[str, typer.Argument(metavar="RUN_ID", help="The run's id, as `
 Output = Annotated[Format, typer.Option("--output", "-o", help="How to print the answer.")]
 Limit = Annotated[int, typer.Option("--limit", help="How many at most, 1 to 500.")]
 Offset = Annotated[int, typer.Option("--offset", help="How many to pass over.")]
-Timeout = Annotated[float | None, typer.Option("--timeout", help="Seconds to wait at most (exit code 7 then).")]
+Timeout = Annotated[float | None, typer.Option("--timeout", min=0, help="Seconds to wait at most (exit code 7 then).")]
 
 
 @app.command()
@@ -40,13 +37,14 @@ def register(
 
     Example: dli workflow register iceberg.analytics.daily_clicks -f daily_clicks.yaml
     """
+    from entrypoints.cli.inputs import decoded, read_bytes
     from entrypoints.cli.output import print_answer, print_warnings
     from entrypoints.cli.session import get_service
     from workflow_core.api import RegisterAnswer
     from workflow_core.domain.schedule import Schedule
     from workflow_core.errors import InvalidRequest
 
-    text = _read(file)
+    text = decoded(read_bytes(file, "--file"))
     if timezone is not None and cron is None:
         raise InvalidRequest("needs --cron: together they are the schedule", field="--timezone")
     schedule = Schedule(cron=cron, timezone=timezone or "UTC") if cron is not None else None
@@ -77,17 +75,25 @@ def run(
 
     Example: dli workflow run iceberg.analytics.daily_clicks -p date=2026-01-02 --wait
     """
+    from entrypoints.cli import exit_codes
+    from entrypoints.cli.inputs import read_params
     from entrypoints.cli.output import print_answer
     from entrypoints.cli.session import get_service
     from workflow_core.api import RunAcceptedAnswer
+    from workflow_core.domain.run import RunStatus
+    from workflow_core.errors import InvalidRequest
 
-    given = _params(param or [], params)
+    given = read_params(param or [], params)
+    if timeout is not None and not wait:
+        raise InvalidRequest("needs --wait", field="--timeout")
     service, caller = get_service()
     accepted = service.run(name, given, dry_run=dry_run, caller=caller)
     if wait and not dry_run:
-        _follow(accepted.run_id, timeout, output)
-    else:
-        print_answer(RunAcceptedAnswer.of(accepted, dry_run=dry_run), output)
+        _follow(service, accepted.run_id, timeout, output)
+        return
+    print_answer(RunAcceptedAnswer.of(accepted, dry_run=dry_run), output)
+    if accepted.status is RunStatus.FAILED:  # Airflow would not take it
+        raise typer.Exit(exit_codes.NOT_SUCCESSFUL)
 
 
 @app.command()
@@ -97,28 +103,32 @@ def status(
     timeout: Timeout = None,
     output: Output = Format.TABLE,
 ) -> None:
-    """Show one run as it is now."""
+    """Show one run as it is now.
+
+    Example: dli workflow status iceberg.analytics.daily_clicks_20260102_060000 --follow
+    """
     from entrypoints.cli.output import print_answer
     from entrypoints.cli.session import get_service
     from workflow_core.api import RunStatusAnswer
+    from workflow_core.errors import InvalidRequest
 
-    if follow:
-        _follow(run_id, timeout, output)
-        return
+    if timeout is not None and not follow:
+        raise InvalidRequest("needs --follow", field="--timeout")
     service, _ = get_service()
+    if follow:
+        _follow(service, run_id, timeout, output)
+        return
     view = service.status(run_id)
     print_answer(RunStatusAnswer.of(view.run, now=service.now(), logs_url=view.logs_url, stale=view.stale), output)
 
 
-def _follow(run_id: str, timeout: float | None, output: Format) -> None:
+def _follow(service: WorkflowService, run_id: str, timeout: float | None, output: Format) -> None:
     """Follow a run, print how it stands, and end with the code that says how it ended."""
     from entrypoints.cli import exit_codes, progress
     from entrypoints.cli.output import print_answer
-    from entrypoints.cli.session import get_service
     from workflow_core.api import RunStatusAnswer
     from workflow_core.domain.run import RunStatus
 
-    service, _ = get_service()
     view = progress.follow(service, run_id, timeout=timeout)
     print_answer(RunStatusAnswer.of(view.run, now=service.now(), logs_url=view.logs_url, stale=view.stale), output)
     if not view.run.status.is_final:
@@ -136,18 +146,23 @@ def list_(
     offset: Offset = 0,
     output: Output = Format.TABLE,
 ) -> None:
-    """List workflows by name, each with its last and next run."""
+    """List workflows by name, each with its last and next run.
+
+    Example: dli workflow list --status paused --owner data@example.com
+    """
+    from entrypoints.cli.inputs import one_of
     from entrypoints.cli.output import print_answers
     from entrypoints.cli.session import get_service
     from workflow_core.api import WorkflowItem
+    from workflow_core.domain.paging import PageRequest
     from workflow_core.domain.workflow import SourceType, WorkflowFilter, WorkflowStatus
 
     where = WorkflowFilter(
-        status=_choice(WorkflowStatus, status, "--status"),
-        source_type=_choice(SourceType, source_type, "--source-type"),
+        status=one_of(WorkflowStatus, status, "--status"),
+        source_type=one_of(SourceType, source_type, "--source-type"),
         owner=owner,
     )
-    page = _page(limit, offset)
+    page = PageRequest(limit=limit, offset=offset)
     service, _ = get_service()
     service.sweep()  # without a running server nobody else follows Airflow's changes
     found = service.workflows(where, page)
@@ -166,7 +181,8 @@ def list_(
         "last_run.started_at": "STARTED",
         "next_run": "NEXT RUN",
     }
-    print_answers(answers, output, columns, total=found.total)
+    drop = ("schedule.timezone", "source_type", "last_run.started_at", "owner", "schedule.cron", "next_run")
+    print_answers(answers, output, columns, total=found.total, drop=drop)
 
 
 @app.command()
@@ -178,16 +194,23 @@ def history(
     offset: Offset = 0,
     output: Output = Format.TABLE,
 ) -> None:
-    """List runs, latest first: ours, scheduled ones and those started in Airflow."""
+    """List runs, latest first: ours, scheduled ones and those started in Airflow.
+
+    Example: dli workflow history iceberg.analytics.daily_clicks --start-date 2026-01-01
+    """
+    from entrypoints.cli.inputs import read_date
     from entrypoints.cli.output import print_answers
     from entrypoints.cli.session import get_service
     from workflow_core.api import HistoryItem
+    from workflow_core.domain.paging import PageRequest
     from workflow_core.domain.run import HistoryFilter
 
     where = HistoryFilter(
-        dataset_name=name, start_date=_date(start_date, "--start-date"), end_date=_date(end_date, "--end-date")
+        dataset_name=name,
+        start_date=read_date(start_date, "--start-date"),
+        end_date=read_date(end_date, "--end-date"),
     )
-    page = _page(limit, offset)
+    page = PageRequest(limit=limit, offset=offset)
     service, _ = get_service()
     service.sweep()  # without a running server nobody else follows Airflow's changes
     found = service.history(where, page)
@@ -200,7 +223,9 @@ def history(
         "started_at": "STARTED",
         "duration_seconds": "SECONDS",
     }
-    print_answers([HistoryItem.of(run, now=now) for run in found.items], output, columns, total=found.total)
+    answers = [HistoryItem.of(run, now=now) for run in found.items]
+    drop = ("triggered_by", "run_type", "duration_seconds", "started_at")
+    print_answers(answers, output, columns, total=found.total, drop=drop)
 
 
 @app.command()
@@ -251,87 +276,35 @@ def validate(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="YAML files; - for standard input.")],
     name: Annotated[str | None, typer.Option("--name", help="The dataset name that the spec must be for.")] = None,
 ) -> None:
-    """Check specs without any server; prints file:line:column for each finding (exit code 1)."""
+    """Check specs without any server; prints file:line:column for each finding (exit code 1).
+
+    Example: dli workflow validate workflows/*.yaml
+    """
     from entrypoints.cli import exit_codes
+    from entrypoints.cli.inputs import decoded, read_bytes
+    from entrypoints.cli.output import print_error, printable
     from entrypoints.settings import load_settings
     from workflow_core.domain.spec import parse_spec
     from workflow_core.errors import InvalidRequest
 
     rules = load_settings().policy.rules
-    wrong = False
+    code = exit_codes.OK
     for file in files:
         try:
-            spec = parse_spec(_read(file), dataset_name=name, rules=rules)
+            data = read_bytes(file, "FILE")
         except InvalidRequest as error:
-            wrong = True
+            print_error(error)
+            code = exit_codes.WRONG_INPUT
+            continue
+        try:
+            spec = parse_spec(decoded(data), dataset_name=name, rules=rules)
+        except InvalidRequest as error:
+            code = code or exit_codes.NOT_SUCCESSFUL
             for found in error.problems:
                 field = f"{found.field}: " if found.field else ""
-                typer.echo(f"{file}:{found.line or 1}:{found.column or 1}: {field}{found.message}", err=True)
+                line = f"{file}:{found.line or 1}:{found.column or 1}: {field}{found.message}"
+                typer.echo(printable(line), err=True)
         else:
             typer.echo(f"{file}: ok, {len(spec.tasks)} tasks")
-    if wrong:
-        raise typer.Exit(exit_codes.NOT_SUCCESSFUL)
-
-
-def _read(file: Path) -> str:
-    from workflow_core.errors import InvalidRequest
-
-    try:
-        data = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
-        return data.decode()
-    except OSError as error:
-        raise InvalidRequest(f"cannot read {file}: {error.strerror}", field="--file") from None
-    except UnicodeDecodeError as error:
-        raise InvalidRequest(f"{file} is not UTF-8: byte {error.start + 1} cannot be read", field="--file") from None
-
-
-def _params(pairs: list[str], text: str | None) -> dict[str, Any]:
-    """``--params`` first, single ``--param`` over it."""
-    import json
-
-    from workflow_core.errors import InvalidRequest
-
-    try:
-        given = json.loads(text) if text is not None else {}
-    except ValueError as error:
-        raise InvalidRequest(f"is not JSON: {error}", field="--params") from None
-    if not isinstance(given, dict):
-        raise InvalidRequest('must be a JSON object, such as \'{"date": "2026-01-02"}\'', field="--params")
-    for pair in pairs:
-        key, separator, value = pair.partition("=")
-        if not separator or not key:
-            raise InvalidRequest(f"{pair!r} is not KEY=VALUE", field="--param")
-        try:
-            given[key] = json.loads(value)
-        except ValueError:
-            given[key] = value
-    return given
-
-
-def _choice(kind: Any, value: str | None, option: str) -> Any:
-    if value is None:
-        return None
-    for member in kind:
-        if member.value.lower() == value.lower():
-            return member
-    raise _wrong(option, value, f"one of {', '.join(member.value for member in kind)}")
-
-
-def _date(value: str | None, option: str) -> Any:
-    try:
-        return datetime.strptime(value, "%Y-%m-%d").date() if value is not None else None  # noqa: DTZ007 - a date only
-    except ValueError:
-        raise _wrong(option, value or "", "a date, YYYY-MM-DD") from None
-
-
-def _page(limit: int, offset: int) -> PageRequest:
-    from workflow_core.domain.paging import PageRequest
-
-    return PageRequest(limit=limit, offset=offset)
-
-
-def _wrong(option: str, value: str, wanted: str) -> InvalidRequest:
-    from workflow_core.domain.names import shown
-    from workflow_core.errors import InvalidRequest
-
-    return InvalidRequest(f"{shown(value)} is not {wanted}", field=option)
+    if code:
+        raise typer.Exit(code)

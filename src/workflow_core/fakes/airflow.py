@@ -55,7 +55,7 @@ class InMemoryAirflow:
 
     :meth:`request_parse` reads the stored specs as the loader files do. A run is queued for ``queue_seconds``, then its tasks run,
     each for ``task_seconds`` once those that it depends on have ended; all by the clock, seen whenever somebody looks. Schedules do not
-    fire by themselves: :meth:`add_run` is for tests that want such a run. New DAGs are paused, as Airflow has it.
+    fire by themselves: :meth:`add_run` is for tests that want such a run. New DAGs are not paused, as the loader has it.
 
     Each rule of the port is a small method of its own, so that a test can break exactly one.
 
@@ -283,7 +283,7 @@ class InMemoryAirflow:
             return None
         dag = dag_of_spec(stored.text, dataset_name, self._rules)
         before = self._dags.get(dag.dag_id)
-        return evolve(dag, loader=index, is_paused=before.is_paused if before else True)
+        return evolve(dag, loader=index, is_paused=before is not None and before.is_paused)
 
     def _require_dag(self, dag_id: str) -> FakeDag:
         if dag_id not in self._dags:

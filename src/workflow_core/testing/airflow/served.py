@@ -72,12 +72,12 @@ class ServedDagRules(AirflowSubject):
 
     def test_a_new_spec_is_served_after_a_parse(self, port: AirflowPort, world: World) -> None:
         """A spec that was added to a known file is served soon after the file's parse was asked for."""
-        seed = DagSeed(dag_id=new_id("contract"), mark=ServedMark(spec_hash="00000000000000aa"))
+        seed = DagSeed(dag_id=new_id("contract"), mark=ServedMark(spec_hash="00000000000000aa"), paused=False)
         spec_hash = world.behind.write(seed)
         port.request_parse(world.behind.sentinel)
         found = world.eventually(lambda: port.dag(seed.dag_id), lambda dag: dag is not None)
         assert found is not None
-        assert (found.spec_hash, found.error, found.is_paused) == (spec_hash, None, True)
+        assert (found.spec_hash, found.error, found.is_paused) == (spec_hash, None, False)
 
     def test_asking_for_a_parse_again_is_harmless(self, port: AirflowPort, world: World) -> None:
         """A file whose parse was asked for already may be asked for again, by several at once, too."""
