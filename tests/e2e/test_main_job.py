@@ -252,3 +252,41 @@ def test_without_airflow_a_registration_is_refused_and_nothing_kept(cut_off, s3)
     ready = cut_off.get("/readyz")
     assert (ready.status_code, ready.json()["airflow"]["status"]) == (503, "unavailable")
     assert ready.json()["database"]["status"] == "ok"
+
+
+@pytest.fixture(scope="module")
+def blind(system, tmp_path_factory):
+    """A second service on the same database and store, for which Airflow is gone."""
+    environment = {**system.environment, "AIRFLOW_BASE_URL": "http://127.0.0.1:9"}
+    process, base_url = serve(environment, tmp_path_factory.mktemp("blind") / "service.log")
+    with process, httpx.Client(base_url=base_url, timeout=60, trust_env=False) as api:
+        yield api
+
+
+def test_without_airflow_runs_and_pauses_are_refused_and_everything_can_be_read(system, clicks, blind):
+    """503 before anything is recorded; list, show, history and status answer as before."""
+    history = system.api.get("/api/v1/workflows/history", params={"dataset_name": DATASET}).json()
+    for path, body in ((f"{DATASET}/run", {}), (f"{DATASET}/pause", {"reason": "x"})):
+        started = time.monotonic()
+        answer = blind.post(f"/api/v1/workflows/{path}", json=body)
+        assert time.monotonic() - started < 20
+        assert (answer.status_code, answer.json()["code"]) == (503, "AIRFLOW_CONNECTION_FAILED")
+        assert answer.headers["retry-after"].isdigit()
+    assert blind.get("/api/v1/workflows/history", params={"dataset_name": DATASET}).json() == history
+    assert blind.get(f"/api/v1/workflows/{DATASET}").json()["status"] == "active"
+    assert DATASET in [item["dataset_name"] for item in blind.get("/api/v1/workflows").json()]
+    run_id = history[0]["run_id"]
+    assert blind.get(f"/api/v1/workflows/runs/{run_id}").json()["status"] == history[0]["status"]
+
+
+def test_a_run_under_way_is_told_as_stale_where_airflow_cannot_be_seen(system, blind):
+    """What Airflow last said, and since when."""
+    name = "e2e.stale.sleeper"
+    text = spec(name).replace('echo "{{ run_date() }} $TEXT" >> "/dev/null"', "sleep 8")
+    assert system.register(name, text).status_code == 201
+    run_id = system.api.post(f"/api/v1/workflows/{name}/run", json={}).json()["run_id"]
+    told = blind.get(f"/api/v1/workflows/runs/{run_id}").json()
+    assert told["stale"] is True
+    assert told["status"] in {"PENDING", "RUNNING"}
+    assert told["observed_at"] >= told["started_at"][:10]
+    assert "stale" not in system.finished(run_id)
