@@ -21,6 +21,7 @@ from entrypoints.http.routes import ROUTES
 from entrypoints.http.tracing import mark_start, raw_path, stamp_answer
 from workflow_core.domain.caller import Caller
 from workflow_core.errors import InvalidRequest
+from workflow_core.local import LocalWorkflowApi
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -47,12 +48,11 @@ def create_app(
     ``on_startup`` and ``on_shutdown`` run around the serving, such as those of a worker. While there is no
     authentication every request is recorded as made by ``settings.user``.
     """
-    caller = Caller(name=settings.user)
+    api = LocalWorkflowApi(service, Caller(name=settings.user))
     return Litestar(
         [copy(handler) for handler in ROUTES] + [_document_route()],
         dependencies={
-            "service": Provide(lambda: service, sync_to_thread=False),
-            "caller": Provide(lambda: caller, sync_to_thread=False),
+            "api": Provide(lambda: api, sync_to_thread=False),
             "payload": Provide(_payload, sync_to_thread=False),
             "filters": Provide(_filters, sync_to_thread=False),
         },

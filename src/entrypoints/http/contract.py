@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import Factory, frozen
 from litestar.handlers import HTTPRouteHandler
 
-from entrypoints.http.filters import Filters
+from workflow_core.api.listing import Filters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -10,7 +10,7 @@ from litestar.exceptions import ClientException, HTTPException
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from entrypoints.http.findings import field_name, findings_of
+from workflow_core.api.findings import field_name, findings_of
 from workflow_core.domain.names import shown
 from workflow_core.errors import InvalidRequest, Problem
 

@@ -10,10 +10,11 @@ from litestar.params import FromPath
 
 from entrypoints.http.contract import Contract, endpoint
 from entrypoints.http.errors import RETRY_AFTER
-from entrypoints.http.filters import HistoryFilters, WorkflowFilters, listing
+from entrypoints.http.filters import listing
 from workflow_core import errors
 from workflow_core.api import (
     HealthAnswer,
+    HistoryFilters,
     HistoryItem,
     PauseAnswer,
     PauseRequest,
@@ -22,22 +23,16 @@ from workflow_core.api import (
     RunAcceptedAnswer,
     RunRequest,
     RunStatusAnswer,
-    SystemAnswer,
+    WorkflowApi,
     WorkflowDetailAnswer,
+    WorkflowFilters,
     WorkflowItem,
 )
 from workflow_core.api.base import Answer
 from workflow_core.api.base import Request as Body
-from workflow_core.domain.caller import Caller
-from workflow_core.domain.run import HistoryFilter
-from workflow_core.domain.schedule import Schedule
-from workflow_core.domain.workflow import WorkflowFilter
-from workflow_core.service import WorkflowService
 
 if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
-
-    from workflow_core.usecases.health import SystemHealth
 
 ROOT: Final = "/api/v1/workflows"
 WORKFLOWS: Final = "Workflows"
@@ -45,8 +40,7 @@ RUNS: Final = "Runs"
 HEALTH: Final = "Health"
 
 AnyRequest: TypeAlias = Request[Any, Any, Any]
-Service: TypeAlias = NamedDependency[WorkflowService]
-Asking: TypeAlias = NamedDependency[Caller]
+Api: TypeAlias = NamedDependency[WorkflowApi]
 DatasetName: TypeAlias = FromPath[str]
 RunId: TypeAlias = FromPath[str]
 
@@ -85,20 +79,9 @@ class AliveAnswer(Answer):
         ),
     ),
 )
-def register(service: Service, payload: NamedDependency[RegisterRequest], caller: Asking) -> RegisterAnswer:
+def register(api: Api, payload: NamedDependency[RegisterRequest]) -> RegisterAnswer:
     """Section 3.8."""
-    given = payload.schedule
-    workflow = service.register(
-        payload.dataset_name,
-        payload.yaml_content,
-        source_type=payload.source_type,
-        schedule=Schedule(cron=given.cron, timezone=given.timezone) if given else None,
-        owner=payload.owner,
-        team=payload.team,
-        description=payload.description,
-        caller=caller,
-    )
-    return RegisterAnswer.of(workflow)
+    return api.register(payload)
 
 
 @endpoint(
@@ -123,12 +106,9 @@ def register(service: Service, payload: NamedDependency[RegisterRequest], caller
         ),
     ),
 )
-def run(
-    service: Service, dataset_name: DatasetName, payload: NamedDependency[RunRequest], caller: Asking
-) -> RunAcceptedAnswer:
+def run(api: Api, dataset_name: DatasetName, payload: NamedDependency[RunRequest]) -> RunAcceptedAnswer:
     """Section 3.1."""
-    accepted = service.run(dataset_name, payload.params, dry_run=payload.dry_run, caller=caller)
-    return RunAcceptedAnswer.of(accepted, dry_run=payload.dry_run)
+    return api.run(dataset_name, payload)
 
 
 @endpoint(
@@ -143,10 +123,9 @@ def run(
         errors=(errors.WorkflowRunNotFound, errors.DatabaseUnavailable),
     ),
 )
-def run_status(service: Service, run_id: RunId) -> RunStatusAnswer:
+def run_status(api: Api, run_id: RunId) -> RunStatusAnswer:
     """Section 3.4."""
-    view = service.status(run_id)
-    return RunStatusAnswer.of(view.run, now=service.now(), logs_url=view.logs_url, stale=view.stale)
+    return api.status(run_id)
 
 
 @endpoint(
@@ -163,18 +142,9 @@ def run_status(service: Service, run_id: RunId) -> RunStatusAnswer:
         errors=(errors.DatabaseUnavailable,),
     ),
 )
-def workflows(
-    service: Service, filters: NamedDependency[WorkflowFilters], request: AnyRequest
-) -> Response[list[WorkflowItem]]:
+def workflows(api: Api, filters: NamedDependency[WorkflowFilters], request: AnyRequest) -> Response[list[WorkflowItem]]:
     """Section 3.5."""
-    where = WorkflowFilter(status=filters.status, source_type=filters.source_type, owner=filters.owner)
-    page = service.workflows(where, filters.page(parts=1))
-    return listing(
-        page,
-        lambda view: WorkflowItem.of(view.workflow, last_run=view.last_run, next_run=view.next_run, now=view.now),
-        filters=filters,
-        scope=request.scope,
-    )
+    return listing(api.workflows(filters), filters=filters, scope=request.scope)
 
 
 @endpoint(
@@ -191,14 +161,9 @@ def workflows(
         errors=(errors.DatabaseUnavailable,),
     ),
 )
-def history(
-    service: Service, filters: NamedDependency[HistoryFilters], request: AnyRequest
-) -> Response[list[HistoryItem]]:
+def history(api: Api, filters: NamedDependency[HistoryFilters], request: AnyRequest) -> Response[list[HistoryItem]]:
     """Section 3.6."""
-    where = HistoryFilter(dataset_name=filters.dataset_name, start_date=filters.start_date, end_date=filters.end_date)
-    page = service.history(where, filters.page(parts=2))
-    now = service.now()
-    return listing(page, lambda run: HistoryItem.of(run, now=now), filters=filters, scope=request.scope)
+    return listing(api.history(filters), filters=filters, scope=request.scope)
 
 
 _PAUSE_ERRORS: Final = (errors.WorkflowNotFound, errors.AirflowUnavailable, errors.DatabaseUnavailable)
@@ -218,11 +183,9 @@ _PAUSE_ERRORS: Final = (errors.WorkflowNotFound, errors.AirflowUnavailable, erro
         errors=_PAUSE_ERRORS,
     ),
 )
-def pause(
-    service: Service, dataset_name: DatasetName, payload: NamedDependency[PauseRequest], caller: Asking
-) -> PauseAnswer:
+def pause(api: Api, dataset_name: DatasetName, payload: NamedDependency[PauseRequest]) -> PauseAnswer:
     """Section 3.7."""
-    return PauseAnswer.of(service.pause(dataset_name, payload.reason, caller=caller))
+    return api.pause(dataset_name, payload)
 
 
 @endpoint(
@@ -239,9 +202,9 @@ def pause(
         errors=_PAUSE_ERRORS,
     ),
 )
-def unpause(service: Service, dataset_name: DatasetName, caller: Asking) -> PauseAnswer:
+def unpause(api: Api, dataset_name: DatasetName) -> PauseAnswer:
     """Section 3.7."""
-    return PauseAnswer.of(service.unpause(dataset_name, caller=caller))
+    return api.unpause(dataset_name)
 
 
 @endpoint(
@@ -256,10 +219,9 @@ def unpause(service: Service, dataset_name: DatasetName, caller: Asking) -> Paus
         errors=(errors.WorkflowNotFound, errors.DatabaseUnavailable),
     ),
 )
-def workflow(service: Service, dataset_name: DatasetName) -> WorkflowDetailAnswer:
+def workflow(api: Api, dataset_name: DatasetName) -> WorkflowDetailAnswer:
     """One workflow."""
-    view = service.workflow(dataset_name)
-    return WorkflowDetailAnswer.of(view.workflow, last_run=view.last_run, next_run=view.next_run, now=view.now)
+    return api.workflow(dataset_name)
 
 
 @endpoint(
@@ -293,23 +255,12 @@ async def healthz() -> AliveAnswer:
         other_answers={503: HealthAnswer},
     ),
 )
-def readyz(service: Service) -> Response[HealthAnswer]:
+def readyz(api: Api) -> Response[HealthAnswer]:
     """Ready to work."""
-    health = service.health()
-    answer = HealthAnswer(
-        status="ok" if health.ok else "unavailable",
-        database=_system(health.database),
-        storage=_system(health.storage),
-        airflow=_system(health.airflow),
-    )
-    if health.ok:
-        return Response(answer)
-    return Response(answer, status_code=503, headers={"Retry-After": str(RETRY_AFTER)})
-
-
-def _system(health: SystemHealth) -> SystemAnswer:
-    parts = {name: str(state) for name, state in health.parts.items()}
-    return SystemAnswer(status="ok" if health.ok else "unavailable", detail=health.detail, parts=parts or None)
+    health = api.health()
+    if health.status == "ok":
+        return Response(health)
+    return Response(health, status_code=503, headers={"Retry-After": str(RETRY_AFTER)})
 
 
 ROUTES: Final[tuple[HTTPRouteHandler, ...]] = (

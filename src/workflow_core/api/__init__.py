@@ -1,7 +1,9 @@
 """Every request and answer as the specification spells them: pydantic models, made from entities by ``of``."""
 
 from workflow_core.api.health import HealthAnswer, SystemAnswer
+from workflow_core.api.listing import HistoryFilters, Listing, WorkflowFilters
 from workflow_core.api.problem import ProblemAnswer, ProblemItem
+from workflow_core.api.protocol import WorkflowApi
 from workflow_core.api.run import (
     HistoryItem,
     ProgressAnswer,
@@ -15,6 +17,7 @@ from workflow_core.api.workflow import (
     PauseRequest,
     RegisterAnswer,
     RegisterRequest,
+    ScheduleAnswer,
     ScheduleModel,
     WorkflowDetailAnswer,
     WorkflowItem,
@@ -22,8 +25,10 @@ from workflow_core.api.workflow import (
 
 __all__ = [
     "HealthAnswer",
+    "HistoryFilters",
     "HistoryItem",
     "LastRunAnswer",
+    "Listing",
     "PauseAnswer",
     "PauseRequest",
     "ProblemAnswer",
@@ -34,8 +39,11 @@ __all__ = [
     "RunAcceptedAnswer",
     "RunRequest",
     "RunStatusAnswer",
+    "ScheduleAnswer",
     "ScheduleModel",
     "SystemAnswer",
+    "WorkflowApi",
     "WorkflowDetailAnswer",
+    "WorkflowFilters",
     "WorkflowItem",
 ]

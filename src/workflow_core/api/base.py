@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 
 def rfc3339(moment: datetime) -> str:
@@ -13,8 +13,14 @@ def rfc3339(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
+def _whole_second(moment: datetime) -> datetime:
+    """As it will be answered, so that an answer is the same before and after a journey as JSON."""
+    return moment.astimezone(UTC).replace(microsecond=0)
+
+
 UtcTime = Annotated[
-    datetime,
+    AwareDatetime,
+    AfterValidator(_whole_second),
     PlainSerializer(rfc3339, return_type=str),
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-01-01T10:00:00Z"]}),
 ]

@@ -27,6 +27,13 @@ class ScheduleModel(Request):
     timezone: str = Field(default="UTC", description="A name of the IANA time zone database.")
 
 
+class ScheduleAnswer(Answer):
+    """When a workflow runs by itself."""
+
+    cron: str = Field(description="Five cron fields: minute hour day-of-month month day-of-week.")
+    timezone: str = Field(description="A name of the IANA time zone database.")
+
+
 class RegisterRequest(Request):
     """A workflow to register (3.8). What is given here wins over the same field in the YAML."""
 
@@ -138,7 +145,7 @@ class WorkflowItem(Answer):
     source_type: SourceType
     owner: str
     team: str | None
-    schedule: ScheduleModel
+    schedule: ScheduleAnswer
     last_run: LastRunAnswer | None = Field(description="Null before the first run.")
     next_run: UtcTime | None = Field(description="The next scheduled fire time; null while paused or disabled.")
 
@@ -156,7 +163,7 @@ def _item(workflow: Workflow, last_run: Run | None, next_run: datetime | None, n
         "source_type": workflow.source_type,
         "owner": workflow.owner,
         "team": workflow.team,
-        "schedule": ScheduleModel(cron=schedule.cron, timezone=schedule.timezone),
+        "schedule": ScheduleAnswer(cron=schedule.cron, timezone=schedule.timezone),
         "last_run": LastRunAnswer.of(last_run, now=now) if last_run else None,
         "next_run": next_run,
     }

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from workflow_core.domain.names import shown
-from workflow_core.errors import Problem
+from workflow_core.errors import InvalidRequest, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pydantic import BaseModel, ValidationError
+M = TypeVar("M", bound=BaseModel)
 
 _LONGEST_NAME: Final = 60
 _MESSAGES: Final = {"missing": "is required", "model_type": "must be an object", "dict_type": "must be an object"}
+
+
+def checked(model: type[M], **values: Any) -> M:
+    """A request, or filters, from what a person typed; raises :class:`InvalidRequest` with every finding."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise InvalidRequest.of(findings_of(error, model, what="field")) from None
 
 
 def findings_of(error: ValidationError, model: type[BaseModel], *, what: str) -> list[Problem]:

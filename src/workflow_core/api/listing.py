@@ -1,0 +1,91 @@
+"""What is asked of a list, and a part of it as an answer (sections 3.5 and 3.6 of the specification)."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from typing import Annotated, Final, Generic, TypeVar
+
+from attrs import frozen
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from workflow_core.domain.names import DATASET_NAME_PATTERN, MAX_DATASET_NAME
+from workflow_core.domain.paging import MAX_LIMIT, PageRequest, decode_cursor
+from workflow_core.domain.workflow import SourceType, WorkflowStatus
+
+A = TypeVar("A")
+
+_WHOLE: Final = re.compile(r"[0-9]{1,10}\Z")
+_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
+
+
+def _whole(value: object) -> object:
+    """Digits and nothing else: pydantic alone would read ``5.0`` and ``1_0``, too."""
+    if isinstance(value, str) and not _WHOLE.match(value):
+        msg = "must be a whole number"
+        raise ValueError(msg)
+    return value
+
+
+def _day(value: object) -> object:
+    """A date as the specification writes it: pydantic alone would read Unix times, too."""
+    if isinstance(value, str) and not _DATE.match(value):
+        msg = "must be a date like 2026-01-31"
+        raise ValueError(msg)
+    return value
+
+
+Day = Annotated[date, BeforeValidator(_day)]
+
+
+class Filters(BaseModel):
+    """The query parameters of a route; this one has none."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PageFilters(Filters):
+    """What every list understands."""
+
+    limit: Annotated[int, BeforeValidator(_whole)] = Field(default=50, ge=1, le=MAX_LIMIT, description="Most items.")
+    offset: Annotated[int, BeforeValidator(_whole)] = Field(
+        default=0, ge=0, lt=2**31, description="Items to pass over. For many pages follow the `Link` header instead."
+    )
+    cursor: str | None = Field(default=None, description="Where to go on, from the `Link` header of an earlier answer.")
+
+    def page(self, *, parts: int) -> PageRequest:
+        """The page that is asked for; raises :class:`InvalidRequest` for a cursor that is not a key of so many parts."""
+        after = None if self.cursor is None else decode_cursor(self.cursor, parts=parts)
+        return PageRequest(limit=self.limit, offset=self.offset, after=after)
+
+
+class WorkflowFilters(PageFilters):
+    """Which workflows (3.5)."""
+
+    status: WorkflowStatus | None = Field(default=None, description="Only workflows in this state.")
+    source_type: SourceType | None = Field(default=None, description="Only workflows of this source.")
+    owner: str | None = Field(
+        default=None, min_length=1, max_length=200, pattern=r"^[^\x00]*$", description="Only workflows of this owner."
+    )
+
+
+class HistoryFilters(PageFilters):
+    """Which runs (3.6)."""
+
+    limit: Annotated[int, BeforeValidator(_whole)] = Field(default=20, ge=1, le=MAX_LIMIT, description="Most items.")
+    dataset_name: str | None = Field(
+        default=None,
+        description="Only runs of this workflow.",
+        json_schema_extra={"pattern": DATASET_NAME_PATTERN, "maxLength": MAX_DATASET_NAME},
+    )
+    start_date: Day | None = Field(default=None, description="Only runs that started on this day (UTC) or later.")
+    end_date: Day | None = Field(default=None, description="Only runs that started on this day (UTC) or earlier.")
+
+
+@frozen(kw_only=True)
+class Listing(Generic[A]):
+    """The items, how many there are in all, and the cursor to go on with (None: these were the last)."""
+
+    items: tuple[A, ...]
+    total: int
+    next_cursor: str | None = None

@@ -1,0 +1,108 @@
+"""What can be asked of the system, wherever it runs: the driving protocol at the edge."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from workflow_core.api.health import HealthAnswer
+    from workflow_core.api.listing import HistoryFilters, Listing, WorkflowFilters
+    from workflow_core.api.run import HistoryItem, RunAcceptedAnswer, RunRequest, RunStatusAnswer
+    from workflow_core.api.workflow import (
+        PauseAnswer,
+        PauseRequest,
+        RegisterAnswer,
+        RegisterRequest,
+        WorkflowDetailAnswer,
+        WorkflowItem,
+    )
+
+
+@runtime_checkable
+class WorkflowApi(Protocol):
+    """Register, run, watch and pause workflows: requests in, answers out, nothing that JSON does not carry.
+
+    In this process it is :class:`workflow_core.local.LocalWorkflowApi`, over HTTP ``adapters.remote.RemoteWorkflowApi``; which of
+    them answers makes no difference (:mod:`workflow_core.testing.api`). Safe for many threads.
+
+    A request or filter that breaks its own model cannot be made: pydantic says so then. Everything else that goes wrong is an
+    error of :mod:`workflow_core.errors`: what each method lists, ``DatabaseUnavailable`` everywhere, and over HTTP
+    ``ServerUnavailable`` everywhere and ``ServerOutcomeUnknown`` from what changes something.
+    """
+
+    def register(self, request: RegisterRequest) -> RegisterAnswer:
+        """Register a workflow and wait some seconds until Airflow serves it (section 3.8 of the specification).
+
+        Raises:
+            InvalidRequest: the name, the schedule, the owner or the YAML (then an ``InvalidWorkflowSpec``) is wrong.
+            WorkflowPermissionDenied: it is asked for as CODE, or CODE has published this name.
+            WorkflowAlreadyExists: the name or its DAG id is taken.
+            AirflowUnavailable, StorageUnavailable, LoaderNotInstalled: nothing was recorded.
+        """
+        ...
+
+    def run(self, dataset_name: str, request: RunRequest | None = None) -> RunAcceptedAnswer:
+        """Start a run, without params unless the request has some (section 3.1).
+
+        Raises:
+            InvalidRequest: the name or a param is wrong.
+            WorkflowNotFound, WorkflowPaused, WorkflowNotRunnable: there is nothing that could run.
+            WorkflowPermissionDenied: it is CODE.
+            AirflowUnavailable: nothing was recorded.
+        """
+        ...
+
+    def status(self, run_id: str) -> RunStatusAnswer:
+        """One run as it is now; as it was last seen, marked stale, if Airflow does not answer (section 3.4).
+
+        Raises:
+            InvalidRequest: no run can have this id.
+            WorkflowRunNotFound: there is none.
+        """
+        ...
+
+    def workflow(self, dataset_name: str) -> WorkflowDetailAnswer:
+        """One workflow with its spec, and how far Airflow has followed.
+
+        Raises:
+            InvalidRequest, WorkflowNotFound: the name.
+        """
+        ...
+
+    def workflows(self, filters: WorkflowFilters | None = None) -> Listing[WorkflowItem]:
+        """Workflows by name, 50 unless the filters say otherwise (section 3.5).
+
+        Raises:
+            InvalidRequest: the cursor is not of this list.
+        """
+        ...
+
+    def history(self, filters: HistoryFilters | None = None) -> Listing[HistoryItem]:
+        """Runs of every kind, latest first, 20 unless the filters say otherwise (section 3.6).
+
+        Raises:
+            InvalidRequest: the name, the dates or the cursor.
+        """
+        ...
+
+    def pause(self, dataset_name: str, request: PauseRequest | None = None) -> PauseAnswer:
+        """Start no more runs; one that is paused already keeps its first reason (section 3.7).
+
+        Raises:
+            InvalidRequest, WorkflowNotFound: the name, or the reason.
+            AirflowUnavailable: nothing was recorded.
+        """
+        ...
+
+    def unpause(self, dataset_name: str) -> PauseAnswer:
+        """Let a workflow run again; nothing changes for one that is not paused (section 3.7).
+
+        Raises:
+            InvalidRequest, WorkflowNotFound: the name.
+            AirflowUnavailable: nothing was recorded.
+        """
+        ...
+
+    def health(self) -> HealthAnswer:
+        """Whether the database, the storage and Airflow can be used. That one of them cannot is an answer, not an error."""
+        ...

@@ -1,0 +1,125 @@
+"""The API in this process: requests to the service, and what it returns as answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from workflow_core.api import (
+    HealthAnswer,
+    HistoryFilters,
+    HistoryItem,
+    Listing,
+    PauseAnswer,
+    RegisterAnswer,
+    RunAcceptedAnswer,
+    RunRequest,
+    RunStatusAnswer,
+    SystemAnswer,
+    WorkflowDetailAnswer,
+    WorkflowFilters,
+    WorkflowItem,
+)
+from workflow_core.domain.paging import encode_cursor
+from workflow_core.domain.run import HistoryFilter
+from workflow_core.domain.schedule import Schedule
+from workflow_core.domain.workflow import WorkflowFilter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from workflow_core.api import PauseRequest, RegisterRequest
+    from workflow_core.domain.caller import Caller
+    from workflow_core.domain.paging import Page
+    from workflow_core.service import WorkflowService
+    from workflow_core.usecases.health import SystemHealth
+    from workflow_core.usecases.observe import RunView
+
+E = TypeVar("E")
+A = TypeVar("A")
+
+
+class LocalWorkflowApi:
+    """:class:`~workflow_core.api.WorkflowApi` over a service in this process, everything asked by ``caller``."""
+
+    def __init__(self, service: WorkflowService, caller: Caller) -> None:
+        self._service = service
+        self._caller = caller
+
+    def register(self, request: RegisterRequest) -> RegisterAnswer:
+        """Section 3.8."""
+        given = request.schedule
+        workflow = self._service.register(
+            request.dataset_name,
+            request.yaml_content,
+            source_type=request.source_type,
+            schedule=Schedule(cron=given.cron, timezone=given.timezone) if given else None,
+            owner=request.owner,
+            team=request.team,
+            description=request.description,
+            caller=self._caller,
+        )
+        return RegisterAnswer.of(workflow)
+
+    def run(self, dataset_name: str, request: RunRequest | None = None) -> RunAcceptedAnswer:
+        """Section 3.1."""
+        given = request or RunRequest()
+        accepted = self._service.run(dataset_name, given.params, dry_run=given.dry_run, caller=self._caller)
+        return RunAcceptedAnswer.of(accepted, dry_run=given.dry_run)
+
+    def status(self, run_id: str) -> RunStatusAnswer:
+        """Section 3.4."""
+        return self._status(self._service.status(run_id))
+
+    def _status(self, view: RunView) -> RunStatusAnswer:
+        return RunStatusAnswer.of(view.run, now=self._service.now(), logs_url=view.logs_url, stale=view.stale)
+
+    def workflow(self, dataset_name: str) -> WorkflowDetailAnswer:
+        """One workflow."""
+        view = self._service.workflow(dataset_name)
+        return WorkflowDetailAnswer.of(view.workflow, last_run=view.last_run, next_run=view.next_run, now=view.now)
+
+    def workflows(self, filters: WorkflowFilters | None = None) -> Listing[WorkflowItem]:
+        """Section 3.5."""
+        given = filters or WorkflowFilters()
+        where = WorkflowFilter(status=given.status, source_type=given.source_type, owner=given.owner)
+        return _listing(
+            self._service.workflows(where, given.page(parts=1)),
+            lambda view: WorkflowItem.of(view.workflow, last_run=view.last_run, next_run=view.next_run, now=view.now),
+        )
+
+    def history(self, filters: HistoryFilters | None = None) -> Listing[HistoryItem]:
+        """Section 3.6."""
+        given = filters or HistoryFilters()
+        where = HistoryFilter(dataset_name=given.dataset_name, start_date=given.start_date, end_date=given.end_date)
+        found = self._service.history(where, given.page(parts=2))
+        now = self._service.now()
+        return _listing(found, lambda run: HistoryItem.of(run, now=now))
+
+    def pause(self, dataset_name: str, request: PauseRequest | None = None) -> PauseAnswer:
+        """Section 3.7."""
+        reason = request.reason if request else None
+        return PauseAnswer.of(self._service.pause(dataset_name, reason, caller=self._caller))
+
+    def unpause(self, dataset_name: str) -> PauseAnswer:
+        """Section 3.7."""
+        return PauseAnswer.of(self._service.unpause(dataset_name, caller=self._caller))
+
+    def health(self) -> HealthAnswer:
+        """The three systems."""
+        health = self._service.health()
+        return HealthAnswer(
+            status="ok" if health.ok else "unavailable",
+            database=_system(health.database),
+            storage=_system(health.storage),
+            airflow=_system(health.airflow),
+        )
+
+
+def _listing(page: Page[E], of: Callable[[E], A]) -> Listing[A]:
+    cursor = None if page.next_after is None else encode_cursor(page.next_after)
+    return Listing(items=tuple(map(of, page.items)), total=page.total, next_cursor=cursor)
+
+
+def _system(health: SystemHealth) -> SystemAnswer:
+    parts = {name: str(state) for name, state in health.parts.items()}
+    return SystemAnswer(status="ok" if health.ok else "unavailable", detail=health.detail, parts=parts or None)
