@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import TYPE_CHECKING, Any
@@ -115,8 +115,16 @@ class BehindServer:
 
 
 def _plain(run: Mapping[str, Any]) -> Mapping[str, Any]:
-    moment = run["logical_date"]
-    return {"conf": run["conf"], "logical_date": moment and datetime.fromisoformat(moment)}
+    logical, *interval = (
+        run[name] and datetime.fromisoformat(run[name])
+        for name in ("logical_date", "data_interval_start", "data_interval_end")
+    )
+    return {
+        "state": run["state"],
+        "conf": run["conf"],
+        "logical_date": logical,
+        "data_interval": tuple(interval) if all(interval) else None,
+    }
 
 
 class BehindFake:
@@ -158,7 +166,16 @@ class BehindFake:
 
     def runs(self, dag_id: str) -> Mapping[str, Mapping[str, Any]]:
         kept = [run for run in self._fake._runs.values() if run.dag_id == dag_id]
-        return {run.run_id: {"conf": run.conf, "logical_date": run.logical_date} for run in kept}
+        now = self._clock.now()
+        return {
+            run.run_id: {
+                "state": run.seen(now).state,
+                "conf": run.conf,
+                "logical_date": run.logical_date,
+                "data_interval": run.data_interval,
+            }
+            for run in kept
+        }
 
     def is_paused(self, dag_id: str) -> bool:
         return self._fake._dags[dag_id].is_paused
@@ -170,7 +187,15 @@ class BehindFake:
 def _fake_dag(seed: DagSeed) -> FakeDag:
     dag = FakeDag(
         dag_id=seed.dag_id,
-        tasks=tuple(FakeTask(task_id=task.task_id, after=task.after, ends=task.ends) for task in seed.tasks),
+        tasks=tuple(
+            FakeTask(
+                task_id=task.task_id,
+                after=task.after,
+                ends=task.ends,
+                time=timedelta(seconds=task.seconds) if task.seconds else None,
+            )
+            for task in seed.tasks
+        ),
         params={seed.integer_param: ParamSpec(default=1, type="integer")} if seed.integer_param else {},
         is_paused=seed.paused,
     )

@@ -7,16 +7,16 @@ from time import sleep
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from attrs import evolve
+from attrs import asdict, evolve
 
 from tests.contract.airflow_behind import BehindFake
 from workflow_core.domain.run import RunType
 from workflow_core.errors import AirflowRefused, AirflowUnavailable, DagNotFound
 from workflow_core.fakes.airflow import Effect, InMemoryAirflow
-from workflow_core.fakes.airflow_dags import FakeDag
+from workflow_core.fakes.airflow_dags import FakeDag, FakeRun
 from workflow_core.fakes.clock import ManualClock
 from workflow_core.fakes.storage import InMemoryStorage
-from workflow_core.ports.airflow import ChangedRuns, ComponentState
+from workflow_core.ports.airflow import ChangedRuns, ComponentState, EndState
 from workflow_core.testing.airflow import AirflowContract
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from workflow_core.domain.run import AirflowRun, TaskState
-    from workflow_core.fakes.airflow_dags import FakeRun
     from workflow_core.ports.airflow import ServedDag
 
 Key = tuple[str, str]
@@ -36,6 +35,12 @@ def _do_nothing(*_: object) -> None:
 
 
 _nothing: Any = _do_nothing
+
+
+class _OfTheDayBefore(FakeRun):
+    @property
+    def data_interval(self) -> tuple[datetime, datetime] | None:
+        return None if self.logical_date is None else (self.logical_date - timedelta(days=1), self.logical_date)
 
 
 class _NoLock:
@@ -265,6 +270,82 @@ class LostAnswersAreUnavailable(InMemoryAirflow):
 class LostAnswersAreLostRequests(InMemoryAirflow):
     def lose_answers(self, effect: Effect, *, times: int = 1) -> None:
         super().lose_answers(Effect.NOT_DONE, times=times)
+
+
+class IntervalIsOfTheSchedule(InMemoryAirflow):
+    def _start(self, *facts: Any, **more: Any) -> AirflowRun:
+        started = super()._start(*facts, **more)
+        run = _OfTheDayBefore(**asdict(self._runs[started.dag_id, started.run_id], recurse=False))
+        self._runs[run.key] = run
+        return started
+
+
+class EndIsIgnored(InMemoryAirflow):
+    def _end(self, run: FakeRun, state: EndState) -> AirflowRun:
+        return self._seen(run)
+
+
+class EndIsToldButIgnored(InMemoryAirflow):
+    def _end(self, run: FakeRun, state: EndState) -> AirflowRun:
+        return evolve(self._seen(run), state=state.value, ended_at=self._clock.now())
+
+
+class EndIsAlwaysFailed(InMemoryAirflow):
+    def _end(self, run: FakeRun, state: EndState) -> AirflowRun:
+        return super()._end(run, EndState.FAILED)
+
+
+class EndLeavesTasksAsTheyAre(InMemoryAirflow):
+    def _end(self, run: FakeRun, state: EndState) -> AirflowRun:
+        before = run.task_states(self._clock.now())
+        super()._end(run, state)
+        ended = self._runs[run.key]
+        assert ended.end is not None
+        self._runs[run.key] = evolve(ended, end=evolve(ended.end, tasks=tuple(before)))
+        return self._seen(ended)
+
+
+class EndSkipsRunningTasks(InMemoryAirflow):
+    def _task_states(self, run: FakeRun) -> Sequence[TaskState]:
+        states = super()._task_states(run)
+        if run.end is None:
+            return states
+        return [evolve(task, state="skipped") if task.state == "failed" else task for task in states]
+
+
+class EndFailsEveryTask(InMemoryAirflow):
+    def _task_states(self, run: FakeRun) -> Sequence[TaskState]:
+        states = super()._task_states(run)
+        return states if run.end is None else [evolve(task, state=run.end.run.state) for task in states]
+
+
+class EndedRunsStayAsTheyAre(InMemoryAirflow):
+    def _end(self, run: FakeRun, state: EndState) -> AirflowRun:
+        seen = self._seen(run)
+        return seen if seen.ended_at else super()._end(run, state)
+
+
+class EndIsMovedByARepeat(InMemoryAirflow):
+    def _end(self, run: FakeRun, state: EndState) -> AirflowRun:
+        super()._end(run, state)
+        ended = self._runs[run.key]
+        assert ended.end is not None
+        end = evolve(ended.end, run=evolve(ended.end.run, ended_at=self._clock.now()))
+        self._runs[run.key] = evolve(ended, end=end)
+        return self._seen(self._runs[run.key])
+
+
+class EndOfAnUnknownRunRaises(InMemoryAirflow):
+    def end_run(self, dag_id: str, run_id: str, state: EndState) -> AirflowRun | None:
+        found = super().end_run(dag_id, run_id, state)
+        if found is None:
+            raise DagNotFound(dag_id)
+        return found
+
+
+class EndIsNotAChange(InMemoryAirflow):
+    def _changed_at(self, run: FakeRun) -> datetime:
+        return super()._changed_at(evolve(run, end=None))
 
 
 class UnknownRunRaises(InMemoryAirflow):

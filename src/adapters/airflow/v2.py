@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from adapters.airflow.client import Answer, ClientSettings
     from workflow_core.domain.run import AirflowRun, TaskState
-    from workflow_core.ports.airflow import ComponentState, ServedDag
+    from workflow_core.ports.airflow import ComponentState, EndState, ServedDag
 
 T = TypeVar("T")
 Key = tuple[str, str]
@@ -161,6 +161,13 @@ class AirflowV2:
             raise AirflowUnavailable(msg)
         msg = f"Another run of {dag_id!r} has the logical date {logical_date.isoformat()}."
         raise LogicalDateTaken(msg)
+
+    def end_run(self, dag_id: str, run_id: str, state: EndState) -> AirflowRun | None:
+        """As the port says."""
+        if not _DAG_ID.match(dag_id) or not _may_be_run_id(run_id):
+            return None
+        answer = self._client.change("PATCH", "dags", dag_id, "dagRuns", run_id, body={"state": state.value})
+        return _read_or_none(answer, answers.run_from)
 
     def run(self, dag_id: str, run_id: str) -> AirflowRun | None:
         """As the port says."""

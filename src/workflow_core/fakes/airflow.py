@@ -30,7 +30,7 @@ from workflow_core.errors import (
     WorkflowError,
 )
 from workflow_core.fakes.airflow_dags import FakeDag, FakeRun, dag_of_spec
-from workflow_core.ports.airflow import ChangedRuns, ComponentState, ServedDag
+from workflow_core.ports.airflow import ChangedRuns, ComponentState, EndState, ServedDag
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -217,6 +217,12 @@ class InMemoryAirflow:
             self._refuse_taken_date(dag_id, logical_date)
             return self._start(dag_id, run_id, conf, logical_date, run_type=RunType.MANUAL, triggered_by="in-memory")
 
+    def end_run(self, dag_id: str, run_id: str, state: EndState) -> AirflowRun | None:
+        """As the port says. No task of the fake is a teardown task."""
+        with self._reached(changes=True):
+            found = self._runs.get((dag_id, run_id))
+            return None if found is None else self._end(found, state)
+
     def run(self, dag_id: str, run_id: str) -> AirflowRun | None:
         """As the port says."""
         with self._reached():
@@ -347,6 +353,10 @@ class InMemoryAirflow:
         )
         self._runs[run.key] = run
         return self._seen(run)
+
+    def _end(self, run: FakeRun, state: EndState) -> AirflowRun:
+        self._runs[run.key] = run.ended_as(state, self._clock.now())
+        return self._seen(self._runs[run.key])
 
     def _seen(self, run: FakeRun) -> AirflowRun:
         return deepcopy(run.seen(self._clock.now()))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from workflow_core.domain.spec import ParamSpec
+    from workflow_core.ports.airflow import EndState
 
 
 _EVER: Final = datetime.min.replace(tzinfo=UTC)
@@ -27,11 +28,15 @@ _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 @frozen(kw_only=True)
 class FakeTask:
-    """A task that does nothing for a while and then ``ends`` as ``success``, ``failed`` or ``skipped``."""
+    """A task that does nothing for a while and then ``ends`` as ``success``, ``failed`` or ``skipped``.
+
+    ``time`` is how long it takes; None: as long as every other task of the fake.
+    """
 
     task_id: str
     after: tuple[str, ...] = ()
     ends: str = "success"
+    time: timedelta | None = None
 
 
 @frozen(kw_only=True)
@@ -66,9 +71,21 @@ def dag_of_spec(text: str, dataset_name: str, rules: SpecRules) -> FakeDag:
     )
 
 
+@frozen(kw_only=True)
+class FakeEnd:
+    """How a run, and its tasks, look since somebody put it into an end state ``at`` that moment."""
+
+    run: AirflowRun
+    tasks: tuple[TaskState, ...]
+    at: datetime
+
+
 @frozen(kw_only=True, slots=False)
 class FakeRun:
-    """A run. ``starts_at`` is None while its DAG is paused before it has started; all other times follow from it."""
+    """A run. ``starts_at`` is None while its DAG is paused before it has started; all other times follow from it.
+
+    ``end`` holds instead once somebody has put the run into an end state.
+    """
 
     dag_id: str
     run_id: str
@@ -81,6 +98,12 @@ class FakeRun:
     starts_at: datetime | None
     queue_time: timedelta
     task_time: timedelta
+    end: FakeEnd | None = None
+
+    @property
+    def data_interval(self) -> tuple[datetime, datetime] | None:
+        """Empty, at the logical date; none without one."""
+        return None if self.logical_date is None else (self.logical_date, self.logical_date)
 
     @property
     def key(self) -> tuple[str, str]:
@@ -91,12 +114,30 @@ class FakeRun:
         """The DAG is paused: a run that has started goes on, one that is queued waits."""
         return evolve(self, starts_at=None) if self.starts_at is None or self.starts_at > now else self
 
+    def ended_as(self, state: EndState, now: datetime) -> FakeRun:
+        """Somebody puts the run into this end state."""
+        seen = self.seen(now)
+        tasks = tuple(self.ended_task(task, state, now) for task in self.task_states(now))
+        end = FakeEnd(run=evolve(seen, state=state.value, ended_at=seen.ended_at or now), tasks=tasks, at=now)
+        return evolve(self, end=end)
+
+    @staticmethod
+    def ended_task(task: TaskState, state: EndState, now: datetime) -> TaskState:
+        """What becomes of a task of a run that is put into this end state: as Airflow 3.3 does it."""
+        if task.ended_at is not None or task.state == "upstream_failed":
+            return task
+        if task.state == "running":
+            return evolve(task, state=state.value, ended_at=now)
+        return evolve(task, state="skipped", started_at=now, ended_at=now)
+
     def released_at(self, now: datetime) -> FakeRun:
         """The DAG is unpaused."""
         return self if self.starts_at is not None else evolve(self, starts_at=now + self.queue_time)
 
     def seen(self, now: datetime) -> AirflowRun:
         """The run as it is at ``now``."""
+        if self.end is not None:
+            return self.end.run
         started = self.starts_at is not None and self.starts_at <= now
         ended = started and self._ends_at <= now
         final = (
@@ -118,11 +159,13 @@ class FakeRun:
 
     def task_states(self, now: datetime) -> Sequence[TaskState]:
         """The tasks as they are at ``now``: by start, those that have not started last, then by id."""
-        states = [self._task_state(task, now) for task in self.tasks]
+        states = [self._task_state(task, now) for task in self.tasks] if self.end is None else self.end.tasks
         return sorted(states, key=lambda state: (state.started_at or _NEVER, state.task_id))
 
     def changed_at(self, now: datetime) -> datetime:
         """When the run, or a task of it, last changed."""
+        if self.end is not None:
+            return self.end.at
         moments = [self.queued_at]
         if self.starts_at is not None:
             moments += [self.starts_at, *(end for _, end in self._plan.values())]
@@ -134,7 +177,7 @@ class FakeRun:
         state, end = self._plan[task.task_id]
         if state == "upstream_failed":
             return TaskState(task_id=task.task_id, state=state if end <= now else None)
-        start = end - self.task_time
+        start = end - self._time_of(task)
         if start > now:
             return TaskState(task_id=task.task_id, state=None)
         return TaskState(
@@ -164,7 +207,10 @@ class FakeRun:
             if states & {"failed", "upstream_failed"}:
                 plan[name] = "upstream_failed", ready
             elif "skipped" in states:
-                plan[name] = "skipped", ready + self.task_time
+                plan[name] = "skipped", ready + self._time_of(by_id[name])
             else:
-                plan[name] = by_id[name].ends, ready + self.task_time
+                plan[name] = by_id[name].ends, ready + self._time_of(by_id[name])
         return plan
+
+    def _time_of(self, task: FakeTask) -> timedelta:
+        return self.task_time if task.time is None else task.time

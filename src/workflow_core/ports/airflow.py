@@ -36,6 +36,13 @@ class ComponentState(StrEnum):
     UNHEALTHY = "unhealthy"
 
 
+class EndState(StrEnum):
+    """What a run can be made to end as, in Airflow's own words."""
+
+    SUCCESS = "success"
+    FAILED = "failed"
+
+
 @frozen(kw_only=True)
 class ChangedRuns:
     """Runs that changed, each once, in no certain order; ``until`` is the moment to ask from next time."""
@@ -98,6 +105,17 @@ class AirflowPort(Protocol):
             DagNotFound: Airflow does not serve the DAG (yet).
             LogicalDateTaken: another run of the DAG has this logical date.
             AirflowRefused: Airflow will not take this run at all (a run id or parameter that it rejects).
+        """
+        ...
+
+    def end_run(self, dag_id: str, run_id: str, state: EndState) -> AirflowRun | None:
+        """Put a run into this end state, and answer it as it is then; None if Airflow has no such run.
+
+        With ``FAILED`` Airflow ends its tasks: those that run become failed, those still to come skipped, the others stay as they
+        are. With ``SUCCESS`` none is left unfinished either; what becomes of each depends on Airflow's version. A run with
+        teardown tasks still to come goes on until they have ended, and the answer says so.
+
+        Airflow does as told for a run that has ended, too: look before.
         """
         ...
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 START = datetime(2024, 1, 1, tzinfo=UTC)
 
 
-def act(ends: str) -> None:
+def act(ends: str, seconds: float) -> None:
     """What a task does."""
+    time.sleep(seconds)
     if ends == "failed":
         msg = "told to fail"
         raise AirflowFailException(msg)
@@ -37,7 +39,7 @@ def build(seed: dict) -> DAG:
     )
     tasks = {
         task["task_id"]: PythonOperator(
-            dag=dag, task_id=task["task_id"], python_callable=act, op_args=[task["ends"]], retries=0
+            dag=dag, task_id=task["task_id"], python_callable=act, op_args=[task["ends"], task["seconds"]], retries=0
         )
         for task in seed["tasks"]
     }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from workflow_core.errors import AirflowUnavailable
-from workflow_core.ports.airflow import AirflowPort
+from workflow_core.ports.airflow import AirflowPort, EndState
 from workflow_core.testing.airflow.subject import AirflowSubject
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ CALLS: Final[dict[str, Callable[[AirflowPort], object]]] = {
     "request_parse": lambda port: port.request_parse("a_b"),
     "set_paused": lambda port: port.set_paused("a_b", paused=True),
     "trigger": lambda port: port.trigger("a_b", "run", conf={}),
+    "end_run": lambda port: port.end_run("a_b", "run", EndState.FAILED),
     "run": lambda port: port.run("a_b", "run"),
     "tasks": lambda port: port.tasks([("a_b", "run")]),
     "changed_runs": lambda port: port.changed_runs(_AT),

@@ -9,7 +9,7 @@ import pytest
 
 from workflow_core.domain.run import AirflowRun, RunType
 from workflow_core.errors import AirflowOutcomeUnknown, AirflowRefused, DagNotFound, LogicalDateTaken
-from workflow_core.testing.airflow.subject import HELD, AirflowSubject, DagSeed, World, new_id
+from workflow_core.testing.airflow.subject import BUILT, HELD, AirflowSubject, DagSeed, World, new_id
 from workflow_core.testing.together import together
 
 if TYPE_CHECKING:
@@ -81,7 +81,8 @@ class StartedRunRules(AirflowSubject):
         """Any number of runs may have no logical date."""
         ids = [new_id(), new_id()]
         assert [port.trigger(HELD.dag_id, run_id, conf={}).logical_date for run_id in ids] == [None, None]
-        assert [world.behind.runs(HELD.dag_id)[run_id]["logical_date"] for run_id in ids] == [None, None]
+        runs = world.behind.runs(HELD.dag_id)
+        assert [(runs[run_id]["logical_date"], runs[run_id]["data_interval"]) for run_id in ids] == [(None, None)] * 2
 
     def test_a_logical_date_is_the_run_s(self, port: AirflowPort, world: World) -> None:
         """The logical date is the moment that was given, whatever its offset; it is told in UTC."""
@@ -91,6 +92,15 @@ class StartedRunRules(AirflowSubject):
         assert found == moment
         assert found.tzinfo is UTC
         assert world.behind.runs(HELD.dag_id)[run_id]["logical_date"] == moment
+
+    @pytest.mark.parametrize("seed", [HELD, BUILT], ids=["without a schedule", "with one"])
+    def test_the_data_interval_is_empty_at_the_logical_date(
+        self, port: AirflowPort, world: World, seed: DagSeed
+    ) -> None:
+        """Whatever a DAG's schedule would make of a logical date, the data interval begins and ends at it."""
+        run_id, moment = new_id(), new_date()
+        port.trigger(seed.dag_id, run_id, conf={}, logical_date=moment)
+        assert world.behind.runs(seed.dag_id)[run_id]["data_interval"] == (moment, moment)
 
     def test_a_taken_logical_date_is_refused(self, port: AirflowPort, world: World) -> None:
         """Another run of the same date is an error of its own, and makes no run."""

@@ -21,11 +21,12 @@ T = TypeVar("T")
 
 @frozen(kw_only=True)
 class TaskSeed:
-    """A task that does nothing and then ``ends`` as ``success``, ``failed`` or ``skipped``."""
+    """A task that does nothing for at least ``seconds``, then ``ends`` as ``success``, ``failed`` or ``skipped``."""
 
     task_id: str
     after: tuple[str, ...] = ()
     ends: str = "success"
+    seconds: float = 0.0
 
 
 @frozen(kw_only=True)
@@ -73,7 +74,9 @@ class BehindAirflow(Protocol):
         ...
 
     def runs(self, dag_id: str) -> Mapping[str, Mapping[str, Any]]:
-        """All runs of a DAG by run id: ``conf``, and ``logical_date`` (aware, or None)."""
+        """All runs of a DAG by run id: ``state``, ``conf``, ``logical_date`` (aware, or None) and ``data_interval`` (its two ends,
+        or None).
+        """
         ...
 
     def is_paused(self, dag_id: str) -> bool:
@@ -106,7 +109,17 @@ BUILT: Final = DagSeed(dag_id="contract_built", mark=ServedMark(spec_hash="01234
 BROKEN: Final = DagSeed(
     dag_id="contract_broken", mark=ServedMark(spec_hash="fedcba9876543210", error="tasks[2]: <no> such --> operator")
 )
-COMMON: Final = (QUICK, HELD, MIXED, WIDE, BUILT, BROKEN)
+LASTING: Final = DagSeed(
+    dag_id="contract_lasting",
+    paused=False,
+    tasks=(
+        TaskSeed(task_id="before"),
+        TaskSeed(task_id="lasting", after=("before",), seconds=600),
+        TaskSeed(task_id="later", after=("lasting",)),
+    ),
+)
+"""A run of it ends only when somebody ends it."""
+COMMON: Final = (QUICK, HELD, MIXED, WIDE, BUILT, BROKEN, LASTING)
 
 _LOOKS: Final = 600
 _numbers = count(1)
