@@ -13,6 +13,8 @@
     │   ├── WorkflowAlreadyExists     WORKFLOW_ALREADY_EXISTS    the name, or its DAG id, is taken
     │   ├── WorkflowPaused            WORKFLOW_PAUSED
     │   ├── WorkflowNotRunnable       WORKFLOW_NOT_RUNNABLE      Airflow cannot build its DAG
+    │   ├── WorkflowHasActiveRuns     WORKFLOW_HAS_ACTIVE_RUNS   it is not unregistered while something of it runs
+    │   ├── RunNotActive              WORKFLOW_RUN_NOT_ACTIVE    the run has ended
     │   ├── RunAlreadyExists          WORKFLOW_RUN_ALREADY_EXISTS
     │   ├── ConcurrentUpdate          CONCURRENT_UPDATE          the row changed since it was read
     │   └── StorageConflict           STORAGE_CONFLICT           the object is not the one that was expected
@@ -166,6 +168,27 @@ class WorkflowNotRunnable(Conflict):
 
     def __init__(self, dataset_name: str, reason: str) -> None:
         super().__init__(f"Airflow cannot build the DAG of workflow {dataset_name!r}: {reason}")
+
+
+class WorkflowHasActiveRuns(Conflict):
+    """The workflow has runs that have not ended."""
+
+    code = "WORKFLOW_HAS_ACTIVE_RUNS"
+
+    def __init__(self, dataset_name: str, run_ids: Sequence[str]) -> None:
+        super().__init__(
+            f"Workflow {dataset_name!r} has {len(run_ids)} runs that have not ended, such as {run_ids[0]!r}."
+            " Stop them first, or use force."
+        )
+
+
+class RunNotActive(Conflict):
+    """The run has ended: there is nothing to stop."""
+
+    code = "WORKFLOW_RUN_NOT_ACTIVE"
+
+    def __init__(self, run_id: str, status: str) -> None:
+        super().__init__(f"Run {run_id!r} has ended: {status}.")
 
 
 class RunAlreadyExists(Conflict):

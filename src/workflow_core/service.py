@@ -11,7 +11,7 @@ from workflow_core.domain.caller import Caller
 from workflow_core.domain.paging import Page, PageRequest
 from workflow_core.domain.run import HistoryFilter, Run
 from workflow_core.domain.workflow import SourceType, Workflow, WorkflowFilter
-from workflow_core.usecases import health, look, observe, pause, register, sweep, trigger
+from workflow_core.usecases import health, look, observe, pause, register, stop, sweep, trigger, unregister
 from workflow_core.usecases.context import Context, Policy
 
 if TYPE_CHECKING:
@@ -110,6 +110,15 @@ class WorkflowService:
     def unpause(self, dataset_name: str, *, caller: Caller = ANYBODY) -> Workflow:
         """Let a workflow run again (:func:`workflow_core.usecases.pause.unpause`)."""
         return pause.unpause(pause.UnpauseWorkflow(caller=caller, dataset_name=dataset_name), self._context)
+
+    def stop(self, run_id: str, reason: str | None = None, *, caller: Caller = ANYBODY) -> Run:
+        """End a run before its time (:func:`workflow_core.usecases.stop.stop`)."""
+        return stop.stop(stop.StopRun(caller=caller, run_id=run_id, reason=reason), self._context)
+
+    def unregister(self, dataset_name: str, *, force: bool = False, caller: Caller = ANYBODY) -> Workflow:
+        """Have a workflow no more (:func:`workflow_core.usecases.unregister.unregister`)."""
+        command = unregister.UnregisterWorkflow(caller=caller, dataset_name=dataset_name, force=force)
+        return unregister.unregister(command, self._context)
 
     def health(self) -> Health:
         """Whether database, storage and Airflow can be used; never raises."""

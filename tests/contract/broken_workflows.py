@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from attrs import evolve
 
-from workflow_core.domain.run import RunStatus
+from workflow_core.domain.run import Submission
+from workflow_core.domain.workflow import Phase
 from workflow_core.errors import WorkflowAlreadyExists
 from workflow_core.fakes.workflow import InMemoryWorkflows
 from workflow_core.testing.workflow import WorkflowContract
@@ -61,13 +62,13 @@ class NoLock(InMemoryWorkflows):
 
 class VersionIsNotChecked(InMemoryWorkflows):
     def _refuse_other_workflow(self, workflow: Workflow) -> None:
-        stored = self._workflows.get(workflow.dataset_name)
+        stored = self._workflows.get(workflow.id)
         super()._refuse_other_workflow(evolve(workflow, version=stored.version) if stored else workflow)
 
 
-class IdIsNotChecked(InMemoryWorkflows):
+class SaveReachesTheSuccessor(InMemoryWorkflows):
     def _refuse_other_workflow(self, workflow: Workflow) -> None:
-        stored = self._workflows.get(workflow.dataset_name)
+        stored = self._holder_of_name(workflow.dataset_name)
         super()._refuse_other_workflow(evolve(workflow, id=stored.id) if stored else workflow)
 
 
@@ -78,17 +79,77 @@ class VersionStays(InMemoryWorkflows):
 
 class SaveAdds(InMemoryWorkflows):
     def _refuse_other_workflow(self, workflow: Workflow) -> None:
-        if workflow.dataset_name in self._workflows:
+        if workflow.id in self._workflows:
             super()._refuse_other_workflow(workflow)
 
 
-class RunsStayBehind(InMemoryWorkflows):
-    _remove_runs_of = _nothing
+class WhatHasLeftIsThere(InMemoryWorkflows):
+    def _live(self) -> list[Workflow]:
+        return [workflow for workflow in self._workflows.values() if workflow.phase is not Phase.GONE]
 
 
-class AllRunsGo(InMemoryWorkflows):
-    def _remove_runs_of(self, workflow: Workflow) -> None:
-        self._runs.clear()
+class OneThatIsUnregisteredIsNotThere(InMemoryWorkflows):
+    def _live(self) -> list[Workflow]:
+        return [workflow for workflow in super()._live() if workflow.removal is None]
+
+
+class WhatHasLeftComesBack(InMemoryWorkflows):
+    def _comes_back(self, workflow: Workflow) -> bool:
+        return False
+
+
+class ActiveRunsAreNotInTheWay(InMemoryWorkflows):
+    _refuse_active_runs = _nothing
+
+
+class ForceIsIgnored(InMemoryWorkflows):
+    def _refuse_active_runs(self, workflow: Workflow, *, force: bool) -> None:
+        super()._refuse_active_runs(workflow, force=False)
+
+
+class RunsOfAllAreInTheWay(InMemoryWorkflows):
+    def _active(self, workflow: Workflow) -> list[Run]:
+        return [run for run in self._runs.values() if not run.settled]
+
+
+class RunsSlipIn(InMemoryWorkflows):
+    def _takes(self, owner: Workflow, run: Run) -> bool:
+        return not owner.phase.has_left
+
+
+class RunsOfWhatHasLeft(InMemoryWorkflows):
+    def _takes(self, owner: Workflow, run: Run) -> bool:
+        return run.submission is Submission.SUBMITTED or super()._takes(owner, run)
+
+
+class NoAdoptionBeforeTheEnd(InMemoryWorkflows):
+    def _takes(self, owner: Workflow, run: Run) -> bool:
+        return owner.phase is not Phase.UNREGISTERING and super()._takes(owner, run)
+
+
+class PausedMayRun(InMemoryWorkflows):
+    def _may_run(self, run: Run) -> bool:
+        return self._workflows[run.workflow_id].phase in {Phase.REGISTERING, Phase.SERVED}
+
+
+class FailedMayRun(InMemoryWorkflows):
+    def _may_run(self, run: Run) -> bool:
+        return self._workflows[run.workflow_id].pause is None
+
+
+class UnknownOutcomeIsForgotten(InMemoryWorkflows):
+    def _is_to_send(self, run: Run) -> bool:
+        return super()._is_to_send(run) and run.submission is not Submission.SENDING
+
+
+class BackfillsAreSentTwice(InMemoryWorkflows):
+    def _is_to_send(self, run: Run) -> bool:
+        return super()._is_to_send(evolve(run, backfill_id=None))
+
+
+class StoppedIsSent(InMemoryWorkflows):
+    def _is_to_send(self, run: Run) -> bool:
+        return super()._is_to_send(evolve(run, stop=None))
 
 
 class OrderIgnoresCase(InMemoryWorkflows):
@@ -130,7 +191,7 @@ class RunNeedsNoWorkflow(InMemoryWorkflows):
 
 class RunOfTheSuccessor(InMemoryWorkflows):
     def _refuse_run_of_no_workflow(self, run: Run) -> None:
-        if run.dataset_name not in self._workflows:
+        if self._holder_of_name(run.dataset_name) is None:
             super()._refuse_run_of_no_workflow(run)
 
 
@@ -216,14 +277,20 @@ class KeyIsRepeated(InMemoryWorkflows):
         return super()._page(ordered, page, key, lambda one, after: one == after or is_after(one, after))
 
 
-class StoppingIsSettled(InMemoryWorkflows):
-    def _is_unsettled_run(self, run: Run) -> bool:
-        return super()._is_unsettled_run(run) and run.status is not RunStatus.STOPPING
+class StoppedIsStopping(InMemoryWorkflows):
+    def _is_stopping(self, run: Run) -> bool:
+        return run.stop is not None
 
 
-class NeverObservedLast(InMemoryWorkflows):
-    def _unsettled_run_order(self, run: Run) -> Any:
-        return (run.observed_at is None, *super()._unsettled_run_order(run)[1:])
+class NeverSentLast(InMemoryWorkflows):
+    def _sending_order(self, run: Run) -> Any:
+        return (run.sent_at is None, *super()._sending_order(run)[1:])
+
+
+class NeverAskedLast(InMemoryWorkflows):
+    def _stopping_order(self, run: Run) -> Any:
+        first, *rest = super()._stopping_order(run)
+        return (not first, *rest)
 
 
 class LimitIsIgnored(InMemoryWorkflows):

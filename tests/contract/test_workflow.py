@@ -15,14 +15,18 @@ from uuid import UUID
 import psycopg
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from adapters.sql import SqlWorkflows, make_engine, upgrade
+from adapters.sql import HEAD, SqlWorkflows, make_engine, upgrade
+from adapters.sql.migrations import alembic_config
 from adapters.sql.tables import metadata, schema_version
 from devstack.ports import free_ports
+from workflow_core.domain.paging import PageRequest
+from workflow_core.domain.run import HistoryFilter
 from workflow_core.errors import DatabaseUnavailable
 from workflow_core.fakes.workflow import InMemoryWorkflows
 from workflow_core.testing.entities import NAME, a_workflow
@@ -52,7 +56,9 @@ class BehindSql:
         self._rows = rows
 
     def workflow_facts(self) -> Mapping[str, Mapping[str, Any]]:
-        rows = self._rows(f"SELECT dataset_name, {', '.join(WORKFLOW_FACTS)} FROM workflows")
+        rows = self._rows(
+            f"SELECT dataset_name, {', '.join(WORKFLOW_FACTS)} FROM workflows WHERE phase NOT IN ('leaving', 'gone')"
+        )
         return {name: _plain(dict(zip(WORKFLOW_FACTS, facts, strict=True))) for name, *facts in rows}
 
     def run_facts(self) -> Mapping[str, Mapping[str, Any]]:
@@ -213,10 +219,51 @@ class TestSqlWorkflowsOnPostgres(WorkflowContract):
         """Services that start together all find the schema made."""
         engine = make_engine(postgres.create_database("fresh"))
         engines = [make_engine(engine.url) for _ in range(4)]
-        assert together([partial(upgrade, one) for one in engines]) == ["0001"] * 4
+        assert together([partial(upgrade, one) for one in engines]) == [HEAD] * 4
         SqlWorkflows(engine).check()
         for one in (engine, *engines):
             one.dispose()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_an_older_schema_is_upgraded_with_its_rows(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """What revision 0001 held is there afterwards, runs dated by their params or the day of their acceptance."""
+    url = f"sqlite:///{tmp_path}/older.db"
+    if kind == "postgresql":
+        url = request.getfixturevalue("postgres").create_database("older")
+    engine = make_engine(url)
+    with engine.begin() as connection:
+        command.upgrade(alembic_config(connection), "0001")
+        for statement in _OLDER_ROWS:
+            connection.execute(sa.text(statement))
+    upgrade(engine)
+    port = SqlWorkflows(engine)
+    found = port.workflow("a.b")
+    assert found is not None
+    dates = {run.run_id: run.run_date.isoformat() for run in port.history(HistoryFilter(), PageRequest()).items}
+    assert dates == {"r1": "2025-12-24", "r2": "2026-01-01", "r3": "2025-12-31"}
+    assert [run.run_id for run in port.active_runs(found)] == ["r2"]
+    engine.dispose()
+
+
+_ID = "'019b78fff97b7a5fb61556d503d6bd2a'"
+_RUN = (
+    "INSERT INTO workflow_runs (id, run_id, airflow_run_id, workflow_id, dataset_name, dag_id, run_type, status, submission,"
+    " triggered_by, params, accepted_at, started_at, logical_date, version)"
+    f" VALUES ('019b78fff97b7a5fb61556d503d6bd0%s', '%s', '%s', {_ID},"
+    " 'a.b', 'a_b', '%s', '%s', 'submitted', 'x', '%s', '2026-01-01 10:00:00.000000', '2026-01-01 10:00:00.000000', %s, 1)"
+)
+_OLDER_ROWS = (
+    (
+        "INSERT INTO workflows (id, dataset_name, dag_id, source_type, owner, cron, timezone, spec, yaml, s3_path, registered_by,"
+        f" registered_at, updated_at, phase, version) VALUES ({_ID}, 'a.b', 'a_b', 'MANUAL', 'o', '0 6 * * *', 'UTC',"
+        """ '{"version": "v1", "name": "a.b"}', '', 's3://b/k', 'x', '2026-01-01 10:00:00.000000', '2026-01-01 10:00:00.000000',"""
+        " 'served', 1)"
+    ),
+    _RUN % ("1", "r1", "r1", "manual", "SUCCESS", '{"date"\\: "2025-12-24"}', "NULL"),
+    _RUN % ("2", "r2", "r2", "manual", "RUNNING", "{}", "NULL"),
+    _RUN % ("3", "r3", "scheduled__1", "scheduled", "FAILED", '{"date"\\: "odd"}', "'2025-12-31 06:00:00.000000'"),
+)
 
 
 def _definitions(engine: Engine) -> set[str]:
@@ -227,7 +274,7 @@ def _definitions(engine: Engine) -> set[str]:
             " WHERE conrelid <> 0 AND connamespace = 'public'::regnamespace AND conrelid::regclass::text <> :version"
         ),
         (
-            "SELECT concat_ws(' ', table_name, ordinal_position, column_name, udt_name, collation_name, is_nullable)"
+            "SELECT concat_ws(' ', table_name, column_name, udt_name, collation_name, is_nullable)"
             " FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> :version"
         ),
     )

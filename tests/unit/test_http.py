@@ -49,6 +49,7 @@ def ended_run(stack: Any, started: datetime, *, seconds: int = 45, name: str = N
         submission=Submission.SUBMITTED,
         triggered_by="scheduler",
         params={},
+        run_date=started.date(),
         accepted_at=started,
         started_at=started,
         ended_at=started + timedelta(seconds=seconds),

@@ -346,7 +346,7 @@ class TestRun:
         world.register()
         world.airflow.lose_answers(effect)
         run = world.service.run(NAME)
-        assert (run.status, run.submission) == (RunStatus.PENDING, Submission.WAITING)
+        assert (run.status, run.submission) == (RunStatus.PENDING, Submission.SENDING)
         assert world.service.sweep().runs_submitted == 1
         assert world.workflows.run(run.run_id).submission is Submission.SUBMITTED
         assert len(world.airflow.changed_runs(world.clock.now() - timedelta(days=1)).runs) == 1

@@ -313,7 +313,7 @@ class TestErrors:
                 "UNIQUE constraint failed: workflow_runs.dag_id, workflow_runs.airflow_run_id",
                 "uq_workflow_runs_dag_id_airflow_run_id",
             ),
-            ("FOREIGN KEY constraint failed", "foreign key"),
+            ("FOREIGN KEY constraint failed", ""),
             ("NOT NULL constraint failed: workflows.owner", ""),
             ("CHECK constraint failed: ck_observation_one_row", ""),
         ],
@@ -400,8 +400,9 @@ class TestIndexes:
     @pytest.mark.parametrize(
         ("call", "index"),
         [
-            (lambda port: port.workflow("a.b"), "uq_workflows_dataset_name|sqlite_autoindex_workflows"),
-            (lambda port: port.workflows(WorkflowFilter(), PageRequest()), "sqlite_autoindex_workflows"),
+            (lambda port: port.workflow("a.b"), "uq_workflows_dataset_name"),
+            (lambda port: port.workflows(WorkflowFilter(), PageRequest()), "uq_workflows_dataset_name"),
+            (lambda port: port.workflow_by_dag("a_b"), "uq_workflows_dag_id"),
             (lambda port: port.workflows(WorkflowFilter(owner="x"), PageRequest()), "ix_workflows_owner_dataset_name"),
             (lambda port: port.workflows(_status("disabled"), PageRequest()), "ix_workflows_disabled"),
             (lambda port: port.workflows(_status("paused"), PageRequest()), "ix_workflows_paused"),
@@ -414,7 +415,9 @@ class TestIndexes:
                 "ix_workflow_runs_dataset_name_started_at_run_id",
             ),
             (lambda port: port.last_runs(["a.b"]), "ix_workflow_runs_dataset_name_started_at_run_id"),
-            (lambda port: port.unsettled_runs(5), "ix_workflow_runs_unsettled"),
+            (lambda port: port.runs_to_send(5), "ix_workflow_runs_to_send"),
+            (lambda port: port.stopping_runs(5), "ix_workflow_runs_stopping"),
+            (lambda port: port.active_runs(a_workflow()), "ix_workflow_runs_active"),
         ],
     )
     def test_a_query_has_its_index(self, engine: sa.Engine, call: Any, index: str) -> None:

@@ -14,11 +14,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
-FOREIGN_KEY: Final = "foreign key"
-"""What :func:`violated` answers for every foreign key: SQLite does not tell which."""
-
 _UNDEFINED: Final = frozenset({"42P01", "42703"})  # PostgreSQL: undefined_table, undefined_column
-_FOREIGN_KEY_VIOLATION: Final = "23503"
 _UPGRADE: Final = "Run `dli db upgrade` with the version of this service."
 
 
@@ -51,14 +47,12 @@ def wrong_revision(engine: Engine, found: str | None, wanted: str) -> DatabaseUn
 
 
 def violated(error: exc.IntegrityError) -> str:
-    """The name of the constraint that was violated, or :data:`FOREIGN_KEY`; empty if the driver does not say."""
+    """The name of the unique constraint that was violated; empty if it is another, or the driver does not say."""
     diagnosis = getattr(error.orig, "diag", None)
     if diagnosis is not None:
-        return FOREIGN_KEY if diagnosis.sqlstate == _FOREIGN_KEY_VIOLATION else str(diagnosis.constraint_name or "")
+        return str(diagnosis.constraint_name or "")
     # SQLite says in words which columns it was, such as "UNIQUE constraint failed: runs.a, runs.b"
     kind, _, columns = str(error.orig).partition(" constraint failed")
-    if kind == "FOREIGN KEY":
-        return FOREIGN_KEY
     if kind != "UNIQUE":
         return ""
     parts = [column.strip().split(".") for column in columns.removeprefix(":").split(",")]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import asdict
 
 from workflow_core.domain.names import new_id
-from workflow_core.domain.run import Progress, Run, RunStatus, RunType, Submission
+from workflow_core.domain.run import Progress, Run, RunStatus, RunType, Stop, Submission
 from workflow_core.domain.schedule import Schedule
 from workflow_core.domain.spec import WorkflowSpec
-from workflow_core.domain.workflow import Pause, Phase, SourceType, Workflow
+from workflow_core.domain.workflow import Pause, Phase, Removal, Shadowed, SourceType, Workflow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,6 +44,9 @@ def workflow_row(workflow: Workflow) -> dict[str, Any]:
         "phase": workflow.phase.value,
         "phase_reason": workflow.phase_reason,
         "airflow_paused": workflow.airflow_paused,
+        "removed_by": workflow.removal.by if workflow.removal else None,
+        "removed_at": workflow.removal.at if workflow.removal else None,
+        "shadowed": _shadowed_json(workflow.shadowed) if workflow.shadowed else None,
         "version": workflow.version,
     }
 
@@ -66,12 +70,28 @@ def workflow_of(row: Mapping[Any, Any]) -> Workflow:
         phase=Phase(row["phase"]),
         phase_reason=row["phase_reason"],
         airflow_paused=row["airflow_paused"],
+        removal=None if row["removed_at"] is None else Removal(by=row["removed_by"], at=row["removed_at"]),
+        shadowed=None if row["shadowed"] is None else _shadowed_of(row["shadowed"]),
         version=row["version"],
+    )
+
+
+def _shadowed_json(shadowed: Shadowed) -> dict[str, str]:
+    return {**asdict(shadowed), "registered_at": shadowed.registered_at.astimezone(UTC).isoformat()}
+
+
+def _shadowed_of(found: Mapping[str, str]) -> Shadowed:
+    return Shadowed(
+        yaml=found["yaml"],
+        s3_path=found["s3_path"],
+        registered_by=found["registered_by"],
+        registered_at=datetime.fromisoformat(found["registered_at"]),
     )
 
 
 def run_row(run: Run) -> dict[str, Any]:
     """The row of a run, without its generated key (:func:`new_run_row` adds that)."""
+    stop = run.stop
     return {
         "run_id": run.run_id,
         "airflow_run_id": run.airflow_run_id,
@@ -83,12 +103,19 @@ def run_row(run: Run) -> dict[str, Any]:
         "submission": run.submission.value,
         "triggered_by": run.triggered_by,
         "params": dict(run.params),
+        "run_date": run.run_date,
         "accepted_at": run.accepted_at,
         "started_at": run.started_at,
         "ended_at": run.ended_at,
         "logical_date": run.logical_date,
+        "backfill_id": run.backfill_id,
         "progress": None if run.progress is None else asdict(run.progress),
+        "sent_at": run.sent_at,
         "observed_at": run.observed_at,
+        "stop_by": stop.by if stop else None,
+        "stop_at": stop.at if stop else None,
+        "stop_reason": stop.reason if stop else None,
+        "stop_asked_at": stop.asked_at if stop else None,
         "reason": run.reason,
         "version": run.version,
     }
@@ -102,6 +129,9 @@ def new_run_row(run: Run) -> dict[str, Any]:
 def run_of(row: Mapping[Any, Any]) -> Run:
     """The run of a row."""
     progress = row["progress"]
+    stop = None
+    if row["stop_at"] is not None:
+        stop = Stop(by=row["stop_by"], at=row["stop_at"], reason=row["stop_reason"], asked_at=row["stop_asked_at"])
     return Run(
         run_id=row["run_id"],
         airflow_run_id=row["airflow_run_id"],
@@ -113,12 +143,16 @@ def run_of(row: Mapping[Any, Any]) -> Run:
         submission=Submission(row["submission"]),
         triggered_by=row["triggered_by"],
         params=row["params"],
+        run_date=row["run_date"],
         accepted_at=row["accepted_at"],
         started_at=row["started_at"],
         ended_at=row["ended_at"],
         logical_date=row["logical_date"],
+        backfill_id=row["backfill_id"],
         progress=None if progress is None else Progress(**progress),
+        sent_at=row["sent_at"],
         observed_at=row["observed_at"],
+        stop=stop,
         reason=row["reason"],
         version=row["version"],
     )

@@ -10,10 +10,12 @@ from attrs import evolve
 from sqlalchemy.exc import IntegrityError
 
 from adapters.sql.columns import UtcDateTime
-from adapters.sql.errors import FOREIGN_KEY, violated
+from adapters.sql.errors import violated
 from adapters.sql.mapping import RUN_IDENTITY, changes, new_run_row, run_of, run_row
-from adapters.sql.tables import UNSETTLED_RUN, observation, runs, workflows
+from adapters.sql.tables import ACTIVE, ACTIVE_RUN, RUN_TO_SEND, STOPPING_RUN, observation, runs, workflows
 from workflow_core.domain.paging import Page, key_moment, moment_key
+from workflow_core.domain.run import Submission
+from workflow_core.domain.workflow import Phase
 from workflow_core.errors import ConcurrentUpdate, RunAlreadyExists, WorkflowNotFound
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from adapters.sql.transactions import Transactions
     from workflow_core.domain.paging import PageRequest
     from workflow_core.domain.run import HistoryFilter, Run
+    from workflow_core.domain.workflow import Workflow
 
 T = TypeVar("T")
 
@@ -47,11 +50,9 @@ class SqlRuns:
         """As the port says."""
         try:
             with self._transactions.writing(single=True) as connection:
-                connection.execute(runs.insert(), new_run_row(run))
+                added = connection.execute(insertion(run), execution_options={"preserve_rowcount": True}).rowcount
         except IntegrityError as error:
             constraint = violated(error)
-            if constraint == FOREIGN_KEY:
-                raise WorkflowNotFound(run.dataset_name) from error
             if constraint == _RUN_ID:
                 raise RunAlreadyExists(run.run_id) from error
             if constraint == _AIRFLOW_ID:
@@ -59,6 +60,8 @@ class SqlRuns:
                 holder = self.runs_by_airflow_id([key]).get(key, run)
                 raise RunAlreadyExists(holder.run_id) from error
             raise
+        if added == 0:
+            raise WorkflowNotFound(run.dataset_name)
 
     def run(self, run_id: str) -> Run | None:
         """As the port says."""
@@ -116,11 +119,22 @@ class SqlRuns:
         )
         return {run.dataset_name: run for run in self._all(queries)}
 
-    def unsettled_runs(self, limit: int) -> Sequence[Run]:
+    def runs_to_send(self, limit: int) -> Sequence[Run]:
         """As the port says."""
-        order = runs.c.observed_at.asc().nulls_first(), runs.c.run_id
-        query = sa.select(runs).where(sa.text(UNSETTLED_RUN)).order_by(*order).limit(limit)
+        may_run = sa.exists().where(workflows.c.id == runs.c.workflow_id, sa.text(ACTIVE))
+        order = runs.c.sent_at.asc().nulls_first(), runs.c.run_id
+        query = sa.select(runs).where(sa.text(RUN_TO_SEND), may_run).order_by(*order).limit(limit)
         return tuple(self._all([query]))
+
+    def stopping_runs(self, limit: int) -> Sequence[Run]:
+        """As the port says."""
+        order = runs.c.stop_asked_at.asc().nulls_first(), runs.c.run_id
+        return tuple(self._all([sa.select(runs).where(sa.text(STOPPING_RUN)).order_by(*order).limit(limit)]))
+
+    def active_runs(self, workflow: Workflow) -> Sequence[Run]:
+        """As the port says."""
+        mine = runs.c.workflow_id == workflow.id
+        return tuple(self._all([sa.select(runs).where(mine, sa.text(ACTIVE_RUN)).order_by(runs.c.run_id)]))
 
     def observed_until(self) -> datetime | None:
         """As the port says."""
@@ -137,6 +151,19 @@ class SqlRuns:
         with self._transactions.reading() as connection:
             rows = [row for query in queries for row in connection.execute(query).mappings()]
         return [run_of(row) for row in rows]
+
+
+def insertion(run: Run) -> sa.Insert:
+    """The statement that adds a run if its workflow takes it. It waits for a transaction that is about to retire the workflow, and
+    that one waits for it (``FOR SHARE``; SQLite has one writer at a time anyway).
+    """
+    row = new_run_row(run)
+    values = [sa.literal(value, runs.c[name].type).label(name) for name, value in row.items()]
+    open_phases: sa.ColumnElement[bool] = workflows.c.phase.not_in(["leaving", "gone"])
+    if run.submission is not Submission.SUBMITTED:
+        open_phases &= workflows.c.phase != Phase.UNREGISTERING.value
+    taken = sa.select(*values).where(workflows.c.id == run.workflow_id, open_phases).with_for_update(read=True)
+    return runs.insert().from_select(list(row), taken)
 
 
 def _conditions(where: HistoryFilter) -> Sequence[sa.ColumnElement[bool]]:

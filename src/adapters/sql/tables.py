@@ -22,20 +22,25 @@ metadata: Final = sa.MetaData(
     }
 )
 
-# Workflow.status and Workflow.settled in SQL: what they are derived from is stored, they are not.
-DISABLED: Final = "phase = 'failed'"
-PAUSED: Final = "phase <> 'failed' AND paused_at IS NOT NULL"
-ACTIVE: Final = "phase <> 'failed' AND paused_at IS NULL"
+# Workflow.status, Workflow.settled and Phase.has_left in SQL: what they are derived from is stored, they are not.
+LIVE: Final = "phase NOT IN ('leaving', 'gone')"
+DISABLED: Final = "phase IN ('failed', 'unregistering')"
+PAUSED: Final = "phase IN ('registering', 'served') AND paused_at IS NOT NULL"
+ACTIVE: Final = "phase IN ('registering', 'served') AND paused_at IS NULL"
 UNSETTLED_WORKFLOW: Final = (
-    "phase = 'registering'"
+    "phase IN ('registering', 'unregistering', 'leaving')"
     " OR (phase = 'served' AND (airflow_paused IS NULL OR airflow_paused <> (paused_at IS NOT NULL)))"
 )
-UNSETTLED_RUN: Final = "status NOT IN ('SUCCESS', 'FAILED', 'STOPPED')"
+ACTIVE_RUN: Final = "status NOT IN ('SUCCESS', 'FAILED', 'STOPPED')"
+RUN_TO_SEND: Final = (
+    f"submission IN ('waiting', 'sending') AND {ACTIVE_RUN} AND stop_at IS NULL AND backfill_id IS NULL"
+)
+STOPPING_RUN: Final = "status = 'STOPPING'"
 
 
-def _partial(name: str, *columns: str, where: str) -> sa.Index:
+def _partial(name: str, *columns: str, where: str, unique: bool = False) -> sa.Index:
     condition = sa.text(where)
-    return sa.Index(name, *columns, postgresql_where=condition, sqlite_where=condition)
+    return sa.Index(name, *columns, unique=unique, postgresql_where=condition, sqlite_where=condition)
 
 
 workflows: Final = sa.Table(
@@ -60,9 +65,12 @@ workflows: Final = sa.Table(
     sa.Column("phase", sa.String(), nullable=False),
     sa.Column("phase_reason", sa.Text()),
     sa.Column("airflow_paused", sa.Boolean()),
+    sa.Column("removed_by", sa.String()),
+    sa.Column("removed_at", UtcDateTime()),
+    sa.Column("shadowed", json_type()),
     sa.Column("version", sa.Integer(), nullable=False),
-    sa.UniqueConstraint("dataset_name"),
-    sa.UniqueConstraint("dag_id"),
+    _partial("uq_workflows_dataset_name", "dataset_name", where=LIVE, unique=True),
+    _partial("uq_workflows_dag_id", "dag_id", where=LIVE, unique=True),
     sa.Index("ix_workflows_owner_dataset_name", "owner", "dataset_name"),
     _partial("ix_workflows_disabled", "dataset_name", where=DISABLED),
     _partial("ix_workflows_paused", "dataset_name", where=PAUSED),
@@ -75,7 +83,7 @@ runs: Final = sa.Table(
     sa.Column("id", sa.Uuid(), primary_key=True),
     sa.Column("run_id", name_type(), nullable=False),
     sa.Column("airflow_run_id", name_type(), nullable=False),
-    sa.Column("workflow_id", sa.Uuid(), sa.ForeignKey(workflows.c.id, ondelete="CASCADE"), nullable=False),
+    sa.Column("workflow_id", sa.Uuid(), sa.ForeignKey(workflows.c.id), nullable=False),
     sa.Column("dataset_name", name_type(), nullable=False),
     sa.Column("dag_id", name_type(), nullable=False),
     sa.Column("run_type", sa.String(), nullable=False),
@@ -83,20 +91,29 @@ runs: Final = sa.Table(
     sa.Column("submission", sa.String(), nullable=False),
     sa.Column("triggered_by", sa.String(), nullable=False),
     sa.Column("params", json_type(), nullable=False),
+    sa.Column("run_date", sa.Date(), nullable=False),
     sa.Column("accepted_at", UtcDateTime(), nullable=False),
     sa.Column("started_at", UtcDateTime(), nullable=False),
     sa.Column("ended_at", UtcDateTime()),
     sa.Column("logical_date", UtcDateTime()),
+    sa.Column("backfill_id", name_type()),
     sa.Column("progress", json_type()),
+    sa.Column("sent_at", UtcDateTime()),
     sa.Column("observed_at", UtcDateTime()),
+    sa.Column("stop_by", sa.String()),
+    sa.Column("stop_at", UtcDateTime()),
+    sa.Column("stop_reason", sa.Text()),
+    sa.Column("stop_asked_at", UtcDateTime()),
     sa.Column("reason", sa.Text()),
     sa.Column("version", sa.Integer(), nullable=False),
     sa.UniqueConstraint("run_id"),
     sa.UniqueConstraint("dag_id", "airflow_run_id"),
     sa.Index("ix_workflow_runs_started_at_run_id", "started_at", "run_id"),
     sa.Index("ix_workflow_runs_dataset_name_started_at_run_id", "dataset_name", "started_at", "run_id"),
-    sa.Index("ix_workflow_runs_workflow_id", "workflow_id"),  # deleting a workflow looks for its runs
-    _partial("ix_workflow_runs_unsettled", "observed_at", "run_id", where=UNSETTLED_RUN),
+    sa.Index("ix_workflow_runs_workflow_id_run_date", "workflow_id", "run_date"),
+    _partial("ix_workflow_runs_active", "workflow_id", "run_id", where=ACTIVE_RUN),
+    _partial("ix_workflow_runs_to_send", "sent_at", "run_id", where=RUN_TO_SEND),
+    _partial("ix_workflow_runs_stopping", "stop_asked_at", "run_id", where=STOPPING_RUN),
 )
 
 observation: Final = sa.Table(

@@ -12,20 +12,21 @@ from adapters.sql.errors import violated, wrong_revision
 from adapters.sql.mapping import WORKFLOW_IDENTITY, changes, workflow_of, workflow_row
 from adapters.sql.migrations import HEAD, revision_of
 from adapters.sql.runs import SqlRuns
-from adapters.sql.tables import ACTIVE, DISABLED, PAUSED, UNSETTLED_WORKFLOW, workflows
+from adapters.sql.tables import ACTIVE, ACTIVE_RUN, DISABLED, LIVE, PAUSED, UNSETTLED_WORKFLOW, runs, workflows
 from adapters.sql.transactions import Transactions
 from workflow_core.domain.paging import Page
 from workflow_core.domain.workflow import Workflow, WorkflowFilter, WorkflowStatus
-from workflow_core.errors import ConcurrentUpdate, WorkflowAlreadyExists
+from workflow_core.errors import ConcurrentUpdate, WorkflowAlreadyExists, WorkflowHasActiveRuns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy.engine import Engine
+    from sqlalchemy.engine import Connection, Engine
 
     from workflow_core.domain.paging import PageRequest
 
 _UNIQUE: Final = frozenset({"uq_workflows_dataset_name", "uq_workflows_dag_id"})
+_LIVE: Final = sa.text(LIVE)
 _STATUS: Final = {
     WorkflowStatus.ACTIVE: ACTIVE,
     WorkflowStatus.PAUSED: PAUSED,
@@ -70,23 +71,22 @@ class SqlWorkflows(SqlRuns):
 
     def save_workflow(self, workflow: Workflow) -> Workflow:
         """As the port says."""
-        values = changes(workflow_row(workflow), WORKFLOW_IDENTITY)
         with self._transactions.writing() as connection:
-            saved = connection.execute(workflows.update().where(*_same(workflow)).values(values)).rowcount
-        if saved == 0:
-            raise _changed(workflow)
-        return evolve(workflow, version=workflow.version + 1)
+            return _saved(connection, workflow)
 
-    def remove_workflow(self, workflow: Workflow) -> None:
-        """As the port says. The runs go by the foreign key."""
+    def retire_workflow(self, workflow: Workflow, *, force: bool) -> Workflow:
+        """As the port says. The update comes first: it waits for runs that are being added, and later ones wait for it."""
+        active = sa.select(runs.c.run_id).where(runs.c.workflow_id == workflow.id, sa.text(ACTIVE_RUN))
         with self._transactions.writing() as connection:
-            removed = connection.execute(workflows.delete().where(*_same(workflow))).rowcount
-        if removed == 0:
-            raise _changed(workflow)
+            saved = _saved(connection, workflow)
+            found = [] if force else connection.execute(active.order_by(runs.c.run_id)).scalars().all()
+            if found:
+                raise WorkflowHasActiveRuns(workflow.dataset_name, found)
+        return saved
 
     def workflows(self, where: WorkflowFilter, page: PageRequest) -> Page[Workflow]:
         """As the port says."""
-        conditions = list(_conditions(where))
+        conditions = _conditions(where)
         name = workflows.c.dataset_name
         after = [name > page.after[0]] if page.after is not None else []
         query = sa.select(workflows).where(*conditions, *after).order_by(name)
@@ -116,12 +116,12 @@ class SqlWorkflows(SqlRuns):
 
     def _workflow(self, condition: sa.ColumnElement[bool]) -> Workflow | None:
         with self._transactions.reading(single=True) as connection:
-            row = connection.execute(sa.select(workflows).where(condition)).mappings().first()
+            row = connection.execute(sa.select(workflows).where(_LIVE, condition)).mappings().first()
         return None if row is None else workflow_of(row)
 
 
 def _conditions(where: WorkflowFilter) -> Sequence[sa.ColumnElement[bool]]:
-    found: list[Any] = []
+    found: list[Any] = [_LIVE]
     if where.status is not None:
         found.append(sa.text(_STATUS[where.status]))
     if where.source_type is not None:
@@ -129,6 +129,15 @@ def _conditions(where: WorkflowFilter) -> Sequence[sa.ColumnElement[bool]]:
     if where.owner is not None:
         found.append(workflows.c.owner == where.owner)
     return found
+
+
+def _saved(connection: Connection, workflow: Workflow) -> Workflow:
+    values = changes(workflow_row(workflow), WORKFLOW_IDENTITY)
+    stays = () if workflow.phase.has_left else (_LIVE,)  # what has left does not come back
+    saved = connection.execute(workflows.update().where(*_same(workflow), *stays).values(values)).rowcount
+    if saved == 0:
+        raise _changed(workflow)
+    return evolve(workflow, version=workflow.version + 1)
 
 
 def _same(workflow: Workflow) -> tuple[sa.ColumnElement[bool], ...]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve, frozen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import tzinfo
     from uuid import UUID
 
 
@@ -41,11 +42,15 @@ class Submission(StrEnum):
     """How far a run has come on its way to Airflow."""
 
     WAITING = "waiting"
-    """Accepted here, not known to be in Airflow: sending it (again) under its own id is safe."""
+    """Accepted here and certainly not in Airflow: it is not its turn yet, or its DAG is not served yet."""
+    SENDING = "sending"
+    """Sent at least once, or about to be, and not known to be in Airflow: sending it again under its own id is safe."""
     SUBMITTED = "submitted"
     """Airflow has it."""
     REFUSED = "refused"
     """Airflow will never take it; the run ended FAILED without having started."""
+    CANCELLED = "cancelled"
+    """Stopped before Airflow had it; the run ended STOPPED without having started."""
 
 
 RUN_STATES: dict[str, RunStatus] = {
@@ -66,6 +71,10 @@ FAILED_TASKS = frozenset({"failed", "upstream_failed"})
 RUNNING_TASKS = ("running", "restarting", "deferred", "up_for_reschedule", "up_for_retry", "queued", "scheduled")
 
 
+ENDED_FIRST: Final = "It had ended before the stop reached it."
+DELETED: Final = "The run was deleted in Airflow."
+
+
 @frozen(kw_only=True)
 class TaskState:
     """One task instance of a run in Airflow. ``state`` is Airflow's word; None before the scheduler touched it."""
@@ -75,6 +84,11 @@ class TaskState:
     started_at: datetime | None = None
     ended_at: datetime | None = None
     try_number: int = 0
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether it runs, or may yet."""
+        return self.state in RUNNING_TASKS
 
 
 @frozen(kw_only=True)
@@ -125,11 +139,33 @@ class AirflowRun:
 
 
 @frozen(kw_only=True)
+class Stop:
+    """Who wants a run to end, since when, and why. ``asked_at`` is when we last told Airflow so (None: not yet)."""
+
+    by: str
+    at: datetime
+    reason: str | None = None
+    asked_at: datetime | None = None
+
+
+def run_date_of(params: Mapping[str, Any], moment: datetime, zone: tzinfo) -> date:
+    """The date that a run is for: the caller's ``params.date``, else the day of ``moment`` (the logical date, or where there is
+    none the moment of acceptance) in the workflow's zone. The same rule as ``{{ run_date() }}`` in the DAG.
+    """
+    given = params.get("date")
+    try:
+        return date.fromisoformat(given) if isinstance(given, str) else moment.astimezone(zone).date()
+    except ValueError:  # a run that was started in Airflow, whose params nobody has checked
+        return moment.astimezone(zone).date()
+
+
+@frozen(kw_only=True)
 class Run:
     """One run. ``airflow_run_id`` equals ``run_id``, except for runs that Airflow made itself.
 
-    ``started_at`` is the time of acceptance until Airflow reports a start. ``observed_at`` is when Airflow last told us of the
-    run (None: never). ``version`` rises with every saved change (optimistic locking).
+    ``run_date`` is the date that it is for (:func:`run_date_of`). ``started_at`` is the time of acceptance until Airflow reports a
+    start. ``sent_at`` is when it was last sent to Airflow by us, ``observed_at`` when Airflow last told us of it (None: never).
+    ``stop`` is set from the moment somebody wants it to end. ``version`` rises with every saved change (optimistic locking).
     """
 
     run_id: str
@@ -142,12 +178,16 @@ class Run:
     submission: Submission
     triggered_by: str
     params: Mapping[str, Any]
+    run_date: date
     accepted_at: datetime
     started_at: datetime
     ended_at: datetime | None = None
     logical_date: datetime | None = None
+    backfill_id: str | None = None
     progress: Progress | None = None
+    sent_at: datetime | None = None
     observed_at: datetime | None = None
+    stop: Stop | None = None
     reason: str | None = None
     version: int = 1
 
@@ -160,14 +200,24 @@ class Run:
         """Whether nothing more is expected to change by itself."""
         return self.status.is_final
 
+    def sending(self, at: datetime) -> Run:
+        """About to be sent: recorded before the request, so that a run that never was sent is known to be such."""
+        return evolve(self, submission=Submission.SENDING, sent_at=at)
+
+    def put_back(self) -> Run:
+        """Airflow certainly did not take it this time; it is sent again later."""
+        return evolve(self, submission=Submission.WAITING)
+
     def observed(self, seen: AirflowRun, tasks: Sequence[TaskState] | None, at: datetime) -> Run:
         """What Airflow said at ``at``. A look that is older than the last one changes nothing.
 
         A run that had ended may be running again: somebody cleared it in Airflow. ``tasks`` None leaves the progress as it was.
+        While somebody wants it to end, the run is STOPPING whatever Airflow says, until :meth:`stopped`; unless it had ended
+        before Airflow was told: then its true result counts.
         """
         if self.observed_at is not None and at < self.observed_at:
             return self
-        return evolve(
+        run = evolve(
             self,
             submission=Submission.SUBMITTED,
             status=seen.status,
@@ -177,6 +227,39 @@ class Run:
             progress=self.progress if tasks is None else Progress.of(tasks),
             observed_at=at,
         )
+        return run if self.stop is None else self._observed_stopping(run, self.stop)
+
+    def _observed_stopping(self, run: Run, stop: Stop) -> Run:
+        ended = run.status.is_final
+        if stop.asked_at is None:
+            return evolve(run, stop=None, reason=ENDED_FIRST) if ended else evolve(run, status=RunStatus.STOPPING)
+        if self.status is RunStatus.STOPPING:
+            return evolve(run, status=RunStatus.STOPPING, ended_at=None)
+        # it was over: if it is no more, somebody has cleared it since
+        return evolve(run, status=RunStatus.STOPPED) if ended else evolve(run, stop=None)
+
+    def stopping(self, by: str, reason: str | None, at: datetime) -> Run:
+        """Somebody wants it to end. One that was never sent has ended by that; one that is stopping already stays as it is."""
+        if self.stop is not None or self.status.is_final:
+            return self
+        run = evolve(self, stop=Stop(by=by, at=at, reason=reason), status=RunStatus.STOPPING)
+        return run.cancelled(at) if self.submission is Submission.WAITING else run
+
+    def stop_asked(self, at: datetime) -> Run:
+        """Airflow is about to be told to end it."""
+        return self if self.stop is None else evolve(self, stop=evolve(self.stop, asked_at=at))
+
+    def stopped(self, at: datetime) -> Run:
+        """Every task of it has ended, and it was our doing."""
+        return evolve(self, status=RunStatus.STOPPED, ended_at=at)
+
+    def cancelled(self, at: datetime) -> Run:
+        """Stopped before Airflow had it."""
+        return evolve(self, submission=Submission.CANCELLED, status=RunStatus.STOPPED, ended_at=at)
+
+    def outlived_stop(self, seen: AirflowRun) -> Run:
+        """The stop came too late: every task had succeeded before it."""
+        return evolve(self, stop=None, status=seen.status, ended_at=seen.ended_at, reason=ENDED_FIRST)
 
     def refused(self, reason: str, at: datetime) -> Run:
         """Airflow will never take this run."""
@@ -190,9 +273,8 @@ class Run:
 
     def gone(self, at: datetime) -> Run:
         """Airflow had this run and has it no more: somebody deleted it there before its end was seen."""
-        return evolve(
-            self, status=RunStatus.FAILED, ended_at=at, observed_at=at, reason="The run was deleted in Airflow."
-        )
+        status = RunStatus.FAILED if self.stop is None else RunStatus.STOPPED
+        return evolve(self, status=status, ended_at=at, observed_at=at, reason=DELETED)
 
 
 @frozen(kw_only=True)

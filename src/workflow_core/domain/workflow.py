@@ -33,7 +33,7 @@ class WorkflowStatus(StrEnum):
     ACTIVE = "active"
     PAUSED = "paused"
     DISABLED = "disabled"
-    """Airflow cannot build its DAG, so that nothing of it can run."""
+    """Nothing of it can run: Airflow cannot build its DAG, or it is being unregistered."""
 
 
 class Phase(StrEnum):
@@ -44,7 +44,18 @@ class Phase(StrEnum):
     SERVED = "served"
     """Airflow serves a DAG built from exactly this spec."""
     FAILED = "failed"
-    """Airflow read exactly this spec and could not build a DAG from it; ``phase_reason`` says why."""
+    """No DAG can be built from exactly this spec; ``phase_reason`` says why."""
+    UNREGISTERING = "unregistering"
+    """Somebody has unregistered it; its YAML is still there, or its runs are not all told to stop. It still has its name."""
+    LEAVING = "leaving"
+    """Unregistered: its name is free. Airflow has not been seen to have dropped the DAG yet."""
+    GONE = "gone"
+    """Unregistered, and out of Airflow. The row stays for its history."""
+
+    @property
+    def has_left(self) -> bool:
+        """Whether the name is free for another."""
+        return self in {Phase.LEAVING, Phase.GONE}
 
 
 @frozen(kw_only=True)
@@ -54,6 +65,24 @@ class Pause:
     by: str
     at: datetime
     reason: str | None = None
+
+
+@frozen(kw_only=True)
+class Removal:
+    """Who unregistered a workflow, and when."""
+
+    by: str
+    at: datetime
+
+
+@frozen(kw_only=True)
+class Shadowed:
+    """A MANUAL workflow under a CODE one of the same name: its file is kept, and it comes back when CODE goes."""
+
+    yaml: str
+    s3_path: str
+    registered_by: str
+    registered_at: datetime
 
 
 @frozen(kw_only=True)
@@ -79,6 +108,8 @@ class Workflow:
     phase: Phase = Phase.REGISTERING
     phase_reason: str | None = None
     airflow_paused: bool | None = None
+    removal: Removal | None = None
+    shadowed: Shadowed | None = None
     version: int = 1
 
     @property
@@ -99,16 +130,16 @@ class Workflow:
     @property
     def status(self) -> WorkflowStatus:
         """Derived, never stored apart from what it follows from."""
-        if self.phase is Phase.FAILED:
+        if self.phase not in {Phase.REGISTERING, Phase.SERVED}:
             return WorkflowStatus.DISABLED
         return WorkflowStatus.PAUSED if self.pause else WorkflowStatus.ACTIVE
 
     @property
     def settled(self) -> bool:
         """Whether the other systems have nothing left to do for it."""
-        if self.phase is Phase.REGISTERING:
-            return False
-        return self.phase is Phase.FAILED or self.airflow_paused == (self.pause is not None)
+        if self.phase is Phase.SERVED:
+            return self.airflow_paused == (self.pause is not None)
+        return self.phase in {Phase.FAILED, Phase.GONE}
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -120,6 +151,8 @@ class Workflow:
             found.append("Airflow does not serve the DAG yet; runs are accepted and submitted as soon as it does.")
         if self.phase is Phase.FAILED:
             found.append(f"Airflow cannot build the DAG: {self.phase_reason}")
+        if self.phase is Phase.UNREGISTERING:
+            found.append("It is being unregistered.")
         if self.phase is Phase.SERVED and not self.settled:
             found.append("Airflow has not confirmed the pause state yet; it is applied as soon as Airflow answers.")
         return tuple(found)
@@ -146,6 +179,20 @@ class Workflow:
     def unpaused(self, at: datetime) -> Workflow:
         """Not paused; a no-op where it was not."""
         return evolve(self, pause=None, updated_at=at) if self.pause else self
+
+    def unregistering(self, by: str, at: datetime) -> Workflow:
+        """Somebody wants it gone; the first one counts."""
+        if self.removal is not None:
+            return self
+        return evolve(self, phase=Phase.UNREGISTERING, phase_reason=None, removal=Removal(by=by, at=at), updated_at=at)
+
+    def left(self, at: datetime) -> Workflow:
+        """Its YAML is gone and its DAG is paused: the name is free."""
+        return evolve(self, phase=Phase.LEAVING, updated_at=at)
+
+    def gone(self, at: datetime) -> Workflow:
+        """Airflow has dropped its DAG, or the DAG belongs to a successor."""
+        return evolve(self, phase=Phase.GONE, updated_at=at)
 
     def pause_confirmed(self, *, paused: bool) -> Workflow:
         """Airflow has confirmed this pause state."""

@@ -6,21 +6,25 @@ from contextlib import contextmanager
 from copy import deepcopy
 from datetime import UTC, datetime
 from threading import RLock
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from attrs import evolve, fields, has
 
 from workflow_core.domain.paging import Page, key_moment, moment_key
+from workflow_core.domain.run import RunStatus, Submission
+from workflow_core.domain.workflow import Phase
 from workflow_core.errors import (
     ConcurrentUpdate,
     DatabaseUnavailable,
     RunAlreadyExists,
     WorkflowAlreadyExists,
+    WorkflowHasActiveRuns,
     WorkflowNotFound,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from uuid import UUID
 
     from workflow_core.domain.paging import PageRequest
     from workflow_core.domain.run import HistoryFilter, Run
@@ -28,6 +32,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Key = tuple[str, ...]
+
+_EVER: Final = datetime.min.replace(tzinfo=UTC)
+"""Before all moments: what never happened comes first."""
 
 
 class InMemoryWorkflows:
@@ -38,7 +45,7 @@ class InMemoryWorkflows:
 
     def __init__(self) -> None:
         self._lock = RLock()
-        self._workflows: dict[str, Workflow] = {}
+        self._workflows: dict[UUID, Workflow] = {}
         self._runs: dict[str, Run] = {}
         self._observed_until: datetime | None = None
         self._down = False
@@ -77,12 +84,12 @@ class InMemoryWorkflows:
         with self._transaction("add_workflow"):
             self._refuse_taken_name(workflow)
             self._refuse_taken_dag_id(workflow)
-            self._workflows[workflow.dataset_name] = self._kept(workflow)
+            self._workflows[workflow.id] = self._kept(workflow)
 
     def workflow(self, dataset_name: str) -> Workflow | None:
         """As the port says."""
         with self._transaction("workflow"):
-            found = self._workflows.get(dataset_name)
+            found = self._holder_of_name(dataset_name)
             return None if found is None else self._kept(found)
 
     def workflow_by_dag(self, dag_id: str) -> Workflow | None:
@@ -94,22 +101,19 @@ class InMemoryWorkflows:
     def save_workflow(self, workflow: Workflow) -> Workflow:
         """As the port says."""
         with self._transaction("save_workflow"):
-            self._refuse_other_workflow(workflow)
-            saved = self._with_next_version(workflow)
-            self._workflows[workflow.dataset_name] = self._kept(saved)
-            return saved
+            return self._saved_workflow(workflow)
 
-    def remove_workflow(self, workflow: Workflow) -> None:
+    def retire_workflow(self, workflow: Workflow, *, force: bool) -> Workflow:
         """As the port says."""
-        with self._transaction("remove_workflow"):
+        with self._transaction("retire_workflow"):
             self._refuse_other_workflow(workflow)
-            del self._workflows[workflow.dataset_name]
-            self._remove_runs_of(workflow)
+            self._refuse_active_runs(workflow, force=force)
+            return self._saved_workflow(workflow)
 
     def workflows(self, where: WorkflowFilter, page: PageRequest) -> Page[Workflow]:
         """As the port says."""
         with self._transaction("workflows"):
-            found = [workflow for workflow in self._workflows.values() if self._matches(workflow, where)]
+            found = [workflow for workflow in self._live() if self._matches(workflow, where)]
             ordered = sorted(found, key=self._workflow_key)
             return self._page(ordered, page, self._workflow_key, lambda key, after: key > after)
 
@@ -164,11 +168,22 @@ class InMemoryWorkflows:
             earliest_first = reversed(self._latest_first(self._runs.values()))
             return {run.dataset_name: self._kept(run) for run in earliest_first if run.dataset_name in wanted}
 
-    def unsettled_runs(self, limit: int) -> Sequence[Run]:
+    def runs_to_send(self, limit: int) -> Sequence[Run]:
         """As the port says."""
-        with self._transaction("unsettled_runs"):
-            found = [run for run in self._runs.values() if self._is_unsettled_run(run)]
-            return self._first(sorted(found, key=self._unsettled_run_order), limit)
+        with self._transaction("runs_to_send"):
+            found = [run for run in self._runs.values() if self._is_to_send(run) and self._may_run(run)]
+            return self._first(sorted(found, key=self._sending_order), limit)
+
+    def stopping_runs(self, limit: int) -> Sequence[Run]:
+        """As the port says."""
+        with self._transaction("stopping_runs"):
+            found = [run for run in self._runs.values() if self._is_stopping(run)]
+            return self._first(sorted(found, key=self._stopping_order), limit)
+
+    def active_runs(self, workflow: Workflow) -> Sequence[Run]:
+        """As the port says."""
+        with self._transaction("active_runs"):
+            return self._first(self._active(workflow), len(self._runs))
 
     def observed_until(self) -> datetime | None:
         """As the port says."""
@@ -188,8 +203,11 @@ class InMemoryWorkflows:
 
     # The rules.
 
+    def _live(self) -> list[Workflow]:
+        return [workflow for workflow in self._workflows.values() if not workflow.phase.has_left]
+
     def _refuse_taken_name(self, workflow: Workflow) -> None:
-        if workflow.dataset_name in self._workflows:
+        if self._holder_of_name(workflow.dataset_name) is not None:
             raise WorkflowAlreadyExists(workflow.dataset_name, holder=workflow.dataset_name)
 
     def _refuse_taken_dag_id(self, workflow: Workflow) -> None:
@@ -198,17 +216,36 @@ class InMemoryWorkflows:
             name = workflow.dataset_name
             raise WorkflowAlreadyExists(name, holder=holder.dataset_name, dag_id=workflow.dag_id)
 
+    def _holder_of_name(self, dataset_name: str) -> Workflow | None:
+        return next((held for held in self._live() if held.dataset_name == dataset_name), None)
+
     def _holder_of_dag(self, dag_id: str) -> Workflow | None:
-        return next((held for held in self._workflows.values() if held.dag_id == dag_id), None)
+        return next((held for held in self._live() if held.dag_id == dag_id), None)
 
     def _refuse_other_workflow(self, workflow: Workflow) -> None:
-        stored = self._workflows.get(workflow.dataset_name)
-        if stored is None or (stored.id, stored.version) != (workflow.id, workflow.version):
+        stored = self._workflows.get(workflow.id)
+        same = stored and (stored.dataset_name, stored.version) == (workflow.dataset_name, workflow.version)
+        if not same or self._comes_back(workflow):
             what = f"Workflow {workflow.dataset_name!r}"
             raise ConcurrentUpdate(what)
 
-    def _remove_runs_of(self, workflow: Workflow) -> None:
-        self._runs = {run_id: run for run_id, run in self._runs.items() if run.workflow_id != workflow.id}
+    def _comes_back(self, workflow: Workflow) -> bool:
+        return self._workflows[workflow.id].phase.has_left and not workflow.phase.has_left
+
+    def _saved_workflow(self, workflow: Workflow) -> Workflow:
+        self._refuse_other_workflow(workflow)
+        saved = self._with_next_version(workflow)
+        self._workflows[workflow.id] = self._kept(saved)
+        return saved
+
+    def _active(self, workflow: Workflow) -> list[Run]:
+        found = [run for run in self._runs.values() if run.workflow_id == workflow.id and not run.settled]
+        return sorted(found, key=lambda run: run.run_id)
+
+    def _refuse_active_runs(self, workflow: Workflow, *, force: bool) -> None:
+        active = self._active(workflow)
+        if active and not force:
+            raise WorkflowHasActiveRuns(workflow.dataset_name, [run.run_id for run in active])
 
     def _matches(self, workflow: Workflow, where: WorkflowFilter) -> bool:
         return (
@@ -227,8 +264,14 @@ class InMemoryWorkflows:
         return workflow.updated_at, workflow.dataset_name
 
     def _refuse_run_of_no_workflow(self, run: Run) -> None:
-        if all(workflow.id != run.workflow_id for workflow in self._workflows.values()):
+        owner = self._workflows.get(run.workflow_id)
+        if owner is None or not self._takes(owner, run):
             raise WorkflowNotFound(run.dataset_name)
+
+    def _takes(self, owner: Workflow, run: Run) -> bool:
+        if owner.phase is Phase.UNREGISTERING:
+            return run.submission is Submission.SUBMITTED
+        return not owner.phase.has_left
 
     def _refuse_taken_run_id(self, run: Run) -> None:
         if run.run_id in self._runs:
@@ -262,11 +305,23 @@ class InMemoryWorkflows:
         if page.after is not None:
             key_moment(page.after[0])
 
-    def _is_unsettled_run(self, run: Run) -> bool:
-        return not run.status.is_final
+    def _is_to_send(self, run: Run) -> bool:
+        on_its_way = run.submission in {Submission.WAITING, Submission.SENDING}
+        return on_its_way and not run.settled and run.backfill_id is None and run.stop is None
 
-    def _unsettled_run_order(self, run: Run) -> tuple[bool, datetime, str]:
-        return run.observed_at is not None, run.observed_at or run.accepted_at.min.replace(tzinfo=UTC), run.run_id
+    def _may_run(self, run: Run) -> bool:
+        owner = self._workflows[run.workflow_id]
+        return owner.phase in {Phase.REGISTERING, Phase.SERVED} and owner.pause is None
+
+    def _sending_order(self, run: Run) -> tuple[bool, datetime, str]:
+        return run.sent_at is not None, run.sent_at or _EVER, run.run_id
+
+    def _is_stopping(self, run: Run) -> bool:
+        return run.status is RunStatus.STOPPING
+
+    def _stopping_order(self, run: Run) -> tuple[bool, datetime, str]:
+        asked = run.stop.asked_at if run.stop else None
+        return asked is not None, asked or _EVER, run.run_id
 
     def _is_progress(self, until: datetime) -> bool:
         return self._observed_until is None or until > self._observed_until

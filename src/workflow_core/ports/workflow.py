@@ -22,6 +22,9 @@ class WorkflowPort(Protocol):
     :class:`~workflow_core.errors.DatabaseUnavailable`; then nothing was changed (unless the connection broke during the commit
     itself: ids and versions tell afterwards).
 
+    A workflow that has left (:attr:`Phase.has_left <workflow_core.domain.workflow.Phase.has_left>`) is kept for its runs only: its name
+    and DAG id are free, and nothing but :meth:`unsettled_workflows` answers it.
+
     Texts, in JSON too, are Unicode that UTF-8 can hold, without NUL; JSON has no NaN and no infinity; times are aware. The core
     refuses everything else before it comes here: what an implementation does with it is not defined.
     """
@@ -35,11 +38,11 @@ class WorkflowPort(Protocol):
         ...
 
     def workflow(self, dataset_name: str) -> Workflow | None:
-        """The workflow of this name, or None."""
+        """The live workflow of this name, or None."""
         ...
 
     def workflow_by_dag(self, dag_id: str) -> Workflow | None:
-        """The workflow that holds this DAG id, or None."""
+        """The live workflow that holds this DAG id, or None."""
         ...
 
     def save_workflow(self, workflow: Workflow) -> Workflow:
@@ -49,20 +52,22 @@ class WorkflowPort(Protocol):
 
         Raises:
             ConcurrentUpdate: its version is not the stored one: somebody else saved it since, or it is gone. No workflow of
-                this id *and* name counts as gone.
+                this id *and* name counts as gone. What has left stays so: saving it as live is refused in the same way.
         """
         ...
 
-    def remove_workflow(self, workflow: Workflow) -> None:
-        """Forget a workflow that was never served, with its runs.
+    def retire_workflow(self, workflow: Workflow, *, force: bool) -> Workflow:
+        """Write back a workflow that is being unregistered, as :meth:`save_workflow` does, if it has no run that has not ended, or if
+        ``force``. Of this and an :meth:`add_run` at the same time, one sees the other.
 
         Raises:
             ConcurrentUpdate: as for :meth:`save_workflow`.
+            WorkflowHasActiveRuns: it has such runs; nothing was written.
         """
         ...
 
     def workflows(self, where: WorkflowFilter, page: PageRequest) -> Page[Workflow]:
-        """Workflows by name, ascending in code-point order. The key of a page is ``(dataset_name,)``."""
+        """Live workflows by name, ascending in code-point order. The key of a page is ``(dataset_name,)``."""
         ...
 
     def unsettled_workflows(self, limit: int) -> Sequence[Workflow]:
@@ -74,7 +79,7 @@ class WorkflowPort(Protocol):
 
         Raises:
             RunAlreadyExists: the run id, or the pair of DAG id and Airflow's run id, is taken.
-            WorkflowNotFound: its workflow does not exist (any more).
+            WorkflowNotFound: its workflow does not exist, or has left; or it is being unregistered and this run is not in Airflow yet.
         """
         ...
 
@@ -110,10 +115,19 @@ class WorkflowPort(Protocol):
         """For each name the run that :meth:`history` would list first; names without runs are left out."""
         ...
 
-    def unsettled_runs(self, limit: int) -> Sequence[Run]:
-        """Up to ``limit`` runs that have not ended, those longest not observed (never observed before all) first, then by
-        run id.
+    def runs_to_send(self, limit: int) -> Sequence[Run]:
+        """Up to ``limit`` runs on their way to Airflow (waiting or sending): not of a backfill, which sends its own; not wanted to end;
+        of a workflow that may run (registering or served, and not paused). Those never sent first, then those sent longest ago,
+        then by run id.
         """
+        ...
+
+    def stopping_runs(self, limit: int) -> Sequence[Run]:
+        """Up to ``limit`` runs with status STOPPING, those asked longest ago (never asked before all) first, then by run id."""
+        ...
+
+    def active_runs(self, workflow: Workflow) -> Sequence[Run]:
+        """The runs of this very workflow that have not ended, by run id."""
         ...
 
     def observed_until(self) -> datetime | None:

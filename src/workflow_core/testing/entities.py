@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Any, Final
 
@@ -90,6 +90,7 @@ def a_run(workflow: Workflow, *, at: datetime = AT, nth: int = 1, **changes: Any
         "submission": Submission.WAITING,
         "triggered_by": "user@example.com",
         "params": {"date": "2026-01-01"},
+        "run_date": date(2026, 1, 1),
         "accepted_at": at,
         "started_at": at,
     }

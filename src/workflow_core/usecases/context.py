@@ -9,7 +9,8 @@ from attrs import field, frozen
 
 from workflow_core.domain.names import check_dataset_name, loader_for, sentinel_dag_id
 from workflow_core.domain.spec import SpecRules
-from workflow_core.errors import WorkflowNotFound
+from workflow_core.domain.workflow import SourceType
+from workflow_core.errors import WorkflowNotFound, WorkflowPermissionDenied
 
 if TYPE_CHECKING:
     from workflow_core.domain.workflow import Workflow
@@ -32,6 +33,8 @@ class Policy:
 
     ``register_wait`` is the longest a registration waits for Airflow to serve the DAG (seconds) before it answers that the worker
     goes on; ``poll`` is the time between two looks. ``loaders`` is the number of loader files in Airflow's DAGs folder.
+    ``stop_grace`` is how long (seconds) the process of a task may live on after Airflow has marked the task as ended: a run is
+    STOPPED only after that time.
     """
 
     rules: SpecRules = field(factory=SpecRules)
@@ -40,6 +43,7 @@ class Policy:
     poll: float = 0.1
     max_params_bytes: int = 65_536
     code_execution: CodeExecution = CodeExecution.DENY
+    stop_grace: float = 15.0
 
 
 @frozen(kw_only=True)
@@ -63,6 +67,19 @@ class Context:
         if workflow is None:
             raise WorkflowNotFound(dataset_name)
         return workflow
+
+    def check_execution(self, workflow: Workflow) -> None:
+        """Return if runs of this workflow may be started and ended over this API.
+
+        Raises:
+            WorkflowPermissionDenied: it is CODE, and the policy does not allow that (specification, section 1.3).
+        """
+        if workflow.source_type is SourceType.CODE and self.policy.code_execution is CodeExecution.DENY:
+            msg = (
+                f"Workflow {workflow.dataset_name!r} is CODE: it can only be paused and unpaused over this API"
+                " (WORKFLOWS_CODE_EXECUTION=allow changes that)."
+            )
+            raise WorkflowPermissionDenied(msg)
 
     def sentinel_of(self, workflow: Workflow) -> str:
         """The DAG id of the sentinel in the loader file that serves this workflow."""

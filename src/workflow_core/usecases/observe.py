@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import evolve, frozen
 
 from workflow_core.domain.names import check_run_id, run_id_for
-from workflow_core.domain.run import Run, Submission
+from workflow_core.domain.run import Run, Submission, run_date_of
 from workflow_core.errors import (
     AirflowRefused,
-    ConcurrentUpdate,
     RunAlreadyExists,
     Unavailable,
     WorkflowNotFound,
     WorkflowRunNotFound,
 )
+from workflow_core.usecases.submit import record_run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,32 +55,30 @@ def show_run(run_id: str, context: Context) -> RunView:
     stale = False
     if not run.settled:
         try:
-            run = _look(run, context)
+            run = look_at(run, context)
         except (Unavailable, AirflowRefused) as error:
             _log.warning("%s is told as last seen: %s", run.run_id, error.message)
             stale = True
     return RunView(run=run, logs_url=context.airflow.logs_url(run.dag_id, run.airflow_run_id), stale=stale)
 
 
-def _look(run: Run, context: Context) -> Run:
+def look_at(run: Run, context: Context) -> Run:
+    """The run as Airflow has it now, recorded."""
     key = (run.dag_id, run.airflow_run_id)
     at = context.clock.now()
     seen = context.airflow.run(*key)
     if seen is not None:
-        return _record(run, run.observed(seen, context.airflow.tasks([key]).get(key, ()), at), context)
+        return record_look(run, run.observed(seen, context.airflow.tasks([key]).get(key, ()), at), context)
     if run.submission is Submission.SUBMITTED:
-        return _record(run, run.gone(at), context)
+        return record_look(run, run.gone(at), context)
     return run  # on its way: the worker sends it
 
 
-def _record(before: Run, after: Run, context: Context) -> Run:
+def record_look(before: Run, after: Run, context: Context) -> Run:
     """Save what was seen if it differs in more than the time of the look."""
     if evolve(after, observed_at=before.observed_at) == before:
         return after
-    try:
-        return context.workflows.save_run(after)
-    except ConcurrentUpdate:  # somebody else has just looked, too
-        return context.workflows.run(before.run_id) or after
+    return record_run(after, context)
 
 
 def follow_changes(context: Context) -> int:
@@ -91,19 +89,20 @@ def follow_changes(context: Context) -> int:
     since = context.workflows.observed_until() or context.clock.now() - FIRST_LOOK_BACK
     at = context.clock.now()
     changed = context.airflow.changed_runs(since)
-    owners = {dag_id: context.workflows.workflow_by_dag(dag_id) for dag_id in {run.dag_id for run in changed.runs}}
-    ours = [(seen, owner) for seen in changed.runs if (owner := owners[seen.dag_id]) is not None]
-    keys = [(seen.dag_id, seen.run_id) for seen, _ in ours]
-    known = dict(context.workflows.runs_by_airflow_id(keys))
+    known = context.workflows.runs_by_airflow_id([(seen.dag_id, seen.run_id) for seen in changed.runs])
+    new = [seen for seen in changed.runs if (seen.dag_id, seen.run_id) not in known]
+    owners = {dag_id: context.workflows.workflow_by_dag(dag_id) for dag_id in {seen.dag_id for seen in new}}
+    adopted = [(seen, owner) for seen in new if (owner := owners[seen.dag_id]) is not None]
+    keys = [*known, *((seen.dag_id, seen.run_id) for seen, _ in adopted)]
     tasks = context.airflow.tasks(keys) if keys else {}
-    for seen, owner in ours:
-        key = (seen.dag_id, seen.run_id)
-        if key in known:
-            known[key] = _record(known[key], known[key].observed(seen, tasks.get(key), at), context)
-        else:
-            _adopt(seen, tasks.get(key), owner, context)
+    for seen in changed.runs:
+        run = known.get((seen.dag_id, seen.run_id))
+        if run is not None:
+            record_look(run, run.observed(seen, tasks.get((seen.dag_id, seen.run_id)), at), context)
+    for seen, owner in adopted:
+        _adopt(seen, tasks.get((seen.dag_id, seen.run_id)), owner, context)
     context.workflows.mark_observed(changed.until)
-    return len(ours)
+    return len(keys)
 
 
 def _adopt(seen: AirflowRun, tasks: Sequence[TaskState] | None, owner: Workflow, context: Context) -> None:
@@ -123,6 +122,7 @@ def _adopt(seen: AirflowRun, tasks: Sequence[TaskState] | None, owner: Workflow,
             submission=Submission.SUBMITTED,
             triggered_by=seen.triggered_by or "airflow",
             params=_storable(seen.conf),
+            run_date=run_date_of(seen.conf, seen.logical_date or fired, owner.schedule.zone),
             accepted_at=seen.queued_at or fired,
             started_at=fired,
         ).observed(seen, tasks, now)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from workflow_core.domain.names import unstorable
-from workflow_core.errors import ConcurrentUpdate, InvalidRequest
+from workflow_core.errors import ConcurrentUpdate, WorkflowNotFound
+from workflow_core.usecases.reason import check_reason
 from workflow_core.usecases.settle import settle_workflow
 
 if TYPE_CHECKING:
@@ -16,10 +16,6 @@ if TYPE_CHECKING:
     from workflow_core.domain.caller import Caller
     from workflow_core.domain.workflow import Workflow
     from workflow_core.usecases.context import Context
-
-
-MAX_REASON: Final = 1000
-"""Characters of a reason."""
 
 
 @frozen(kw_only=True)
@@ -46,7 +42,7 @@ def pause(command: PauseWorkflow, context: Context) -> Workflow:
         InvalidRequest, WorkflowNotFound: the name, or the reason.
         AirflowUnavailable, DatabaseUnavailable: nothing was recorded.
     """
-    _check_reason(command.reason)
+    check_reason(command.reason)
     return _change(
         command.dataset_name,
         context,
@@ -70,6 +66,8 @@ def _change(dataset_name: str, context: Context, step: Callable[[Workflow], Work
     context.airflow.ping()
     while True:
         found = context.require(dataset_name)
+        if found.removal is not None:
+            raise WorkflowNotFound(dataset_name)
         wanted = step(found)
         if wanted == found:
             return settle_workflow(found, context)
@@ -77,13 +75,3 @@ def _change(dataset_name: str, context: Context, step: Callable[[Workflow], Work
             return settle_workflow(context.workflows.save_workflow(wanted), context)
         except ConcurrentUpdate:
             continue
-
-
-def _check_reason(reason: str | None) -> None:
-    if reason is None:
-        return
-    wrong = unstorable(reason)
-    if len(reason) > MAX_REASON:
-        wrong = f"is {len(reason)} characters long; at most {MAX_REASON} are allowed"
-    if wrong:
-        raise InvalidRequest(wrong, field="reason")

@@ -1,4 +1,4 @@
-"""Drive the object store and Airflow to what is recorded: repeatable steps, from a request or from the worker.
+"""Drive the object store and Airflow to what is recorded of a workflow: repeatable steps, from a request or from the worker.
 
 Each step looks first and then does what is missing, so that it may be repeated after a death at any point.
 """
@@ -9,11 +9,11 @@ import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from workflow_core.domain.workflow import Phase
-from workflow_core.errors import AirflowRefused, ConcurrentUpdate, DagNotFound, StorageConflict, Unavailable
+from workflow_core.domain.workflow import Phase, SourceType
+from workflow_core.errors import AirflowRefused, ConcurrentUpdate, StorageConflict, Unavailable
+from workflow_core.usecases.retire import retire, see_off
 
 if TYPE_CHECKING:
-    from workflow_core.domain.run import Run
     from workflow_core.domain.workflow import Workflow
     from workflow_core.usecases.context import Context
 
@@ -30,10 +30,15 @@ def settle_workflow(workflow: Workflow, context: Context, *, within: float = 0.0
     """
     try:
         if workflow.phase is Phase.REGISTERING:
-            _store(workflow, context)
+            if workflow.source_type is SourceType.MANUAL:
+                _store(workflow, context)
             workflow = _have_served(workflow, context, within)
         if workflow.phase is Phase.SERVED and not workflow.settled:
             workflow = _apply_pause(workflow, context)
+        if workflow.phase is Phase.UNREGISTERING:
+            workflow = retire(workflow, context)
+        if workflow.phase is Phase.LEAVING:
+            workflow = see_off(workflow, context)
     except ConcurrentUpdate:  # somebody else goes on with it
         return context.workflows.workflow(workflow.dataset_name) or workflow
     except (Unavailable, AirflowRefused, StorageConflict) as error:
@@ -74,23 +79,3 @@ def _apply_pause(workflow: Workflow, context: Context) -> Workflow:
     wanted = workflow.pause is not None
     context.airflow.set_paused(workflow.dag_id, paused=wanted)
     return context.workflows.save_workflow(workflow.pause_confirmed(paused=wanted))
-
-
-def submit(run: Run, context: Context) -> Run:
-    """Send an accepted run to Airflow under its own id; safe to repeat, and by several at once.
-
-    A DAG that is not served yet and an answer that never came leave the run waiting: the worker asks again.
-    """
-    try:
-        seen = context.airflow.trigger(run.dag_id, run.airflow_run_id, conf=run.params, logical_date=run.logical_date)
-    except (DagNotFound, Unavailable) as error:
-        _log.info("%s waits: %s", run.run_id, error.message)
-        return run
-    except AirflowRefused as error:
-        changed = run.refused(error.message, context.clock.now())
-    else:
-        changed = run.observed(seen, None, context.clock.now())
-    try:
-        return context.workflows.save_run(changed)
-    except ConcurrentUpdate:  # the worker was faster, with the same id and so the same run
-        return context.workflows.run(run.run_id) or run

@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Final
 from attrs import frozen
 
 from workflow_core.domain.run import Submission
-from workflow_core.errors import AirflowRefused, Unavailable
+from workflow_core.errors import AirflowRefused, ConcurrentUpdate, Unavailable
 from workflow_core.usecases.observe import follow_changes
-from workflow_core.usecases.settle import settle_workflow, submit
+from workflow_core.usecases.settle import settle_workflow
+from workflow_core.usecases.stop import end
+from workflow_core.usecases.submit import submit
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from workflow_core.usecases.context import Context
 
 _log = logging.getLogger(__name__)
@@ -22,29 +26,48 @@ BATCH: Final = 100
 
 @frozen(kw_only=True)
 class SweepReport:
-    """What one pass did."""
+    """What one pass did, counted."""
 
     workflows_settled: int = 0
     runs_submitted: int = 0
+    runs_stopped: int = 0
     runs_observed: int = 0
 
 
 def sweep(context: Context) -> SweepReport:
-    """Settle workflows, send waiting runs, follow Airflow's changes. A system that is down ends the pass early, not with an error."""
-    settled = submitted = observed = 0
+    """Settle workflows, send waiting runs, follow Airflow's changes, settle stops. Where a system is down, a step ends early, not
+    with an error; the next pass tries again.
+    """
+    return SweepReport(
+        workflows_settled=_step(_settle_workflows, context),
+        runs_submitted=_step(_send_runs, context),
+        runs_observed=_step(follow_changes, context),
+        runs_stopped=_step(_settle_stops, context),
+    )
+
+
+def _step(step: Callable[[Context], int], context: Context) -> int:
     try:
-        for workflow in context.workflows.unsettled_workflows(BATCH):
-            settled += settle_workflow(workflow, context).settled
-        for run in context.workflows.unsettled_runs(BATCH):
-            if run.submission is Submission.WAITING and _may_run(run.dataset_name, context):
-                submitted += submit(run, context).submission is not Submission.WAITING
-        observed = follow_changes(context)
+        return step(context)
     except (Unavailable, AirflowRefused) as error:
         _log.warning("the sweep ended early: %s", error.message)
-    return SweepReport(workflows_settled=settled, runs_submitted=submitted, runs_observed=observed)
+        return 0
 
 
-def _may_run(dataset_name: str, context: Context) -> bool:
-    """A workflow that was paused after the run was accepted keeps it waiting: Airflow would only queue it."""
-    workflow = context.workflows.workflow(dataset_name)
-    return workflow is not None and workflow.pause is None
+def _settle_workflows(context: Context) -> int:
+    return sum(settle_workflow(found, context).settled for found in context.workflows.unsettled_workflows(BATCH))
+
+
+def _send_runs(context: Context) -> int:
+    sent = [submit(run, context) for run in context.workflows.runs_to_send(BATCH)]
+    return sum(run.submission is Submission.SUBMITTED for run in sent)
+
+
+def _settle_stops(context: Context) -> int:
+    ended = 0
+    for run in context.workflows.stopping_runs(BATCH):
+        try:
+            ended += end(run, context).settled
+        except ConcurrentUpdate:  # somebody else goes on with it
+            continue
+    return ended

@@ -10,19 +10,18 @@ from typing import TYPE_CHECKING, Any
 from attrs import Factory, frozen
 
 from workflow_core.domain.names import run_id_for, shown, unstorable
-from workflow_core.domain.run import Run, RunStatus, RunType, Submission
+from workflow_core.domain.run import Run, RunStatus, RunType, Submission, run_date_of
 from workflow_core.domain.spec.document import DATE_PARAM
-from workflow_core.domain.workflow import Phase, SourceType, Workflow
+from workflow_core.domain.workflow import Phase, Workflow
 from workflow_core.errors import (
     InvalidRequest,
     Problem,
     RunAlreadyExists,
+    WorkflowNotFound,
     WorkflowNotRunnable,
     WorkflowPaused,
-    WorkflowPermissionDenied,
 )
-from workflow_core.usecases.context import CodeExecution
-from workflow_core.usecases.settle import submit
+from workflow_core.usecases.submit import send
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -58,16 +57,13 @@ def trigger(command: TriggerRun, context: Context) -> Run:
         _check_dag(workflow, context)
         return _draft(workflow, command, context, nth=1)
     context.airflow.ping()
-    return submit(_accept(workflow, command, context), context)
+    return send(_accept(workflow, command, context), context)
 
 
 def _check_runnable(workflow: Workflow, context: Context) -> None:
-    if workflow.source_type is SourceType.CODE and context.policy.code_execution is CodeExecution.DENY:
-        msg = (
-            f"Workflow {workflow.dataset_name!r} is CODE: it can only be paused and unpaused over this API"
-            " (WORKFLOWS_CODE_EXECUTION=allow changes that)."
-        )
-        raise WorkflowPermissionDenied(msg)
+    context.check_execution(workflow)
+    if workflow.removal is not None:
+        raise WorkflowNotFound(workflow.dataset_name)
     if workflow.phase is Phase.FAILED:
         raise WorkflowNotRunnable(workflow.dataset_name, workflow.phase_reason or "unknown reason")
     if workflow.pause is not None:
@@ -84,10 +80,10 @@ def _check_dag(workflow: Workflow, context: Context) -> None:
 
 
 def _accept(workflow: Workflow, command: TriggerRun, context: Context) -> Run:
-    """Record the run under the first free id of this second."""
+    """Record the run, as one that is being sent, under the first free id of this second."""
     nth = 1
     while True:
-        run = _draft(workflow, command, context, nth=nth)
+        run = _draft(workflow, command, context, nth=nth).sending(context.clock.now())
         try:
             context.workflows.add_run(run)
         except RunAlreadyExists:
@@ -110,6 +106,7 @@ def _draft(workflow: Workflow, command: TriggerRun, context: Context, *, nth: in
         submission=Submission.WAITING,
         triggered_by=command.caller.name,
         params=dict(command.params),
+        run_date=run_date_of(command.params, now, workflow.schedule.zone),
         accepted_at=now,
         started_at=now,
     )

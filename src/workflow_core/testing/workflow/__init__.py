@@ -7,14 +7,24 @@ fake over random histories.
 
 from workflow_core.testing.workflow.history import HistoryRules
 from workflow_core.testing.workflow.kept_runs import KeptRunRules
+from workflow_core.testing.workflow.leaving import LeavingRules
 from workflow_core.testing.workflow.listed import ListedWorkflowRules
 from workflow_core.testing.workflow.machine import workflow_machine
 from workflow_core.testing.workflow.outage import OutageRules
 from workflow_core.testing.workflow.registered import RegisteredWorkflowRules
 from workflow_core.testing.workflow.subject import BehindWorkflows, WorkflowSubject
+from workflow_core.testing.workflow.work import WorkRules
 
 __all__ = ["BehindWorkflows", "WorkflowContract", "WorkflowSubject", "workflow_machine"]
 
 
-class WorkflowContract(RegisteredWorkflowRules, ListedWorkflowRules, KeptRunRules, HistoryRules, OutageRules):
+class WorkflowContract(
+    RegisteredWorkflowRules,
+    ListedWorkflowRules,
+    LeavingRules,
+    KeptRunRules,
+    HistoryRules,
+    WorkRules,
+    OutageRules,
+):
     """Every promise of the port, as tests."""

@@ -19,7 +19,7 @@ class BehindMemory:
     def workflow_facts(self) -> Mapping[str, Mapping[str, Any]]:
         """As :class:`~workflow_core.testing.workflow.subject.BehindWorkflows` says."""
         return {
-            name: {
+            one.dataset_name: {
                 "id": str(one.id),
                 "dag_id": one.dag_id,
                 "owner": one.owner,
@@ -28,7 +28,7 @@ class BehindMemory:
                 "version": one.version,
                 "updated_at": one.updated_at.isoformat(timespec="microseconds"),
             }
-            for name, one in self._fake._workflows.items()  # noqa: SLF001 - behind is where it looks
+            for one in self._fake._workflows.values()  # noqa: SLF001 - behind is where it looks
         }
 
     def run_facts(self) -> Mapping[str, Mapping[str, Any]]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from workflow_core.domain.paging import PageRequest
-from workflow_core.domain.run import HistoryFilter, RunStatus
+from workflow_core.domain.run import HistoryFilter
 from workflow_core.errors import InvalidRequest
 from workflow_core.testing.entities import AT, a_run, a_workflow
 from workflow_core.testing.together import together
@@ -163,24 +163,6 @@ class HistoryRules(WorkflowSubject):
         """The number of names has no limit that a caller must know."""
         names = [f"a.b{n}" for n in range(40_000)] + [owner.dataset_name]
         assert [run.run_id for run in port.last_runs(names).values()] == many[:1]
-
-    @pytest.mark.parametrize("status", RunStatus)
-    def test_unsettled_runs_are_those_that_have_not_ended(
-        self, port: WorkflowPort, owner: Workflow, status: RunStatus
-    ) -> None:
-        """Listed is every status that is not final."""
-        run = a_run(owner, status=status)
-        port.add_run(run)
-        assert list(port.unsettled_runs(10)) == ([] if status.is_final else [run])
-
-    def test_unsettled_runs_longest_not_observed_first(self, port: WorkflowPort, owner: Workflow) -> None:
-        """Never observed comes before all, then the order is that of the last look, then of the id; the limit cuts off the
-        latest.
-        """
-        looks = {"r1": 2, "r2": None, "r3": 1, "r0": 1, "r4": None, "r5": 3, "r10": None}
-        for run_id, look in looks.items():
-            port.add_run(a_run(owner, run_id=run_id, observed_at=None if look is None else AT + look * MICROSECOND))
-        assert [run.run_id for run in port.unsettled_runs(6)] == ["r10", "r2", "r4", "r0", "r3", "r1"]
 
     def test_nothing_is_observed_at_first(self, port: WorkflowPort) -> None:
         """Before the first mark there is none."""

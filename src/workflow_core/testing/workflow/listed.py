@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from attrs import evolve
 
 from workflow_core.domain.paging import PageRequest
 from workflow_core.domain.workflow import Pause, Phase, SourceType, WorkflowFilter, WorkflowStatus
@@ -109,7 +110,7 @@ class ListedWorkflowRules(WorkflowSubject):
         after = port.workflows(ANY, PageRequest(limit=1)).next_after
         gone = port.workflow("a.b")
         assert gone is not None
-        port.remove_workflow(gone)
+        port.save_workflow(evolve(gone, phase=Phase.LEAVING))
         _add(port, ["a.a"])
         page = port.workflows(ANY, PageRequest(limit=5, after=after))
         assert [workflow.dataset_name for workflow in page.items] == ["a.c", "a.d"]
@@ -152,6 +153,9 @@ class ListedWorkflowRules(WorkflowSubject):
             (Phase.FAILED, None, None, False),
             (Phase.FAILED, PAUSE, False, False),
             (Phase.FAILED, None, True, False),
+            (Phase.UNREGISTERING, None, False, True),
+            (Phase.LEAVING, PAUSE, True, True),
+            (Phase.GONE, None, False, False),
         ],
     )
     def test_unsettled_is_what_the_entity_says(
@@ -162,7 +166,7 @@ class ListedWorkflowRules(WorkflowSubject):
         airflow_paused: bool | None,  # noqa: FBT001 - a parameter of the test
         unsettled: bool,  # noqa: FBT001 - likewise
     ) -> None:
-        """Listed is what is being registered, and what is served with another pause state than the wanted one."""
+        """Listed is what comes or goes, and what is served with another pause state than the wanted one."""
         workflow = a_workflow(phase=phase, pause=pause, airflow_paused=airflow_paused)
         assert workflow.settled is not unsettled
         port.add_workflow(workflow)

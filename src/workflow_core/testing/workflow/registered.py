@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 from attrs import evolve
 
-from workflow_core.domain.names import new_id
 from workflow_core.domain.schedule import Schedule
 from workflow_core.domain.workflow import Pause, Phase, SourceType, Workflow
 from workflow_core.errors import ConcurrentUpdate, WorkflowAlreadyExists
-from workflow_core.testing.entities import AT, NAME, a_run, a_workflow
+from workflow_core.testing.entities import AT, NAME, a_workflow
 from workflow_core.testing.together import together
 from workflow_core.testing.workflow.subject import WorkflowSubject
 
@@ -238,55 +237,12 @@ class RegisteredWorkflowRules(WorkflowSubject):
             port.save_workflow(a_workflow())
         assert behind.workflow_facts() == {}
 
-    def test_a_save_does_not_reach_a_successor_of_the_same_name(self, port: WorkflowPort) -> None:
-        """One that was removed and registered anew has the same name and version, but is another workflow."""
-        port.add_workflow(a_workflow())
-        old = _read(port)
-        port.remove_workflow(old)
-        successor = a_workflow(owner="next@example.com")
-        port.add_workflow(successor)
-        for act in (port.save_workflow, port.remove_workflow):
-            with pytest.raises(ConcurrentUpdate):
-                act(old)
-        assert port.workflow(NAME) == successor
-
     def test_a_save_does_not_rename(self, port: WorkflowPort, behind: BehindWorkflows) -> None:
         """The same id under another name counts as gone; the stored one keeps its name."""
         port.add_workflow(a_workflow())
         with pytest.raises(ConcurrentUpdate):
             port.save_workflow(evolve(_read(port), dataset_name="a.renamed"))
         assert list(behind.workflow_facts()) == [NAME]
-
-    def test_a_removed_workflow_is_gone_with_its_runs(self, port: WorkflowPort, behind: BehindWorkflows) -> None:
-        """Removing takes the workflow's own runs along, and no others; name and ids are free again."""
-        kept, gone = a_workflow("a.kept"), a_workflow()
-        for workflow in (kept, gone):
-            port.add_workflow(workflow)
-            port.add_run(a_run(workflow))
-        port.remove_workflow(gone)
-        assert (port.workflow(NAME), port.workflow_by_dag(gone.dag_id), port.run(a_run(gone).run_id)) == (None,) * 3
-        assert (list(behind.workflow_facts()), list(behind.run_facts())) == (["a.kept"], [a_run(kept).run_id])
-        successor = evolve(gone, id=new_id(AT))
-        port.add_workflow(successor)
-        port.add_run(a_run(successor))
-
-    def test_removing_an_old_version_is_refused(self, port: WorkflowPort, behind: BehindWorkflows) -> None:
-        """Whoever read before somebody else saved may not remove; workflow and runs stay."""
-        workflow = a_workflow()
-        port.add_workflow(workflow)
-        port.add_run(a_run(workflow))
-        port.save_workflow(workflow)
-        with pytest.raises(ConcurrentUpdate, match=NAME):
-            port.remove_workflow(workflow)
-        assert (len(behind.workflow_facts()), len(behind.run_facts())) == (1, 1)
-
-    def test_removing_twice_is_refused(self, port: WorkflowPort) -> None:
-        """What is gone has no version."""
-        workflow = a_workflow()
-        port.add_workflow(workflow)
-        port.remove_workflow(workflow)
-        with pytest.raises(ConcurrentUpdate):
-            port.remove_workflow(workflow)
 
     def test_a_workflow_read_twice_is_not_shared(self, port: WorkflowPort) -> None:
         """What one reader does to its copy, another does not see."""

@@ -1,0 +1,110 @@
+"""What the worker asks for: runs to send, runs to end, runs that have not ended."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from attrs import evolve
+
+from workflow_core.domain.run import RunStatus, Stop, Submission
+from workflow_core.domain.workflow import Pause, Phase
+from workflow_core.testing.entities import AT, a_run, a_workflow
+from workflow_core.testing.workflow.subject import WorkflowSubject
+
+if TYPE_CHECKING:
+    from workflow_core.domain.workflow import Workflow
+    from workflow_core.ports.workflow import WorkflowPort
+
+MICROSECOND = timedelta(microseconds=1)
+PAUSE = Pause(by="paula", at=AT)
+
+
+class WorkRules(WorkflowSubject):
+    """What holds for the lists that sweeps start from."""
+
+    @pytest.fixture
+    def owner(self, port: WorkflowPort) -> Workflow:
+        """The workflow that the runs belong to, kept in ``port``."""
+        workflow = a_workflow(phase=Phase.SERVED)
+        port.add_workflow(workflow)
+        return workflow
+
+    @pytest.mark.parametrize("submission", Submission)
+    def test_runs_on_their_way_are_to_send(self, port: WorkflowPort, owner: Workflow, submission: Submission) -> None:
+        """Those that wait, and those of which nobody knows whether they arrived."""
+        run = a_run(owner, submission=submission)
+        port.add_run(run)
+        to_send = submission in {Submission.WAITING, Submission.SENDING}
+        assert list(port.runs_to_send(10)) == ([run] if to_send else [])
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"backfill_id": "b"},
+            {"stop": Stop(by="sam", at=AT), "status": RunStatus.STOPPING},
+            {"status": RunStatus.STOPPED},
+            {"status": RunStatus.FAILED},
+        ],
+        ids=["of a backfill", "stopping", "stopped", "ended"],
+    )
+    def test_runs_that_others_care_for_are_not_to_send(
+        self, port: WorkflowPort, owner: Workflow, changes: dict[str, Any]
+    ) -> None:
+        """A backfill sends its own; what is to end, or has ended, is not sent any more."""
+        port.add_run(a_run(owner, submission=Submission.SENDING, **changes))
+        assert list(port.runs_to_send(10)) == []
+
+    @pytest.mark.parametrize("phase", Phase)
+    @pytest.mark.parametrize("pause", [None, PAUSE])
+    def test_only_runs_of_what_may_run_are_to_send(
+        self, port: WorkflowPort, owner: Workflow, phase: Phase, pause: Pause | None
+    ) -> None:
+        """Airflow would only queue the run of a paused DAG, and refuse one of a DAG that it does not have."""
+        run = a_run(owner)
+        port.add_run(run)
+        port.save_workflow(evolve(owner, phase=phase, pause=pause))
+        may_run = phase in {Phase.REGISTERING, Phase.SERVED} and pause is None
+        assert list(port.runs_to_send(10)) == ([run] if may_run else [])
+
+    def test_those_never_sent_come_first(self, port: WorkflowPort, owner: Workflow) -> None:
+        """Then those sent longest ago, then by id; the limit cuts off the latest."""
+        sent = {"r1": 2, "r2": None, "r3": 1, "r0": 1, "r4": None, "r5": 3, "r10": None}
+        for run_id, moment in sent.items():
+            port.add_run(a_run(owner, run_id=run_id, sent_at=None if moment is None else AT + moment * MICROSECOND))
+        assert [run.run_id for run in port.runs_to_send(6)] == ["r10", "r2", "r4", "r0", "r3", "r1"]
+
+    @pytest.mark.parametrize("status", RunStatus)
+    def test_stopping_runs(self, port: WorkflowPort, owner: Workflow, status: RunStatus) -> None:
+        """Listed is what is stopping, whatever its workflow does."""
+        run = a_run(owner, status=status, stop=Stop(by="sam", at=AT))
+        port.add_run(run)
+        port.save_workflow(evolve(owner, phase=Phase.LEAVING))
+        assert list(port.stopping_runs(10)) == ([run] if status is RunStatus.STOPPING else [])
+
+    def test_those_never_asked_come_first(self, port: WorkflowPort, owner: Workflow) -> None:
+        """Then those asked longest ago, then by id; the limit cuts off the latest."""
+        asked = {"r1": 2, "r2": None, "r3": 1, "r0": 1, "r4": None, "r5": 3}
+        for run_id, moment in asked.items():
+            stop = Stop(by="sam", at=AT, asked_at=None if moment is None else AT + moment * MICROSECOND)
+            port.add_run(a_run(owner, run_id=run_id, status=RunStatus.STOPPING, stop=stop))
+        assert [run.run_id for run in port.stopping_runs(5)] == ["r2", "r4", "r0", "r3", "r1"]
+
+    def test_active_runs_are_those_that_have_not_ended(self, port: WorkflowPort, owner: Workflow) -> None:
+        """Every status that is not final, by id, of this workflow only."""
+        other = a_workflow("a.other")
+        port.add_workflow(other)
+        port.add_run(a_run(other))
+        for status in reversed(RunStatus):
+            port.add_run(a_run(owner, run_id=f"r_{status}", status=status))
+        active = [run.run_id for run in port.active_runs(owner)]
+        assert active == ["r_PENDING", "r_RUNNING", "r_STOPPING"]
+
+    def test_active_runs_are_of_the_very_workflow(self, port: WorkflowPort, owner: Workflow) -> None:
+        """A predecessor of the same name has its own."""
+        port.add_run(a_run(owner))
+        left = port.save_workflow(evolve(owner, phase=Phase.LEAVING))
+        successor = a_workflow()
+        port.add_workflow(successor)
+        assert (len(port.active_runs(left)), len(port.active_runs(successor))) == (1, 0)

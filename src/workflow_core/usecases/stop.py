@@ -1,0 +1,137 @@
+"""End a run before its time: what is wanted is recorded at once, and it is STOPPED only when nothing of it runs any more."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from attrs import frozen
+
+from workflow_core.domain.names import check_run_id
+from workflow_core.domain.run import COMPLETED_TASKS, RunStatus, Submission
+from workflow_core.errors import AirflowRefused, ConcurrentUpdate, RunNotActive, Unavailable, WorkflowRunNotFound
+from workflow_core.ports.airflow import EndState
+from workflow_core.usecases.observe import look_at, record_look
+from workflow_core.usecases.reason import check_reason
+from workflow_core.usecases.submit import record_run
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from workflow_core.domain.caller import Caller
+    from workflow_core.domain.run import AirflowRun, Run, TaskState
+    from workflow_core.usecases.context import Context
+
+_log = logging.getLogger(__name__)
+
+MAY_ARRIVE: Final = timedelta(minutes=2)
+"""A run that was sent and is not in Airflow may still arrive within this time: no request of ours is under way for longer."""
+
+
+@frozen(kw_only=True)
+class StopRun:
+    """The wish to end a run."""
+
+    caller: Caller
+    run_id: str
+    reason: str | None = None
+
+
+def stop(command: StopRun, context: Context) -> Run:
+    """End a run. One that was never sent is STOPPED at once and never reaches Airflow; any other is STOPPING until every task of it
+    has ended. One that is stopping, or stopped, already stays as it is, with its first reason.
+
+    Raises:
+        InvalidRequest: the id, or the reason.
+        WorkflowRunNotFound: there is no such run.
+        RunNotActive: it has ended, and keeps its result.
+        WorkflowPermissionDenied: a run of a CODE workflow, unless the policy allows it.
+        AirflowUnavailable, DatabaseUnavailable: nothing was recorded.
+    """
+    check_reason(command.reason)
+    run = _required(command.run_id, context)
+    owner = context.workflows.workflow(run.dataset_name)
+    if owner is not None and owner.id == run.workflow_id:
+        context.check_execution(owner)
+    while run.stop is None:
+        if not run.settled and run.submission is not Submission.WAITING:
+            run = look_at(run, context)
+        if run.settled:
+            raise RunNotActive(run.run_id, run.status)
+        try:
+            run = context.workflows.save_run(run.stopping(command.caller.name, command.reason, context.clock.now()))
+        except ConcurrentUpdate:
+            run = _required(command.run_id, context)
+    if run.status is RunStatus.STOPPING:
+        run = try_to_end(run, context)
+    if run.stop is None:  # it ended between the look and the request
+        raise RunNotActive(run.run_id, run.status)
+    return run
+
+
+def _required(run_id: str, context: Context) -> Run:
+    run = context.workflows.run(check_run_id(run_id))
+    if run is None:
+        raise WorkflowRunNotFound(run_id)
+    return run
+
+
+def try_to_end(run: Run, context: Context) -> Run:
+    """As :func:`end`; where Airflow cannot be asked now, the worker goes on."""
+    try:
+        return end(run, context)
+    except (Unavailable, AirflowRefused) as error:
+        _log.warning("%s is not stopped yet: %s", run.run_id, error.message)
+        return context.workflows.run(run.run_id) or run
+
+
+def end(run: Run, context: Context) -> Run:
+    """Take a run that is STOPPING as far as it goes now. Safe to repeat, and by several at once.
+
+    Airflow is told only while the run is active there: told of a run that has ended, it would turn a success into a failure.
+    That we are about to tell it is recorded before, so that after a death in between nobody takes our failure for the run's own.
+    """
+    now = context.clock.now()
+    key = (run.dag_id, run.airflow_run_id)
+    seen = context.airflow.run(*key)
+    if seen is None:
+        return _not_there(run, context)
+    tasks = context.airflow.tasks([key]).get(key, ())
+    run = record_look(run, run.observed(seen, tasks, now), context)
+    if run.status is not RunStatus.STOPPING or run.stop is None:
+        return run
+    if not seen.status.is_final:
+        if _all_ended(tasks):
+            return run  # Airflow is about to see that, and then says how it ended
+        run = context.workflows.save_run(run.stop_asked(now))
+        context.airflow.end_run(*key, EndState.FAILED)
+        return run
+    return _ended(run, seen, tasks, context)
+
+
+def _not_there(run: Run, context: Context) -> Run:
+    now = context.clock.now()
+    if run.submission is Submission.SUBMITTED:
+        return record_run(run.gone(now), context)
+    if run.sent_at is not None and now - run.sent_at < MAY_ARRIVE:
+        return run
+    return record_run(run.cancelled(now), context)
+
+
+def _ended(run: Run, seen: AirflowRun, tasks: Sequence[TaskState], context: Context) -> Run:
+    """Airflow has ended the run because we told it to: wait for the tasks, and for their processes."""
+    if run.stop is None or run.stop.asked_at is None or any(task.is_under_way for task in tasks):
+        return run
+    if tasks and all(task.state == "success" for task in tasks):
+        put_back = context.airflow.end_run(run.dag_id, run.airflow_run_id, EndState.SUCCESS)
+        return record_run(run.outlived_stop(put_back or seen), context)
+    now = context.clock.now()
+    had_processes = any(task.started_at is not None and task.state not in COMPLETED_TASKS for task in tasks)
+    if had_processes and now - run.stop.asked_at < timedelta(seconds=context.policy.stop_grace):
+        return run
+    return record_run(run.stopped(now), context)
+
+
+def _all_ended(tasks: Sequence[TaskState]) -> bool:
+    return bool(tasks) and all(task.state is not None and not task.is_under_way for task in tasks)
