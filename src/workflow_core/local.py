@@ -14,7 +14,9 @@ from workflow_core.api import (
     RunAcceptedAnswer,
     RunRequest,
     RunStatusAnswer,
+    StopAnswer,
     SystemAnswer,
+    UnregisterAnswer,
     WorkflowDetailAnswer,
     WorkflowFilters,
     WorkflowItem,
@@ -27,7 +29,7 @@ from workflow_core.domain.workflow import WorkflowFilter
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from workflow_core.api import PauseRequest, RegisterRequest
+    from workflow_core.api import PauseRequest, RegisterRequest, StopRequest, UnregisterFilters
     from workflow_core.domain.caller import Caller
     from workflow_core.domain.paging import Page
     from workflow_core.service import WorkflowService
@@ -103,6 +105,21 @@ class LocalWorkflowApi:
     def unpause(self, dataset_name: str) -> PauseAnswer:
         """Section 3.7."""
         return PauseAnswer.of(self._service.unpause(dataset_name, caller=self._caller))
+
+    def stop(self, run_id: str, request: StopRequest | None = None) -> StopAnswer:
+        """Section 3.3."""
+        run = self._service.stop(run_id, request.reason if request else None, caller=self._caller)
+        if run.stop is None:  # stop() raises RunNotActive then
+            raise AssertionError(run.run_id)
+        return StopAnswer.of(run, run.stop)
+
+    def unregister(self, dataset_name: str, filters: UnregisterFilters | None = None) -> UnregisterAnswer:
+        """Section 3.9."""
+        force = filters is not None and filters.force
+        workflow = self._service.unregister(dataset_name, force=force, caller=self._caller)
+        if workflow.removal is None:  # unregister() has set it
+            raise AssertionError(workflow.dataset_name)
+        return UnregisterAnswer.of(workflow, workflow.removal)
 
     def health(self) -> HealthAnswer:
         """The three systems."""

@@ -219,6 +219,37 @@ def test_unpause_as_in_3_7(stack):
     }
 
 
+def test_stop_as_in_3_3(stack):
+    """The request of section 3.3 gives exactly its answer."""
+    stack.register()
+    run_id = stack.post(f"{NAME}/run").json()["run_id"]
+    stack.clock.sleep(300)
+    stack.airflow.clear_run(NAME.replace(".", "_"), run_id)
+    answer = stack.post(f"runs/{run_id}/stop", {"reason": "Manual stop requested by user"})
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "run_id": f"{NAME}_20260101_100000",
+        "status": "STOPPING",
+        "stopped_by": USER,
+        "stopped_at": "2026-01-01T10:05:00Z",
+        "reason": "Manual stop requested by user",
+    }
+
+
+def test_unregister_as_in_3_9(stack):
+    """The request of section 3.9 gives exactly its answer."""
+    stack.register()
+    answer = stack.call("DELETE", NAME)
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "dataset_name": NAME,
+        "status": "unregistered",
+        "s3_path_deleted": f"memory://workflows/manual/{NAME}.yaml",
+        "airflow_dag_disabled": True,
+        "unregistered_by": USER,
+    }
+
+
 # What the specification leaves to us.
 
 
@@ -254,6 +285,48 @@ def test_pause_needs_no_reason(stack):
     """Without a body the reason is null."""
     stack.register()
     assert stack.post(f"{NAME}/pause").json()["reason"] is None
+
+
+def test_a_stop_needs_no_reason_and_is_seen_in_the_status(stack):
+    """Who wanted the end, and when, is told with the run; a second stop answers the same."""
+    stack.register()
+    run_id = stack.post(f"{NAME}/run").json()["run_id"]
+    stack.clock.sleep(1)
+    answer = stack.post(f"runs/{run_id}/stop").json()
+    assert answer["reason"] is None
+    assert stack.post(f"runs/{run_id}/stop", {"reason": "again"}).json() == answer
+    body = stack.get(f"runs/{run_id}").json()
+    assert (body["status"], body["stopped_by"], body["stopped_at"]) == ("STOPPING", USER, "2026-01-01T10:00:01Z")
+
+
+def test_what_has_ended_is_not_stopped(stack):
+    """409, with its own code."""
+    stack.register()
+    run_id = stack.post(f"{NAME}/run").json()["run_id"]
+    stack.clock.sleep(60)
+    answer = stack.post(f"runs/{run_id}/stop")
+    assert (answer.status_code, answer.json()["code"]) == (409, "WORKFLOW_RUN_NOT_ACTIVE")
+
+
+def test_what_runs_is_unregistered_by_force_only(stack):
+    """409 with its own code; with force the runs are stopped, and the history stays."""
+    stack.register()
+    run_id = stack.post(f"{NAME}/run").json()["run_id"]
+    for query in ("", "?force=false"):
+        answer = stack.call("DELETE", f"{NAME}{query}")
+        assert (answer.status_code, answer.json()["code"]) == (409, "WORKFLOW_HAS_ACTIVE_RUNS")
+    assert stack.call("DELETE", f"{NAME}?force=true").json()["status"] == "unregistered"
+    assert stack.get(NAME).status_code == 404
+    assert [item["run_id"] for item in stack.get(f"history?dataset_name={NAME}").json()] == [run_id]
+
+
+@pytest.mark.parametrize("value", ["yes", "1", "TRUE", ""])
+def test_force_is_true_or_false(stack, value):
+    """Whoever means yes says so."""
+    stack.register()
+    answer = stack.call("DELETE", f"{NAME}?force={value}")
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "force")
+    assert stack.get(NAME).status_code == 200
 
 
 def test_a_run_is_told_stale_while_airflow_is_down(stack):

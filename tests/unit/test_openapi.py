@@ -59,7 +59,9 @@ def test_operation_ids_are_stable():
         "pauseWorkflow",
         "registerWorkflow",
         "runWorkflow",
+        "stopRun",
         "unpauseWorkflow",
+        "unregisterWorkflow",
     ]
 
 

@@ -60,7 +60,7 @@ def _follow(service: WorkflowService, run_id: str, deadline: float | None) -> Ru
             left = POLL if deadline is None else deadline - monotonic()
             if view.run.status.is_final or not left > 0:
                 return view
-            if view.run.observed_at is None:
+            if view.run.observed_at is None or view.run.status == "STOPPING":
                 service.sweep()
             sleep(min(POLL, left))
 

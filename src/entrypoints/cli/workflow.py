@@ -272,6 +272,59 @@ def unpause(name: Name, output: Output = Format.TABLE) -> None:
 
 
 @app.command()
+def stop(
+    run_id: RunId,
+    reason: Annotated[str | None, typer.Option(help="Why; shown to whoever asks.")] = None,
+    wait: Annotated[
+        bool, typer.Option("--wait", "-w", help="Wait until nothing of it runs (exit code 1 if it ended otherwise).")
+    ] = False,
+    timeout: Timeout = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """End a run before its time.
+
+    Example: dli workflow stop iceberg.analytics.daily_clicks_20260102_060000 --reason "wrong input" --wait
+    """
+    from entrypoints.cli import exit_codes, progress
+    from entrypoints.cli.output import print_answer
+    from entrypoints.cli.session import get_service
+    from workflow_core.api import RunStatusAnswer, StopAnswer
+    from workflow_core.domain.run import RunStatus
+    from workflow_core.errors import InvalidRequest
+
+    if timeout is not None and not wait:
+        raise InvalidRequest("needs --wait", field="--timeout")
+    service, caller = get_service()
+    run = service.stop(run_id, reason, caller=caller)
+    if run.stop is not None and not (wait and run.status is RunStatus.STOPPING):
+        print_answer(StopAnswer.of(run, run.stop), output)
+        return
+    view = progress.follow(service, run_id, timeout=timeout)
+    print_answer(RunStatusAnswer.of(view.run, now=service.now(), logs_url=view.logs_url, stale=view.stale), output)
+    if not view.run.status.is_final:
+        raise typer.Exit(exit_codes.TIMED_OUT)
+    if view.run.status is not RunStatus.STOPPED:
+        raise typer.Exit(exit_codes.NOT_SUCCESSFUL)
+
+
+@app.command()
+def unregister(
+    name: Name,
+    force: Annotated[bool, typer.Option("--force", help="Also while runs have not ended: they are stopped.")] = False,
+    output: Output = Format.TABLE,
+) -> None:
+    """Have a workflow no more: its YAML is deleted, its name is free, its history stays."""
+    from entrypoints.cli.output import print_answer
+    from entrypoints.cli.session import get_service
+    from workflow_core.api import UnregisterAnswer
+
+    service, caller = get_service()
+    workflow = service.unregister(name, force=force, caller=caller)
+    if workflow.removal is not None:
+        print_answer(UnregisterAnswer.of(workflow, workflow.removal), output)
+
+
+@app.command()
 def validate(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="YAML files; - for standard input.")],
     name: Annotated[str | None, typer.Option("--name", help="The dataset name that the spec must be for.")] = None,

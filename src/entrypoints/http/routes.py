@@ -23,6 +23,10 @@ from workflow_core.api import (
     RunAcceptedAnswer,
     RunRequest,
     RunStatusAnswer,
+    StopAnswer,
+    StopRequest,
+    UnregisterAnswer,
+    UnregisterFilters,
     WorkflowApi,
     WorkflowDetailAnswer,
     WorkflowFilters,
@@ -129,6 +133,31 @@ def run_status(api: Api, run_id: RunId) -> RunStatusAnswer:
 
 
 @endpoint(
+    "POST",
+    f"{ROOT}/runs/{{run_id:str}}/stop",
+    Contract(
+        operation_id="stopRun",
+        tag=RUNS,
+        summary="End a run before its time",
+        description="STOPPING at once, STOPPED when every task of it has ended; one that ends first keeps its result. Section 3.3.",
+        payload=StopRequest,
+        payload_optional=True,
+        answer=StopAnswer,
+        errors=(
+            errors.WorkflowRunNotFound,
+            errors.RunNotActive,
+            errors.WorkflowPermissionDenied,
+            errors.AirflowUnavailable,
+            errors.DatabaseUnavailable,
+        ),
+    ),
+)
+def stop_run(api: Api, run_id: RunId, payload: NamedDependency[StopRequest]) -> StopAnswer:
+    """Section 3.3."""
+    return api.stop(run_id, payload)
+
+
+@endpoint(
     "GET",
     ROOT,
     Contract(
@@ -225,6 +254,31 @@ def workflow(api: Api, dataset_name: DatasetName) -> WorkflowDetailAnswer:
 
 
 @endpoint(
+    "DELETE",
+    f"{ROOT}/{{dataset_name:str}}",
+    Contract(
+        operation_id="unregisterWorkflow",
+        tag=WORKFLOWS,
+        summary="Have a workflow no more",
+        description="Its YAML is deleted, its DAG leaves Airflow, its name is free, its history stays. Section 3.9.",
+        answer=UnregisterAnswer,
+        filters=UnregisterFilters,
+        errors=(
+            errors.WorkflowNotFound,
+            errors.WorkflowPermissionDenied,
+            errors.WorkflowHasActiveRuns,
+            errors.AirflowUnavailable,
+            errors.StorageUnavailable,
+            errors.DatabaseUnavailable,
+        ),
+    ),
+)
+def unregister(api: Api, dataset_name: DatasetName, filters: NamedDependency[UnregisterFilters]) -> UnregisterAnswer:
+    """Section 3.9."""
+    return api.unregister(dataset_name, filters)
+
+
+@endpoint(
     "GET",
     "/healthz",
     Contract(
@@ -272,6 +326,8 @@ ROUTES: Final[tuple[HTTPRouteHandler, ...]] = (
     pause,
     unpause,
     workflow,
+    stop_run,
+    unregister,
     healthz,
     readyz,
 )

@@ -10,6 +10,8 @@ from workflow_core.api.run import (
     RunAcceptedAnswer,
     RunRequest,
     RunStatusAnswer,
+    StopAnswer,
+    StopRequest,
 )
 from workflow_core.api.workflow import (
     LastRunAnswer,
@@ -19,6 +21,8 @@ from workflow_core.api.workflow import (
     RegisterRequest,
     ScheduleAnswer,
     ScheduleModel,
+    UnregisterAnswer,
+    UnregisterFilters,
     WorkflowDetailAnswer,
     WorkflowItem,
 )
@@ -41,7 +45,11 @@ __all__ = [
     "RunStatusAnswer",
     "ScheduleAnswer",
     "ScheduleModel",
+    "StopAnswer",
+    "StopRequest",
     "SystemAnswer",
+    "UnregisterAnswer",
+    "UnregisterFilters",
     "WorkflowApi",
     "WorkflowDetailAnswer",
     "WorkflowFilters",

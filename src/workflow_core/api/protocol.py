@@ -7,12 +7,21 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from workflow_core.api.health import HealthAnswer
     from workflow_core.api.listing import HistoryFilters, Listing, WorkflowFilters
-    from workflow_core.api.run import HistoryItem, RunAcceptedAnswer, RunRequest, RunStatusAnswer
+    from workflow_core.api.run import (
+        HistoryItem,
+        RunAcceptedAnswer,
+        RunRequest,
+        RunStatusAnswer,
+        StopAnswer,
+        StopRequest,
+    )
     from workflow_core.api.workflow import (
         PauseAnswer,
         PauseRequest,
         RegisterAnswer,
         RegisterRequest,
+        UnregisterAnswer,
+        UnregisterFilters,
         WorkflowDetailAnswer,
         WorkflowItem,
     )
@@ -100,6 +109,28 @@ class WorkflowApi(Protocol):
         Raises:
             InvalidRequest, WorkflowNotFound: the name.
             AirflowUnavailable: nothing was recorded.
+        """
+        ...
+
+    def stop(self, run_id: str, request: StopRequest | None = None) -> StopAnswer:
+        """End a run before its time; one that is stopping or stopped already keeps its first reason (section 3.3).
+
+        Raises:
+            InvalidRequest, WorkflowRunNotFound: the id, or the reason.
+            RunNotActive: it has ended, and keeps its result.
+            WorkflowPermissionDenied: a run of a CODE workflow.
+            AirflowUnavailable: nothing was recorded.
+        """
+        ...
+
+    def unregister(self, dataset_name: str, filters: UnregisterFilters | None = None) -> UnregisterAnswer:
+        """Have a workflow no more; its history stays, its name is free (section 3.9).
+
+        Raises:
+            InvalidRequest, WorkflowNotFound: the name.
+            WorkflowPermissionDenied: it is CODE.
+            WorkflowHasActiveRuns: runs have not ended, and ``force`` is not given.
+            AirflowUnavailable, StorageUnavailable: nothing was recorded.
         """
         ...
 

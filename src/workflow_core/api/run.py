@@ -12,7 +12,7 @@ from workflow_core.domain.run import RunStatus, RunType
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from workflow_core.domain.run import Progress, Run
+    from workflow_core.domain.run import Progress, Run, Stop
 
 RUN_ID = "iceberg.analytics.daily_clicks_20260101_100000"
 DATASET = "iceberg.analytics.daily_clicks"
@@ -126,6 +126,8 @@ class RunStatusAnswer(Answer):
     progress: ProgressAnswer
     ended_at: UtcTime | None = extra()
     reason: str | None = extra(description="Why it ended as it did, where Airflow's state does not tell.")
+    stopped_by: str | None = extra(description="Who wanted it to end before its time.")
+    stopped_at: UtcTime | None = extra(description="When that was accepted.")
     stale: bool = extra(default=False, description="Airflow does not answer: this is what it said at `observed_at`.")
     observed_at: UtcTime | None = extra(description="When Airflow last told us of the run; with `stale`.")
 
@@ -143,10 +145,44 @@ class RunStatusAnswer(Answer):
             logs_url=logs_url,
             progress=ProgressAnswer.of(run.progress),
             ended_at=run.ended_at,
-            reason=run.reason,
+            reason=run.reason or (run.stop.reason if run.stop else None),
+            stopped_by=run.stop.by if run.stop else None,
+            stopped_at=run.stop.at if run.stop else None,
             stale=stale,
             observed_at=run.observed_at if stale else None,
         )
+
+
+class StopRequest(Request):
+    """Why a run is to end (3.3). The body may be left out."""
+
+    model_config = example({"reason": "Manual stop requested by user"})
+
+    reason: str | None = Field(default=None, max_length=1000)
+
+
+class StopAnswer(Answer):
+    """Who wants the run to end (3.3). `STOPPING` until every task of it has ended, then `STOPPED`."""
+
+    model_config = example(
+        {
+            "run_id": RUN_ID,
+            "status": "STOPPING",
+            "stopped_by": USER,
+            "stopped_at": "2026-01-01T10:05:00Z",
+            "reason": "Manual stop requested by user",
+        }
+    )
+    run_id: str
+    status: RunStatus
+    stopped_by: str
+    stopped_at: UtcTime = Field(description="When the stop was accepted.")
+    reason: str | None
+
+    @classmethod
+    def of(cls, run: Run, stop: Stop) -> StopAnswer:
+        """The answer for a run and the stop of it."""
+        return cls(run_id=run.run_id, status=run.status, stopped_by=stop.by, stopped_at=stop.at, reason=stop.reason)
 
 
 class HistoryItem(Answer):

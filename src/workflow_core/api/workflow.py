@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, JsonValue
+from pydantic import BeforeValidator, Field, JsonValue
 
 from workflow_core.api.base import Answer, Request, UtcTime, extra
+from workflow_core.api.listing import Filters
 from workflow_core.api.run import DATASET, USER, example
 from workflow_core.domain.names import DATASET_NAME_PATTERN, MAX_DATASET_NAME
 from workflow_core.domain.run import RunStatus
@@ -16,8 +17,17 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from workflow_core.domain.run import Run
+    from workflow_core.domain.workflow import Removal
 
 NEW = "iceberg.analytics.new_workflow"
+
+
+def _flag(value: object) -> object:
+    """`true` or `false`: pydantic alone would read ``yes``, ``on`` and ``1``, too."""
+    if isinstance(value, str) and value not in {"true", "false"}:
+        msg = "must be true or false"
+        raise ValueError(msg)
+    return value
 
 
 class ScheduleModel(Request):
@@ -222,6 +232,47 @@ class WorkflowDetailAnswer(WorkflowItem):
             paused_at=pause.at if pause else None,
             pause_reason=pause.reason if pause else None,
             warnings=workflow.warnings,
+        )
+
+
+class UnregisterFilters(Filters):
+    """How to unregister (3.9)."""
+
+    force: Annotated[bool, BeforeValidator(_flag)] = Field(
+        default=False, description="Also while runs have not ended: they are stopped."
+    )
+
+
+class UnregisterAnswer(Answer):
+    """The workflow is unregistered (3.9): nothing of it can start any more, and its name is free. Its history stays."""
+
+    model_config = example(
+        {
+            "dataset_name": DATASET,
+            "status": "unregistered",
+            "s3_path_deleted": f"s3://data-workflows/workflows/manual/{DATASET}.yaml",
+            "airflow_dag_disabled": True,
+            "unregistered_by": USER,
+        }
+    )
+    dataset_name: str
+    status: Literal["unregistered", "unregistering"] = Field(
+        description="`unregistering`: accepted, but the object store or Airflow did not follow yet; the worker goes on until they have."
+    )
+    s3_path_deleted: str | None = Field(description="The URL of the YAML that was deleted; null until it is.")
+    airflow_dag_disabled: bool = Field(description="Whether Airflow starts no more runs of it.")
+    unregistered_by: str
+
+    @classmethod
+    def of(cls, workflow: Workflow, removal: Removal) -> UnregisterAnswer:
+        """The answer for a workflow and the removal of it."""
+        has_left = workflow.phase.has_left
+        return cls(
+            dataset_name=workflow.dataset_name,
+            status="unregistered" if has_left else "unregistering",
+            s3_path_deleted=workflow.s3_path if has_left else None,
+            airflow_dag_disabled=workflow.airflow_paused is True,
+            unregistered_by=removal.by,
         )
 
 

@@ -126,6 +126,11 @@ class InMemoryAirflow:
         with self._lock:
             del self._runs[dag_id, run_id]
 
+    def clear_run(self, dag_id: str, run_id: str) -> None:
+        """Somebody clears a run in Airflow, or a task of it comes back to life: all of it runs anew."""
+        with self._lock:
+            self._runs[dag_id, run_id] = self._runs[dag_id, run_id].begun_anew(self._clock.now())
+
     def uninstall(self) -> None:
         """The loader files are gone, and every DAG of theirs with them; runs are remembered."""
         with self._lock:

@@ -130,6 +130,10 @@ class FakeRun:
             return evolve(task, state=state.value, ended_at=now)
         return evolve(task, state="skipped", started_at=now, ended_at=now)
 
+    def begun_anew(self, now: datetime) -> FakeRun:
+        """Somebody clears the run: its tasks start now."""
+        return evolve(self, starts_at=now, end=None)
+
     def released_at(self, now: datetime) -> FakeRun:
         """The DAG is unpaused."""
         return self if self.starts_at is not None else evolve(self, starts_at=now + self.queue_time)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from workflow_core.domain.run import RunStatus
 from workflow_core.domain.workflow import SourceType
 from workflow_core.errors import DagNotFound
+from workflow_core.usecases.observe import follow_changes
 from workflow_core.usecases.stop import end
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ def retire(workflow: Workflow, context: Context) -> Workflow:
     with suppress(DagNotFound):  # then nothing of it can start either
         context.airflow.set_paused(workflow.dag_id, paused=True)
     workflow = context.workflows.save_workflow(workflow.pause_confirmed(paused=True))
+    follow_changes(context)  # from now on the schedule makes no more runs; those that it has made are known now
     for run in context.workflows.active_runs(workflow):
         by = workflow.removal.by if workflow.removal else "anonymous"
         stopping = run.stopping(by, REASON, context.clock.now())

@@ -8,6 +8,7 @@ from attrs import frozen
 
 from workflow_core.domain.workflow import SourceType
 from workflow_core.errors import ConcurrentUpdate, WorkflowPermissionDenied
+from workflow_core.usecases.observe import follow_changes
 from workflow_core.usecases.settle import settle_workflow
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def unregister(command: UnregisterWorkflow, context: Context) -> Workflow:
     if found.source_type is SourceType.CODE:
         msg = f"Workflow {found.dataset_name!r} is CODE: it is unregistered when its file leaves the object store."
         raise WorkflowPermissionDenied(msg)
-    context.airflow.ping()
+    follow_changes(context)  # runs that Airflow made just now are in the way, too
     context.storage.stat(found.source_type, found.dataset_name)
     while found.removal is None:
         wanted = found.unregistering(command.caller.name, context.clock.now())
