@@ -1,12 +1,15 @@
 # Everything here works on a fresh machine with Python 3.11+ and make: environments are made below the checkout and reused.
 PYTHON ?= python3
 AIRFLOW_VERSION := 3.3.2
+AIRFLOW_2_VERSION := 2.11.2
 VENV := .venv
 AIRFLOW_VENV := .venv-airflow
+AIRFLOW_2_VENV := .venv-airflow-2
 BIN := $(VENV)/bin
 # psycopg2 and asyncpg: the tests run Airflow on PostgreSQL; pytest: the loader is tested in Airflow's own environment
 IN_AIRFLOW_VENV := apache-airflow==$(AIRFLOW_VERSION) psycopg2-binary asyncpg pytest --editable '.[airflow]'
-export AIRFLOW_VENV
+IN_AIRFLOW_2_VENV := apache-airflow==$(AIRFLOW_2_VERSION) psycopg2-binary pytest --editable '.[airflow]'
+export AIRFLOW_VENV AIRFLOW_2_VENV
 
 .DEFAULT_GOAL := help
 
@@ -19,7 +22,7 @@ run: $(VENV)/.ready $(AIRFLOW_VENV)/.ready ## Start everything and follow the ex
 	@$(BIN)/python -m devstack.run $(if $(ONCE),--once)
 
 .PHONY: test
-test: check $(AIRFLOW_VENV)/.ready test-airflow-side ## Everything that CI runs: checks, then every test on real servers
+test: check $(AIRFLOW_VENV)/.ready $(AIRFLOW_2_VENV)/.ready test-airflow-side ## Everything that CI runs: checks, then every test on real servers
 	$(BIN)/python -m pytest --durations=12 --cov --cov-report=term:skip-covered
 
 .PHONY: unit
@@ -27,7 +30,7 @@ unit: $(VENV)/.ready ## The unit tests alone, in seconds
 	$(BIN)/python -m pytest tests/unit -q
 
 .PHONY: contract
-contract: $(VENV)/.ready $(AIRFLOW_VENV)/.ready ## The contract suites against the fakes and the real servers
+contract: $(VENV)/.ready $(AIRFLOW_VENV)/.ready $(AIRFLOW_2_VENV)/.ready ## The contract suites against the fakes and the real servers
 	$(BIN)/python -m pytest tests/contract --durations=12
 
 .PHONY: test-airflow-side
@@ -56,16 +59,18 @@ bench: $(VENV)/.ready $(AIRFLOW_VENV)/.ready ## Measure the figures in benchmark
 
 .PHONY: lock
 lock: ## Resolve the newest versions anew and write them to constraints/
-	rm -rf $(VENV) $(AIRFLOW_VENV)
+	rm -rf $(VENV) $(AIRFLOW_VENV) $(AIRFLOW_2_VENV)
 	$(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet --editable '.[dev]'
 	$(PYTHON) -m venv $(AIRFLOW_VENV) && $(AIRFLOW_VENV)/bin/python -m pip install --quiet $(IN_AIRFLOW_VENV)
+	$(PYTHON) -m venv $(AIRFLOW_2_VENV) && $(AIRFLOW_2_VENV)/bin/python -m pip install --quiet $(IN_AIRFLOW_2_VENV)
 	$(BIN)/python -m pip freeze --exclude-editable > constraints/service.txt
 	$(AIRFLOW_VENV)/bin/python -m pip freeze --exclude-editable > constraints/airflow-$(AIRFLOW_VERSION).txt
-	@touch $(VENV)/.ready $(AIRFLOW_VENV)/.ready
+	$(AIRFLOW_2_VENV)/bin/python -m pip freeze --exclude-editable > constraints/airflow-$(AIRFLOW_2_VERSION).txt
+	@touch $(VENV)/.ready $(AIRFLOW_VENV)/.ready $(AIRFLOW_2_VENV)/.ready
 
 .PHONY: clean
 clean: ## Remove the environments and what make run left behind
-	rm -rf $(VENV) $(AIRFLOW_VENV) .run
+	rm -rf $(VENV) $(AIRFLOW_VENV) $(AIRFLOW_2_VENV) .run
 
 $(VENV)/.ready: pyproject.toml constraints/service.txt
 	@echo "Making the service's environment in $(VENV)"
@@ -80,4 +85,12 @@ $(AIRFLOW_VENV)/.ready: pyproject.toml constraints/airflow-$(AIRFLOW_VERSION).tx
 	@$(AIRFLOW_VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
 		--constraint constraints/airflow-$(AIRFLOW_VERSION).txt \
 		$(IN_AIRFLOW_VENV)
+	@touch $@
+
+$(AIRFLOW_2_VENV)/.ready: pyproject.toml constraints/airflow-$(AIRFLOW_2_VERSION).txt
+	@echo "Making Airflow 2.11's environment in $(AIRFLOW_2_VENV) (about 200 MB)"
+	@test -x $(AIRFLOW_2_VENV)/bin/python || $(PYTHON) -m venv $(AIRFLOW_2_VENV)
+	@$(AIRFLOW_2_VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints/airflow-$(AIRFLOW_2_VERSION).txt \
+		$(IN_AIRFLOW_2_VENV)
 	@touch $@

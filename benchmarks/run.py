@@ -81,8 +81,8 @@ class Bench:
         self.storage = storage
         self.ours = httpx.Client(base_url=base_url, timeout=60, trust_env=False)
         self.theirs = httpx.Client(
-            base_url=f"{airflow.base_url}/api/v2",
-            headers={"Authorization": f"Bearer {airflow.token()}"},
+            base_url=airflow.api_url,
+            headers=airflow.headers(),
             timeout=60,
             trust_env=False,
         )

@@ -1,6 +1,6 @@
-"""A real Airflow 3.x on loopback, with the simple auth manager and the local executor.
+"""A real Airflow, 2.11 or 3.x, on loopback, with one user and the local executor.
 
-It starts the four components that ``airflow standalone`` starts (API server, scheduler, DAG processor, triggerer), but
+It starts the four components that ``airflow standalone`` starts (API or web server, scheduler, DAG processor, triggerer), but
 not through it: that command opens its two log servers to every network (their address cannot be set), checks the
 database's migrations at every start, and keeps running when a component has died. Task logs stay readable in the API,
 which finds them in the same directory.
@@ -20,20 +20,15 @@ from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
+from devstack.airflow_release import USERNAME, Addresses, Release, release_in
 from devstack.ports import LOOPBACK, free_ports, is_free, require_free
 from devstack.process import ManagedProcess, ServerError, no_progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
-_COMPONENTS = {
-    "api-server": ["api-server"],
-    "scheduler": ["scheduler", "--skip-serve-logs"],
-    "dag-processor": ["dag-processor"],
-    "triggerer": ["triggerer", "--skip-serve-logs"],
-}
 # In about half of its stops the triggerer of 3.3.2 waits for ever for a child that has ended; it has nothing to save.
 _TRIGGERER_GRACE = 2.0
 _HEALTH = ("scheduler", "dag_processor", "triggerer")
@@ -45,7 +40,7 @@ class LocalAirflow:
     """Airflow, running from entering the ``with`` block to leaving it.
 
     Args:
-        environment: virtual environment that holds Airflow (3.x) and what the DAGs need.
+        environment: virtual environment that holds Airflow (2.11 or 3.x) and what the DAGs need.
         home: ``AIRFLOW_HOME``; created, or used again with its database, secrets and password.
         dags_folder: folder of DAG files; created.
         database_url: SQLAlchemy URL for Airflow's own database; SQLite in ``home`` if None. PostgreSQL:
@@ -56,7 +51,8 @@ class LocalAirflow:
         on_progress: called with a line of text for each thing that is waited for.
 
     Attributes:
-        base_url: address of the API server, without ``/api/v2``.
+        base_url: address of the API server (2.11: web server).
+        api_url: address of the REST API.
         username: name of the one user, an administrator.
         password: that user's password.
         log_path: directory of the components' logs, one file each.
@@ -78,7 +74,7 @@ class LocalAirflow:
         self.environment = environment.absolute()
         self.home = home.absolute()
         self.dags_folder = dags_folder.absolute()
-        self.username = "admin"
+        self.username = USERNAME
         self.log_path = self.home / "server-logs"
         self._database_url = database_url or f"sqlite:///{self.home / 'airflow.db'}"
         self._extra_env = dict(extra_env or {})
@@ -90,6 +86,7 @@ class LocalAirflow:
         self._held = contextlib.ExitStack()
         self.port = 0
         self.base_url = ""
+        self.api_url = ""
         self.password = ""
         self.env: dict[str, str] = {}
 
@@ -113,12 +110,13 @@ class LocalAirflow:
         if not program.is_file():
             msg = f"no Airflow in {self.environment}: {program} does not exist"
             raise ServerError(msg)
+        release = release_in(self.environment)
         self._hold_home()
         try:
-            self._prepare()
+            self._prepare(release)
             require_free(self.port, "Airflow's API server")
-            self._initialise_database(program)
-            self._start_components(program)
+            self._initialise_database(release)
+            self._start_components(release)
         except BaseException:
             # The next start looks at the database again, in case that was the reason.
             self._marker.unlink(missing_ok=True)
@@ -126,18 +124,23 @@ class LocalAirflow:
             raise
         self._on_progress(f"Airflow: ready at {self.base_url}")
 
-    def _start_components(self, program: Path) -> None:
+    def _start_components(self, release: Release) -> None:
+        program = self.environment / "bin" / "airflow"
         started = dt.datetime.now(dt.UTC)
+        for left in self.home.glob(
+            "*.pid"
+        ):  # of a start that was killed: the process of that number is another one now
+            left.unlink()
         self._processes = [
             ManagedProcess(
                 [program, *arguments],
-                name=f"Airflow {name}" + (f" (port {self.port})" if name == "api-server" else ""),
+                name=f"Airflow {name}" + (f" (port {self.port})" if name.endswith("server") else ""),
                 log_path=self.log_path / f"{name}.log",
                 env=self.env,
                 cwd=self.home,
                 grace=_TRIGGERER_GRACE if name == "triggerer" else 10.0,
             )
-            for name, arguments in _COMPONENTS.items()
+            for name, arguments in release.components.items()
         ]
         for process in self._processes:
             process.start()
@@ -161,18 +164,16 @@ class LocalAirflow:
                 raise processes[0].error(f"is stopped, but port {self.port} is still in use")
 
     def health(self) -> dict[str, Any]:
-        """Return the answer of ``/api/v2/monitor/health``; an empty one while the API does not answer."""
+        """Return what the API says of the components; an empty answer while it does not answer."""
         with contextlib.suppress(httpx.HTTPError, ValueError):
-            answer = httpx.get(f"{self.base_url}/api/v2/monitor/health", timeout=5.0, trust_env=False)
+            answer = httpx.get(self.api_url + release_in(self.environment).health, timeout=5.0, trust_env=False)
             if answer.is_success:
                 return dict(answer.json())
         return {}
 
-    def token(self) -> str:
-        """Log in; return a bearer token for the API."""
-        credentials = {"username": self.username, "password": self.password}
-        answer = httpx.post(f"{self.base_url}/auth/token", json=credentials, timeout=30.0, trust_env=False)
-        return str(answer.raise_for_status().json()["access_token"])
+    def headers(self) -> Mapping[str, str]:
+        """Return the headers with which the API lets the user in."""
+        return release_in(self.environment).headers(self.base_url, self.password)
 
     def _missing(self, started: dt.datetime) -> str | None:
         """Say what is not ready yet; None if everything is."""
@@ -196,7 +197,7 @@ class LocalAirflow:
             msg = f"another program is running an Airflow in {self.home}"
             raise ServerError(msg) from error
 
-    def _prepare(self) -> None:
+    def _prepare(self, release: Release) -> None:
         """Create what has to exist on disk, and settle addresses, secrets and environment."""
         self.log_path.mkdir(exist_ok=True)
         self.dags_folder.mkdir(parents=True, exist_ok=True)
@@ -207,30 +208,18 @@ class LocalAirflow:
         worker_logs, trigger_logs, scheduler_health, api = free_ports(4)
         self.port = self._wanted_port or api
         self.base_url = f"http://{LOOPBACK}:{self.port}"
-        # The ports of log servers and health check are not opened; set, so that nothing can meet another Airflow.
-        settings = {
-            "API__BASE_URL": self.base_url,
-            "API__HOST": LOOPBACK,
-            "API__PORT": str(self.port),
-            "API__SECRET_KEY": kept["session_key"],
-            "API__WORKERS": "1",
-            "API_AUTH__JWT_SECRET": kept["jwt_secret"],
-            "CORE__AUTH_MANAGER": "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager",
-            "CORE__DAGS_FOLDER": str(self.dags_folder),
-            "CORE__EXECUTION_API_SERVER_URL": f"{self.base_url}/execution/",
-            "CORE__EXECUTOR": "LocalExecutor",
-            "CORE__FERNET_KEY": kept["fernet_key"],
-            "CORE__LOAD_EXAMPLES": "False",
-            "CORE__PARALLELISM": "8",  # the executor starts that many processes at once; its default is 32
-            "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
-            "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{self.username}:admin",
-            "DATABASE__SQL_ALCHEMY_CONN": self._database_url,
-            "LOGGING__TRIGGER_LOG_SERVER_PORT": str(trigger_logs),
-            "LOGGING__WORKER_LOG_SERVER_PORT": str(worker_logs),
-            "SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_HOST": LOOPBACK,
-            "SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_PORT": str(scheduler_health),
-            "USAGE_DATA_COLLECTION__ENABLED": "False",
-        }
+        self.api_url = self.base_url + release.api
+        addresses = Addresses(
+            base_url=self.base_url,
+            port=self.port,
+            worker_logs=worker_logs,
+            trigger_logs=trigger_logs,
+            scheduler_health=scheduler_health,
+            database_url=self._database_url,
+            dags_folder=self.dags_folder,
+            passwords=passwords,
+            kept=kept,
+        )
         self.env = {
             **{name: os.environ[name] for name in _INHERITED if name in os.environ},
             "AIRFLOW_HOME": str(self.home),
@@ -239,32 +228,39 @@ class LocalAirflow:
             "PATH": f"{self.environment / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "PYTHONUNBUFFERED": "1",
             "SCARF_NO_ANALYTICS": "true",
-            **{f"AIRFLOW__{name}": value for name, value in settings.items()},
+            **{f"AIRFLOW__{name}": value for name, value in release.settings(addresses).items()},
             **self._extra_env,
         }
 
-    def _initialise_database(self, program: Path) -> None:
-        """Create or migrate Airflow's database, unless this Airflow did so for this database before."""
-        releases = sorted(
-            path.name for path in self.environment.glob("lib/python*/site-packages/apache_airflow_core-*")
-        )
-        done = json.dumps([self._database_url, releases])
+    def _initialise_database(self, release: Release) -> None:
+        """Create or migrate Airflow's database and add the user, unless this Airflow did so for this database before."""
+        versions = sorted(path.name for path in self.environment.glob("lib/python*/site-packages/apache_airflow*-info"))
+        done = json.dumps([self._database_url, versions])
         exists = not self._database_url.startswith("sqlite") or (self.home / "airflow.db").exists()
         if exists and self._marker.exists() and self._marker.read_text() == done:
             return
         self._on_progress("Airflow: preparing its database")
-        log_path = self.log_path / "db-migrate.log"
-        migration = ManagedProcess(
-            [program, "db", "migrate"], name="Airflow db migrate", log_path=log_path, env=self.env, cwd=self.home
-        )
-        with migration:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                migration.wait(self._start_timeout)
-            if migration.exit_code is None:
-                raise migration.error(f"is not done after {self._start_timeout:g} s")
-            if migration.exit_code != 0:
-                raise migration.error(f"failed with exit code {migration.exit_code}")
+        self._run("db-migrate", ["airflow", "db", "migrate"], {})
+        if release.user is not None:
+            self._run("add-user", *release.user(self.password))
         _write_private(self._marker, done)
+
+    def _run(self, name: str, command: Sequence[str], more: Mapping[str, str]) -> None:
+        """Run a program of the environment to its end."""
+        process = ManagedProcess(
+            [self.environment / "bin" / command[0], *command[1:]],
+            name=f"Airflow {name}",
+            log_path=self.log_path / f"{name}.log",
+            env={**self.env, **more},
+            cwd=self.home,
+        )
+        with process:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(self._start_timeout)
+            if process.exit_code is None:
+                raise process.error(f"is not done after {self._start_timeout:g} s")
+            if process.exit_code != 0:
+                raise process.error(f"failed with exit code {process.exit_code}")
 
 
 def _is_healthy(component: Mapping[str, Any], name: str, started: dt.datetime) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -49,14 +50,30 @@ class AirflowForTests:
 
 @pytest.fixture(scope="session")
 def airflow(postgres, s3, tmp_path_factory):
-    """Airflow 3.3.2 on PostgreSQL, reading workflows from S3; the DAG processor has stock settings.
+    """Airflow 3.3.2."""
+    environment = ROOT / os.environ.get("AIRFLOW_VENV", ".venv-airflow")
+    with _running(environment, postgres.create_airflow_database(), s3, tmp_path_factory.mktemp("airflow")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def airflow_2(postgres, s3, tmp_path_factory):
+    """Airflow 2.11.2."""
+    environment = ROOT / os.environ.get("AIRFLOW_2_VENV", ".venv-airflow-2")
+    database = postgres.create_airflow_database("airflow_2")
+    with _running(environment, database, s3, tmp_path_factory.mktemp("airflow_2")) as running:
+        yield running
+
+
+@contextmanager
+def _running(environment, database_url, s3, home):
+    """An Airflow on PostgreSQL, reading workflows from S3; the DAG processor has stock settings.
 
     The files in its DAGs folder are there before it starts, as they are in a real installation: a new file would be noticed only after
     five minutes.
     """
     from entrypoints.airflow.install import install
 
-    home = tmp_path_factory.mktemp("airflow")
     dags, contract, clicks = home / "dags", home / "contract", home / "clicks"
     for folder in (dags, contract, clicks):
         folder.mkdir()
@@ -65,10 +82,10 @@ def airflow(postgres, s3, tmp_path_factory):
     for file in (ROOT / "tests" / "contract" / "airflow_dags").glob("*.py"):
         shutil.copy(file, dags)
     server = LocalAirflow(
-        environment=ROOT / os.environ.get("AIRFLOW_VENV", ".venv-airflow"),
+        environment=environment,
         home=home / "home",
         dags_folder=dags,
-        database_url=postgres.create_airflow_database(),
+        database_url=database_url,
         extra_env={
             **s3.environment,
             "CONTRACT_DAGS": str(contract),

@@ -45,9 +45,12 @@ class BehindServer:
         self._known: set[str] = set()
         self._database = server.env["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].replace("+psycopg2", "")
         self._person = server.username
+        self._stale, self._dateless = (
+            ("is_active = false", {}) if server.api_url.endswith("v1") else ("is_stale = true", {"logical_date": None})
+        )
         self._http = httpx.Client(
-            base_url=f"{server.base_url}/api/v2",
-            headers={"Authorization": f"Bearer {server.token()}"},
+            base_url=server.api_url,
+            headers=server.headers(),
             timeout=30,
             trust_env=False,
         )
@@ -76,10 +79,10 @@ class BehindServer:
         """What the DAG processor itself does only after ``[dag_processor] stale_dag_threshold``, 50 s, is done at once."""
         (self._folder / f"{dag_id}.json").unlink()
         with psycopg.connect(self._database, autocommit=True) as connection:
-            connection.execute("UPDATE dag SET is_stale = true WHERE dag_id = %s", [dag_id])
+            connection.execute(f"UPDATE dag SET {self._stale} WHERE dag_id = %s", [dag_id])
 
     def start_elsewhere(self, dag_id: str, run_id: str) -> str:
-        body = {"dag_run_id": run_id, "logical_date": None}
+        body = {"dag_run_id": run_id, **self._dateless}
         pages = {"Referer": str(self._http.base_url)}  # by this Airflow knows its own pages
         self._http.post(f"/dags/{dag_id}/dagRuns", json=body, headers=pages).raise_for_status()
         return self._person

@@ -1,12 +1,12 @@
-"""The contract of ``AirflowPort``, held against the fake and against a real Airflow."""
+"""The contract of ``AirflowPort``, held against the fake and against real Airflows."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from adapters.airflow import AirflowV2
+from adapters.airflow import AirflowV1, AirflowV2
 from devstack.ports import free_ports
 from tests.contract.airflow_behind import BehindFake, BehindServer, losing_answers
 from workflow_core.fakes.airflow import Effect, InMemoryAirflow
@@ -15,8 +15,9 @@ from workflow_core.fakes.storage import InMemoryStorage
 from workflow_core.testing.airflow import AirflowContract
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from adapters.airflow.rest import AirflowRest
     from tests.conftest import AirflowForTests
 
 LOADERS = 4
@@ -58,53 +59,84 @@ class TestInMemoryAirflow(AirflowContract):
 
 
 @pytest.fixture(scope="session")
-def behind_airflow(airflow: AirflowForTests) -> Iterator[BehindServer]:
-    """The contract's DAGs are served once for all tests."""
-    behind = BehindServer(airflow.server, airflow.contract)
-    yield behind
-    behind.close()
+def once() -> Iterator[Callable[..., Any]]:
+    """Makes a thing once for all tests, as a service has one client with its connections, and closes it at the end."""
+    made: dict[Any, Any] = {}
+
+    def make(kind: Callable[..., Any], *settings: Any) -> Any:
+        key = (kind, *map(str, settings))
+        if key not in made:
+            made[key] = kind(*settings)
+        return made[key]
+
+    yield make
+    for one in made.values():
+        one.close()
 
 
-@pytest.fixture(scope="session")
-def airflow_v2(airflow: AirflowForTests) -> Iterator[AirflowV2]:
-    """One client with its connections for all tests, as a service has it."""
-    port = made(airflow.server.base_url, airflow.server.password)
-    yield port
-    port.close()
+class _OnServer(AirflowContract):
+    """An adapter on a real Airflow, one for all tests. ``airflow`` is to be given."""
 
+    adapter: type[AirflowRest]
 
-def made(base_url: str, password: str) -> AirflowV2:
-    """The adapter, following changes more closely than by default, so that tests wait less."""
-    return AirflowV2(base_url, username="admin", password=password, overlap=1.0)
-
-
-class TestAirflowV2(AirflowContract):
-    """A real Airflow 3, one for all tests."""
-
-    @pytest.fixture
-    def port(self, airflow_v2: AirflowV2) -> AirflowV2:
-        return airflow_v2
+    @classmethod
+    def made(cls, base_url: str, password: str) -> AirflowRest:
+        """The adapter, following changes more closely than by default, so that tests wait less."""
+        return cls.adapter(base_url, username="admin", password=password, overlap=1.0)
 
     @pytest.fixture
-    def behind(self, behind_airflow: BehindServer) -> BehindServer:
-        return behind_airflow
+    def running(self) -> AirflowForTests:
+        """The Airflow."""
+        raise NotImplementedError
 
     @pytest.fixture
-    def unreachable(self) -> Iterator[AirflowV2]:
+    def behind(self, running: AirflowForTests, once: Callable[..., Any]) -> BehindServer:
+        behind: BehindServer = once(BehindServer, running.server, running.contract)
+        return behind
+
+    @pytest.fixture
+    def port(self, running: AirflowForTests, once: Callable[..., Any]) -> AirflowRest:
+        port: AirflowRest = once(self.made, running.server.base_url, running.server.password)
+        return port
+
+    @pytest.fixture
+    def unreachable(self) -> Iterator[AirflowRest]:
         [port] = free_ports(1)
-        away = made(f"http://127.0.0.1:{port}", "any")
+        away = self.made(f"http://127.0.0.1:{port}", "any")
         yield away
         away.close()
 
     @pytest.fixture
-    def locked_out(self, airflow: AirflowForTests) -> Iterator[AirflowV2]:
-        stranger = made(airflow.server.base_url, "wrong")
+    def locked_out(self, running: AirflowForTests) -> Iterator[AirflowRest]:
+        stranger = self.made(running.server.base_url, "wrong")
         yield stranger
         stranger.close()
 
     @pytest.fixture
-    def deaf(self, airflow: AirflowForTests, behind: BehindServer) -> Iterator[AirflowV2]:
-        with losing_answers(airflow.server.base_url) as address:
-            deaf = made(address, airflow.server.password)
+    def deaf(self, running: AirflowForTests) -> Iterator[AirflowRest]:
+        with losing_answers(running.server.base_url) as address:
+            deaf = self.made(address, running.server.password)
             yield deaf
             deaf.close()
+
+
+class TestAirflowV2(_OnServer):
+    """Airflow 3.3.2."""
+
+    adapter = AirflowV2
+
+    @pytest.fixture
+    def running(self, airflow: AirflowForTests) -> AirflowForTests:
+        return airflow
+
+
+class TestAirflowV1(_OnServer):
+    """Airflow 2.11.2."""
+
+    adapter = AirflowV1
+    dates_are_optional = False
+    people_are_told = False
+
+    @pytest.fixture
+    def running(self, airflow_2: AirflowForTests) -> AirflowForTests:
+        return airflow_2

@@ -14,12 +14,11 @@ def system(airflow, s3, postgres, tmp_path_factory):
     environment = settings_for(airflow, s3, postgres.create_database("workflows_e2e"))
     subprocess.run([*DLI, "db", "upgrade"], env=environment, cwd=ROOT, check=True, capture_output=True)
     process, base_url = serve(environment, tmp_path_factory.mktemp("service") / "service.log")
-    headers = {"Authorization": f"Bearer {airflow.server.token()}"}
     with (
         process,
         httpx.Client(base_url=base_url, timeout=60, trust_env=False) as api,
         httpx.Client(
-            base_url=f"{airflow.server.base_url}/api/v2", headers=headers, timeout=60, trust_env=False
+            base_url=airflow.server.api_url, headers=airflow.server.headers(), timeout=60, trust_env=False
         ) as theirs,
     ):
         yield System(environment=environment, api=api, airflow=theirs, clicks=airflow.clicks)

@@ -25,7 +25,7 @@ from workflow_core.errors import (
     ConfigurationError,
     LoaderNotInstalled,
 )
-from workflow_core.ports.airflow import ComponentState
+from workflow_core.ports.airflow import ComponentState, EndState
 from workflow_core.testing.together import together
 
 if TYPE_CHECKING:
@@ -78,6 +78,7 @@ READS: Final[dict[str, tuple[Callable[[AirflowV2], object], str, str]]] = {
 CHANGES: Final[dict[str, tuple[Callable[[AirflowV2], object], str, str]]] = {
     "trigger": (lambda port: port.trigger("a_b", "run", conf={}), "POST", "/dags/a_b/dagRuns"),
     "set_paused": (lambda port: port.set_paused("a_b", paused=True), "PATCH", "/dags/a_b"),
+    "end_run": (lambda port: port.end_run("a_b", "run", EndState.FAILED), "PATCH", "/dags/a_b/dagRuns/run"),
     "request_parse": (lambda port: port.request_parse("a_b"), "PUT", "/parseDagFile/file-token"),
 }
 # An answer that is none, to a request that was sent.
@@ -357,7 +358,7 @@ def test_a_ping_is_a_proof_of_our_credentials(
     airflow.ping()
     airflow.ping()
     assert (proof.call_count, cheap.call_count) == (1, 0)
-    monkeypatch.setattr("adapters.airflow.v2.JUST_NOW", -1.0)
+    monkeypatch.setattr("adapters.airflow.rest.JUST_NOW", -1.0)
     airflow.ping()
     assert (proof.call_count, cheap.call_count) == (1, 1)
     with pytest.raises(AirflowUnavailable):

@@ -1,6 +1,6 @@
-"""``AirflowPort`` on httpx, for the REST API of Airflow 3 (``/api/v2``)."""
+"""``AirflowPort`` on httpx, for the REST APIs of Airflow 2.11 (``/api/v1``) and 3.x (``/api/v2``)."""
 
-from adapters.airflow.client import AirflowClient
+from adapters.airflow.v1 import AirflowV1
 from adapters.airflow.v2 import AirflowV2
 
-__all__ = ["AirflowClient", "AirflowV2"]
+__all__ = ["AirflowV1", "AirflowV2"]

@@ -1,4 +1,4 @@
-"""Airflow's JSON (``/api/v2``) as our entities. A field that is missing or of another type is a :class:`ValueError`."""
+"""Airflow's JSON (``/api/v1`` and ``/api/v2``) as our entities. A field that is missing or of another type is a :class:`ValueError`."""
 
 from __future__ import annotations
 
@@ -23,25 +23,30 @@ _RUN_TYPES: Final = {
     "backfill": RunType.BACKFILL,
     "scheduled": RunType.SCHEDULED,
     "asset_triggered": RunType.SCHEDULED,
+    "dataset_triggered": RunType.SCHEDULED,  # 2.11's word for the same
 }
 
 
 def run_from(json: Json) -> AirflowRun:
-    """A DAG run; of a type that a future Airflow may have, it counts as manual."""
+    """A DAG run; of a type that a future Airflow may have, it counts as manual.
+
+    Airflow 2.11 tells neither when it was queued, nor who started it, nor when it was due: a scheduled run is due at its interval's end.
+    """
     run_type = _RUN_TYPES.get(_get(json, "run_type", str), RunType.MANUAL)
+    scheduled = run_type is RunType.SCHEDULED
     user = _maybe(json, "triggering_user_name", str)
     return AirflowRun(
         dag_id=_get(json, "dag_id", str),
         run_id=_get(json, "dag_run_id", str),
         state=_get(json, "state", str),
         run_type=run_type,
-        triggered_by=user or ("scheduler" if run_type is RunType.SCHEDULED else None),
+        triggered_by=user or ("scheduler" if scheduled else None),
         conf=_maybe(json, "conf", dict) or {},
         queued_at=_moment(json, "queued_at"),
         started_at=_moment(json, "start_date"),
         ended_at=_moment(json, "end_date"),
         logical_date=_moment(json, "logical_date"),
-        run_after=_moment(json, "run_after"),
+        run_after=_moment(json, "run_after" if "run_after" in json or not scheduled else "data_interval_end"),
     )
 
 
@@ -62,7 +67,7 @@ def run_key(json: Json) -> tuple[str, str]:
 
 
 def task_key(json: Json) -> str:
-    """What tells task instances apart; a new try is a new one."""
+    """What tells task instances of Airflow 3 apart; a new try is a new one."""
     return _get(json, "id", str)
 
 
@@ -76,13 +81,13 @@ def dag_from(json: Json) -> ServedDag | None:
         is_paused=_get(json, "is_paused", bool),
         spec_hash=mark.spec_hash if mark else None,
         error=mark.error if mark else None,
-        next_run=_moment(json, "next_dagrun_run_after"),
+        next_run=_moment(json, "next_dagrun_run_after") or _moment(json, "next_dagrun_create_after"),
     )
 
 
 def is_stale(json: Json) -> bool:
-    """Whether a DAG is remembered, but no longer served."""
-    return _get(json, "is_stale", bool)
+    """Whether a DAG is remembered, but no longer served; Airflow 2.11 has the opposite word for it."""
+    return _get(json, "is_stale", bool) if "is_stale" in json else not _get(json, "is_active", bool)
 
 
 def file_token_from(json: Json) -> str | None:

@@ -6,6 +6,7 @@ import json
 import time
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
+from enum import StrEnum
 from http import HTTPStatus
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, NotRequired, TypedDict
@@ -16,6 +17,7 @@ from attrs import frozen
 
 from adapters.airflow import errors
 from adapters.airflow.deadline import LimitedTransport, left, time_limit
+from adapters.airflow.headers import basic, bearer, checked_headers
 from workflow_core.errors import ConfigurationError, Unavailable, WorkflowError
 
 if TYPE_CHECKING:
@@ -43,6 +45,15 @@ _LOCKED_OUT: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _DROPPED: Final = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
 
 
+class Api(StrEnum):
+    """The dialects of Airflow's REST API, by the paths where they are spoken."""
+
+    V1 = "api/v1"
+    """Airflow 2; anybody's password is good for every request."""
+    V2 = "api/v2"
+    """Airflow 3; a password is good for a token, and that for every request."""
+
+
 @frozen(kw_only=True)
 class _Request:
     method: str
@@ -50,6 +61,7 @@ class _Request:
     params: Mapping[str, str | int] | None = None
     body: Mapping[str, Any] | None = None
     changes: bool = False
+    also: HTTPStatus | None = None
 
 
 @frozen(kw_only=True)
@@ -57,6 +69,7 @@ class Answer:
     """An answer of Airflow: its status, its body, and what its clock showed (to the second; None: it did not say)."""
 
     status: int
+    api: Api
     body: bytes
     date: datetime | None
     changes: bool
@@ -83,10 +96,12 @@ class Answer:
     def speaks_of_a_route(self) -> bool:
         """Whether a 404 is about the address and not about the thing asked for."""
         try:
-            detail = self.json().get("detail")
+            body = self.json()
         except Unavailable:
             return True
-        return not detail or detail == "Not Found"
+        if self.api is Api.V1:
+            return not str(body.get("type", "")).endswith("/NotFound")  # the address of the page that explains it
+        return body.get("detail") in {None, "", "Not Found"}
 
 
 class ClientSettings(TypedDict):
@@ -108,10 +123,12 @@ class AirflowClient:
 
     Args:
         base_url: where Airflow answers, without ``/api/v2``; a path in front is kept.
+        api: which dialect it speaks.
         username: of the user to log in as, unless ``token`` is given.
         password: that user's password.
         token: a bearer token to send instead of logging in.
-        headers: sent with every request: what a gateway in front of Airflow asks for.
+        headers: sent with every request: what a gateway in front of Airflow asks for. An ``Authorization`` among them stands in
+            the place of token, username and password.
         login_path: where the auth manager gives tokens.
         connect_timeout: seconds for a connection, and for a free place among ``connections``.
         read_timeout: seconds without any byte of the answer.
@@ -119,13 +136,14 @@ class AirflowClient:
         connections: how many there are at most; further calls wait for a free one.
 
     Raises:
-        ConfigurationError: ``base_url`` is not an http(s) URL or carries credentials, or the token could not be a header.
+        ConfigurationError: ``base_url`` is not an http(s) URL or carries credentials, or the token or a header could not be sent.
     """
 
     def __init__(  # noqa: PLR0913 - settings of one thing, all by name
         self,
         base_url: str,
         *,
+        api: Api,
         username: str,
         password: str,
         token: str | None = None,
@@ -137,14 +155,17 @@ class AirflowClient:
         connections: int = 16,
     ) -> None:
         self.base_url = _checked_url(base_url)
-        if token is not None and not _is_header(token):
-            msg = "AIRFLOW_TOKEN holds characters that no token has (a line break?)"
-            raise ConfigurationError(msg)
+        self.api = api
+        headers = checked_headers(headers or {})
         self._login_url = self.base_url + login_path
         self._username = username
         self._password = password
-        self._static_token = token
-        self._token = token
+        self._static = headers.pop("authorization", None)
+        if token is not None:
+            self._static = bearer(token)
+        elif self._static is None and api is Api.V1:
+            self._static = basic(username, password)
+        self._authorization = self._static
         self._let_in_at: float | None = None
         self._login_lock = Lock()
         self._connect_timeout = connect_timeout
@@ -153,7 +174,7 @@ class AirflowClient:
         self._http = httpx.Client(
             transport=LimitedTransport(connections=connections, encrypted=self.base_url.startswith("https:")),
             # Compressed answers would cost more than they save, and could be far larger than what is counted.
-            headers={"Accept": "application/json", **(headers or {}), "Accept-Encoding": "identity"},
+            headers={"accept": "application/json", **headers, "accept-encoding": "identity"},
             timeout=httpx.Timeout(read_timeout, connect=connect_timeout, pool=connect_timeout),
             follow_redirects=False,
             trust_env=False,
@@ -173,17 +194,28 @@ class AirflowClient:
         """Whether Airflow has answered us, credentials accepted, within the last ``seconds``, and has not failed us since."""
         return self._let_in_at is not None and time.monotonic() - self._let_in_at <= seconds
 
-    def get(self, *path: str, params: Mapping[str, str | int] | None = None, open_to_all: bool = False) -> Answer:
-        """Read. ``path`` are the parts after ``/api/v2``; ``open_to_all`` marks what Airflow answers to anybody."""
-        return self._call(_Request(method="GET", path=path, params=params), open_to_all=open_to_all)
+    def get(
+        self,
+        *path: str,
+        params: Mapping[str, str | int] | None = None,
+        open_to_all: bool = False,
+        also: HTTPStatus | None = None,
+    ) -> Answer:
+        """Read. ``path`` are the parts after the API's own; ``open_to_all`` marks what Airflow answers to anybody.
+
+        ``also`` is a status that means something to this call, beside those that mean something to all.
+        """
+        return self._call(_Request(method="GET", path=path, params=params, also=also), open_to_all=open_to_all)
 
     def search(self, *path: str, body: Mapping[str, Any]) -> Answer:
         """Read by a POST that changes nothing."""
         return self._call(_Request(method="POST", path=path, body=body))
 
-    def change(self, method: str, *path: str, body: Mapping[str, Any] | None = None) -> Answer:
-        """Change something."""
-        return self._call(_Request(method=method, path=path, body=body, changes=True))
+    def change(
+        self, method: str, *path: str, body: Mapping[str, Any] | None = None, also: HTTPStatus | None = None
+    ) -> Answer:
+        """Change something. ``also`` as in :meth:`get`."""
+        return self._call(_Request(method=method, path=path, body=body, changes=True, also=also))
 
     def _call(self, request: _Request, *, open_to_all: bool = False) -> Answer:
         try:
@@ -196,20 +228,20 @@ class AirflowClient:
         return answer
 
     def _exchange(self, request: _Request) -> Answer:
-        url = "/".join((f"{self.base_url}/api/v2", *map(_segment, request.path)))
+        url = "/".join((self.base_url, self.api.value, *map(_segment, request.path)))
         with self.one_call():
-            token = self._token or self._log_in(None)
-            answer = self._send(request, url, token)
-            if answer.status in _LOCKED_OUT and self._static_token is None:
-                answer = self._send(request, url, self._log_in(token))
-        if answer.status not in _MEANINGFUL:
+            authorization = self._authorization or self._log_in(None)
+            answer = self._send(request, url, authorization)
+            if answer.status in _LOCKED_OUT and self._static is None:
+                answer = self._send(request, url, self._log_in(authorization))
+        if answer.status not in _MEANINGFUL and answer.status != request.also:
             raise errors.bad_status(answer.status, changes=request.changes)
         if answer.status == HTTPStatus.NOT_FOUND and answer.speaks_of_a_route():
             raise errors.no_route()
         return answer
 
-    def _send(self, request: _Request, url: str, token: str | None) -> Answer:
-        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    def _send(self, request: _Request, url: str, authorization: str | None) -> Answer:
+        headers = {} if authorization is None else {"Authorization": authorization}
         content = None
         if request.body is not None:
             headers["Content-Type"] = "application/json"
@@ -245,28 +277,31 @@ class AirflowClient:
                     raise errors.bad_body(changes=changes)
         finally:
             response.close()
-        return Answer(status=response.status_code, body=bytes(body), date=_date(response), changes=changes)
+        return Answer(
+            status=response.status_code, api=self.api, body=bytes(body), date=_date(response), changes=changes
+        )
 
     def _log_in(self, refused: str | None) -> str:
-        """A token other than ``refused``. One thread logs in, the others wait for its token."""
+        """An authorization other than ``refused``. One thread logs in, the others wait for its token."""
         if not self._login_lock.acquire(timeout=left() or 0.0):
             raise errors.out_of_time(changes=False)
         try:
-            if self._token is None or self._token == refused:
-                self._token = None
-                self._token = self._new_token()
-            return self._token
+            if self._authorization is None or self._authorization == refused:
+                self._authorization = None
+                self._authorization = self._new_authorization()
+            return self._authorization
         finally:
             self._login_lock.release()
 
-    def _new_token(self) -> str:
+    def _new_authorization(self) -> str:
         # A login changes nothing that matters: for the call that needs it, "certainly not done" is the truth.
         credentials = {"username": self._username, "password": self._password}
         answer = self._send(_Request(method="POST", path=(), body=credentials), self._login_url, None)
         token = answer.json().get("access_token") if answer.ok else None
-        if not isinstance(token, str) or not _is_header(token):
-            raise errors.login_refused(answer.status)
-        return token
+        try:
+            return bearer(token)
+        except ConfigurationError:
+            raise errors.login_refused(answer.status) from None
 
 
 def _checked_url(base_url: str) -> str:
@@ -283,10 +318,6 @@ def _checked_url(base_url: str) -> str:
 def _segment(part: str) -> str:
     """One part of a path; dots alone would be taken for a way up."""
     return part.replace(".", "%2E") if part in {".", ".."} else quote(part, safe="~")
-
-
-def _is_header(text: str) -> bool:
-    return text.isascii() and text.isprintable() and text.strip() == text != ""
 
 
 def _encoded(body: Mapping[str, Any]) -> bytes:

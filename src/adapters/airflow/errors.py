@@ -60,12 +60,17 @@ def bad_body(*, changes: bool) -> Unavailable:
     """The error for an answer that is not what Airflow's API says: not JSON, too large, other fields or types."""
     if changes:
         return AirflowOutcomeUnknown("The request was sent to Airflow, but its answer makes no sense.")
-    return AirflowUnavailable("The answer does not come from Airflow's API (/api/v2). Check AIRFLOW_BASE_URL.")
+    return AirflowUnavailable("The answer does not come from Airflow's API. Check AIRFLOW_BASE_URL.")
 
 
 def no_route() -> AirflowUnavailable:
     """The error for a 404 that speaks of the route, not of the thing asked for: nothing was done, by whoever answered."""
-    return AirflowUnavailable("Airflow's API (/api/v2) is not at this address. Check AIRFLOW_BASE_URL.")
+    return AirflowUnavailable("Airflow's API is not at this address. Check AIRFLOW_BASE_URL and WORKFLOWS_AIRFLOW_API.")
+
+
+def too_much(what: str, count: int) -> AirflowUnavailable:
+    """The error for an answer that would be larger than what we take."""
+    return AirflowUnavailable(f"Airflow has more {what} than can be read ({count}).")
 
 
 def out_of_time(*, changes: bool) -> Unavailable:

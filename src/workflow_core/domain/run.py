@@ -118,7 +118,10 @@ class Progress:
 
 @frozen(kw_only=True)
 class AirflowRun:
-    """What Airflow says of a DAG run. ``run_type`` and ``triggered_by`` are in our words, ``state`` in Airflow's."""
+    """What Airflow says of a DAG run. ``run_type`` and ``triggered_by`` are in our words, ``state`` in Airflow's.
+
+    ``triggered_by`` None: not told, as for manual runs of Airflow 2.11, which does not tell ``queued_at`` either.
+    """
 
     dag_id: str
     run_id: str

@@ -99,7 +99,8 @@ class AirflowPort(Protocol):
     ) -> AirflowRun:
         """Start a run under this id, or return the run that already has it: the id makes a repeat harmless.
 
-        With a ``logical_date`` the data interval is empty at that date; without one the run has neither.
+        With a ``logical_date`` the data interval is empty at that date. Without one the run has neither; on Airflow 2.11, where every
+        run has both, they are what Airflow makes of the moment of the trigger.
 
         Raises:
             DagNotFound: Airflow does not serve the DAG (yet).

@@ -9,8 +9,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from airflow.providers.standard.operators.python import PythonOperator
-from airflow.sdk import DAG, Param, get_parsing_context
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+try:
+    from airflow.sdk import DAG, Param, get_parsing_context
+    from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+except ImportError:  # Airflow 2.11
+    from airflow.exceptions import AirflowFailException, AirflowSkipException
+    from airflow.models import DAG
+    from airflow.models.param import Param
+    from airflow.utils.dag_parsing_context import get_parsing_context
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 

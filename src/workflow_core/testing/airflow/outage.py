@@ -52,4 +52,4 @@ class AirflowOutageRules(AirflowSubject):
 
     def test_without_airflow_pages_still_have_addresses(self, unreachable: AirflowPort) -> None:
         """The address of a page needs no Airflow."""
-        assert unreachable.logs_url("a_b", "run").endswith("/dags/a_b/runs/run")
+        assert "/dags/a_b/" in unreachable.logs_url("a_b", "run")

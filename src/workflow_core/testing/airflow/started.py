@@ -77,12 +77,27 @@ class StartedRunRules(AirflowSubject):
         assert run_id in world.behind.runs(HELD.dag_id)
         assert run_id in world.behind.runs(other.dag_id)
 
-    def test_without_a_logical_date_there_is_none(self, port: AirflowPort, world: World) -> None:
-        """Any number of runs may have no logical date."""
-        ids = [new_id(), new_id()]
-        assert [port.trigger(HELD.dag_id, run_id, conf={}).logical_date for run_id in ids] == [None, None]
-        runs = world.behind.runs(HELD.dag_id)
-        assert [(runs[run_id]["logical_date"], runs[run_id]["data_interval"]) for run_id in ids] == [(None, None)] * 2
+    def test_without_a_logical_date_no_run_is_in_another_s_way(self, port: AirflowPort, world: World) -> None:
+        """Any number of runs may be started without a logical date, at the same moment, too."""
+        ids = [new_id() for _ in range(6)]
+        calls = [lambda run_id=run_id: port.trigger(HELD.dag_id, run_id, conf={}) for run_id in ids]
+        made = together(calls)
+        assert [run.run_id if isinstance(run, AirflowRun) else run for run in made] == ids
+        assert set(ids) <= set(world.behind.runs(HELD.dag_id))
+
+    def test_a_run_without_a_logical_date(self, port: AirflowPort, world: World) -> None:
+        """It has none, and no data interval; where every run must have them, they are of the moment of the trigger."""
+        run_id = new_id()
+        told = port.trigger(HELD.dag_id, run_id, conf={}).logical_date
+        run = world.behind.runs(HELD.dag_id)[run_id]
+        assert told == run["logical_date"]
+        if self.dates_are_optional:
+            assert told is None
+            assert run["data_interval"] is None
+        else:
+            assert told is not None
+            assert abs(datetime.now(UTC) - told) < timedelta(minutes=1)
+            assert run["data_interval"] == (told, told)
 
     def test_a_logical_date_is_the_run_s(self, port: AirflowPort, world: World) -> None:
         """The logical date is the moment that was given, whatever its offset; it is told in UTC."""

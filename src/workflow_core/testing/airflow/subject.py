@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import count
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, TypeVar
 from uuid import uuid4
 
 import pytest
@@ -148,7 +148,12 @@ class World:
 
 
 class AirflowSubject:
-    """The fixtures to give."""
+    """The fixtures to give, and what Airflow 2.11 cannot do."""
+
+    dates_are_optional: ClassVar[bool] = True
+    """Whether there are runs without a logical date."""
+    people_are_told: ClassVar[bool] = True
+    """Whether Airflow tells who started a run."""
 
     @pytest.fixture
     def port(self) -> AirflowPort:

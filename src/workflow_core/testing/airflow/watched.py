@@ -67,9 +67,10 @@ class WatchedRunRules(AirflowSubject):
         port.trigger(QUICK.dag_id, run_id, conf={})
         run = ended(port, world, QUICK.dag_id, run_id)
         assert (run.state, run.status) == ("success", RunStatus.SUCCESS)
-        times = [run.queued_at, run.started_at, run.ended_at]
-        assert times == sorted(time for time in times if time is not None)
-        assert {time.tzinfo for time in times if time is not None} == {UTC}
+        times = [time for time in (run.queued_at, run.started_at, run.ended_at) if time is not None]
+        assert times[-2:] == [run.started_at, run.ended_at]
+        assert times == sorted(times)
+        assert {time.tzinfo for time in times} == {UTC}
 
     def test_a_run_with_a_failed_task_fails(self, port: AirflowPort, world: World) -> None:
         """Each task says how it ended: below a failed one upstream_failed, below a skipped one skipped."""
@@ -147,11 +148,11 @@ class WatchedRunRules(AirflowSubject):
         assert followed(port, world, since, {key})[key].state == "success"
 
     def test_runs_of_others_are_told(self, port: AirflowPort, world: World) -> None:
-        """A run that a person started in Airflow's own pages is told, with that person's name."""
+        """A run that a person started in Airflow's own pages is told, with that person's name if Airflow tells it."""
         since, run_id = now_of(port), new_id()
         person = world.behind.start_elsewhere(HELD.dag_id, run_id)
         told = followed(port, world, since, {(HELD.dag_id, run_id)})[HELD.dag_id, run_id]
-        assert (told.run_type, told.triggered_by) == (RunType.MANUAL, person)
+        assert (told.run_type, told.triggered_by) == (RunType.MANUAL, person if self.people_are_told else None)
 
     def test_scheduled_runs_are_told(self, port: AirflowPort, world: World) -> None:
         """A run that the scheduler started is told as such."""
@@ -200,4 +201,5 @@ class WatchedRunRules(AirflowSubject):
         """The address of a run's page is a web address in which no id can break out of its place."""
         url = port.logs_url("a_b", "a.b_1+x:y/../z?q#f")
         assert url.startswith(("http://", "https://"))
-        assert url.endswith("/dags/a_b/runs/a.b_1%2Bx%3Ay%2F..%2Fz%3Fq%23f")
+        assert "/dags/a_b/" in url
+        assert url.endswith("a.b_1%2Bx%3Ay%2F..%2Fz%3Fq%23f")
