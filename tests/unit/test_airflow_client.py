@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx
 import pytest
 
-from adapters.airflow import AirflowV2, client
+from adapters.airflow import AirflowV2
 from adapters.airflow.paging import PAGE, read_all
+from adapters.http.exchange import MAX_BODY
 from devstack.ports import free_ports
 from workflow_core.domain.run import RunType
 from workflow_core.errors import (
@@ -636,7 +637,7 @@ def test_an_endless_answer_is_not_read_to_its_end() -> None:
         with pytest.raises(AirflowUnavailable):
             airflow.run("a_b", "run")
         airflow.close()
-    assert sent[0] < client.MAX_BODY + 16 * 2**20
+    assert sent[0] < MAX_BODY + 16 * 2**20
 
 
 def test_connections_are_used_again() -> None:

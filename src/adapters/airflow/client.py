@@ -10,22 +10,28 @@ from enum import StrEnum
 from http import HTTPStatus
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, NotRequired, TypedDict
-from urllib.parse import quote
 
 import httpx
 from attrs import frozen
 
 from adapters.airflow import errors
-from adapters.airflow.deadline import LimitedTransport, left, time_limit
 from adapters.airflow.headers import basic, bearer, checked_headers
+from adapters.http.deadline import left, time_limit
+from adapters.http.exchange import (
+    OutOfTimeError,
+    UnreadableError,
+    checked_url,
+    encoded,
+    exchange,
+    open_client,
+    segment,
+    without_secrets,
+)
 from workflow_core.errors import ConfigurationError, Unavailable, WorkflowError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from datetime import datetime
-
-MAX_BODY: Final = 16 * 2**20
-"""Bytes of the largest answer that is read. A page of 100 runs has about 100 KB."""
 
 # What an answer may mean to the call at hand; every other status is an error in itself.
 _MEANINGFUL: Final = frozenset(
@@ -41,8 +47,6 @@ _MEANINGFUL: Final = frozenset(
 )
 # A token that has expired is 401; one that was signed with an earlier secret of Airflow is 403 (3.3.2).
 _LOCKED_OUT: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
-# A pooled connection that the server closed just now shows itself only when it is used.
-_DROPPED: Final = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
 
 
 class Api(StrEnum):
@@ -154,7 +158,7 @@ class AirflowClient:
         total_timeout: float = 15.0,
         connections: int = 16,
     ) -> None:
-        self.base_url = _checked_url(base_url)
+        self.base_url = checked_url(base_url, "AIRFLOW_BASE_URL")
         self.api = api
         headers = checked_headers(headers or {})
         self._login_url = self.base_url + login_path
@@ -168,16 +172,13 @@ class AirflowClient:
         self._authorization = self._static
         self._let_in_at: float | None = None
         self._login_lock = Lock()
-        self._connect_timeout = connect_timeout
-        self._read_timeout = read_timeout
         self._total_timeout = total_timeout
-        self._http = httpx.Client(
-            transport=LimitedTransport(connections=connections, encrypted=self.base_url.startswith("https:")),
-            # Compressed answers would cost more than they save, and could be far larger than what is counted.
-            headers={"accept": "application/json", **headers, "accept-encoding": "identity"},
-            timeout=httpx.Timeout(read_timeout, connect=connect_timeout, pool=connect_timeout),
-            follow_redirects=False,
-            trust_env=False,
+        self._http = open_client(
+            self.base_url,
+            headers=headers,
+            connect_timeout=connect_timeout,
+            read_timeout=read_timeout,
+            connections=connections,
         )
 
     def close(self) -> None:
@@ -228,7 +229,7 @@ class AirflowClient:
         return answer
 
     def _exchange(self, request: _Request) -> Answer:
-        url = "/".join((self.base_url, self.api.value, *map(_segment, request.path)))
+        url = "/".join((self.base_url, self.api.value, *map(segment, request.path)))
         with self.one_call():
             authorization = self._authorization or self._log_in(None)
             answer = self._send(request, url, authorization)
@@ -245,40 +246,20 @@ class AirflowClient:
         content = None
         if request.body is not None:
             headers["Content-Type"] = "application/json"
-            content = _encoded(request.body)
+            content = encoded(request.body)
         try:
             made = self._http.build_request(
                 request.method, url, params=request.params, headers=headers, content=content
             )
-            try:
-                return self._answer(made, changes=request.changes)
-            except _DROPPED:
-                if request.changes:
-                    raise
-                return self._answer(made, changes=False)  # RFC 9110, section 9.2.2: a read may be repeated
+            response, body = exchange(self._http, made, changes=request.changes)
+        except OutOfTimeError:
+            raise errors.out_of_time(changes=False) from None  # not sent
+        except UnreadableError:
+            raise errors.bad_body(changes=request.changes) from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise errors.no_answer(error, changes=request.changes) from _without_secrets(error)
-
-    def _answer(self, request: httpx.Request, *, changes: bool) -> Answer:
-        """Send the request and read its answer, no more of it than ``MAX_BODY``."""
-        remaining = left()
-        if remaining is not None and remaining <= 0:
-            raise errors.out_of_time(changes=False)  # not sent
-        if remaining is not None and remaining < self._connect_timeout:
-            request.extensions["timeout"] = {**request.extensions["timeout"], "pool": remaining}
-        response = self._http.send(request, stream=True)
-        try:
-            if response.headers.get("Content-Encoding", "identity") != "identity":
-                raise errors.bad_body(changes=changes)
-            body = bytearray()
-            for chunk in response.iter_raw():
-                body += chunk
-                if len(body) > MAX_BODY:
-                    raise errors.bad_body(changes=changes)
-        finally:
-            response.close()
+            raise errors.no_answer(error, changes=request.changes) from without_secrets(error)
         return Answer(
-            status=response.status_code, api=self.api, body=bytes(body), date=_date(response), changes=changes
+            status=response.status_code, api=self.api, body=body, date=_date(response), changes=request.changes
         )
 
     def _log_in(self, refused: str | None) -> str:
@@ -304,34 +285,9 @@ class AirflowClient:
             raise errors.login_refused(answer.status) from None
 
 
-def _checked_url(base_url: str) -> str:
-    try:
-        url = httpx.URL(base_url)
-    except httpx.InvalidURL:
-        url = httpx.URL("")
-    if url.scheme not in {"http", "https"} or not url.host or url.userinfo or url.query or url.fragment:
-        msg = "AIRFLOW_BASE_URL is not an address like https://airflow.example.com (without user, password or query)"
-        raise ConfigurationError(msg)
-    return str(url).rstrip("/")
-
-
-def _segment(part: str) -> str:
-    """One part of a path; dots alone would be taken for a way up."""
-    return part.replace(".", "%2E") if part in {".", ".."} else quote(part, safe="~")
-
-
-def _encoded(body: Mapping[str, Any]) -> bytes:
-    return json.dumps(body, ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode("ascii")
-
-
 def _date(response: httpx.Response) -> datetime | None:
     try:
         found = parsedate_to_datetime(response.headers["Date"])
     except (KeyError, ValueError):
         return None
     return found if found.tzinfo is not None else None
-
-
-def _without_secrets(error: httpx.HTTPError | httpx.InvalidURL) -> Exception | None:
-    """The error as a cause that a traceback may show: those about our own request can quote its headers."""
-    return None if isinstance(error, httpx.LocalProtocolError) else error

@@ -6,6 +6,7 @@ import re
 from base64 import b64encode
 from typing import TYPE_CHECKING, Final
 
+from adapters.http.exchange import is_header
 from workflow_core.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
         ConfigurationError: one could not be sent. Its value is not shown.
     """
     checked = {name.lower(): value for name, value in headers.items()}
-    if wrong := [name for name, value in checked.items() if not _NAME.match(name) or not _may_be_sent(value)]:
+    if wrong := [name for name, value in checked.items() if not _NAME.match(name) or not is_header(value)]:
         msg = f"AIRFLOW_HEADERS: {', '.join(map(ascii, wrong))} could not be sent as a header"
         raise ConfigurationError(msg)
     return checked
@@ -33,7 +34,7 @@ def bearer(token: object) -> str:
     Raises:
         ConfigurationError: this is no token.
     """
-    if not isinstance(token, str) or not _may_be_sent(token):
+    if not isinstance(token, str) or not is_header(token):
         msg = "AIRFLOW_TOKEN holds characters that no token has (a line break?)"
         raise ConfigurationError(msg)
     return f"Bearer {token}"
@@ -42,7 +43,3 @@ def bearer(token: object) -> str:
 def basic(username: str, password: str) -> str:
     """The authorization by a password (RFC 7617), in UTF-8 as Airflow reads it."""
     return f"Basic {b64encode(f'{username}:{password}'.encode()).decode('ascii')}"
-
-
-def _may_be_sent(text: str) -> bool:
-    return text.isascii() and text.isprintable() and text.strip() == text != ""

@@ -1,0 +1,116 @@
+"""One exchange with an HTTP server: bounded in time and size, and a read repeated once if its connection was dropped."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+import httpx
+
+from adapters.http.deadline import LimitedTransport, left
+from workflow_core.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MAX_BODY: Final = 16 * 2**20
+"""Bytes of the largest answer that is read."""
+
+# A pooled connection that the server closed just now shows itself only when it is used.
+_DROPPED: Final = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
+
+
+class OutOfTimeError(Exception):
+    """The time of the call was over before the request was sent."""
+
+
+class UnreadableError(Exception):
+    """The answer is larger than :data:`MAX_BODY`, or encoded."""
+
+
+def open_client(
+    base_url: str, *, headers: Mapping[str, str], connect_timeout: float, read_timeout: float, connections: int
+) -> httpx.Client:
+    """A client for many threads that follows no redirects and takes nothing but certificates from the environment."""
+    return httpx.Client(
+        transport=LimitedTransport(connections=connections, encrypted=base_url.startswith("https:")),
+        # Compressed answers would cost more than they save, and could be far larger than what is counted.
+        headers={"Accept": "application/json", **headers, "Accept-Encoding": "identity"},
+        timeout=httpx.Timeout(read_timeout, connect=connect_timeout, pool=connect_timeout),
+        follow_redirects=False,
+        trust_env=False,
+    )
+
+
+def exchange(client: httpx.Client, request: httpx.Request, *, changes: bool) -> tuple[httpx.Response, bytes]:
+    """Send the request within the current :func:`~adapters.http.deadline.time_limit`; the answer and its body.
+
+    A read (not ``changes``) is sent again, once, if its connection was dropped (RFC 9110, section 9.2.2).
+
+    Raises:
+        OutOfTimeError: before anything was sent.
+        UnreadableError: the answer came, but not in a form that is read.
+        httpx.HTTPError: there was none.
+    """
+    try:
+        return _once(client, request)
+    except _DROPPED:
+        if changes:
+            raise
+        return _once(client, request)
+
+
+def _once(client: httpx.Client, request: httpx.Request) -> tuple[httpx.Response, bytes]:
+    remaining = left()
+    if remaining is not None:
+        if remaining <= 0:
+            raise OutOfTimeError
+        limits = request.extensions["timeout"]
+        request.extensions["timeout"] = {**limits, "pool": min(limits["pool"], remaining)}
+    response = client.send(request, stream=True)
+    try:
+        if response.headers.get("Content-Encoding", "identity") != "identity":
+            raise UnreadableError
+        body = bytearray()
+        for chunk in response.iter_raw():
+            body += chunk
+            if len(body) > MAX_BODY:
+                raise UnreadableError
+    finally:
+        response.close()
+    return response, bytes(body)
+
+
+def checked_url(url: str, name: str) -> str:
+    """The URL without a slash at its end; raises :class:`ConfigurationError`, which calls it ``name``, if it is not http(s) or
+    carries credentials.
+    """
+    try:
+        read = httpx.URL(url)
+    except httpx.InvalidURL:
+        read = httpx.URL("")
+    if read.scheme not in {"http", "https"} or not read.host or read.userinfo or read.query or read.fragment:
+        msg = f"{name} is not an address like https://host.example.com (without user, password or query)"
+        raise ConfigurationError(msg)
+    return str(read).rstrip("/")
+
+
+def segment(part: str) -> str:
+    """One part of a path; dots alone would be taken for a way up."""
+    return part.replace(".", "%2E") if part in {".", ".."} else quote(part, safe="~")
+
+
+def is_header(text: str) -> bool:
+    """Whether this can be the value of a header."""
+    return text.isascii() and text.isprintable() and text.strip() == text != ""
+
+
+def encoded(body: Mapping[str, Any]) -> bytes:
+    """The body as JSON. Raises :class:`ValueError` for a number that JSON does not have."""
+    return json.dumps(body, ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode("ascii")
+
+
+def without_secrets(error: httpx.HTTPError | httpx.InvalidURL) -> Exception | None:
+    """The error as a cause that a traceback may show: those about our own request can quote its headers."""
+    return None if isinstance(error, httpx.LocalProtocolError) else error
