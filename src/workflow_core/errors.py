@@ -23,7 +23,9 @@
     │   ├── AirflowUnavailable        AIRFLOW_CONNECTION_FAILED  certainly nothing was done
     │   ├── AirflowOutcomeUnknown     AIRFLOW_OUTCOME_UNKNOWN    sent, but the answer never came
     │   ├── StorageUnavailable        STORAGE_UNAVAILABLE
-    │   └── DatabaseUnavailable       DATABASE_UNAVAILABLE
+    │   ├── DatabaseUnavailable       DATABASE_UNAVAILABLE
+    │   ├── ServerUnavailable         SERVER_UNAVAILABLE         our own service, asked over HTTP; nothing was done
+    │   └── ServerOutcomeUnknown      SERVER_OUTCOME_UNKNOWN     sent to it, but the answer never came
     ├── AirflowRefused                AIRFLOW_REQUEST_REFUSED    Airflow understood and said no
     │   ├── DagNotFound               AIRFLOW_DAG_NOT_FOUND      not parsed yet, or stale
     │   ├── LogicalDateTaken          AIRFLOW_LOGICAL_DATE_TAKEN
@@ -35,7 +37,7 @@ No HTTP status and no exit code stand here: each entrypoint decides those, in on
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Self
 
 from attrs import frozen
 
@@ -65,16 +67,28 @@ class Problem:
 class WorkflowError(Exception):
     """The root. ``code`` is stable: programs may switch on it. ``message`` is for people."""
 
-    code: ClassVar[str] = "INTERNAL_ERROR"
+    code: str = "INTERNAL_ERROR"
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
+        self._problems: tuple[Problem, ...] = ()
+
+    @classmethod
+    def told(cls, message: str, *, code: str | None = None, problems: Sequence[Problem] = ()) -> Self:
+        """The error as another process told it: its message whole, whatever the class makes its own from; ``code``, if it is one that
+        this version does not know.
+        """
+        error = cls.__new__(cls, message)
+        WorkflowError.__init__(error, message)
+        error.code = code or cls.code
+        error._problems = tuple(problems)  # noqa: SLF001 - a second constructor
+        return error
 
     @property
     def problems(self) -> tuple[Problem, ...]:
         """The single findings, for errors about an input; empty for all others."""
-        return ()
+        return self._problems
 
 
 class InvalidRequest(WorkflowError):
@@ -89,7 +103,7 @@ class InvalidRequest(WorkflowError):
     @property
     def problems(self) -> tuple[Problem, ...]:
         """What is wrong, one by one; at least one."""
-        return self._problems
+        return self._problems or (Problem(message=self.message),)
 
     @classmethod
     def of(cls, problems: Sequence[Problem]) -> Self:
@@ -252,6 +266,18 @@ class DatabaseUnavailable(Unavailable):
     code = "DATABASE_UNAVAILABLE"
 
 
+class ServerUnavailable(Unavailable):
+    """The service cannot be reached over HTTP, or what answers there is something else; certainly nothing was done."""
+
+    code = "SERVER_UNAVAILABLE"
+
+
+class ServerOutcomeUnknown(Unavailable):
+    """The request was sent to the service, but no usable answer came: it may or may not have been carried out."""
+
+    code = "SERVER_OUTCOME_UNKNOWN"
+
+
 class AirflowRefused(WorkflowError):
     """Airflow understood the request and said no; repeating it will not help."""
 
@@ -289,3 +315,10 @@ class ConfigurationError(WorkflowError):
     """A setting is missing or wrong."""
 
     code = "INVALID_CONFIGURATION"
+
+
+def error_of(code: str, *, among: type[WorkflowError] = WorkflowError) -> type[WorkflowError] | None:
+    """The class that this code belongs to; None if this version has none."""
+    if vars(among).get("code") == code:
+        return among
+    return next((found for child in among.__subclasses__() if (found := error_of(code, among=child))), None)

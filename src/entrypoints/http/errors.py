@@ -52,6 +52,8 @@ STATUS: Final[Mapping[str, int]] = {
     "AIRFLOW_OUTCOME_UNKNOWN": 503,
     "STORAGE_UNAVAILABLE": 503,
     "DATABASE_UNAVAILABLE": 503,
+    "SERVER_UNAVAILABLE": 503,
+    "SERVER_OUTCOME_UNKNOWN": 503,
 }
 """The status of every code of :mod:`workflow_core.errors`; as section 8 of the specification has it, where it does."""
 

@@ -15,8 +15,6 @@ from workflow_core.domain.names import shown
 from workflow_core.errors import InvalidRequest, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from litestar import Request
 
     from workflow_core.api.base import Request as Body
@@ -56,9 +54,8 @@ def parse_payload(raw: bytes, model: type[B]) -> B:
         msg = f"The body is not JSON: {error}."
         raise InvalidRequest(msg) from None
     twice: list[str] = []
-    data = json.loads(raw, object_pairs_hook=lambda pairs: _unique(pairs, twice))
+    json.loads(raw, object_pairs_hook=lambda pairs: _unique(pairs, twice))
     findings = [Problem(field=field_name([name]), message="stands twice in one object") for name in twice]
-    findings += [Problem(field=field_name(path) or None, message="holds a NUL character") for path in _with_nul(data)]
     try:
         payload = model.model_validate_json(raw)
     except ValidationError as error:
@@ -107,18 +104,3 @@ def _unique(pairs: list[tuple[str, Any]], twice: list[str]) -> dict[str, Any]:
             twice.append(name)
         seen[name] = value
     return seen
-
-
-def _with_nul(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    """The places of texts that no database could store."""
-    if isinstance(value, str):
-        if "\0" in value:
-            yield path
-    elif isinstance(value, dict):
-        for name, item in value.items():
-            if "\0" in name:
-                yield (*path, name)
-            yield from _with_nul(item, (*path, name))
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _with_nul(item, (*path, index))

@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from workflow_core.domain.names import unstorable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def rfc3339(moment: datetime) -> str:
@@ -26,10 +42,46 @@ UtcTime = Annotated[
 ]
 
 
-class Request(BaseModel):
-    """A request body. Unknown fields are refused, and values are not converted (``"5"`` is no number)."""
+class Given(BaseModel):
+    """What a caller gives: nothing in it that JSON does not carry or no database holds (NaN, NUL, half a character), so that what is
+    refused is the same wherever the service runs. Unknown fields are refused.
+    """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="after")
+    def _can_travel(self) -> Self:
+        for path, wrong in _stuck(dict(self)):
+            raise PydanticCustomError(STUCK, "{wrong}", {"wrong": wrong, "path": path})
+        return self
+
+
+STUCK: Final = "stuck"
+"""The type of pydantic's finding for a value that cannot travel; ``path`` in its context leads on from the model to the value."""
+
+
+def _stuck(value: object, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    if isinstance(value, str):
+        if wrong := unstorable(value):
+            yield path, wrong
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            yield path, "is not a number that JSON has"
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            here = (*path, name)
+            if wrong := unstorable(name):
+                yield here, wrong
+            yield from _stuck(item, here)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _stuck(item, (*path, index))
+
+
+class Request(Given):
+    """A request body. Values are not converted (``"5"`` is no number)."""
+
+    model_config = ConfigDict(strict=True)
 
 
 class Answer(BaseModel):

@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from workflow_core.api.base import STUCK
 from workflow_core.domain.names import shown
 from workflow_core.errors import InvalidRequest, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from pydantic_core import ErrorDetails
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -28,8 +31,8 @@ def checked(model: type[M], **values: Any) -> M:
 
 def findings_of(error: ValidationError, model: type[BaseModel], *, what: str) -> list[Problem]:
     """One finding for each of pydantic's. ``what`` is the word for a field: ``field`` or ``parameter``."""
-    found = error.errors(include_url=False, include_input=False, include_context=False)
-    return [Problem(field=field_name(item["loc"]) or None, message=_message(item, model, what)) for item in found]
+    found = error.errors(include_url=False, include_input=False)
+    return [Problem(field=field_name(_path(item)) or None, message=_message(item, model, what)) for item in found]
 
 
 def field_name(path: Iterable[str | int]) -> str:
@@ -42,6 +45,10 @@ def field_name(path: Iterable[str | int]) -> str:
             plain = part.isascii() and part.isprintable() and 0 < len(part) <= _LONGEST_NAME
             text += f"{'.' if text else ''}{part if plain else shown(part)}"
     return text
+
+
+def _path(item: ErrorDetails) -> tuple[str | int, ...]:
+    return (*item["loc"], *item["ctx"]["path"]) if item["type"] == STUCK else item["loc"]
 
 
 def _message(item: Any, model: type[BaseModel], what: str) -> str:

@@ -7,8 +7,9 @@ from datetime import date
 from typing import Annotated, Final, Generic, TypeVar
 
 from attrs import frozen
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
+from workflow_core.api.base import Given
 from workflow_core.domain.names import DATASET_NAME_PATTERN, MAX_DATASET_NAME
 from workflow_core.domain.paging import MAX_LIMIT, PageRequest, decode_cursor
 from workflow_core.domain.workflow import SourceType, WorkflowStatus
@@ -38,10 +39,8 @@ def _day(value: object) -> object:
 Day = Annotated[date, BeforeValidator(_day)]
 
 
-class Filters(BaseModel):
+class Filters(Given):
     """The query parameters of a route; this one has none."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class PageFilters(Filters):

@@ -1,0 +1,122 @@
+"""``WorkflowApi`` over HTTP: one method for each route."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from adapters.remote.client import ServiceClient
+from workflow_core.api import (
+    HealthAnswer,
+    HistoryFilters,
+    HistoryItem,
+    Listing,
+    PauseAnswer,
+    PauseRequest,
+    RegisterAnswer,
+    RegisterRequest,
+    RunAcceptedAnswer,
+    RunRequest,
+    RunStatusAnswer,
+    WorkflowDetailAnswer,
+    WorkflowFilters,
+    WorkflowItem,
+)
+from workflow_core.domain.names import check_dataset_name, check_run_id
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+_WORKFLOWS: Final = ("api", "v1", "workflows")
+
+
+class RemoteWorkflowApi:
+    """:class:`~workflow_core.api.WorkflowApi` of a running service (``dli serve``), for many threads.
+
+    A dropped connection is tried again for what only reads. Whatever changes something is sent once: a
+    :class:`~workflow_core.errors.ServerOutcomeUnknown` means that it may have been carried out. Redirects are not followed,
+    TLS certificates are verified (``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` are honoured), proxies of the environment are not used.
+
+    Args:
+        base_url: where the service answers, without ``/api/v1``; a path in front is kept.
+        token: sent as ``Authorization: Bearer``.
+        connect_timeout: seconds for a connection, and for a free place among ``connections``.
+        read_timeout: seconds for a whole call that only reads.
+        change_timeout: seconds for a whole call that changes something; a registration waits in the service for Airflow.
+        connections: how many there are at most; further calls wait for a free one.
+
+    Raises:
+        ConfigurationError: ``base_url`` is not an http(s) URL or carries credentials, or the token could not be a header.
+    """
+
+    def __init__(  # noqa: PLR0913 - settings of one thing, all by name
+        self,
+        base_url: str,
+        *,
+        token: str | None = None,
+        connect_timeout: float = 5.0,
+        read_timeout: float = 30.0,
+        change_timeout: float = 150.0,
+        connections: int = 16,
+    ) -> None:
+        self._client = ServiceClient(
+            base_url,
+            token=token,
+            connect_timeout=connect_timeout,
+            read_timeout=read_timeout,
+            change_timeout=change_timeout,
+            connections=connections,
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def register(self, request: RegisterRequest) -> RegisterAnswer:
+        """Section 3.8."""
+        return self._client.change("POST", (*_WORKFLOWS, "register"), RegisterAnswer, body=request)
+
+    def run(self, dataset_name: str, request: RunRequest | None = None) -> RunAcceptedAnswer:
+        """Section 3.1."""
+        return self._client.change("POST", (*_of(dataset_name), "run"), RunAcceptedAnswer, body=request or RunRequest())
+
+    def status(self, run_id: str) -> RunStatusAnswer:
+        """Section 3.4."""
+        return self._client.read((*_WORKFLOWS, "runs", check_run_id(run_id)), RunStatusAnswer)
+
+    def workflow(self, dataset_name: str) -> WorkflowDetailAnswer:
+        """One workflow."""
+        return self._client.read(_of(dataset_name), WorkflowDetailAnswer)
+
+    def workflows(self, filters: WorkflowFilters | None = None) -> Listing[WorkflowItem]:
+        """Section 3.5."""
+        return self._client.list(_WORKFLOWS, WorkflowItem, filters or WorkflowFilters())
+
+    def history(self, filters: HistoryFilters | None = None) -> Listing[HistoryItem]:
+        """Section 3.6."""
+        return self._client.list((*_WORKFLOWS, "history"), HistoryItem, filters or HistoryFilters())
+
+    def pause(self, dataset_name: str, request: PauseRequest | None = None) -> PauseAnswer:
+        """Section 3.7."""
+        return self._client.change("POST", (*_of(dataset_name), "pause"), PauseAnswer, body=request)
+
+    def unpause(self, dataset_name: str) -> PauseAnswer:
+        """Section 3.7."""
+        return self._client.change("POST", (*_of(dataset_name), "unpause"), PauseAnswer)
+
+    def health(self) -> HealthAnswer:
+        """The three systems; a service that cannot work says so with 503."""
+        return self._client.read(("readyz",), HealthAnswer, also={503})
+
+
+def _of(dataset_name: str) -> tuple[str, ...]:
+    """The path of a workflow. What is no name is refused here: it could lead to another route."""
+    return (*_WORKFLOWS, check_dataset_name(dataset_name))
