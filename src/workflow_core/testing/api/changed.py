@@ -1,0 +1,128 @@
+"""Registering, running, pausing, and looking at each."""
+
+from __future__ import annotations
+
+import pytest
+
+from workflow_core.api import PauseRequest, RegisterRequest, RunRequest, ScheduleModel
+from workflow_core.domain.run import RunStatus
+from workflow_core.domain.workflow import WorkflowStatus
+from workflow_core.fakes.airflow import Effect
+from workflow_core.testing.api.subject import AT, CALLER, NAME, YAML, ApiSubject, Twins, a_registration
+
+
+class ChangedRules(ApiSubject):
+    """What changes something, and the answers to it."""
+
+    def test_a_registration_is_answered(self, twins: Twins) -> None:
+        """With who asked and when, to the second."""
+        answer = twins.answer(lambda api: api.register(a_registration()))
+        assert (answer.dataset_name, answer.status) == (NAME, WorkflowStatus.ACTIVE)
+        assert (answer.registered_by, answer.registered_at) == (CALLER.name, AT.replace(microsecond=0))
+
+    def test_what_is_given_beside_the_yaml_arrives(self, twins: Twins) -> None:
+        """Schedule, owner, team and description."""
+        request = RegisterRequest(
+            dataset_name=NAME,
+            yaml_content=YAML.format(name=NAME),
+            schedule=ScheduleModel(cron="5 8 * * 1", timezone="Asia/Tokyo"),
+            owner="ö@example.com",
+            team="@ü",
+            description="line\nline 數據 🙂",
+        )
+        twins.answer(lambda api: api.register(request))
+        shown = twins.answer(lambda api: api.workflow(NAME))
+        assert (shown.schedule.cron, shown.schedule.timezone) == ("5 8 * * 1", "Asia/Tokyo")
+        assert (shown.owner, shown.team, shown.description) == ("ö@example.com", "@ü", "line\nline 數據 🙂")
+
+    def test_a_workflow_is_shown_with_its_yaml(self, twins: Twins) -> None:
+        """To the letter."""
+        twins.register()
+        shown = twins.answer(lambda api: api.workflow(NAME))
+        assert "ünïcode 数据 🙂" in shown.yaml_content
+        assert shown.spec["name"] == NAME
+
+    def test_warnings_arrive(self, twins: Twins) -> None:
+        """Those of a registration, and those that stay with the workflow."""
+        bare = "version: v1\nname: {name}\nowner: x\nschedule: {{cron: '0 6 * * *'}}\n"
+        assert "no tasks" in twins.answer(lambda api: api.register(a_registration(yaml=bare))).warnings[0]
+        assert twins.answer(lambda api: api.workflow(NAME)).warnings
+
+    def test_a_run_is_accepted_and_followed_to_its_end(self, twins: Twins) -> None:
+        """Each look is the same, and the end."""
+        twins.register()
+        run_id = twins.run()
+        seen = []
+        for _ in range(4):
+            status = twins.answer(lambda api: api.status(run_id))
+            seen.append(status.status)
+            twins.each(lambda world: world.clock.sleep(2))
+        assert seen[0] is RunStatus.PENDING
+        assert (seen[-1], status.progress.completed_tasks) == (RunStatus.SUCCESS, 2)
+
+    @pytest.mark.parametrize(
+        "params",
+        [
+            {},
+            {"date": "2026-01-02"},
+            {"region": '数据 🙂 \u2028 " \\ / % + &', "limit": 20},
+            {"note": "\x01\x7f\x85\u200b"},
+            {"note": "a" * 10_000},
+        ],
+    )
+    def test_params_arrive_as_they_are(self, twins: Twins, params: dict[str, str | int]) -> None:
+        """Of any characters and length."""
+        twins.register()
+        request = RunRequest(params=dict(params))
+        accepted = twins.answer(lambda api: api.run(NAME, request))
+        assert accepted.params == params
+        assert twins.answer(lambda api: api.status(accepted.run_id)).params == params
+
+    def test_a_run_needs_no_request(self, twins: Twins) -> None:
+        """Without one there are no params."""
+        twins.register()
+        assert twins.answer(lambda api: api.run(NAME)).params == {}
+
+    def test_a_dry_run_starts_nothing(self, twins: Twins) -> None:
+        """And says so."""
+        twins.register()
+        assert twins.answer(lambda api: api.run(NAME, RunRequest(dry_run=True))).dry_run
+        assert twins.answer(lambda api: api.history()).total == 0
+
+    def test_a_second_run_in_the_same_second(self, twins: Twins) -> None:
+        """Has the next id."""
+        twins.register()
+        first = twins.run()
+        assert twins.run() == f"{first}_2"
+
+    def test_pause_and_unpause(self, twins: Twins) -> None:
+        """With a reason, without one, and twice; the first reason stays."""
+        twins.register()
+        paused = twins.answer(lambda api: api.pause(NAME, PauseRequest(reason="Wartung 🙂")))
+        assert (paused.status, paused.reason, paused.paused_by) == (WorkflowStatus.PAUSED, "Wartung 🙂", CALLER.name)
+        assert twins.answer(lambda api: api.pause(NAME)).reason == "Wartung 🙂"
+        assert twins.answer(lambda api: api.workflow(NAME)).pause_reason == "Wartung 🙂"
+        assert twins.answer(lambda api: api.unpause(NAME)).status is WorkflowStatus.ACTIVE
+        assert twins.answer(lambda api: api.pause(NAME)).reason is None
+
+    def test_airflow_away(self, twins: Twins) -> None:
+        """A run that Airflow has is told as last seen."""
+        twins.register()
+        run_id = twins.run()
+        twins.answer(lambda api: api.status(run_id))
+        twins.each(lambda world: world.airflow.go_down())
+        status = twins.answer(lambda api: api.status(run_id))
+        assert (status.stale, status.observed_at) == (True, AT.replace(microsecond=0))
+
+    def test_a_run_whose_outcome_is_unknown_is_accepted(self, twins: Twins) -> None:
+        """It waits, and is no error."""
+        twins.register()
+        twins.each(lambda world: world.airflow.lose_answers(Effect.NOT_DONE))
+        assert twins.answer(lambda api: api.run(NAME)).status is RunStatus.PENDING
+
+    def test_health(self, twins: Twins) -> None:
+        """That a system is away is an answer."""
+        assert twins.answer(lambda api: api.health()).status == "ok"
+        twins.each(lambda world: world.airflow.go_down())
+        health = twins.answer(lambda api: api.health())
+        assert (health.status, health.airflow.status, health.storage.status) == ("unavailable", "unavailable", "ok")

@@ -1,0 +1,136 @@
+"""The two lists: filters, limits, pages."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING
+
+from workflow_core.api import HistoryFilters, WorkflowFilters
+from workflow_core.domain.run import RunType
+from workflow_core.domain.workflow import SourceType, WorkflowStatus
+from workflow_core.testing.api.subject import NAME, YAML, ApiSubject, ApiWorld, Twins
+
+if TYPE_CHECKING:
+    from workflow_core.api import HistoryItem, Listing, WorkflowItem
+
+NAMES = tuple(f"lake.sales.table-{index}" for index in range(5))
+ODD = "ö+&=%20 ?#/\\\"'@example.com"
+
+
+class ListedRules(ApiSubject):
+    """Listing workflows and runs."""
+
+    def test_nothing_is_an_empty_list(self, twins: Twins) -> None:
+        """Of both kinds, without a next page."""
+        for found in (twins.answer(lambda api: api.workflows()), twins.answer(lambda api: api.history())):
+            assert (found.items, found.total, found.next_cursor) == ((), 0, None)
+
+    def test_a_workflow_is_listed_with_its_runs(self, twins: Twins) -> None:
+        """The last one and the next one."""
+        twins.register()
+        run_id = twins.run()
+        (item,) = twins.answer(lambda api: api.workflows()).items
+        assert item.last_run is not None
+        assert item.last_run.run_id == run_id
+        assert item.next_run == datetime(2026, 1, 1, 11, tzinfo=UTC)
+
+    def test_pages_of_workflows(self, twins: Twins) -> None:
+        """Cursor by cursor, every workflow once, in order, and the total on each page."""
+        for name in NAMES:
+            twins.register(name)
+        seen: list[str] = []
+        filters = WorkflowFilters(limit=2)
+        while True:
+            page = self._workflows(twins, filters)
+            assert page.total == len(NAMES)
+            seen += [item.dataset_name for item in page.items]
+            if page.next_cursor is None:
+                break
+            filters = WorkflowFilters(limit=2, cursor=page.next_cursor)
+        assert seen == sorted(NAMES)
+
+    def test_pages_of_runs(self, twins: Twins) -> None:
+        """Latest first, and the filters stay with the cursor."""
+        twins.register()
+        twins.register(NAMES[0])
+        started = [twins.run(after=1) for _ in range(5)]
+        twins.answer(lambda api: api.run(NAMES[0]))
+        seen: list[str] = []
+        cursor: str | None = None
+        while True:
+            filters = HistoryFilters(limit=2, dataset_name=NAME, cursor=cursor)
+            page = self._history(twins, filters)
+            assert page.total == len(started)
+            seen += [item.run_id for item in page.items]
+            if (cursor := page.next_cursor) is None:
+                break
+        assert seen == started[::-1]
+
+    def test_offsets(self, twins: Twins) -> None:
+        """Pass over items; one past the end is an empty page."""
+        for name in NAMES:
+            twins.register(name)
+        found = self._workflows(twins, WorkflowFilters(limit=2, offset=3))
+        assert [item.dataset_name for item in found.items] == sorted(NAMES)[3:]
+        beyond = self._workflows(twins, WorkflowFilters(offset=2**31 - 1))
+        assert (beyond.items, beyond.total) == ((), len(NAMES))
+
+    def test_the_least_and_the_most(self, twins: Twins) -> None:
+        """One item, and the largest page."""
+        for name in NAMES:
+            twins.register(name)
+        assert len(self._workflows(twins, WorkflowFilters(limit=1)).items) == 1
+        assert len(self._workflows(twins, WorkflowFilters(limit=500)).items) == len(NAMES)
+
+    def test_filters_of_workflows(self, twins: Twins) -> None:
+        """Status, source and owner, which may be of any characters."""
+        twins.register()
+        twins.register(
+            NAMES[0], YAML.replace("data@example.com", '"' + ODD.replace("\\", "\\\\").replace('"', '\\"') + '"')
+        )
+        twins.answer(lambda api: api.pause(NAME))
+        assert self._names(twins, WorkflowFilters(status=WorkflowStatus.PAUSED)) == [NAME]
+        assert self._names(twins, WorkflowFilters(owner=ODD)) == [NAMES[0]]
+        assert self._names(twins, WorkflowFilters(source_type=SourceType.CODE)) == []
+        assert self._names(twins, WorkflowFilters(source_type=SourceType.MANUAL)) == [NAME, NAMES[0]]
+
+    def test_filters_of_runs(self, twins: Twins) -> None:
+        """One workflow's, and days that count in UTC."""
+        twins.register()
+        run_id = twins.run()
+        day, other = date(2026, 1, 1), date(2026, 1, 2)
+        for filters in (HistoryFilters(start_date=day, end_date=day), HistoryFilters(dataset_name=NAME)):
+            assert [item.run_id for item in self._history(twins, filters).items] == [run_id]
+        for filters in (HistoryFilters(start_date=other), HistoryFilters(dataset_name=NAMES[0])):
+            assert self._history(twins, filters).total == 0
+
+    def test_runs_that_airflow_made_are_in_the_history(self, twins: Twins) -> None:
+        """With who made them."""
+        twins.register()
+
+        def scheduled(world: ApiWorld) -> None:
+            moment = world.clock.now()
+            world.airflow.add_run(
+                "iceberg_analytics_daily_clicks",
+                "scheduled__x",
+                run_type=RunType.SCHEDULED,
+                triggered_by="scheduler",
+                logical_date=moment,
+            )
+            world.clock.sleep(60)
+            world.service.sweep()
+
+        twins.each(scheduled)
+        (item,) = self._history(twins, HistoryFilters()).items
+        assert item.run_type is RunType.SCHEDULED
+
+    @staticmethod
+    def _workflows(twins: Twins, filters: WorkflowFilters) -> Listing[WorkflowItem]:
+        return twins.answer(lambda api: api.workflows(filters))
+
+    @staticmethod
+    def _history(twins: Twins, filters: HistoryFilters) -> Listing[HistoryItem]:
+        return twins.answer(lambda api: api.history(filters))
+
+    def _names(self, twins: Twins, filters: WorkflowFilters) -> list[str]:
+        return [item.dataset_name for item in self._workflows(twins, filters).items]

@@ -1,0 +1,126 @@
+"""What a suite needs from whoever runs it: two systems alike, one of them asked through the API under test."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import pytest
+
+from workflow_core.api import RegisterRequest, RunRequest
+from workflow_core.domain.caller import Caller
+from workflow_core.errors import WorkflowError
+from workflow_core.fakes import InMemoryAirflow, InMemoryStorage, InMemoryWorkflows, ManualClock
+from workflow_core.local import LocalWorkflowApi
+from workflow_core.service import WorkflowService
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from workflow_core.api import WorkflowApi
+    from workflow_core.ports.workflow import WorkflowPort
+
+T = TypeVar("T")
+
+NAME: Final = "iceberg.analytics.daily_clicks"
+AT: Final = datetime(2026, 1, 1, 10, 0, 0, 123456, tzinfo=UTC)
+"""A moment with microseconds, so that a difference in them shows."""
+CALLER: Final = Caller(name="user@example.com")
+YAML: Final = """\
+version: v1
+name: {name}
+owner: data@example.com
+team: "@data-eng"
+description: Clicks per day, ünïcode 数据 🙂
+schedule: {{cron: 0 6 * * *, timezone: America/New_York}}
+params: {{region: EU, note: "", limit: {{default: 10, enum: [10, 20]}}}}
+tasks:
+  - {{task_id: extract, operator: bash, bash_command: "true"}}
+  - {{task_id: load, operator: empty, dependencies: [extract]}}
+"""
+
+
+class ApiWorld:
+    """A service over the fakes, whose clock stands; ``workflows`` may be another, empty implementation."""
+
+    def __init__(self, workflows: WorkflowPort | None = None) -> None:
+        self.clock = ManualClock(AT)
+        self.storage = InMemoryStorage()
+        self.airflow = InMemoryAirflow(storage=self.storage, clock=self.clock, queue_seconds=1, task_seconds=2)
+        self.service = WorkflowService(
+            workflows=workflows or InMemoryWorkflows(),
+            airflow=self.airflow,
+            storage=self.storage,
+            clock=self.clock,
+        )
+
+
+class Twins:
+    """The API under test and a :class:`LocalWorkflowApi`, over two worlds to which the same is done."""
+
+    def __init__(self, subject: WorkflowApi, world: ApiWorld) -> None:
+        twin = ApiWorld()
+        self._apis = (subject, LocalWorkflowApi(twin.service, CALLER))
+        self._worlds = (world, twin)
+
+    def answer(self, ask: Callable[[WorkflowApi], T]) -> T:
+        """What the API under test answers, after it was seen to be what the other one answers."""
+        found, expected = (ask(api) for api in self._apis)
+        assert found == expected
+        assert type(found) is type(expected)
+        return found
+
+    def error(self, ask: Callable[[WorkflowApi], object]) -> WorkflowError:
+        """What the API under test raises, after it was seen to be what the other one raises."""
+        found, expected = (_raised(api, ask) for api in self._apis)
+        assert type(found) is type(expected)
+        assert (found.code, found.message, found.problems) == (expected.code, expected.message, expected.problems)
+        assert str(found) == str(expected)
+        return found
+
+    def each(self, do: Callable[[ApiWorld], object]) -> None:
+        """Do the same to both worlds, behind the API."""
+        for world in self._worlds:
+            do(world)
+
+    def register(self, name: str = NAME, yaml: str = YAML) -> None:
+        """Register a workflow in both."""
+        self.answer(lambda api: api.register(a_registration(name, yaml)))
+
+    def run(self, *, after: float = 0) -> str:
+        """Start a run in both, ``after`` some seconds; its id."""
+        self.each(lambda world: world.clock.sleep(after))
+        return self.answer(lambda api: api.run(NAME, RunRequest())).run_id
+
+
+def a_registration(name: str = NAME, yaml: str = YAML) -> RegisterRequest:
+    """A request that nothing is wrong with."""
+    return RegisterRequest(dataset_name=name, yaml_content=yaml.format(name=name))
+
+
+def _raised(api: WorkflowApi, ask: Callable[[WorkflowApi], object]) -> WorkflowError:
+    try:
+        answer = ask(api)
+    except WorkflowError as error:
+        return error
+    msg = f"{type(api).__name__} answered: {answer}"
+    raise AssertionError(msg)
+
+
+class ApiSubject:
+    """The fixtures to give."""
+
+    @pytest.fixture
+    def world(self) -> ApiWorld:
+        """The system behind the API under test: over the fakes, unless there is a better one."""
+        return ApiWorld()
+
+    @pytest.fixture
+    def api(self, world: ApiWorld) -> WorkflowApi:
+        """The API under test, over ``world``, asked by :data:`CALLER`."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def twins(self, api: WorkflowApi, world: ApiWorld) -> Twins:
+        """It, and what it must be like."""
+        return Twins(api, world)

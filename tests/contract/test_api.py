@@ -1,0 +1,73 @@
+"""The contract of ``WorkflowApi``: in this process and over HTTP, over the fakes and over SQLite."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from adapters.remote import RemoteWorkflowApi
+from adapters.sql import SqlWorkflows, make_engine, upgrade
+from entrypoints.http import create_app
+from entrypoints.settings import Settings
+from tests.contract.api_server import serving
+from workflow_core.local import LocalWorkflowApi
+from workflow_core.testing.api import ApiContract, ApiWorld
+from workflow_core.testing.api.subject import CALLER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.contract.api_server import Switchboard
+
+
+@pytest.fixture(scope="module")
+def board() -> Iterator[Switchboard]:
+    with serving() as running:
+        yield running
+
+
+class InThisProcess:
+    """The service asked directly."""
+
+    @pytest.fixture
+    def api(self, world: ApiWorld) -> LocalWorkflowApi:
+        return LocalWorkflowApi(world.service, CALLER)
+
+
+class OverHttp:
+    """The service asked over a real server on loopback."""
+
+    @pytest.fixture
+    def api(self, world: ApiWorld, board: Switchboard) -> Iterator[RemoteWorkflowApi]:
+        board.app = create_app(world.service, Settings(user=CALLER.name))
+        with RemoteWorkflowApi(board.url) as api:
+            yield api
+
+
+class OverSqlite:
+    """The service over a database file."""
+
+    @pytest.fixture
+    def world(self, tmp_path: Path) -> Iterator[ApiWorld]:
+        engine = make_engine(f"sqlite:///{tmp_path}/workflows.db")
+        upgrade(engine)
+        yield ApiWorld(SqlWorkflows(engine))
+        engine.dispose()
+
+
+class TestLocal(InThisProcess, ApiContract):
+    """The oracle, held to what is asserted beside the comparison."""
+
+
+class TestLocalOverSqlite(InThisProcess, OverSqlite, ApiContract):
+    """A real database."""
+
+
+class TestRemote(OverHttp, ApiContract):
+    """The client and the server."""
+
+
+class TestRemoteOverSqlite(OverHttp, OverSqlite, ApiContract):
+    """The client, the server and a real database."""
