@@ -17,6 +17,10 @@ from workflow_core.api import (
     RunAcceptedAnswer,
     RunRequest,
     RunStatusAnswer,
+    StopAnswer,
+    StopRequest,
+    UnregisterAnswer,
+    UnregisterFilters,
     WorkflowDetailAnswer,
     WorkflowFilters,
     WorkflowItem,
@@ -111,6 +115,17 @@ class RemoteWorkflowApi:
     def unpause(self, dataset_name: str) -> PauseAnswer:
         """Section 3.7."""
         return self._client.change("POST", (*_of(dataset_name), "unpause"), PauseAnswer)
+
+    def stop(self, run_id: str, request: StopRequest | None = None) -> StopAnswer:
+        """Section 3.3."""
+        return self._client.change(
+            "POST", (*_WORKFLOWS, "runs", check_run_id(run_id), "stop"), StopAnswer, body=request
+        )
+
+    def unregister(self, dataset_name: str, filters: UnregisterFilters | None = None) -> UnregisterAnswer:
+        """Section 3.9."""
+        given = filters or UnregisterFilters()
+        return self._client.change("DELETE", _of(dataset_name), UnregisterAnswer, filters=given)
 
     def health(self) -> HealthAnswer:
         """The three systems; a service that cannot work says so with 503."""

@@ -87,9 +87,18 @@ class ServiceClient:
             raise errors.bad_body(changes=False)
         return Listing(items=items, total=int(total), next_cursor=_next_cursor(response))
 
-    def change(self, method: str, path: tuple[str, ...], answer: type[A], *, body: Request | None = None) -> A:
+    def change(
+        self,
+        method: str,
+        path: tuple[str, ...],
+        answer: type[A],
+        *,
+        body: Request | None = None,
+        filters: Filters | None = None,
+    ) -> A:
         """Change something; sent once."""
-        _, answered = self._exchange(method, path, body=body, changes=True)
+        given = filters.model_dump(mode="json", exclude_none=True) if filters else None
+        _, answered = self._exchange(method, path, params=given, body=body, changes=True)
         return _parsed(TypeAdapter(answer), answered, changes=True)
 
     def _exchange(  # noqa: PLR0913 - the parts of one request

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from workflow_core.api import PauseRequest, RegisterRequest, RunRequest, ScheduleModel
+from workflow_core.api import PauseRequest, RegisterRequest, RunRequest, ScheduleModel, StopRequest, UnregisterFilters
 from workflow_core.domain.run import RunStatus
 from workflow_core.domain.workflow import WorkflowStatus
 from workflow_core.fakes.airflow import Effect
@@ -104,6 +104,30 @@ class ChangedRules(ApiSubject):
         assert twins.answer(lambda api: api.workflow(NAME)).pause_reason == "Wartung 🙂"
         assert twins.answer(lambda api: api.unpause(NAME)).status is WorkflowStatus.ACTIVE
         assert twins.answer(lambda api: api.pause(NAME)).reason is None
+
+    @pytest.mark.parametrize("request_", [None, StopRequest(), StopRequest(reason="Schluss 🙂")])
+    def test_a_run_is_stopped(self, twins: Twins, request_: StopRequest | None) -> None:
+        """With a reason or without one; a second stop keeps the first, and the status tells of it."""
+        twins.register()
+        run_id = twins.run()
+        twins.each(lambda world: world.clock.sleep(2))
+        stopped = twins.answer(lambda api: api.stop(run_id, request_))
+        assert (stopped.status, stopped.stopped_by) == (RunStatus.STOPPING, CALLER.name)
+        assert twins.answer(lambda api: api.stop(run_id, StopRequest(reason="again"))).reason == stopped.reason
+        status = twins.answer(lambda api: api.status(run_id))
+        assert (status.status, status.stopped_by, status.reason) == (RunStatus.STOPPING, CALLER.name, stopped.reason)
+
+    @pytest.mark.parametrize("filters", [None, UnregisterFilters(force=True)])
+    def test_a_workflow_is_unregistered(self, twins: Twins, filters: UnregisterFilters | None) -> None:
+        """By force also with a run in it; its history stays."""
+        twins.register()
+        run_id = twins.run()
+        if filters is None:
+            twins.each(lambda world: world.clock.sleep(60))
+        gone = twins.answer(lambda api: api.unregister(NAME, filters))
+        assert (gone.status, gone.airflow_dag_disabled, gone.unregistered_by) == ("unregistered", True, CALLER.name)
+        assert twins.answer(lambda api: api.workflows()).total == 0
+        assert [item.run_id for item in twins.answer(lambda api: api.history()).items] == [run_id]
 
     def test_airflow_away(self, twins: Twins) -> None:
         """A run that Airflow has is told as last seen."""

@@ -31,8 +31,14 @@ BY_NAME: Final[tuple[Callable[[WorkflowApi, str], object], ...]] = (
     lambda api, name: api.run(name),
     lambda api, name: api.pause(name),
     lambda api, name: api.unpause(name),
+    lambda api, name: api.unregister(name),
     lambda api, name: api.history(HistoryFilters(dataset_name=name)),
     lambda api, name: api.register(RegisterRequest(dataset_name=name, yaml_content="x")),
+)
+
+BY_RUN_ID: Final[tuple[Callable[[WorkflowApi, str], object], ...]] = (
+    lambda api, run_id: api.status(run_id),
+    lambda api, run_id: api.stop(run_id),
 )
 
 ANY: Final = settings(max_examples=60, deadline=None, database=None)
@@ -48,7 +54,7 @@ class RefusedRules(ApiSubject):
         """By every call that takes a name, and nothing else is reached through it."""
         twins.register()
         for ask in BY_NAME:
-            if name not in {"a.b\0", "\ud800.a"} or ask in BY_NAME[:4]:  # requests refuse such characters by themselves
+            if name not in {"a.b\0", "\ud800.a"} or ask in BY_NAME[:5]:  # requests refuse such characters by themselves
                 error = twins.error(lambda api, ask=ask: ask(api, name))  # type: ignore[misc]
                 assert isinstance(error, errors.InvalidRequest)
                 assert error.problems[0].field == "dataset_name"
@@ -56,8 +62,17 @@ class RefusedRules(ApiSubject):
     @pytest.mark.parametrize("run_id", [*NO_NAMES[:12], "a b", "a..b", "ü", "a\0", "%", "x" * 251], ids=ascii)
     def test_what_is_no_run_id_is_refused_or_not_found(self, twins: Twins, run_id: str) -> None:
         """Some of these could be run ids, but there is no such run."""
-        error = twins.error(lambda api: api.status(run_id))
-        assert isinstance(error, errors.InvalidRequest | errors.WorkflowRunNotFound)
+        for ask in BY_RUN_ID:
+            error = twins.error(lambda api, ask=ask: ask(api, run_id))  # type: ignore[misc]
+            assert isinstance(error, errors.InvalidRequest | errors.WorkflowRunNotFound)
+
+    def test_what_does_not_allow_it(self, twins: Twins) -> None:
+        """A workflow with a run in it, and a run that has ended."""
+        twins.register()
+        run_id = twins.run()
+        assert isinstance(twins.error(lambda api: api.unregister(NAME)), errors.WorkflowHasActiveRuns)
+        twins.each(lambda world: world.clock.sleep(60))
+        assert isinstance(twins.error(lambda api: api.stop(run_id)), errors.RunNotActive)
 
     def test_any_text_as_a_name(self, twins: Twins) -> None:
         """Is refused or not found."""
