@@ -43,8 +43,8 @@ class LocalAirflow:
         environment: virtual environment that holds Airflow (2.11 or 3.x) and what the DAGs need.
         home: ``AIRFLOW_HOME``; created, or used again with its database, secrets and password.
         dags_folder: folder of DAG files; created.
-        database_url: SQLAlchemy URL for Airflow's own database; SQLite in ``home`` if None. PostgreSQL:
-            :meth:`devstack.postgres.LocalPostgres.create_airflow_database`.
+        database_url: SQLAlchemy URL for Airflow's own database; SQLite in ``home`` if None, which Airflow 3 alone can do with.
+            PostgreSQL: :meth:`devstack.postgres.LocalPostgres.create_airflow_database`.
         extra_env: more environment variables for Airflow and its tasks; they win over those set here.
         start_timeout: seconds for each of the two parts of a start, the database and the servers.
         api_port: port of the API and the user interface; a free one if None.

@@ -104,10 +104,13 @@ def _shared(at: Addresses) -> Mapping[str, str]:
 
 
 def _settings_2(at: Addresses) -> Mapping[str, str]:
-    shared = dict(_shared(at))
     if at.database_url.startswith("sqlite"):
-        shared["CORE__EXECUTOR"] = "SequentialExecutor"  # the only one that 2.11 runs on SQLite
-    return shared | {
+        msg = (
+            "Airflow 2.11 runs neither the local executor nor a DAG processor of its own on SQLite; give it PostgreSQL"
+        )
+        raise ServerError(msg)
+    return {
+        **_shared(at),
         "API__AUTH_BACKENDS": "airflow.api.auth.backend.basic_auth",
         "SCHEDULER__STANDALONE_DAG_PROCESSOR": "True",
         "WEBSERVER__BASE_URL": at.base_url,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from dependency_injector import containers, providers
 
-from adapters.airflow import AirflowV2
+from adapters.airflow import open_airflow
 from adapters.clock import SystemClock
 from adapters.sql import SqlWorkflows, make_engine
 from adapters.storage import open_storage
@@ -34,11 +34,13 @@ def _workflows(settings: Settings) -> WorkflowPort:
 def _airflow(settings: Settings, storage: StoragePort, clock: ClockPort) -> AirflowPort:
     if settings.airflow_api == "memory":
         return InMemoryAirflow(storage=storage, clock=clock, loaders=settings.loaders, rules=settings.policy.rules)
-    return AirflowV2(
+    return open_airflow(
         settings.airflow_base_url,
+        api=settings.airflow_api,
         username=settings.airflow_username,
         password=settings.airflow_password.get_secret_value(),
         token=settings.airflow_token.get_secret_value() if settings.airflow_token else None,
+        headers=settings.headers,
         connect_timeout=settings.airflow_connect_timeout,
         read_timeout=settings.airflow_read_timeout,
         total_timeout=settings.airflow_total_timeout,

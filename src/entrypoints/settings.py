@@ -14,7 +14,16 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+)
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -27,10 +36,19 @@ if TYPE_CHECKING:
 
 CONFIG_VARIABLE: Final = "WORKFLOWS_CONFIG"
 
+_HEADERS: Final = TypeAdapter(dict[str, str])
+
 
 def _words(value: object) -> object:
     """A list may be written as one text with commas, as environment variables must."""
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _headers(value: SecretStr | None) -> SecretStr | None:
+    """Refuse what is no JSON object of texts."""
+    if value is not None:
+        _HEADERS.validate_json(value.get_secret_value())
+    return value
 
 
 def _default_user() -> str:
@@ -56,7 +74,13 @@ class Settings(BaseModel):
     airflow_username: str = _setting("AIRFLOW_USERNAME", "admin", "The user that this service logs in as.")
     airflow_password: SecretStr = _setting("AIRFLOW_PASSWORD", "admin", "Its password.")
     airflow_token: SecretStr | None = _setting(
-        "AIRFLOW_TOKEN", None, "A bearer token to send instead of logging in (managed Airflows)."
+        "AIRFLOW_TOKEN", None, "A bearer token to send instead of user and password (managed Airflows)."
+    )
+    airflow_headers: Annotated[SecretStr | None, AfterValidator(_headers)] = _setting(
+        "AIRFLOW_HEADERS",
+        None,
+        "More headers for every request to Airflow, for a gateway in front of it: a JSON object of texts. An `Authorization` among"
+        " them is sent instead of user and password.",
     )
     airflow_connect_timeout: float = _setting(
         "AIRFLOW_CONNECT_TIMEOUT", 2.0, "Seconds to wait for a connection to Airflow.", gt=0, le=60
@@ -88,8 +112,10 @@ class Settings(BaseModel):
     database_connections: int = _setting(
         "WORKFLOWS_DATABASE_CONNECTIONS", 20, "How many database connections are kept at most.", ge=1, le=500
     )
-    airflow_api: Literal["auto", "v2", "memory"] = _setting(
-        "WORKFLOWS_AIRFLOW_API", "auto", "Airflow's API: `v2` (3.x), `memory` (a fake, for trying out), `auto`."
+    airflow_api: Literal["auto", "v1", "v2", "memory"] = _setting(
+        "WORKFLOWS_AIRFLOW_API",
+        "auto",
+        "Airflow's API: `v1` (2.11), `v2` (3.x), `auto` (found out by itself), `memory` (a fake, for trying out).",
     )
     loaders: int = _setting(
         "WORKFLOWS_LOADERS", 8, "How many loader files Airflow has (`dli airflow install`).", ge=1, le=99
@@ -138,6 +164,11 @@ class Settings(BaseModel):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _setting(
         "WORKFLOWS_LOG_LEVEL", "INFO", "What is logged to standard error."
     )
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """More headers for requests to Airflow."""
+        return _HEADERS.validate_json(self.airflow_headers.get_secret_value()) if self.airflow_headers else {}
 
     @property
     def storage(self) -> str:

@@ -22,7 +22,7 @@ from workflow_core.domain.workflow import SourceType
 from workflow_core.fakes.airflow_dags import FakeDag, FakeTask
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from devstack.airflow import LocalAirflow
@@ -208,16 +208,22 @@ def _fake_dag(seed: DagSeed) -> FakeDag:
 
 
 @contextmanager
-def losing_answers(base_url: str) -> Iterator[str]:
-    """A proxy in front of an Airflow that passes on everything, but never the answer to a change."""
+def in_front_of(
+    choose: Callable[[], str], *, headers: Callable[[], Mapping[str, str]] | None = None, lose_answers: bool = False
+) -> Iterator[str]:
+    """The address of a proxy that passes on every request to the Airflow chosen for it.
+
+    ``headers`` are sent in the place of the request's own; with ``lose_answers`` the answer to a change never comes.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def do_any(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
-            answer = behind.request(self.command, self.path, headers=headers, content=body)
+            given = {name: value for name, value in self.headers.items() if name.lower() != "host"}
+            given |= headers() if headers is not None else {}
+            answer = behind.request(self.command, choose() + self.path, headers=given, content=body)
             self.close_connection = True
-            if self.command == "GET" or self.path.startswith("/auth/"):
+            if self.command == "GET" or self.path.startswith("/auth/") or not lose_answers:
                 self.send_response(answer.status_code)
                 self.send_header("Content-Length", str(len(answer.content)))
                 self.end_headers()
@@ -228,7 +234,7 @@ def losing_answers(base_url: str) -> Iterator[str]:
         def log_message(self, *args: object) -> None:
             pass
 
-    with httpx.Client(base_url=base_url, timeout=30, trust_env=False) as behind:
+    with httpx.Client(timeout=30, trust_env=False) as behind:
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         thread = Thread(target=server.serve_forever)
         thread.start()

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from adapters.airflow import AirflowV1, AirflowV2
+from adapters.airflow import AirflowV1, AirflowV2, open_airflow
 from devstack.ports import free_ports
-from tests.contract.airflow_behind import BehindFake, BehindServer, losing_answers
+from tests.contract.airflow_behind import BehindFake, BehindServer, in_front_of
 from workflow_core.fakes.airflow import Effect, InMemoryAirflow
 from workflow_core.fakes.clock import ManualClock
 from workflow_core.fakes.storage import InMemoryStorage
@@ -114,7 +114,7 @@ class _OnServer(AirflowContract):
 
     @pytest.fixture
     def deaf(self, running: AirflowForTests) -> Iterator[AirflowRest]:
-        with losing_answers(running.server.base_url) as address:
+        with in_front_of(lambda: running.server.base_url, lose_answers=True) as address:
             deaf = self.made(address, running.server.password)
             yield deaf
             deaf.close()
@@ -140,3 +140,33 @@ class TestAirflowV1(_OnServer):
     @pytest.fixture
     def running(self, airflow_2: AirflowForTests) -> AirflowForTests:
         return airflow_2
+
+
+def test_the_version_is_found_out(airflow: AirflowForTests, airflow_2: AirflowForTests) -> None:
+    """Told nothing but an address and a password, we talk to either Airflow."""
+    for running, page in ((airflow, "/runs/run"), (airflow_2, "/grid?dag_run_id=run")):
+        port = open_airflow(running.server.base_url, username="admin", password=running.server.password)
+        port.ping()
+        assert port.dag("contract_never_written") is None
+        assert port.logs_url("a_b", "run").endswith(page)
+        port.close()
+
+
+@pytest.mark.parametrize("upwards", [True, False], ids=["upgraded", "downgraded"])
+def test_another_version_at_the_same_address_is_noticed(
+    airflow: AirflowForTests, airflow_2: AirflowForTests, *, upwards: bool
+) -> None:
+    """An Airflow that is upgraded, or taken back, behind us goes on being served: the next call notices."""
+    older, newer = airflow_2.server, airflow.server
+    servers = [older, newer] if upwards else [newer, older]
+    # An upgrade keeps its users; these two servers have different passwords.
+    headers = {server.base_url: dict(server.headers()) for server in servers}
+    with in_front_of(lambda: servers[0].base_url, headers=lambda: headers[servers[0].base_url]) as address:
+        port = open_airflow(address, username="admin", password="any", token="any")
+        first = port.health()
+        assert port.dag("contract_never_written") is None
+        del servers[0]
+        assert port.dag("contract_never_written") is None
+        assert port.health() == first
+        assert ("/grid" in port.logs_url("a_b", "run")) is not upwards
+        port.close()

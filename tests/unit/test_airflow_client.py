@@ -297,7 +297,7 @@ def test_many_threads_log_in_once(airflow: AirflowV2, respx_mock: respx.MockRout
     ],
     ids=lambda answer: f"{answer.status_code} {answer.content[:20]!r}",
 )
-@pytest.mark.parametrize("name", [*READS, *CHANGES])
+@pytest.mark.parametrize("name", sorted({*READS, *CHANGES} - {"health"}))
 def test_a_failed_login_did_nothing(
     airflow: AirflowV2, respx_mock: respx.MockRouter, name: str, answer: httpx.Response
 ) -> None:

@@ -57,6 +57,9 @@ def test_settings_reach_the_policy():
         ("AIRFLOW_BASE_URL", "ftp://x"),
         ("WORKFLOWS_AIRFLOW_API", "v9"),
         ("WORKFLOWS_LOADERS", "0"),
+        ("AIRFLOW_HEADERS", "X-Key: k"),
+        ("AIRFLOW_HEADERS", '["X-Key"]'),
+        ("AIRFLOW_HEADERS", '{"X-Key": 1}'),
         ("WORKFLOWS_ALLOWED_OPERATORS", " , "),
     ],
 )
@@ -74,6 +77,25 @@ def test_a_wrong_secret_is_never_shown(tmp_path):
         load_settings({"WORKFLOWS_CONFIG": str(file)})
     assert "hunter2" not in str(caught.value)
     assert "hunter2" not in repr(load_settings({"AIRFLOW_PASSWORD": "hunter2"}))
+
+
+@pytest.mark.parametrize("text", ['{"X-Key": hunter2}', '{"X-Key": ["hunter2"]}', '{"X-Key": "hunter2"}'])
+def test_no_header_s_value_is_shown(text):
+    """They are secrets, right or wrong."""
+    try:
+        shown = str(described(load_settings({"AIRFLOW_HEADERS": text})))
+    except ConfigurationError as error:
+        shown = str(error)
+    assert "AIRFLOW_HEADERS" in shown
+    assert "hunter2" not in shown
+
+
+def test_headers_may_be_written_as_a_mapping(tmp_path):
+    """In the YAML file nobody needs to write JSON."""
+    file = tmp_path / "c.yaml"
+    file.write_text("airflow: {headers: {X-Key: hunter2}}\n")
+    assert load_settings({"WORKFLOWS_CONFIG": str(file)}).headers == {"X-Key": "hunter2"}
+    assert load_settings({}).headers == {}
 
 
 @pytest.mark.parametrize("text", ["airflow: {pasword: x}", "airflow: [", "workflows: {s3: {buckett: x}}"])

@@ -95,6 +95,11 @@ def file_token_from(json: Json) -> str | None:
     return None if is_stale(json) else _get(json, "file_token", str)
 
 
+def version_from(json: Json) -> str:
+    """Airflow's own version."""
+    return _get(json, "version", str)
+
+
 def components_from(json: Json) -> Mapping[str, ComponentState]:
     """Each part with its state. A part that is not installed has none; a word that we do not know is no good news."""
     states = {name: _maybe(part, "status", str) for name, part in json.items() if isinstance(part, dict)}

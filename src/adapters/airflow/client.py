@@ -220,7 +220,7 @@ class AirflowClient:
 
     def _call(self, request: _Request, *, open_to_all: bool = False) -> Answer:
         try:
-            answer = self._exchange(request)
+            answer = self._exchange(request, log_in=not open_to_all)
         except WorkflowError:
             self._let_in_at = None
             raise
@@ -228,10 +228,10 @@ class AirflowClient:
             self._let_in_at = time.monotonic()
         return answer
 
-    def _exchange(self, request: _Request) -> Answer:
+    def _exchange(self, request: _Request, *, log_in: bool) -> Answer:
         url = "/".join((self.base_url, self.api.value, *map(segment, request.path)))
         with self.one_call():
-            authorization = self._authorization or self._log_in(None)
+            authorization = self._authorization or (self._log_in(None) if log_in else None)
             answer = self._send(request, url, authorization)
             if answer.status in _LOCKED_OUT and self._static is None:
                 answer = self._send(request, url, self._log_in(authorization))

@@ -34,6 +34,10 @@ _LOCKED_OUT: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _MAYBE_DONE: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT})
 
 
+class NoSuchApi(AirflowUnavailable):
+    """Whoever answers there does not speak this dialect of Airflow's API: certainly nothing was done."""
+
+
 def no_answer(error: httpx.HTTPError | httpx.InvalidURL, *, changes: bool) -> Unavailable:
     """The error for a request that ended without an answer."""
     kind = type(error).__name__
@@ -63,9 +67,9 @@ def bad_body(*, changes: bool) -> Unavailable:
     return AirflowUnavailable("The answer does not come from Airflow's API. Check AIRFLOW_BASE_URL.")
 
 
-def no_route() -> AirflowUnavailable:
+def no_route() -> NoSuchApi:
     """The error for a 404 that speaks of the route, not of the thing asked for: nothing was done, by whoever answered."""
-    return AirflowUnavailable("Airflow's API is not at this address. Check AIRFLOW_BASE_URL and WORKFLOWS_AIRFLOW_API.")
+    return NoSuchApi("Airflow's API is not at this address. Check AIRFLOW_BASE_URL and WORKFLOWS_AIRFLOW_API.")
 
 
 def too_much(what: str, count: int) -> AirflowUnavailable:
@@ -82,9 +86,8 @@ def out_of_time(*, changes: bool) -> Unavailable:
 
 def login_refused(status: int) -> AirflowUnavailable:
     """The error for a login that was answered, but not with a token."""
-    return AirflowUnavailable(
-        f"Airflow refused to log us in (HTTP {status}). Check AIRFLOW_USERNAME and AIRFLOW_PASSWORD."
-    )
+    kind = NoSuchApi if status == HTTPStatus.NOT_FOUND else AirflowUnavailable
+    return kind(f"Airflow refused to log us in (HTTP {status}). Check AIRFLOW_USERNAME and AIRFLOW_PASSWORD.")
 
 
 @contextmanager

@@ -28,6 +28,7 @@ from workflow_core.ports.airflow import ChangedRuns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from adapters.airflow.client import Answer, Api, ClientSettings
     from workflow_core.domain.run import AirflowRun, TaskState
@@ -97,6 +98,18 @@ class AirflowRest(ABC):
         """Close the connections to Airflow."""
         self._client.close()
 
+    def one_call(self) -> AbstractContextManager[None]:
+        """All calls in the block together take no longer than one may."""
+        return self._client.one_call()
+
+    def version(self) -> str:
+        """Airflow's version, which it tells to anybody.
+
+        Raises:
+            NoSuchApi: whoever answers does not speak this dialect.
+        """
+        return read(self._client.get("version", open_to_all=True), answers.version_from)
+
     def ping(self) -> None:
         """As the port says. One request; the cheapest there is while a proof of our credentials is at most 30 s old, and none right
         after another answer.
@@ -104,7 +117,7 @@ class AirflowRest(ABC):
         if self._client.let_in_within(JUST_NOW):
             return
         if self._client.let_in_within(LET_IN):
-            read(self._client.get("version", open_to_all=True), lambda json: json["version"])
+            self.version()
         else:
             read(self._client.get("dags", params={"limit": 1}), lambda json: answers.rows_from(json, "dags"))
 
