@@ -84,6 +84,14 @@ def test_a_port_that_is_served_cannot_be_had_a_second_time():
         listen(Settings(port=first.getsockname()[1]))
 
 
+def test_answers_are_not_held_back():
+    """What asyncio needs to know of a listener to send small answers at once: Nagle's algorithm costs 40 ms on a kept connection."""
+    with listen(Settings(port=0)) as listener, socket.create_connection(listener.getsockname()):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.proto == socket.IPPROTO_TCP
+
+
 def test_an_application_that_does_not_start_is_an_error():
     """A worker that cannot start is not passed over."""
 
