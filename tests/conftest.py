@@ -30,7 +30,6 @@ def postgres():
 def s3():
     """An S3 service over HTTP."""
     with LocalS3() as server:
-        server.create_bucket(BUCKET)
         yield server
 
 
@@ -52,7 +51,9 @@ class AirflowForTests:
 def airflow(postgres, s3, tmp_path_factory):
     """Airflow 3.3.2."""
     environment = ROOT / os.environ.get("AIRFLOW_VENV", ".venv-airflow")
-    with _running(environment, postgres.create_airflow_database(), s3, tmp_path_factory.mktemp("airflow")) as running:
+    with _running(
+        environment, postgres.create_airflow_database(), s3, BUCKET, tmp_path_factory.mktemp("airflow")
+    ) as running:
         yield running
 
 
@@ -61,12 +62,12 @@ def airflow_2(postgres, s3, tmp_path_factory):
     """Airflow 2.11.2."""
     environment = ROOT / os.environ.get("AIRFLOW_2_VENV", ".venv-airflow-2")
     database = postgres.create_airflow_database("airflow_2")
-    with _running(environment, database, s3, tmp_path_factory.mktemp("airflow_2")) as running:
+    with _running(environment, database, s3, f"{BUCKET}-2", tmp_path_factory.mktemp("airflow_2")) as running:
         yield running
 
 
 @contextmanager
-def _running(environment, database_url, s3, home):
+def _running(environment, database_url, s3, bucket, home):
     """An Airflow on PostgreSQL, reading workflows from S3; the DAG processor has stock settings.
 
     The files in its DAGs folder are there before it starts, as they are in a real installation: a new file would be noticed only after
@@ -77,7 +78,8 @@ def _running(environment, database_url, s3, home):
     dags, contract, clicks = home / "dags", home / "contract", home / "clicks"
     for folder in (dags, contract, clicks):
         folder.mkdir()
-    storage_url = f"s3://{BUCKET}/workflows"
+    storage_url = f"s3://{bucket}/workflows"
+    s3.create_bucket(bucket)
     install(dags, loaders=LOADERS, storage_url=storage_url)
     for file in (ROOT / "tests" / "contract" / "airflow_dags").glob("*.py"):
         shutil.copy(file, dags)

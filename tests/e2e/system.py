@@ -26,7 +26,13 @@ class System:
     environment: dict[str, str]
     api: httpx.Client
     airflow: httpx.Client
+    storage_url: str
     clicks: Path
+
+    def serves(self, dag_id: str) -> bool:
+        """Whether Airflow has the DAG in force: both generations list no others unless asked to."""
+        listed = self.airflow.get("/dags", params={"dag_id_pattern": dag_id}).json()["dags"]
+        return dag_id in [dag["dag_id"] for dag in listed]
 
     def dli(self, *arguments: str, expect: int = 0, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run one ``dli`` command in a process of its own."""

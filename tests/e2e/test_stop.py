@@ -99,18 +99,14 @@ def test_an_unregistered_name_disappears_keeps_its_history_and_comes_back(system
     assert answer.json() == {
         "dataset_name": name,
         "status": "unregistered",
-        "s3_path_deleted": f"s3://workflows-tests/workflows/manual/{name}.yaml",
+        "s3_path_deleted": f"{system.storage_url}/manual/{name}.yaml",
         "airflow_dag_disabled": True,
         "unregistered_by": "user@example.com",
     }
     assert system.api.get(f"/api/v1/workflows/{name}").status_code == 404
     assert system.finished(run_id)["status"] == "STOPPED"
     assert alive(pids) == []
-    eventually(
-        lambda: system.airflow.get("/dags", params={"dag_id_pattern": dag_id}).json()["dags"],
-        lambda dags: dags == [],
-        within=150,
-    )
+    eventually(lambda: system.serves(dag_id), lambda serves: not serves, within=150)
     history = system.dli_json("workflow", "history", name)
     assert [(item["run_id"], item["status"]) for item in history] == [(run_id, "STOPPED")]
 
