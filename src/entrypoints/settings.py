@@ -165,6 +165,14 @@ class Settings(BaseModel):
         "WORKFLOWS_LOG_LEVEL", "INFO", "What is logged to standard error."
     )
 
+    server_url: str | None = _setting(
+        "DLI_SERVER_URL",
+        None,
+        "The service that `dli workflow …` asks, such as `https://workflows.example.com`. Default: the work is done in this process.",
+        pattern=r"^https?://",
+    )
+    server_token: SecretStr | None = _setting("DLI_TOKEN", None, "Sent to that service as `Authorization: Bearer …`.")
+
     @property
     def headers(self) -> dict[str, str]:
         """More headers for requests to Airflow."""

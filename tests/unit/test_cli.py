@@ -49,7 +49,8 @@ class World:
         self.file.write_text(YAML)
         monkeypatch.setattr(session, "get_service", lambda: (self.service, Caller(name="me@example.com")))
         monkeypatch.setattr(progress, "sleep", self.clock.sleep)
-        monkeypatch.setenv("DLI_DEBUG", "")  # so that what --debug sets is undone, too
+        for variable in ("DLI_DEBUG", "DLI_SERVER_URL"):
+            monkeypatch.setenv(variable, "")  # so that what options set is undone, too
 
     def dli(self, *arguments: str, expect: int = 0):
         """Run one command; its standard output and error."""

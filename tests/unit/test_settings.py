@@ -114,9 +114,9 @@ def test_a_missing_file_is_refused_naming_it(tmp_path):
 
 
 def test_every_setting_is_named_after_its_system():
-    """All variables are AIRFLOW_… or WORKFLOWS_…, each once."""
+    """All variables are AIRFLOW_…, WORKFLOWS_… or DLI_…, each once."""
     assert len(set(NAMES)) == len(NAMES)
-    assert all(name.startswith(("AIRFLOW_", "WORKFLOWS_")) for name in NAMES)
+    assert all(name.startswith(("AIRFLOW_", "WORKFLOWS_", "DLI_")) for name in NAMES)
 
 
 @pytest.mark.parametrize(

@@ -45,9 +45,19 @@ def options(
     _version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and end.")
     ] = False,
+    server: Annotated[
+        str | None,
+        typer.Option("--server", metavar="URL", help="The service that `dli workflow` asks, over DLI_SERVER_URL."),
+    ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an unexpected error.")] = False,
 ) -> None:
     """Scheduled dataset workflows on Apache Airflow."""
+    if server is not None:
+        if not server.startswith(("http://", "https://")):  # an empty one would be taken for none
+            from workflow_core.errors import InvalidRequest
+
+            raise InvalidRequest("must be a URL like https://workflows.example.com", field="--server")
+        os.environ["DLI_SERVER_URL"] = server
     if debug:
         os.environ["DLI_DEBUG"] = "1"
 

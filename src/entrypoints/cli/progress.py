@@ -8,30 +8,28 @@ from typing import TYPE_CHECKING, Final
 from entrypoints.cli.output import console, on_terminal, print_hint, printable
 
 if TYPE_CHECKING:
-    from workflow_core.service import WorkflowService
-    from workflow_core.usecases.observe import RunView
+    from workflow_core.api import RunStatusAnswer, WorkflowApi
 
 POLL: Final = 0.5
 """Seconds between two looks."""
 
 
-def follow(service: WorkflowService, run_id: str, *, timeout: float | None) -> RunView:
+def follow(api: WorkflowApi, run_id: str, *, timeout: float | None) -> RunStatusAnswer:
     """Show the run's progress on standard error until it has ended, or ``timeout`` seconds are over; return the last look.
 
-    Whoever stops waiting before the run has ended is told how to go on. Sweeps on the way: without a running server nobody else would
-    send a run that waits for its DAG.
+    Whoever stops waiting before the run has ended is told how to go on.
     """
     try:
-        view = _follow(service, run_id, None if timeout is None else monotonic() + timeout)
+        run = _follow(api, run_id, None if timeout is None else monotonic() + timeout)
     except KeyboardInterrupt:
         _goes_on(run_id)
         raise
-    if not view.run.status.is_final:
+    if not run.status.is_final:
         _goes_on(run_id)
-    return view
+    return run
 
 
-def _follow(service: WorkflowService, run_id: str, deadline: float | None) -> RunView:
+def _follow(api: WorkflowApi, run_id: str, deadline: float | None) -> RunStatusAnswer:
     from rich.markup import escape
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -51,17 +49,15 @@ def _follow(service: WorkflowService, run_id: str, deadline: float | None) -> Ru
     with Progress(*columns, console=err, disable=not animated, transient=False) as bar:
         task = bar.add_task("PENDING", total=None)
         while True:
-            view = service.status(run_id)
-            total, done, text = _told(view)
+            run = api.status(run_id)
+            total, done, text = _told(run)
             bar.update(task, total=total or None, completed=done, description=escape(text))
             if not animated and (line := f"{run_id}: {text} ({done}/{total})") != told:
                 err.print(escape(line), soft_wrap=True)
                 told = line
             left = POLL if deadline is None else deadline - monotonic()
-            if view.run.status.is_final or not left > 0:
-                return view
-            if view.run.observed_at is None or view.run.status == "STOPPING":
-                service.sweep()
+            if run.status.is_final or not left > 0:
+                return run
             sleep(min(POLL, left))
 
 
@@ -69,13 +65,11 @@ def _goes_on(run_id: str) -> None:
     print_hint(f"The run goes on. To follow it again: dli workflow status {run_id} --follow")
 
 
-def _told(view: RunView) -> tuple[int, int, str]:
-    progress = view.run.progress
-    text = view.run.status.value
-    if progress is not None and progress.current_task and not view.run.status.is_final:
+def _told(run: RunStatusAnswer) -> tuple[int, int, str]:
+    progress = run.progress
+    text = run.status.value
+    if progress.current_task and not run.status.is_final:
         text = f"{text} {printable(progress.current_task)}"
-    if view.stale:
+    if run.stale:
         text = f"{text} (Airflow does not answer)"
-    if progress is None:
-        return 0, 0, text
     return progress.total_tasks, progress.completed_tasks + progress.failed_tasks, text

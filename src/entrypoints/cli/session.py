@@ -1,4 +1,4 @@
-"""The service that the commands work with, and who is asking."""
+"""What the commands work with: the API of a server, or of the service in this process."""
 
 from __future__ import annotations
 
@@ -10,8 +10,29 @@ from typing import TYPE_CHECKING
 from entrypoints.cli.output import printable
 
 if TYPE_CHECKING:
+    from workflow_core.api import WorkflowApi
     from workflow_core.domain.caller import Caller
     from workflow_core.service import WorkflowService
+
+
+def get_api() -> WorkflowApi:
+    """The API of the server that ``--server`` or ``DLI_SERVER_URL`` names; without one, of a service in this process."""
+    from entrypoints.settings import load_settings
+
+    settings = load_settings()
+    if settings.server_url is None:
+        from entrypoints.cli.alone import SweepingApi
+
+        return SweepingApi(*get_service())
+    import atexit
+
+    from adapters.remote import RemoteWorkflowApi
+
+    tell_warnings()
+    token = settings.server_token.get_secret_value() if settings.server_token else None
+    api = RemoteWorkflowApi(settings.server_url, token=token)
+    atexit.register(api.close)
+    return api
 
 
 def get_service() -> tuple[WorkflowService, Caller]:

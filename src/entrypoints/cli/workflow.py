@@ -10,7 +10,8 @@ import typer
 from entrypoints.cli.output import Format
 
 if TYPE_CHECKING:
-    from workflow_core.service import WorkflowService
+    from workflow_core.api import WorkflowApi
+    from workflow_core.domain.run import RunStatus
 
 app = typer.Typer(help="Register, run and watch workflows.", no_args_is_help=True)
 
@@ -39,21 +40,26 @@ def register(
     """
     from entrypoints.cli.inputs import decoded, read_bytes
     from entrypoints.cli.output import print_answer, print_warnings
-    from entrypoints.cli.session import get_service
-    from workflow_core.api import RegisterAnswer
-    from workflow_core.domain.schedule import Schedule
+    from entrypoints.cli.session import get_api
+    from workflow_core.api import RegisterRequest
+    from workflow_core.api.findings import checked
     from workflow_core.errors import InvalidRequest
 
     text = decoded(read_bytes(file, "--file"))
     if timezone is not None and cron is None:
         raise InvalidRequest("needs --cron: together they are the schedule", field="--timezone")
-    schedule = Schedule(cron=cron, timezone=timezone or "UTC") if cron is not None else None
-    service, caller = get_service()
-    workflow = service.register(
-        name, text, schedule=schedule, owner=owner, team=team, description=description, caller=caller
+    request = checked(
+        RegisterRequest,
+        dataset_name=name,
+        yaml_content=text,
+        schedule={"cron": cron, "timezone": timezone or "UTC"} if cron is not None else None,
+        owner=owner,
+        team=team,
+        description=description,
     )
-    print_answer(RegisterAnswer.of(workflow), output)
-    print_warnings(workflow.warnings)
+    answer = get_api().register(request)
+    print_answer(answer, output)
+    print_warnings(answer.warnings)
 
 
 @app.command()
@@ -78,20 +84,22 @@ def run(
     from entrypoints.cli import exit_codes
     from entrypoints.cli.inputs import read_params
     from entrypoints.cli.output import print_answer
-    from entrypoints.cli.session import get_service
-    from workflow_core.api import RunAcceptedAnswer
+    from entrypoints.cli.session import get_api
+    from workflow_core.api import RunRequest
+    from workflow_core.api.findings import checked
     from workflow_core.domain.run import RunStatus
     from workflow_core.errors import InvalidRequest
 
     given = read_params(param or [], params)
     if timeout is not None and not wait:
         raise InvalidRequest("needs --wait", field="--timeout")
-    service, caller = get_service()
-    accepted = service.run(name, given, dry_run=dry_run, caller=caller)
+    request = checked(RunRequest, params=given, dry_run=dry_run)
+    api = get_api()
+    accepted = api.run(name, request)
     if wait and not dry_run:
-        _follow(service, accepted.run_id, timeout, output)
+        _follow(api, accepted.run_id, timeout, output)
         return
-    print_answer(RunAcceptedAnswer.of(accepted, dry_run=dry_run), output)
+    print_answer(accepted, output)
     if accepted.status is RunStatus.FAILED:  # Airflow would not take it
         raise typer.Exit(exit_codes.NOT_SUCCESSFUL)
 
@@ -108,32 +116,31 @@ def status(
     Example: dli workflow status iceberg.analytics.daily_clicks_20260102_060000 --follow
     """
     from entrypoints.cli.output import print_answer
-    from entrypoints.cli.session import get_service
-    from workflow_core.api import RunStatusAnswer
+    from entrypoints.cli.session import get_api
     from workflow_core.errors import InvalidRequest
 
     if timeout is not None and not follow:
         raise InvalidRequest("needs --follow", field="--timeout")
-    service, _ = get_service()
+    api = get_api()
     if follow:
-        _follow(service, run_id, timeout, output)
+        _follow(api, run_id, timeout, output)
         return
-    view = service.status(run_id)
-    print_answer(RunStatusAnswer.of(view.run, now=service.now(), logs_url=view.logs_url, stale=view.stale), output)
+    print_answer(api.status(run_id), output)
 
 
-def _follow(service: WorkflowService, run_id: str, timeout: float | None, output: Format) -> None:
-    """Follow a run, print how it stands, and end with the code that says how it ended."""
+def _follow(
+    api: WorkflowApi, run_id: str, timeout: float | None, output: Format, *, wanted: RunStatus | None = None
+) -> None:
+    """Follow a run, print how it stands, and end with the code that says whether it ended as ``wanted`` (SUCCESS, unless given)."""
     from entrypoints.cli import exit_codes, progress
     from entrypoints.cli.output import print_answer
-    from workflow_core.api import RunStatusAnswer
     from workflow_core.domain.run import RunStatus
 
-    view = progress.follow(service, run_id, timeout=timeout)
-    print_answer(RunStatusAnswer.of(view.run, now=service.now(), logs_url=view.logs_url, stale=view.stale), output)
-    if not view.run.status.is_final:
+    answer = progress.follow(api, run_id, timeout=timeout)
+    print_answer(answer, output)
+    if not answer.status.is_final:
         raise typer.Exit(exit_codes.TIMED_OUT)
-    if view.run.status is not RunStatus.SUCCESS:
+    if answer.status is not (wanted or RunStatus.SUCCESS):
         raise typer.Exit(exit_codes.NOT_SUCCESSFUL)
 
 
@@ -152,24 +159,20 @@ def list_(
     """
     from entrypoints.cli.inputs import one_of
     from entrypoints.cli.output import print_answers
-    from entrypoints.cli.session import get_service
-    from workflow_core.api import WorkflowItem
-    from workflow_core.domain.paging import PageRequest
-    from workflow_core.domain.workflow import SourceType, WorkflowFilter, WorkflowStatus
+    from entrypoints.cli.session import get_api
+    from workflow_core.api import WorkflowFilters
+    from workflow_core.api.findings import checked
+    from workflow_core.domain.workflow import SourceType, WorkflowStatus
 
-    where = WorkflowFilter(
+    filters = checked(
+        WorkflowFilters,
         status=one_of(WorkflowStatus, status, "--status"),
         source_type=one_of(SourceType, source_type, "--source-type"),
         owner=owner,
+        limit=limit,
+        offset=offset,
     )
-    page = PageRequest(limit=limit, offset=offset)
-    service, _ = get_service()
-    service.sweep()  # without a running server nobody else follows Airflow's changes
-    found = service.workflows(where, page)
-    answers = [
-        WorkflowItem.of(view.workflow, last_run=view.last_run, next_run=view.next_run, now=view.now)
-        for view in found.items
-    ]
+    found = get_api().workflows(filters)
     columns = {
         "dataset_name": "NAME",
         "status": "STATUS",
@@ -182,7 +185,7 @@ def list_(
         "next_run": "NEXT RUN",
     }
     drop = ("schedule.timezone", "source_type", "last_run.started_at", "owner", "schedule.cron", "next_run")
-    print_answers(answers, output, columns, total=found.total, drop=drop)
+    print_answers(found.items, output, columns, total=found.total, drop=drop)
 
 
 @app.command()
@@ -200,21 +203,19 @@ def history(
     """
     from entrypoints.cli.inputs import read_date
     from entrypoints.cli.output import print_answers
-    from entrypoints.cli.session import get_service
-    from workflow_core.api import HistoryItem
-    from workflow_core.domain.paging import PageRequest
-    from workflow_core.domain.run import HistoryFilter
+    from entrypoints.cli.session import get_api
+    from workflow_core.api import HistoryFilters
+    from workflow_core.api.findings import checked
 
-    where = HistoryFilter(
+    filters = checked(
+        HistoryFilters,
         dataset_name=name,
         start_date=read_date(start_date, "--start-date"),
         end_date=read_date(end_date, "--end-date"),
+        limit=limit,
+        offset=offset,
     )
-    page = PageRequest(limit=limit, offset=offset)
-    service, _ = get_service()
-    service.sweep()  # without a running server nobody else follows Airflow's changes
-    found = service.history(where, page)
-    now = service.now()
+    found = get_api().history(filters)
     columns = {
         "run_id": "RUN",
         "status": "STATUS",
@@ -223,22 +224,17 @@ def history(
         "started_at": "STARTED",
         "duration_seconds": "SECONDS",
     }
-    answers = [HistoryItem.of(run, now=now) for run in found.items]
     drop = ("triggered_by", "run_type", "duration_seconds", "started_at")
-    print_answers(answers, output, columns, total=found.total, drop=drop)
+    print_answers(found.items, output, columns, total=found.total, drop=drop)
 
 
 @app.command()
 def show(name: Name, output: Output = Format.TABLE) -> None:
     """Show one workflow with its spec, and how far Airflow has followed."""
     from entrypoints.cli.output import print_answer
-    from entrypoints.cli.session import get_service
-    from workflow_core.api import WorkflowDetailAnswer
+    from entrypoints.cli.session import get_api
 
-    service, _ = get_service()
-    view = service.workflow(name)
-    answer = WorkflowDetailAnswer.of(view.workflow, last_run=view.last_run, next_run=view.next_run, now=view.now)
-    print_answer(answer, output)
+    print_answer(get_api().workflow(name), output)
 
 
 @app.command()
@@ -249,26 +245,24 @@ def pause(
 ) -> None:
     """Start no more runs of a workflow; runs under way go on."""
     from entrypoints.cli.output import print_answer, print_warnings
-    from entrypoints.cli.session import get_service
-    from workflow_core.api import PauseAnswer
+    from entrypoints.cli.session import get_api
+    from workflow_core.api import PauseRequest
+    from workflow_core.api.findings import checked
 
-    service, caller = get_service()
-    workflow = service.pause(name, reason, caller=caller)
-    print_answer(PauseAnswer.of(workflow), output)
-    print_warnings(workflow.warnings)
+    answer = get_api().pause(name, checked(PauseRequest, reason=reason))
+    print_answer(answer, output)
+    print_warnings(answer.warnings)
 
 
 @app.command()
 def unpause(name: Name, output: Output = Format.TABLE) -> None:
     """Let a workflow run again."""
     from entrypoints.cli.output import print_answer, print_warnings
-    from entrypoints.cli.session import get_service
-    from workflow_core.api import PauseAnswer
+    from entrypoints.cli.session import get_api
 
-    service, caller = get_service()
-    workflow = service.unpause(name, caller=caller)
-    print_answer(PauseAnswer.of(workflow), output)
-    print_warnings(workflow.warnings)
+    answer = get_api().unpause(name)
+    print_answer(answer, output)
+    print_warnings(answer.warnings)
 
 
 @app.command()
@@ -285,26 +279,21 @@ def stop(
 
     Example: dli workflow stop iceberg.analytics.daily_clicks_20260102_060000 --reason "wrong input" --wait
     """
-    from entrypoints.cli import exit_codes, progress
     from entrypoints.cli.output import print_answer
-    from entrypoints.cli.session import get_service
-    from workflow_core.api import RunStatusAnswer, StopAnswer
+    from entrypoints.cli.session import get_api
+    from workflow_core.api import StopRequest
+    from workflow_core.api.findings import checked
     from workflow_core.domain.run import RunStatus
     from workflow_core.errors import InvalidRequest
 
     if timeout is not None and not wait:
         raise InvalidRequest("needs --wait", field="--timeout")
-    service, caller = get_service()
-    run = service.stop(run_id, reason, caller=caller)
-    if run.stop is not None and not (wait and run.status is RunStatus.STOPPING):
-        print_answer(StopAnswer.of(run, run.stop), output)
-        return
-    view = progress.follow(service, run_id, timeout=timeout)
-    print_answer(RunStatusAnswer.of(view.run, now=service.now(), logs_url=view.logs_url, stale=view.stale), output)
-    if not view.run.status.is_final:
-        raise typer.Exit(exit_codes.TIMED_OUT)
-    if view.run.status is not RunStatus.STOPPED:
-        raise typer.Exit(exit_codes.NOT_SUCCESSFUL)
+    api = get_api()
+    answer = api.stop(run_id, checked(StopRequest, reason=reason))
+    if wait:
+        _follow(api, run_id, timeout, output, wanted=RunStatus.STOPPED)
+    else:
+        print_answer(answer, output)
 
 
 @app.command()
@@ -315,13 +304,10 @@ def unregister(
 ) -> None:
     """Have a workflow no more: its YAML is deleted, its name is free, its history stays."""
     from entrypoints.cli.output import print_answer
-    from entrypoints.cli.session import get_service
-    from workflow_core.api import UnregisterAnswer
+    from entrypoints.cli.session import get_api
+    from workflow_core.api import UnregisterFilters
 
-    service, caller = get_service()
-    workflow = service.unregister(name, force=force, caller=caller)
-    if workflow.removal is not None:
-        print_answer(UnregisterAnswer.of(workflow, workflow.removal), output)
+    print_answer(get_api().unregister(name, UnregisterFilters(force=force)), output)
 
 
 @app.command()

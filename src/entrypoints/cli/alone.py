@@ -1,0 +1,41 @@
+"""The API in this process, where nobody else follows Airflow: no server, no worker."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workflow_core.domain.run import RunStatus
+from workflow_core.local import LocalWorkflowApi
+
+if TYPE_CHECKING:
+    from workflow_core.api import (
+        HistoryFilters,
+        HistoryItem,
+        Listing,
+        RunStatusAnswer,
+        WorkflowFilters,
+        WorkflowItem,
+    )
+
+
+class SweepingApi(LocalWorkflowApi):
+    """Sweeps before what it tells would be out of date."""
+
+    def workflows(self, filters: WorkflowFilters | None = None) -> Listing[WorkflowItem]:
+        """As Airflow has them now."""
+        self._service.sweep()
+        return super().workflows(filters)
+
+    def history(self, filters: HistoryFilters | None = None) -> Listing[HistoryItem]:
+        """With the runs that Airflow has started meanwhile."""
+        self._service.sweep()
+        return super().history(filters)
+
+    def status(self, run_id: str) -> RunStatusAnswer:
+        """One run; if Airflow does not have it yet, or it is stopping, after doing what a worker would do."""
+        view = self._service.status(run_id)
+        waits = view.run.observed_at is None and not view.run.status.is_final
+        if waits or view.run.status is RunStatus.STOPPING:
+            self._service.sweep()
+            view = self._service.status(run_id)
+        return self._status(view)
