@@ -217,6 +217,63 @@ def test_pause_and_unpause(world):
     assert world.json("workflow", "unpause", NAME)["status"] == "active"
 
 
+def test_stop_answers_at_once(world):
+    """The JSON has the fields of section 3.3."""
+    world.register()
+    run_id = world.json("workflow", "run", NAME)["run_id"]
+    world.clock.sleep(1)
+    assert world.json("workflow", "stop", run_id, "--reason", "tea") == {
+        "run_id": run_id,
+        "status": "STOPPING",
+        "stopped_by": "me@example.com",
+        "stopped_at": "2026-01-01T10:00:01Z",
+        "reason": "tea",
+    }
+
+
+def test_stop_and_wait_follows_to_the_end(world):
+    """STOPPED is what was wanted: the exit code is 0."""
+    world.register()
+    run_id = world.json("workflow", "run", NAME)["run_id"]
+    world.clock.sleep(1)
+    stopped = world.json("workflow", "stop", run_id, "--wait")
+    assert (stopped["status"], stopped["stopped_by"]) == ("STOPPED", "me@example.com")
+    assert world.json("workflow", "stop", run_id, "--wait")["status"] == "STOPPED"
+
+
+def test_a_wait_for_a_stop_that_is_over_has_its_code(world):
+    """The process of a task may live on for some seconds."""
+    world.register()
+    run_id = world.json("workflow", "run", NAME)["run_id"]
+    world.clock.sleep(1)
+    assert world.json("workflow", "stop", run_id, "--wait", "--timeout", "0", expect=7)["status"] == "STOPPING"
+
+
+def test_what_has_ended_is_not_stopped(world):
+    """A line, and the code of a conflict."""
+    world.register()
+    run_id = world.json("workflow", "run", NAME, "--wait")["run_id"]
+    _, err = world.dli("workflow", "stop", run_id, expect=4)
+    assert "has ended: SUCCESS" in err
+
+
+def test_unregister(world):
+    """The JSON has the fields of section 3.9; with a run in it by force only."""
+    world.register()
+    world.dli("workflow", "run", NAME)
+    _, err = world.dli("workflow", "unregister", NAME, expect=4)
+    assert "use force" in err
+    assert world.json("workflow", "unregister", NAME, "--force") == {
+        "dataset_name": NAME,
+        "status": "unregistered",
+        "s3_path_deleted": f"memory://workflows/manual/{NAME}.yaml",
+        "airflow_dag_disabled": True,
+        "unregistered_by": "me@example.com",
+    }
+    world.dli("workflow", "show", NAME, expect=3)
+    assert len(world.json("workflow", "history", NAME)) == 1
+
+
 def test_warnings_go_to_standard_error(world):
     """A registration that is not served yet worked, and says so."""
     world.file.write_text("version: v1\nname: daily_clicks\nowner: x\nschedule: {cron: '0 6 * * *'}\n")
