@@ -34,8 +34,9 @@ contract: $(VENV)/.ready $(AIRFLOW_VENV)/.ready $(AIRFLOW_2_VENV)/.ready ## The 
 	$(BIN)/python -m pytest tests/contract --durations=12
 
 .PHONY: test-airflow-side
-test-airflow-side: $(AIRFLOW_VENV)/.ready ## The tests of the DAG loader, in Airflow's own environment
+test-airflow-side: $(AIRFLOW_VENV)/.ready $(AIRFLOW_2_VENV)/.ready ## The tests of the DAG loader, in the environment of each Airflow
 	$(AIRFLOW_VENV)/bin/python -m pytest -c tests/airflow/pytest.ini tests/airflow -q
+	$(AIRFLOW_2_VENV)/bin/python -m pytest -c tests/airflow/pytest.ini tests/airflow -q
 
 .PHONY: check
 check: $(VENV)/.ready ## Format, lint, types, import arrows

@@ -9,16 +9,18 @@ import os
 import subprocess
 import sys
 import textwrap
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from test_loader import SPEC, serialized, world  # noqa: F401 - a fixture
+from served import first_run, serialized, served
+from test_loader import SPEC, world  # noqa: F401 - a fixture
 
 from entrypoints.airflow import build
 from entrypoints.airflow.loader import load
 from workflow_core.domain.names import sentinel_dag_id
+from workflow_core.domain.schedule import Schedule
 from workflow_core.domain.served import read_mark
 from workflow_core.domain.spec.operators import forbidden_arguments
 from workflow_core.domain.workflow import SourceType
@@ -49,18 +51,28 @@ def rendered(dag, field: str, **run) -> object:
 
 
 class TestTheDag:
-    def test_a_start_date_with_an_offset_is_that_moment(self, world):  # noqa: F811
-        """dag-factory would keep the wall-clock time and call it UTC."""
-        dag = task_of(world, {"operator": "empty"}, head=HEAD + "start_date: 2026-01-01T08:00:00+09:00\n")
-        assert dag.start_date == datetime(2025, 12, 31, 23, tzinfo=UTC)
+    def test_a_start_date_is_when_it_fires_first(self, world):  # noqa: F811
+        """With its offset: the first fire time at or after that moment, past ones left out, future ones waited for."""
+        schedule = Schedule(cron="0 6 * * *", timezone="America/New_York")
+        fires = schedule.next_after(datetime.now(UTC) + timedelta(days=400))
+        for start in (fires, fires - timedelta(hours=1), fires + timedelta(seconds=1)):
+            there = start.astimezone(timezone(timedelta(hours=9))).isoformat()
+            dag = task_of(world, {"operator": "empty"}, head=HEAD + f"start_date: {there}\n")
+            assert first_run(dag) == (fires if start <= fires else schedule.next_after(fires))
 
-    def test_the_first_scheduled_run_is_the_next_fire_time_after_registration(self, world):  # noqa: F811
-        """A workflow registered at noon does not run for this morning."""
+    @pytest.mark.parametrize("given", [True, False], ids=["start_date", "no start_date"])
+    def test_the_first_scheduled_run_is_the_next_fire_time(self, world, given):  # noqa: F811
+        """A workflow registered, or published, at noon does not run for this morning."""
         now = datetime.now(UTC).replace(microsecond=0)
-        dag = task_of(world, {"operator": "empty"}, head=HEAD + f"start_date: {now.isoformat()}\n")
+        dag = task_of(world, {"operator": "empty"}, head=HEAD + (f"start_date: {now.isoformat()}\n" if given else ""))
         first = first_run(dag)
         assert first > now
         assert (first - now).total_seconds() <= 25 * 3600
+
+    def test_no_date_is_too_early_for_a_task(self, world):  # noqa: F811
+        """A run whose logical date lies before a task's start has no such task, and ends "success"."""
+        dag = task_of(world, {"operator": "empty"}, head=HEAD + "start_date: 2026-01-01T08:00:00Z\n")
+        assert [task.start_date.isoformat()[:10] for task in served(dag).tasks] == ["1970-01-01"]
 
     def test_numbers_are_seconds(self, world):  # noqa: F811
         """Where Airflow or dag-factory want a duration, YAML has only numbers."""
@@ -110,14 +122,6 @@ class TestTheDag:
         world.put("workflow_core_loader_00_of.01", SPEC.format(name="01"))
         (dag,) = world.parse().values()
         assert (dag.dag_id, dag.is_paused_upon_creation) == (sentinel_dag_id(0, 1), True)
-
-
-def first_run(dag) -> datetime:
-    """When the scheduler would make the first run of a DAG that it has just seen, as it computes that itself."""
-    from airflow.serialization.serialized_objects import DagSerialization
-
-    known = DagSerialization.from_dict(json.loads(serialized(dag)))
-    return known.next_dagrun_info(last_automated_run_info=None).logical_date
 
 
 class TestRunDate:
@@ -246,7 +250,7 @@ class TestErrorDags:
         world.put("a.one", HEAD + "tasks: [{task_id: t, operator: python, python_callable: odd.f}]\n")
         code = (
             "import sys; from pathlib import Path\n"
-            "from entrypoints.airflow.loader import load\nfrom test_loader import serialized\n"
+            "from entrypoints.airflow.loader import load\nfrom served import serialized\n"
             "found = {}; load(found, index=0, loaders=1, config=Path(sys.argv[1]))\nprint(serialized(found['a_one']))"
         )
         told = set()

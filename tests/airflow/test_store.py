@@ -7,7 +7,8 @@ import time
 from pathlib import Path
 
 import pytest
-from test_loader import SPEC, serialized, world  # noqa: F401 - a fixture
+from served import serialized
+from test_loader import SPEC, world  # noqa: F401 - a fixture
 
 from entrypoints.airflow import loader
 from entrypoints.airflow.cache import CachedSpec, SpecCache
@@ -210,7 +211,15 @@ class TestPatience:
 
 
 class TestCache:
-    KEPT = CachedSpec(dataset_name="a.b", source=SourceType.CODE, etag="e", text="t", checked_by="c", error="wrong")
+    KEPT = CachedSpec(
+        dataset_name="a.b",
+        source=SourceType.CODE,
+        etag="e",
+        modified_at="2026-01-01T00:00:00+00:00",
+        text="t",
+        checked_by="c",
+        error="wrong",
+    )
 
     def test_what_is_put_is_got(self, tmp_path):
         """Another process of the host reads it, too."""

@@ -157,6 +157,29 @@ def test_a_scheduled_run_appears_by_itself(system, tmp_path):
     assert system.api.get(f"/api/v1/workflows/runs/{first['run_id']}").json()["progress"]["total_tasks"] == 1
 
 
+def test_a_run_for_the_past_has_its_tasks(system, tmp_path):
+    """However long before the registration, and before the spec's own start_date: Airflow runs every task, for that date."""
+    name, path = "e2e.schedule.past", tmp_path / "out.txt"
+    text = spec(name, path) + "start_date: 2030-01-01T00:00:00Z\n"
+    assert system.register(name, text).status_code == 201
+    moment = "2024-02-29T06:00:00Z"
+    body = {
+        "dag_run_id": "for_the_past",
+        "logical_date": moment,
+        "data_interval_start": moment,
+        "data_interval_end": moment,
+    }
+    answer = system.airflow.post("/dags/e2e_schedule_past/dagRuns", json={**body, "conf": {}})
+    assert answer.is_success, answer.text
+    (run,) = eventually(
+        lambda: system.api.get("/api/v1/workflows/history", params={"dataset_name": name}).json(),
+        lambda runs: [run for run in runs if run["status"] == "SUCCESS"],
+        within=60,
+    )
+    assert path.read_text() == "2024-02-29 none\n"
+    assert system.api.get(f"/api/v1/workflows/runs/{run['run_id']}").json()["progress"]["completed_tasks"] == 1
+
+
 def test_a_spec_that_cannot_be_built_says_why_and_hurts_nobody(system, clicks):
     """Airflow's reason is told at registration; its neighbours are still served; registering again mends it."""
     name = "e2e.broken.operator"

@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from entrypoints.airflow.macros import run_date_in
+from entrypoints.airflow.timetable import FiresFrom
 from workflow_core.domain.names import dag_id_for
 from workflow_core.domain.served import ServedMark
 from workflow_core.domain.spec import SHORT_OPERATORS
@@ -26,13 +27,12 @@ os.environ["AIRFLOW__DAG_FACTORY__ENABLE_TELEMETRY"] = "False"
 from dagfactory.dagbuilder import HTTP_OPERATOR_CLASS, DagBuilder
 
 try:  # Airflow 3
-    from airflow.sdk import DAG, BaseOperator, CronTriggerTimetable, Param, get_parsing_context
+    from airflow.sdk import DAG, BaseOperator, Param, get_parsing_context
     from airflow.sdk.exceptions import AirflowFailException
 except ImportError:  # Airflow 2.11
     from airflow.exceptions import AirflowFailException
     from airflow.models import DAG, BaseOperator
     from airflow.models.param import Param
-    from airflow.timetables.trigger import CronTriggerTimetable
     from airflow.utils.dag_parsing_context import get_parsing_context
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     from workflow_core.domain.spec import ParamSpec, WorkflowSpec
 
 _MAX_TAG: Final = 100  # characters, in Airflow's table
-START: Final = datetime(2020, 1, 1, tzinfo=UTC)
-"""Where a spec has no ``start_date``; what is registered over the API always has one."""
+START: Final = datetime(1970, 1, 1, tzinfo=UTC)
+"""Of every DAG: a run for an earlier date would have no tasks. From when on it fires by itself, its timetable says."""
 
 _MAX_MESSAGE: Final = 2000  # characters of an error that a DAG shows
 
@@ -65,8 +65,12 @@ def build_dag(spec: WorkflowSpec, cached: CachedSpec, *, spec_hash: str, default
     tasks = tasks or [_instead(default_task)]
     config: dict[str, Any] = {
         "description": spec.description,
-        "schedule": CronTriggerTimetable(spec.schedule.cron, timezone=spec.schedule.timezone),
-        "start_date": (spec.start_date or START).astimezone(UTC),  # dag-factory overwrites the offset with UTC
+        "schedule": FiresFrom(
+            spec.schedule.cron,
+            timezone=spec.schedule.timezone,
+            not_before=spec.start_date or cached.published_at,
+        ),
+        "start_date": START,
         "catchup": False,
         "is_paused_upon_creation": False,
         "default_args": {"owner": spec.owner or "unknown"},

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import tempfile
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,13 +25,15 @@ _OPTIONAL = validators.optional(_TEXT)
 class CachedSpec:
     """A stored spec as it was read, and what came of it.
 
-    ``etag`` says which state of the object; ``text`` is its whole content, empty if it is too large or no text. Either ``parsed``,
-    the spec as JSON, or ``error``, what is wrong with it, is set; ``checked_by`` names the rules under which.
+    ``etag`` says which state of the object, ``modified_at`` since when (ISO 8601, to the second); ``text`` is its whole content,
+    empty if it is too large or no text. Either ``parsed``, the spec as JSON, or ``error``, what is wrong with it, is set;
+    ``checked_by`` names the rules under which.
     """
 
     dataset_name: str = field(validator=_TEXT)
     source: SourceType
     etag: str = field(validator=_TEXT)
+    modified_at: str = field(validator=_TEXT)
     text: str = field(validator=_TEXT)
     checked_by: str = field(validator=_TEXT)
     parsed: str | None = field(default=None, validator=_OPTIONAL)
@@ -39,6 +42,13 @@ class CachedSpec:
     def __attrs_post_init__(self) -> None:
         if (self.parsed is None) is (self.error is None):
             raise ValueError("either parsed or error is set")
+        if self.published_at.tzinfo is None:
+            raise ValueError("a time without a zone")
+
+    @property
+    def published_at(self) -> datetime:
+        """Since when the object is as it is."""
+        return datetime.fromisoformat(self.modified_at)
 
 
 class SpecCache:

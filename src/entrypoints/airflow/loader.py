@@ -15,6 +15,7 @@ import hashlib
 import logging
 import re
 import time
+from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
@@ -32,6 +33,7 @@ from workflow_core.errors import InvalidRequest, StorageUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from entrypoints.airflow.settings import LoaderSettings
     from workflow_core.ports.storage import StoredRef
@@ -186,7 +188,8 @@ class Loader:
         """The object's spec, from the cache if that has this very state of it. None: it is gone."""
         cached = self._cache.get(dag_id)
         rules = _rules_key(self._settings)
-        if cached and (cached.dataset_name, cached.source, cached.etag) == (ref.dataset_name, ref.source, ref.etag):
+        state = (ref.dataset_name, ref.source, ref.etag, _second(ref.modified_at))
+        if cached and (cached.dataset_name, cached.source, cached.etag, cached.modified_at) == state:
             if cached.checked_by == rules:
                 return cached
             if cached.text:
@@ -215,6 +218,7 @@ class Loader:
             dataset_name=ref.dataset_name,
             source=ref.source,
             etag=etag,
+            modified_at=_second(ref.modified_at),
             text=text,
             checked_by=_rules_key(self._settings),
             parsed=parsed,
@@ -222,6 +226,11 @@ class Loader:
         )
         self._cache.put(dag_id, kept)
         return kept
+
+
+def _second(moment: datetime) -> str:
+    """To the second: stores tell it more exactly in a listing than of a single object, and DAGs must be the same on every host."""
+    return moment.astimezone(UTC).isoformat(timespec="seconds")
 
 
 def _chosen_of(refs: list[StoredRef]) -> StoredRef:
