@@ -100,7 +100,7 @@ class AirflowPort(Protocol):
         """Start a run under this id, or return the run that already has it: the id makes a repeat harmless.
 
         With a ``logical_date`` the data interval is empty at that date. Without one the run has neither; on Airflow 2.11, where every
-        run has both, they are what Airflow makes of the moment of the trigger.
+        run has both, they are what Airflow makes of the moment of the trigger. There, too, a run waits for a logical date in the future.
 
         Raises:
             DagNotFound: Airflow does not serve the DAG (yet).
@@ -114,7 +114,8 @@ class AirflowPort(Protocol):
 
         With ``FAILED`` Airflow ends its tasks: those that run become failed, those still to come skipped, the others stay as they
         are. With ``SUCCESS`` none is left unfinished either; what becomes of each depends on Airflow's version. A run with
-        teardown tasks still to come goes on until they have ended, and the answer says so.
+        teardown tasks still to come goes on until they have ended, and the answer says so; on Airflow 2.11, so does a run whose DAG
+        is no longer served.
 
         Airflow does as told for a run that has ended, too: look before.
         """
