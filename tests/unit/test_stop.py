@@ -440,6 +440,19 @@ class TestUnregister:
         assert world.storage.stat(SourceType.MANUAL, NAME) is None
         assert world.workflows.unsettled_workflows(10) == ()
 
+    def test_a_worker_that_is_faster_finishes_it(self, world, monkeypatch):
+        """The request finds it done, and says so."""
+        set_paused = world.airflow.set_paused
+
+        def sweep_first(*arguments, **named):
+            monkeypatch.undo()
+            world.service.sweep()
+            set_paused(*arguments, **named)
+
+        monkeypatch.setattr(world.airflow, "set_paused", sweep_first)
+        gone = world.service.unregister(NAME)
+        assert (gone.phase.has_left, gone.airflow_paused) == (True, True)
+
     def test_while_it_is_being_unregistered_it_takes_nothing(self, world, monkeypatch):
         """No run, no pause, no second registration; unregistering it again is the same answer."""
         monkeypatch.setattr(world.storage, "delete", _raise(StorageUnavailable("down")))
