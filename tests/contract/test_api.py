@@ -10,7 +10,7 @@ from adapters.remote import RemoteWorkflowApi
 from adapters.sql import SqlWorkflows, make_engine, upgrade
 from entrypoints.http import create_app
 from entrypoints.settings import Settings
-from tests.contract.api_server import serving
+from tests.unit.http_served import serving
 from workflow_core.local import LocalWorkflowApi
 from workflow_core.testing.api import ApiContract, ApiWorld
 from workflow_core.testing.api.subject import CALLER
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.contract.api_server import Switchboard
+    from tests.unit.http_served import Switchboard
 
 
 @pytest.fixture(scope="module")
