@@ -27,12 +27,16 @@ class Switchboard:
 
 
 @contextmanager
-def serving() -> Iterator[Switchboard]:
-    """A server in a thread, as ``dli serve`` has it but for the signals and the start and end of the application."""
+def serving(**options: Any) -> Iterator[Switchboard]:
+    """A server in a thread, as ``dli serve`` has it but for the signals and the start and end of the application.
+
+    ``options`` are further ones of uvicorn.
+    """
     board = Switchboard()
     with listen(Settings(port=0)) as listener:
         board.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        config = uvicorn.Config(board, log_config=None, access_log=False, lifespan="off", server_header=False)
+        fixed: dict[str, Any] = {"log_config": None, "access_log": False, "lifespan": "off", "server_header": False}
+        config = uvicorn.Config(board, **fixed, **options)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import socket
 import time
 import traceback
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from threading import Thread
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx
@@ -18,6 +15,7 @@ from adapters.airflow import AirflowV2
 from adapters.airflow.paging import PAGE, read_all
 from adapters.http.exchange import MAX_BODY
 from devstack.ports import free_ports
+from tests.unit.raw_server import drip, endless, listen_only, raw_server
 from workflow_core.domain.run import RunType
 from workflow_core.errors import (
     AirflowOutcomeUnknown,
@@ -30,6 +28,7 @@ from workflow_core.ports.airflow import ComponentState, EndState
 from workflow_core.testing.together import together
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Iterator
 
     import respx
@@ -529,50 +528,6 @@ def test_rows_that_join_while_they_are_read_hide_no_others() -> None:
 # Time and size, on real sockets.
 
 
-@contextmanager
-def _server(talk: Callable[[socket.socket], None]) -> Iterator[str]:
-    """A server that does with each connection what ``talk`` does, until that raises."""
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    def serve() -> None:
-        while True:
-            try:
-                connection, _ = listener.accept()
-            except OSError:
-                return
-            with connection:
-                connection.settimeout(10)
-                try:
-                    connection.recv(65536)
-                    talk(connection)
-                except OSError:
-                    continue
-
-    thread = Thread(target=serve)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-        thread.join()
-
-
-def _listen_only(connection: socket.socket) -> None:
-    while connection.recv(65536):
-        pass
-
-
-def _drip(head: bytes) -> Callable[[socket.socket], None]:
-    def talk(connection: socket.socket) -> None:
-        connection.sendall(head)
-        while True:
-            connection.sendall(b"x")
-            time.sleep(0.02)
-
-    return talk
-
-
 def test_a_closed_port_is_unavailable() -> None:
     """Nobody listens: nothing was done, and it is known at once."""
     [port] = free_ports(1)
@@ -589,7 +544,7 @@ def test_a_closed_port_is_unavailable() -> None:
 )
 def test_a_call_ends_in_time_however_the_answer_trickles(head: bytes) -> None:
     """A server that sends a byte now and then, in its headers or its body, never hits the read timeout: the total one does."""
-    with _server(_drip(head)) as base_url:
+    with raw_server(drip(head)) as base_url:
         settings: Any = {"token": TOKEN, "read_timeout": 5.0, "total_timeout": 0.4}
         airflow = AirflowV2(base_url, username="admin", password=PASSWORD, **settings)
         for call, expected in ((READS["run"][0], AirflowUnavailable), (CHANGES["trigger"][0], AirflowOutcomeUnknown)):
@@ -602,7 +557,7 @@ def test_a_call_ends_in_time_however_the_answer_trickles(head: bytes) -> None:
 
 def test_a_silent_server_hits_the_read_timeout() -> None:
     """A server that takes the request and says nothing is given up after the read timeout."""
-    with _server(_listen_only) as base_url:
+    with raw_server(listen_only) as base_url:
         settings: Any = {"token": TOKEN, "read_timeout": 0.3, "total_timeout": 9.0}
         airflow = AirflowV2(base_url, username="admin", password=PASSWORD, **settings)
         started = time.monotonic()
@@ -614,7 +569,7 @@ def test_a_silent_server_hits_the_read_timeout() -> None:
 
 def test_calls_beyond_the_connections_do_not_pile_up() -> None:
     """With all connections in use by a slow Airflow, further calls fail soon, and certainly did nothing."""
-    with _server(_listen_only) as base_url:
+    with raw_server(listen_only) as base_url:
         settings: Any = {"token": TOKEN, "connections": 1, "connect_timeout": 0.2, "read_timeout": 1.0}
         airflow = AirflowV2(base_url, username="admin", password=PASSWORD, **settings)
         found = together([lambda: airflow.trigger("a_b", "run", conf={})] * 4)
@@ -625,14 +580,7 @@ def test_calls_beyond_the_connections_do_not_pile_up() -> None:
 def test_an_endless_answer_is_not_read_to_its_end() -> None:
     """An answer of 100 MB is given up at the limit, long before its end."""
     sent = [0]
-
-    def talk(connection: socket.socket) -> None:
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 104857600\r\n\r\n")
-        for _ in range(100):
-            connection.sendall(b" " * 2**20)
-            sent[0] += 2**20
-
-    with _server(talk) as base_url:
+    with raw_server(endless(sent)) as base_url:
         airflow = AirflowV2(base_url, username="admin", password=PASSWORD, token=TOKEN)
         with pytest.raises(AirflowUnavailable):
             airflow.run("a_b", "run")
@@ -652,7 +600,7 @@ def test_connections_are_used_again() -> None:
             if not connection.recv(65536):
                 return
 
-    with _server(talk) as base_url:
+    with raw_server(talk) as base_url:
         airflow = AirflowV2(base_url, username="admin", password=PASSWORD, token=TOKEN)
         for _ in range(20):
             airflow.run("a_b", "run")
