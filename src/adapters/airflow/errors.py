@@ -12,21 +12,14 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
-import httpx
-
+from adapters.http.exchange import NEVER_SENT
 from workflow_core.errors import AirflowOutcomeUnknown, AirflowUnavailable, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_NEVER_SENT: Final = (
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.PoolTimeout,
-    httpx.UnsupportedProtocol,
-    httpx.LocalProtocolError,
-    httpx.InvalidURL,
-)
+    import httpx
+
 # 303 is missing on purpose: it says that the request was carried out.
 _REDIRECTS: Final = frozenset({301, 302, 307, 308})
 _LOCKED_OUT: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
@@ -41,7 +34,7 @@ class NoSuchApi(AirflowUnavailable):
 def no_answer(error: httpx.HTTPError | httpx.InvalidURL, *, changes: bool) -> Unavailable:
     """The error for a request that ended without an answer."""
     kind = type(error).__name__
-    if isinstance(error, _NEVER_SENT):
+    if isinstance(error, NEVER_SENT):
         return AirflowUnavailable(f"Airflow cannot be reached ({kind}).")
     if changes:
         return AirflowOutcomeUnknown(f"The request was sent to Airflow, but its answer never came ({kind}).")

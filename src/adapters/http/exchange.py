@@ -17,6 +17,16 @@ if TYPE_CHECKING:
 MAX_BODY: Final = 16 * 2**20
 """Bytes of the largest answer that is read."""
 
+NEVER_SENT: Final = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.UnsupportedProtocol,
+    httpx.LocalProtocolError,
+    httpx.InvalidURL,
+)
+"""What httpx raises before anything of a request was sent."""
+
 # A pooled connection that the server closed just now shows itself only when it is used.
 _DROPPED: Final = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
-import httpx
 from pydantic import ValidationError
 
+from adapters.http.exchange import NEVER_SENT
 from workflow_core import errors
 from workflow_core.api import ProblemAnswer
 from workflow_core.domain.names import shown
@@ -20,16 +20,10 @@ from workflow_core.domain.names import shown
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import httpx
+
 PROBLEM_JSON: Final = "application/problem+json"
 
-_NEVER_SENT: Final = (
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.PoolTimeout,
-    httpx.UnsupportedProtocol,
-    httpx.LocalProtocolError,
-    httpx.InvalidURL,
-)
 _BY_STATUS: Final[Mapping[int, type[errors.WorkflowError]]] = {
     HTTPStatus.UNAUTHORIZED: errors.WorkflowPermissionDenied,
     HTTPStatus.FORBIDDEN: errors.WorkflowPermissionDenied,
@@ -49,7 +43,7 @@ _NOT_DONE: Final = frozenset(range(300, 500)) - {HTTPStatus.SEE_OTHER, HTTPStatu
 def no_answer(error: httpx.HTTPError | httpx.InvalidURL, *, changes: bool) -> errors.Unavailable:
     """The error for a request that ended without an answer."""
     kind = type(error).__name__
-    if isinstance(error, _NEVER_SENT):
+    if isinstance(error, NEVER_SENT):
         return errors.ServerUnavailable(f"The server cannot be reached ({kind}). Check its address (DLI_SERVER_URL).")
     return _failed(f"its answer never came ({kind})", changes=changes)
 

@@ -13,7 +13,7 @@ from workflow_core.testing.api.subject import NAME, YAML, ApiSubject, ApiWorld, 
 if TYPE_CHECKING:
     from workflow_core.api import HistoryItem, Listing, WorkflowItem
 
-NAMES = tuple(f"lake.sales.table-{index}" for index in range(5))
+NAMES = tuple(f"lake.sales.table-{index}" for index in range(3))
 ODD = "ö+&=%20 ?#/\\\"'@example.com"
 
 
@@ -53,7 +53,7 @@ class ListedRules(ApiSubject):
         """Latest first, and the filters stay with the cursor."""
         twins.register()
         twins.register(NAMES[0])
-        started = [twins.run(after=1) for _ in range(5)]
+        started = [twins.run(after=1) for _ in range(3)]
         twins.answer(lambda api: api.run(NAMES[0]))
         seen: list[str] = []
         cursor: str | None = None
@@ -70,8 +70,8 @@ class ListedRules(ApiSubject):
         """Pass over items; one past the end is an empty page."""
         for name in NAMES:
             twins.register(name)
-        found = self._workflows(twins, WorkflowFilters(limit=2, offset=3))
-        assert [item.dataset_name for item in found.items] == sorted(NAMES)[3:]
+        found = self._workflows(twins, WorkflowFilters(limit=2, offset=2))
+        assert [item.dataset_name for item in found.items] == sorted(NAMES)[2:]
         beyond = self._workflows(twins, WorkflowFilters(offset=2**31 - 1))
         assert (beyond.items, beyond.total) == ((), len(NAMES))
 

@@ -41,6 +41,17 @@ BY_RUN_ID: Final[tuple[Callable[[WorkflowApi, str], object], ...]] = (
     lambda api, run_id: api.stop(run_id),
 )
 
+WRONG_PARAMS: Final[tuple[dict[str, Any], ...]] = (
+    {"unknown": 1},
+    {"date": "2026-02-30"},
+    {"date": 5},
+    {"limit": 11},
+    {"limit": 2**70},
+    {"region": 5, "limit": "x", "date": None, "ünï 数据 \n": 1},
+    {"note": "x" * 70_000},
+    {"region": {"a": [1, {"b": 2**64}]}},
+)
+
 ANY: Final = settings(max_examples=60, deadline=None, database=None)
 STORABLE: Final = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
 """What a request takes: it refuses NUL and half characters by itself."""
@@ -165,25 +176,14 @@ class RefusedRules(ApiSubject):
         request = RegisterRequest(dataset_name=name, yaml_content=YAML.format(name=name), source_type=SourceType.CODE)
         assert type(twins.error(lambda api: api.register(request))) is errors.WorkflowPermissionDenied
 
-    @pytest.mark.parametrize(
-        "params",
-        [
-            {"unknown": 1},
-            {"date": "2026-02-30"},
-            {"date": 5},
-            {"limit": 11},
-            {"limit": 2**70},
-            {"region": 5, "limit": "x", "date": None, "ünï 数据 \n": 1},
-            {"note": "x" * 70_000},
-            {"region": {"a": [1, {"b": 2**64}]}},
-        ],
-    )  # fmt: skip
-    def test_wrong_params(self, twins: Twins, params: dict[str, Any]) -> None:
+    def test_wrong_params(self, twins: Twins) -> None:
         """A finding for each."""
         twins.register()
-        error = twins.error(lambda api: api.run(NAME, RunRequest(params=params)))
-        assert type(error) is errors.InvalidRequest
-        assert error.problems[0].field
+        for params in WRONG_PARAMS:
+            request = RunRequest(params=params)
+            error = twins.error(lambda api, request=request: api.run(NAME, request))  # type: ignore[misc]
+            assert type(error) is errors.InvalidRequest
+            assert error.problems[0].field
 
     @pytest.mark.parametrize(
         "yaml",

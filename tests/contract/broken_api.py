@@ -1,0 +1,131 @@
+"""The API in this process, each time with one rule of the protocol broken; ``test_suites.py`` runs the suite against each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from attrs import evolve
+
+from workflow_core import errors
+from workflow_core.api import HistoryFilters, PauseRequest, RegisterRequest, RunRequest, WorkflowFilters
+from workflow_core.local import LocalWorkflowApi
+from workflow_core.testing.api import ApiContract
+from workflow_core.testing.api.subject import CALLER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from workflow_core.api.base import Given
+    from workflow_core.testing.api import ApiWorld
+
+WHERE: dict[str, type[Given]] = {
+    "register": RegisterRequest,
+    "run": RunRequest,
+    "pause": PauseRequest,
+    "workflows": WorkflowFilters,
+    "history": HistoryFilters,
+}
+"""Where each call's request is made."""
+
+
+def losing(method: str, field: str) -> type[LocalWorkflowApi]:
+    """The API whose ``method`` does not pass on this field of its request."""
+
+    def without(self: Any, *given: Any) -> Any:
+        *names, request = (
+            given if given and not isinstance(given[-1], str) else (*given, WHERE[method].model_construct())
+        )
+        default = WHERE[method].model_fields[field].get_default(call_default_factory=True)
+        return getattr(LocalWorkflowApi, method)(self, *names, request.model_copy(update={field: default}))
+
+    return type(f"{method.title()}Loses{field.title().replace('_', '')}", (LocalWorkflowApi,), {method: without})
+
+
+def changing(name: str, method: str, how: Callable[[Any], Any]) -> type[LocalWorkflowApi]:
+    """The API that answers ``method`` with something else."""
+
+    def changed(self: Any, *given: Any) -> Any:
+        return how(getattr(LocalWorkflowApi, method)(self, *given))
+
+    return type(name, (LocalWorkflowApi,), {method: changed})
+
+
+def failing(name: str, how: Callable[[errors.WorkflowError], Exception]) -> type[LocalWorkflowApi]:
+    """The API that raises something else, whatever was asked."""
+
+    def wrapped(method: str) -> Callable[..., Any]:
+        def call(self: Any, *given: Any) -> Any:
+            try:
+                return getattr(LocalWorkflowApi, method)(self, *given)
+            except errors.WorkflowError as error:
+                raise how(error) from None
+
+        return call
+
+    methods = ("register", "run", "status", "workflow", "workflows", "history", "pause", "unpause")
+    return type(name, (LocalWorkflowApi,), {method: wrapped(method) for method in methods})
+
+
+def without(*fields: str) -> Callable[[Any], Any]:
+    """The answer with nothing in these fields."""
+    return lambda answer: answer.model_copy(update=dict.fromkeys(fields))
+
+
+def told(error: errors.WorkflowError, **changes: Any) -> errors.WorkflowError:
+    """The error, but for what is changed."""
+    facts: dict[str, Any] = {"message": error.message, "code": error.code, "problems": error.problems, **changes}
+    return type(error).told(facts.pop("message"), **facts)
+
+
+def without_places(error: errors.WorkflowError) -> errors.WorkflowError:
+    """The error whose findings have no line and column."""
+    return told(error, problems=[evolve(found, line=None, column=None) for found in error.problems])
+
+
+BROKEN: list[type[LocalWorkflowApi]] = [
+    *(losing("register", field) for field in ("source_type", "schedule", "owner", "team", "description")),
+    *(losing("run", field) for field in ("params", "dry_run")),
+    losing("pause", "reason"),
+    *(losing("workflows", field) for field in ("status", "source_type", "owner", "limit", "offset", "cursor")),
+    *(losing("history", field) for field in ("dataset_name", "start_date", "end_date", "limit", "cursor")),
+    changing("NoTotal", "workflows", lambda found: evolve(found, total=len(found.items))),
+    changing("NoTotalOfRuns", "history", lambda found: evolve(found, total=len(found.items))),
+    changing("NoNextPage", "workflows", lambda found: evolve(found, next_cursor=None)),
+    changing("NoNextPageOfRuns", "history", lambda found: evolve(found, next_cursor=None)),
+    changing("AlwaysANextPage", "workflows", lambda found: evolve(found, next_cursor=found.next_cursor or "x")),
+    changing("AListOfItems", "workflows", lambda found: evolve(found, items=list(found.items))),
+    changing("NoWarnings", "register", lambda answer: answer.model_copy(update={"warnings": ()})),
+    changing("NoLastingWarnings", "workflow", lambda answer: answer.model_copy(update={"warnings": ()})),
+    changing("NoPauseReason", "workflow", without("pause_reason")),
+    changing("AcceptedAsNothing", "run", without("dry_run")),
+    changing("NeverStale", "status", lambda answer: answer.model_copy(update={"stale": False})),
+    changing("NoObservation", "status", without("observed_at")),
+    changing("NoEnd", "status", without("ended_at")),
+    changing("AlwaysHealthy", "health", lambda answer: answer.model_copy(update={"status": "ok"})),
+    changing(
+        "NoParts", "health", lambda answer: answer.model_copy(update={"airflow": without("parts")(answer.airflow)})
+    ),
+    failing(
+        "AnotherClass", lambda error: errors.WorkflowError.told(error.message, code=error.code, problems=error.problems)
+    ),
+    failing("AnotherCode", lambda error: told(error, code="X")),
+    failing("AnotherMessage", lambda error: told(error, message=f"{error.message} ")),
+    failing("NoFindings", lambda error: told(error, problems=())),
+    failing("FewerFindings", lambda error: told(error, problems=error.problems[:1])),
+    failing("NoPlaces", without_places),
+    failing("NoErrorOfOurs", lambda error: ValueError(error.message)),
+]
+
+
+class _Broken(ApiContract):
+    kind: type[LocalWorkflowApi]
+
+    @pytest.fixture
+    def api(self, world: ApiWorld) -> LocalWorkflowApi:
+        return self.kind(world.service, CALLER)
+
+
+_every: list[type[LocalWorkflowApi]] = [LocalWorkflowApi, *BROKEN]
+for _kind in _every:
+    vars()[f"Test{_kind.__name__}"] = type(f"Test{_kind.__name__}", (_Broken,), {"kind": _kind})
