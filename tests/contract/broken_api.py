@@ -63,7 +63,7 @@ def failing(name: str, how: Callable[[errors.WorkflowError], Exception]) -> type
 
         return call
 
-    methods = ("register", "run", "status", "workflow", "workflows", "history", "pause", "unpause")
+    methods = ("register", "run", "status", "workflow", "workflows", "history", "pause", "unpause", "stop", "unregister")
     return type(name, (LocalWorkflowApi,), {method: wrapped(method) for method in methods})
 
 
@@ -87,6 +87,9 @@ BROKEN: list[type[LocalWorkflowApi]] = [
     *(losing("register", field) for field in ("source_type", "schedule", "owner", "team", "description")),
     *(losing("run", field) for field in ("params", "dry_run")),
     losing("pause", "reason"),
+    losing("stop", "reason"),
+    losing("unregister", "force"),
+    changing("NobodyStopped", "status", without("stopped_by")),
     *(losing("workflows", field) for field in ("status", "source_type", "owner", "limit", "offset", "cursor")),
     *(losing("history", field) for field in ("dataset_name", "start_date", "end_date", "limit", "cursor")),
     changing("NoTotal", "workflows", lambda found: evolve(found, total=len(found.items))),

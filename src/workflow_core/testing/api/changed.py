@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import pytest
+
 from workflow_core.api import PauseRequest, RegisterRequest, RunRequest, ScheduleModel, StopRequest, UnregisterFilters
 from workflow_core.domain.run import RunStatus
 from workflow_core.domain.workflow import WorkflowStatus
