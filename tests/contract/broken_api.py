@@ -63,7 +63,18 @@ def failing(name: str, how: Callable[[errors.WorkflowError], Exception]) -> type
 
         return call
 
-    methods = ("register", "run", "status", "workflow", "workflows", "history", "pause", "unpause", "stop", "unregister")
+    methods = (
+        "register",
+        "run",
+        "status",
+        "workflow",
+        "workflows",
+        "history",
+        "pause",
+        "unpause",
+        "stop",
+        "unregister",
+    )
     return type(name, (LocalWorkflowApi,), {method: wrapped(method) for method in methods})
 
 
