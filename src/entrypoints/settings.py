@@ -147,6 +147,13 @@ class Settings(BaseModel):
     register_wait: float = _setting(
         "WORKFLOWS_REGISTER_WAIT", 10.0, "Seconds that a registration waits for Airflow to serve the DAG.", ge=0, le=120
     )
+    stop_grace: float = _setting(
+        "WORKFLOWS_STOP_GRACE",
+        15.0,
+        "Seconds that the process of a task may live on after Airflow has marked it as ended; a run is STOPPED only then.",
+        ge=0,
+        le=600,
+    )
     user: str = _setting(
         "WORKFLOWS_USER",
         _default_user(),
@@ -192,6 +199,7 @@ class Settings(BaseModel):
             register_wait=self.register_wait,
             max_params_bytes=self.max_params_bytes,
             code_execution=self.code_execution,
+            stop_grace=self.stop_grace,
         )
 
 

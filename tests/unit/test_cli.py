@@ -466,6 +466,19 @@ def test_the_servers_end_cleanly_when_they_are_told_to(command, tmp_path):
     assert "Traceback" not in log.read_text()
 
 
+def test_the_shell_can_complete_commands_and_options():
+    """What `dli --install-completion` sets up asks like this."""
+    dli = Path(sys.executable).parent / "dli"
+    for words, expected in (
+        ("dli workflow hi", "history"),
+        ("dli --ser", "--server"),
+        ("dli workflow run --wa", "--wait"),
+    ):
+        asked = {"_DLI_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+        done = subprocess.run([dli], check=True, capture_output=True, text=True, env=asked)
+        assert done.stdout.split() == [expected]
+
+
 def test_version_is_the_distributions():
     """``dli --version``."""
     from importlib.metadata import version

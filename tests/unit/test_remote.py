@@ -10,6 +10,7 @@ import traceback
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from ipaddress import IPv4Address
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx
@@ -34,7 +35,6 @@ from workflow_core.testing.api.subject import NAME, a_registration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 
 BASE: Final = "http://dli.test/team"
@@ -83,6 +83,19 @@ def raised(api: RemoteWorkflowApi, name: str) -> errors.WorkflowError:
 def test_every_call_of_the_protocol_is_tried_here():
     """A new one is not forgotten."""
     assert set(ALL) == {name for name in vars(WorkflowApi) if not name.startswith("_")}
+
+
+def test_the_readmes_example_runs(capsys):
+    """The third Python block of the README, but for the address."""
+    text = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+    code = text.split("```python\n")[3].split("```")[0]
+    world = ApiWorld()
+    world.service.register(NAME, a_registration().yaml_content)
+    with serving() as board:
+        board.app = create_app(world.service, Settings(user="x"))
+        assert "http://127.0.0.1:8000" in code
+        exec(compile(code.replace("http://127.0.0.1:8000", board.url), "README.md", "exec"), {})
+    assert capsys.readouterr().out == f"{RUN_ID} PENDING\n"
 
 
 # Errors of the service.
