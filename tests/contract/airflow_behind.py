@@ -99,6 +99,9 @@ class BehindServer:
             if len(found) >= page["total_entries"]:
                 return found
 
+    def has_begun(self, dag_id: str, run_id: str, task_id: str) -> bool:
+        return (self._folder / f"{dag_id}.{run_id}.{task_id}.begun").exists()
+
     def is_paused(self, dag_id: str) -> bool:
         return bool(self._http.get(f"/dags/{dag_id}").raise_for_status().json()["is_paused"])
 
@@ -179,6 +182,10 @@ class BehindFake:
             }
             for run in kept
         }
+
+    def has_begun(self, dag_id: str, run_id: str, task_id: str) -> bool:
+        states = self._fake._runs[dag_id, run_id].task_states(self._clock.now())
+        return any((task.task_id, task.state) == (task_id, "running") for task in states)
 
     def is_paused(self, dag_id: str) -> bool:
         return self._fake._dags[dag_id].is_paused

@@ -117,7 +117,9 @@ class AirflowPort(Protocol):
         teardown tasks still to come goes on until they have ended, and the answer says so; on Airflow 2.11, so does a run whose DAG
         is no longer served.
 
-        Airflow does as told for a run that has ended, too: look before.
+        Airflow does as told for a run that has ended, too: look before. And look afterwards, until all tasks have ended: a task that
+        is just starting can write the run's earlier state back (2.11: in half of such cases), and the run then ends as Airflow counts
+        its tasks, which can be ``success``.
         """
         ...
 

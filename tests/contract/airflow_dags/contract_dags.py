@@ -22,9 +22,11 @@ except ImportError:  # Airflow 2.11
 START = datetime(2024, 1, 1, tzinfo=UTC)
 
 
-def act(ends: str, seconds: float) -> None:
-    """What a task does."""
-    time.sleep(seconds)
+def act(ends: str, seconds: float, ti: object) -> None:
+    """What a task does; a task that takes time leaves a file to say that it has begun."""
+    if seconds:
+        Path(os.environ["CONTRACT_DAGS"], f"{ti.dag_id}.{ti.run_id}.{ti.task_id}.begun").touch()
+        time.sleep(seconds)
     if ends == "failed":
         msg = "told to fail"
         raise AirflowFailException(msg)

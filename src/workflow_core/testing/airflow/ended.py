@@ -41,10 +41,7 @@ class EndedRunRules(AirflowSubject):
         """The task that runs becomes failed, the one to come skipped, the one that has ended stays as it was; all have their ends."""
         run_id = new_id()
         port.trigger(LASTING.dag_id, run_id, conf={})
-        world.eventually(
-            lambda: port.tasks([(LASTING.dag_id, run_id)]).get((LASTING.dag_id, run_id), ()),
-            lambda tasks: any((task.task_id, task.state) == ("lasting", "running") for task in tasks),
-        )
+        world.eventually(lambda: world.behind.has_begun(LASTING.dag_id, run_id, "lasting"), bool)
         run = port.end_run(LASTING.dag_id, run_id, EndState.FAILED)
         assert run is not None
         assert run.state == "failed"

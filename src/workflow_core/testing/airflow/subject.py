@@ -79,6 +79,10 @@ class BehindAirflow(Protocol):
         """
         ...
 
+    def has_begun(self, dag_id: str, run_id: str, task_id: str) -> bool:
+        """Whether the work of a task that takes time has begun: "running" is said while its process is still being made ready."""
+        ...
+
     def is_paused(self, dag_id: str) -> bool:
         """Whether the DAG is paused."""
         ...
