@@ -166,6 +166,28 @@ def test_a_run_that_waits_for_its_dag_is_sent_while_it_is_followed(world):
     assert world.json("workflow", "run", NAME, "--wait")["status"] == "SUCCESS"
 
 
+@pytest.mark.parametrize("command", [["list"], ["history"]])
+def test_lists_know_what_airflow_started_meanwhile(world, command):
+    """Without a server nobody else follows it: each list looks first."""
+    from workflow_core.domain.run import RunType
+
+    world.register()
+    world.airflow.add_run(DAG, "scheduled__x", run_type=RunType.SCHEDULED, triggered_by="scheduler")
+    (row,) = world.json("workflow", *command)
+    assert row.get("last_run", row)["run_id"] == f"{NAME}_20260101_100000"
+
+
+def test_status_sends_a_run_that_waits(world):
+    """Without a server nobody else does."""
+    from workflow_core.fakes.airflow import Effect
+
+    world.register()
+    world.airflow.lose_answers(Effect.NOT_DONE)
+    run_id = world.json("workflow", "run", NAME)["run_id"]
+    world.json("workflow", "status", run_id)
+    assert world.airflow.run(DAG, run_id) is not None
+
+
 def test_tables_are_for_people(world):
     """List and history have headings, and a pipe gets no colour codes and no folded lines."""
     world.register()

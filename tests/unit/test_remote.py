@@ -314,13 +314,17 @@ def test_a_field_that_is_missing_is_an_error(recorded, name):
 
 @pytest.mark.parametrize("name", ["workflow", "workflows", "history", "status", "pause"])
 def test_values_are_not_converted(recorded, name):
-    """A number is not taken for a name, nor a text for a number."""
+    """A number is not taken for a time, nor a text for a number."""
     api, change = recorded
 
-    def twisted(body: Any) -> Any:
-        if isinstance(body, list):
-            return [twisted(item) for item in body]
-        return {**body, "dataset_name": 5}
+    def twisted(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {field: twisted(inner) for field, inner in value.items()}
+        if isinstance(value, list):
+            return [twisted(inner) for inner in value]
+        if isinstance(value, int):
+            return str(value)
+        return 0 if isinstance(value, str) and value.endswith("00Z") else value
 
     change(twisted)
     assert type(raised(api, name)) is unknown_if_it_changes(name)
