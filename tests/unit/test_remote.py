@@ -29,7 +29,7 @@ from tests.unit.http_served import serving
 from tests.unit.raw_server import drip, endless, listen_only, raw_server
 from tests.unit.test_http_errors import every_error
 from workflow_core import errors
-from workflow_core.api import RegisterRequest, WorkflowApi
+from workflow_core.api import RegisterRequest, UnregisterFilters, WorkflowApi
 from workflow_core.testing.api import ApiWorld
 from workflow_core.testing.api.subject import NAME, a_registration
 
@@ -56,6 +56,8 @@ CHANGES: Final[dict[str, Callable[[RemoteWorkflowApi], object]]] = {
     "run": lambda api: api.run(NAME),
     "pause": lambda api: api.pause(NAME),
     "unpause": lambda api: api.unpause(NAME),
+    "stop": lambda api: api.stop(RUN_ID),
+    "unregister": lambda api: api.unregister(NAME, UnregisterFilters(force=True)),
 }
 ALL: Final = {**READS, **CHANGES}
 
