@@ -93,6 +93,12 @@ class OneThatIsUnregisteredIsNotThere(InMemoryWorkflows):
         return [workflow for workflow in super()._live() if workflow.removal is None]
 
 
+class WhatHasLeftIsForgotten(InMemoryWorkflows):
+    def workflow_by_id(self, workflow_id: Any) -> Workflow | None:
+        found = super().workflow_by_id(workflow_id)
+        return None if found and found.phase.has_left else found
+
+
 class WhatHasLeftComesBack(InMemoryWorkflows):
     def _comes_back(self, workflow: Workflow) -> bool:
         return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -31,9 +32,10 @@ tasks:
 @pytest.fixture
 def sleeper(system, tmp_path):
     """A function that registers a workflow whose task sleeps, and starts it; the run id, and a look at its processes."""
+    count = itertools.count()
 
     def start(name):
-        pids, never = tmp_path / "pids", tmp_path / "never"
+        pids, never = tmp_path / f"pids{next(count)}", tmp_path / "never"
         answer = system.register(name, SLEEPER.format(name=name, pids=pids, never=never))
         assert answer.status_code == 201, answer.text
         run_id = system.api.post(f"/api/v1/workflows/{name}/run").json()["run_id"]

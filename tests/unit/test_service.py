@@ -234,6 +234,36 @@ class TestRegister:
         assert (second.status, second.id) == (WorkflowStatus.ACTIVE, first.id)
 
 
+class TestTogether:
+    def test_a_worker_at_the_same_registration(self, world, monkeypatch):
+        """Whoever is faster at each step, the answer is that of a registration that is finished."""
+        dag = world.airflow.dag
+
+        def sweep_first(dag_id):
+            seen = dag(dag_id)
+            if seen is not None and dag_id == DAG:
+                monkeypatch.undo()
+                world.service.sweep()
+            return seen
+
+        monkeypatch.setattr(world.airflow, "dag", sweep_first)
+        workflow = world.register()
+        assert (workflow.phase, workflow.settled, workflow.warnings) == (Phase.SERVED, True, ())
+
+    def test_a_worker_at_the_same_pause(self, world, monkeypatch):
+        """The pause is Airflow's when it is answered."""
+        world.register()
+        set_paused = world.airflow.set_paused
+
+        def sweep_first(*arguments, **named):
+            monkeypatch.undo()
+            world.service.sweep()
+            set_paused(*arguments, **named)
+
+        monkeypatch.setattr(world.airflow, "set_paused", sweep_first)
+        assert world.service.pause(NAME).warnings == ()
+
+
 class TestRun:
     def test_it_runs_under_an_id_that_is_known_before_airflow(self, world):
         """The run id is the name and the second of acceptance, in Airflow, too."""

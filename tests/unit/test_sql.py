@@ -403,6 +403,7 @@ class TestIndexes:
             (lambda port: port.workflow("a.b"), "uq_workflows_dataset_name"),
             (lambda port: port.workflows(WorkflowFilter(), PageRequest()), "uq_workflows_dataset_name"),
             (lambda port: port.workflow_by_dag("a_b"), "uq_workflows_dag_id"),
+            (lambda port: port.workflow_by_id(a_workflow().id), "sqlite_autoindex_workflows"),
             (lambda port: port.workflows(WorkflowFilter(owner="x"), PageRequest()), "ix_workflows_owner_dataset_name"),
             (lambda port: port.workflows(_status("disabled"), PageRequest()), "ix_workflows_disabled"),
             (lambda port: port.workflows(_status("paused"), PageRequest()), "ix_workflows_paused"),

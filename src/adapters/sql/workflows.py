@@ -20,6 +20,7 @@ from workflow_core.errors import ConcurrentUpdate, WorkflowAlreadyExists, Workfl
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from uuid import UUID
 
     from sqlalchemy.engine import Connection, Engine
 
@@ -57,17 +58,23 @@ class SqlWorkflows(SqlRuns):
             if violated(error) not in _UNIQUE:
                 raise
             held = sa.or_(workflows.c.dataset_name == workflow.dataset_name, workflows.c.dag_id == workflow.dag_id)
-            holder = self._workflow(held)  # None: gone again already; then only the name that was asked for can be said
+            holder = self._workflow(
+                _LIVE, held
+            )  # None: gone again already; then only the name that was asked for can be said
             name = holder.dataset_name if holder else None
             raise WorkflowAlreadyExists(workflow.dataset_name, holder=name, dag_id=workflow.dag_id) from error
 
     def workflow(self, dataset_name: str) -> Workflow | None:
         """As the port says."""
-        return self._workflow(workflows.c.dataset_name == dataset_name)
+        return self._workflow(_LIVE, workflows.c.dataset_name == dataset_name)
+
+    def workflow_by_id(self, workflow_id: UUID) -> Workflow | None:
+        """As the port says."""
+        return self._workflow(workflows.c.id == workflow_id)
 
     def workflow_by_dag(self, dag_id: str) -> Workflow | None:
         """As the port says."""
-        return self._workflow(workflows.c.dag_id == dag_id)
+        return self._workflow(_LIVE, workflows.c.dag_id == dag_id)
 
     def save_workflow(self, workflow: Workflow) -> Workflow:
         """As the port says."""
@@ -114,9 +121,9 @@ class SqlWorkflows(SqlRuns):
         if found != HEAD:
             raise wrong_revision(self._transactions.engine, found, HEAD)
 
-    def _workflow(self, condition: sa.ColumnElement[bool]) -> Workflow | None:
+    def _workflow(self, *conditions: sa.ColumnElement[bool] | sa.TextClause) -> Workflow | None:
         with self._transactions.reading(single=True) as connection:
-            row = connection.execute(sa.select(workflows).where(_LIVE, condition)).mappings().first()
+            row = connection.execute(sa.select(workflows).where(*conditions)).mappings().first()
         return None if row is None else workflow_of(row)
 
 

@@ -92,6 +92,12 @@ class InMemoryWorkflows:
             found = self._holder_of_name(dataset_name)
             return None if found is None else self._kept(found)
 
+    def workflow_by_id(self, workflow_id: UUID) -> Workflow | None:
+        """As the port says."""
+        with self._transaction("workflow_by_id"):
+            found = self._workflows.get(workflow_id)
+            return None if found is None else self._kept(found)
+
     def workflow_by_dag(self, dag_id: str) -> Workflow | None:
         """As the port says."""
         with self._transaction("workflow_by_dag"):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
+    from uuid import UUID
 
     from workflow_core.domain.paging import Page, PageRequest
     from workflow_core.domain.run import HistoryFilter, Run
@@ -23,7 +24,7 @@ class WorkflowPort(Protocol):
     itself: ids and versions tell afterwards).
 
     A workflow that has left (:attr:`Phase.has_left <workflow_core.domain.workflow.Phase.has_left>`) is kept for its runs only: its name
-    and DAG id are free, and nothing but :meth:`unsettled_workflows` answers it.
+    and DAG id are free, and nothing but :meth:`workflow_by_id` and :meth:`unsettled_workflows` answers it.
 
     Texts, in JSON too, are Unicode that UTF-8 can hold, without NUL; JSON has no NaN and no infinity; times are aware. The core
     refuses everything else before it comes here: what an implementation does with it is not defined.
@@ -39,6 +40,10 @@ class WorkflowPort(Protocol):
 
     def workflow(self, dataset_name: str) -> Workflow | None:
         """The live workflow of this name, or None."""
+        ...
+
+    def workflow_by_id(self, workflow_id: UUID) -> Workflow | None:
+        """The workflow of this id, also one that has left; None if there never was one."""
         ...
 
     def workflow_by_dag(self, dag_id: str) -> Workflow | None:

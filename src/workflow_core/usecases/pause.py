@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from workflow_core.domain.caller import Caller
     from workflow_core.domain.workflow import Workflow
     from workflow_core.usecases.context import Context
+
+
+PATIENCE: Final = 1.0
+"""Seconds for a worker that is applying the very same wish."""
 
 
 @frozen(kw_only=True)
@@ -70,8 +74,8 @@ def _change(dataset_name: str, context: Context, step: Callable[[Workflow], Work
             raise WorkflowNotFound(dataset_name)
         wanted = step(found)
         if wanted == found:
-            return settle_workflow(found, context)
+            return settle_workflow(found, context, within=PATIENCE)
         try:
-            return settle_workflow(context.workflows.save_workflow(wanted), context)
+            return settle_workflow(context.workflows.save_workflow(wanted), context, within=PATIENCE)
         except ConcurrentUpdate:
             continue

@@ -14,6 +14,8 @@ from workflow_core.errors import AirflowRefused, ConcurrentUpdate, StorageConfli
 from workflow_core.usecases.retire import retire, see_off
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from workflow_core.domain.workflow import Workflow
     from workflow_core.usecases.context import Context
 
@@ -24,25 +26,36 @@ ASK_AGAIN: Final = timedelta(seconds=2)
 
 
 def settle_workflow(workflow: Workflow, context: Context, *, within: float = 0.0) -> Workflow:
-    """Take a recorded workflow as far as the other systems allow now, waiting at most ``within`` seconds for Airflow.
+    """Take a recorded workflow as far as the other systems allow now, waiting at most ``within`` seconds for Airflow, and for somebody
+    else who is at it, too: of a request and the worker, one may be faster at each step.
 
     Never raises for a system that is down: what is missing stays recorded as missing. Returns the workflow as it is recorded.
     """
-    try:
-        if workflow.phase is Phase.REGISTERING:
-            if workflow.source_type is SourceType.MANUAL:
-                _store(workflow, context)
-            workflow = _have_served(workflow, context, within)
-        if workflow.phase is Phase.SERVED and not workflow.settled:
-            workflow = _apply_pause(workflow, context)
-        if workflow.phase is Phase.UNREGISTERING:
-            workflow = retire(workflow, context)
-        if workflow.phase is Phase.LEAVING:
-            workflow = see_off(workflow, context)
-    except ConcurrentUpdate:  # somebody else goes on with it
-        return context.workflows.workflow(workflow.dataset_name) or workflow
-    except (Unavailable, AirflowRefused, StorageConflict) as error:
-        _log.warning("%s is not settled yet: %s", workflow.dataset_name, error.message)
+    deadline = context.clock.now() + timedelta(seconds=within)
+    while True:
+        try:
+            return _settle(workflow, context, deadline)
+        except (Unavailable, AirflowRefused, StorageConflict) as error:
+            _log.warning("%s is not settled yet: %s", workflow.dataset_name, error.message)
+            return context.workflows.workflow_by_id(workflow.id) or workflow
+        except ConcurrentUpdate:
+            workflow = context.workflows.workflow_by_id(workflow.id) or workflow
+            if workflow.settled or context.clock.now() >= deadline:
+                return workflow
+            context.clock.sleep(context.policy.poll)
+
+
+def _settle(workflow: Workflow, context: Context, deadline: datetime) -> Workflow:
+    if workflow.phase is Phase.REGISTERING:
+        if workflow.source_type is SourceType.MANUAL:
+            _store(workflow, context)
+        workflow = _have_served(workflow, context, deadline)
+    if workflow.phase is Phase.SERVED and not workflow.settled:
+        workflow = _apply_pause(workflow, context)
+    if workflow.phase is Phase.UNREGISTERING:
+        workflow = retire(workflow, context)
+    if workflow.phase is Phase.LEAVING:
+        workflow = see_off(workflow, context)
     return workflow
 
 
@@ -56,10 +69,9 @@ def _store(workflow: Workflow, context: Context) -> None:
         context.storage.put(*place, workflow.yaml, expected=there.etag if there else None)
 
 
-def _have_served(workflow: Workflow, context: Context, within: float) -> Workflow:
+def _have_served(workflow: Workflow, context: Context, deadline: datetime) -> Workflow:
     """Have Airflow parse the loader file until the DAG that it serves carries this spec's hash."""
     clock = context.clock
-    deadline = clock.now() + timedelta(seconds=within)
     ask_at = clock.now()
     while True:
         if clock.now() >= ask_at:

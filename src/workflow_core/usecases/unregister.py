@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from attrs import frozen
@@ -50,20 +49,4 @@ def unregister(command: UnregisterWorkflow, context: Context) -> Workflow:
             found = context.workflows.retire_workflow(wanted, force=command.force)
         except ConcurrentUpdate:
             found = context.require(command.dataset_name)
-    return _see_through(found, context)
-
-
-def _see_through(workflow: Workflow, context: Context) -> Workflow:
-    """Go on for as long as a registration would; the worker may be at it, too, and then one of both finishes."""
-    deadline = context.clock.now() + timedelta(seconds=context.policy.register_wait)
-    while True:
-        workflow = settle_workflow(workflow, context)
-        if workflow.phase.has_left:
-            return workflow
-        latest = context.workflows.workflow(workflow.dataset_name)
-        if latest is None or latest.id != workflow.id:  # the worker has finished
-            return workflow.pause_confirmed(paused=True).left(context.clock.now())
-        if context.clock.now() >= deadline:
-            return latest
-        workflow = latest
-        context.clock.sleep(context.policy.poll)
+    return settle_workflow(found, context, within=context.policy.register_wait)

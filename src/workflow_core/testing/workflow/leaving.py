@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from attrs import evolve
 
+from workflow_core.domain.names import new_id
 from workflow_core.domain.paging import PageRequest
 from workflow_core.domain.run import HistoryFilter, RunStatus, Submission
 from workflow_core.domain.workflow import Phase, Removal, Workflow, WorkflowFilter
@@ -43,6 +44,14 @@ class LeavingRules(WorkflowSubject):
         assert (port.workflow(NAME), port.workflow_by_dag(workflow.dag_id)) == (None, None)
         page = port.workflows(WorkflowFilter(), PageRequest())
         assert (page.items, page.total) == ((), 0)
+
+    @HAS_LEFT
+    def test_what_has_left_is_known_by_its_id(self, port: WorkflowPort, phase: Phase) -> None:
+        """As it was saved, also beside a successor of the same name; an unknown id is None."""
+        left = port.save_workflow(evolve(_kept(port), phase=phase))
+        successor = _kept(port)
+        assert (port.workflow_by_id(left.id), port.workflow_by_id(successor.id)) == (left, successor)
+        assert port.workflow_by_id(new_id(AT)) is None
 
     @HAS_LEFT
     def test_its_name_is_free(self, port: WorkflowPort, phase: Phase) -> None:

@@ -22,6 +22,7 @@ _W: Final = a_workflow()
 CALLS: Final[dict[str, Callable[[WorkflowPort], object]]] = {
     "add_workflow": lambda port: port.add_workflow(_W),
     "workflow": lambda port: port.workflow("a.b"),
+    "workflow_by_id": lambda port: port.workflow_by_id(_W.id),
     "workflow_by_dag": lambda port: port.workflow_by_dag("a_b"),
     "save_workflow": lambda port: port.save_workflow(_W),
     "retire_workflow": lambda port: port.retire_workflow(_W, force=False),
