@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from airflow.timetables.base import DataInterval, TimeRestriction
+from pendulum import instance
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 try:  # Airflow 3
     from airflow.serialization.serialized_objects import DagSerialization as Serialization
@@ -23,6 +29,16 @@ def serialized(dag: Any) -> str:
 def served(dag: Any) -> Any:
     """The DAG as the scheduler reads it from the database."""
     return Serialization.from_dict(json.loads(serialized(dag)))
+
+
+def run_after(timetable: Any, last: datetime) -> Any:
+    """The logical date of the run that the scheduler would make after the one of this date, with ``catchup`` off."""
+    moment = instance(last)
+    found = timetable.next_dagrun_info(
+        last_automated_data_interval=DataInterval(moment, moment),
+        restriction=TimeRestriction(None, None, catchup=False),
+    )
+    return found.logical_date
 
 
 def first_run(dag: Any) -> Any:

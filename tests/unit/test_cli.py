@@ -205,7 +205,7 @@ def test_show_prints_the_yaml_as_it_is(world):
     world.register()
     out, _ = world.dli("workflow", "show", NAME)
     assert "phase           served\n" in out
-    assert out.rstrip().endswith("start_date: '2026-01-01T10:00:00Z'")
+    assert out.rstrip().endswith("bash_command: echo hello}]")
     assert [line for line in out.splitlines() if line != line.rstrip()] == []
 
 

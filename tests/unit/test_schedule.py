@@ -67,6 +67,13 @@ def test_next_fire_time_is_in_the_schedules_zone():
     assert schedule.next_after(utc("2026-07-01T12:00")) == utc("2026-07-02T12:00")
 
 
+def test_the_first_fire_time_from_a_moment_may_be_that_moment():
+    """Where `next_after` is later than the moment, `first_from` is not before it."""
+    schedule = Schedule(cron="0 8 * * *", timezone="America/New_York")
+    assert schedule.first_from(utc("2026-07-01T12:00")) == utc("2026-07-01T12:00")
+    assert schedule.first_from(utc("2026-07-01T12:00:01")) == utc("2026-07-02T12:00")
+
+
 def test_a_time_in_the_gap_fires_an_hour_later_on_the_clock():
     """02:30 does not exist on the day the clock goes forward; it fires at what 02:30 would have been."""
     schedule = Schedule(cron="30 2 * * *", timezone="Europe/Zurich")

@@ -105,12 +105,27 @@ class TestRegister:
         assert "# one" in workflow.yaml
         assert (workflow.spec.name, workflow.spec.owner, workflow.spec.team) == (NAME, "other@example.com", "@x")
         assert workflow.spec.schedule.timezone == "America/New_York"
-        assert workflow.spec.start_date == datetime(2026, 1, 1, 10, tzinfo=UTC)
 
-    def test_a_given_start_date_is_kept(self, world):
-        """Only a missing start date becomes the moment of registration."""
-        workflow = world.register(yaml=YAML + "start_date: 2025-05-05T00:00:00Z\n")
-        assert workflow.spec.start_date == datetime(2025, 5, 5, tzinfo=UTC)
+    @pytest.mark.parametrize("given", [None, datetime(2025, 5, 5, tzinfo=UTC)])
+    def test_the_start_date_is_the_users_own(self, world, given):
+        """Registration neither adds nor changes it."""
+        workflow = world.register(yaml=YAML + (f"start_date: {given.isoformat()}\n" if given else ""))
+        assert workflow.spec.start_date == given
+
+    @pytest.mark.parametrize(
+        ("start", "first"),
+        [
+            ("2026-02-01T06:00:00Z", datetime(2026, 2, 1, 6, tzinfo=UTC)),
+            ("2026-02-01T06:00:01Z", datetime(2026, 2, 2, 6, tzinfo=UTC)),
+            ("2020-02-01T06:00:00Z", datetime(2026, 1, 2, 6, tzinfo=UTC)),
+        ],
+        ids=["at", "after", "long ago"],
+    )
+    def test_the_next_run_is_not_before_the_start_date(self, world, start, first):
+        """The first fire time at or after it, as Airflow has it, too."""
+        world.register(yaml=YAML + f"start_date: {start}\n")
+        assert world.service.workflow(NAME).next_run == first
+        assert world.airflow.dag(DAG).next_run == first
 
     @pytest.mark.parametrize(
         ("changes", "field"),

@@ -68,7 +68,7 @@ def build_dag(spec: WorkflowSpec, cached: CachedSpec, *, spec_hash: str, default
         "schedule": FiresFrom(
             spec.schedule.cron,
             timezone=spec.schedule.timezone,
-            not_before=spec.start_date or cached.published_at,
+            not_before=max(spec.start_date or cached.published_at, cached.published_at),
         ),
         "start_date": START,
         "catchup": False,

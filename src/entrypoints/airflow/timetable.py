@@ -7,8 +7,8 @@ once for its last fire time. So our DAGs start long ago, and their timetable kno
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
 
 from airflow.plugins_manager import AirflowPlugin
 from airflow.timetables.base import TimeRestriction
@@ -19,8 +19,16 @@ if TYPE_CHECKING:
     from airflow.timetables.base import DagRunInfo, DataInterval
 
 
+STILL_DUE: Final = timedelta(minutes=1)
+"""How long after a fire time the scheduler may take to make its run, as far as a change of ``not_before`` is concerned."""
+
+
 class FiresFrom(CronTriggerTimetable):  # type: ignore[misc]  # Airflow is not installed where types are checked
-    """Cron with empty data intervals, at the first fire time at or after ``not_before`` for the first time."""
+    """Cron with empty data intervals, at the first fire time at or after ``not_before`` for the first time.
+
+    ``not_before`` moves when a spec is published again. The run that follows the last one is made all the same if it has become due
+    within :data:`STILL_DUE` before: the scheduler may not have come to it yet.
+    """
 
     def __init__(self, cron: str, *, timezone: Any, not_before: datetime) -> None:
         super().__init__(cron, timezone=timezone)
@@ -30,7 +38,12 @@ class FiresFrom(CronTriggerTimetable):  # type: ignore[misc]  # Airflow is not i
         self, *, last_automated_data_interval: DataInterval | None, restriction: TimeRestriction
     ) -> DagRunInfo | None:
         """As Airflow asks: the start date of the DAG does not count."""
-        from_then = TimeRestriction(instance(self._not_before), restriction.latest, restriction.catchup)
+        earliest = instance(self._not_before)
+        if last_automated_data_interval is not None:
+            due = self._get_next(last_automated_data_interval.end)
+            if due <= earliest < due + STILL_DUE:
+                earliest = due
+        from_then = TimeRestriction(earliest, restriction.latest, restriction.catchup)
         found: DagRunInfo | None = super().next_dagrun_info(
             last_automated_data_interval=last_automated_data_interval, restriction=from_then
         )

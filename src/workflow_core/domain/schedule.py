@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -107,6 +107,10 @@ class Schedule:
         if not _covers_every_hour(cron):
             return _aware(scheduled, self.zone)
         return _aware(naive, self.zone, fold=_fold(moment, self.zone)) + (scheduled - naive)
+
+    def first_from(self, moment: datetime) -> datetime:
+        """The first fire time at or after ``moment`` (aware), in UTC."""
+        return self.next_after(moment - timedelta(microseconds=1))
 
     def date_of(self, moment: datetime) -> str:
         """The calendar date of ``moment`` in this schedule's time zone, as ``YYYY-MM-DD``."""

@@ -162,7 +162,7 @@ class Workflow:
         if self.status is not WorkflowStatus.ACTIVE:
             return None
         start = self.spec.start_date
-        return self.schedule.next_after(now if start is None or start <= now else start)
+        return self.schedule.next_after(now) if start is None or start <= now else self.schedule.first_from(start)
 
     def served(self, at: datetime) -> Workflow:
         """Airflow serves a DAG with this spec's hash."""

@@ -260,7 +260,9 @@ class InMemoryAirflow:
     # The rules.
 
     def _seen_dag(self, dag: FakeDag) -> ServedDag:
-        next_run = None if dag.schedule is None else dag.schedule.next_after(max(self._clock.now(), dag.start))
+        now, next_run = self._clock.now(), None
+        if dag.schedule is not None:
+            next_run = dag.schedule.next_after(now) if dag.start <= now else dag.schedule.first_from(dag.start)
         return ServedDag(
             dag_id=dag.dag_id,
             is_paused=dag.is_paused,

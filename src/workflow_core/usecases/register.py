@@ -95,8 +95,6 @@ def _draft(command: RegisterWorkflow, context: Context, now: datetime) -> Workfl
     values: dict[str, Any] = {"name": name, "owner": owner}
     values |= {key: value for key in ("team", "description") if (value := getattr(command, key)) is not None}
     values["schedule"] = {"cron": schedule.cron, "timezone": schedule.timezone}
-    if given.start_date is None:
-        values["start_date"] = f"{now:%Y-%m-%dT%H:%M:%SZ}"
     text = complete(command.yaml_content, values)
     return Workflow(
         id=new_id(now),

@@ -122,8 +122,8 @@ class WorkflowSpec(_Document):
     start_date: datetime | None = Field(
         default=None,
         strict=False,
-        description="Scheduled runs start at the first fire time at or after this moment; registration sets it to the"
-        " moment of registration where it is missing.",
+        description="Scheduled runs start at the first fire time at or after this moment, never before the spec was stored."
+        " Runs for earlier dates can be asked for all the same.",
     )
     params: dict[Annotated[str, Field(pattern=_KEY, max_length=100)], ParamSpec] = Field(
         default_factory=dict,
