@@ -127,6 +127,19 @@ class TestStop:
         world.service.sweep()
         assert world.status(run) is RunStatus.STOPPED
 
+    def test_a_task_that_was_being_started_may_have_a_process(self, world):
+        """Airflow calls a task that is queued "skipped" when the run is ended, though its process may be about to run."""
+        run = world.start(running=False)
+        world.service.stop(run.run_id)
+        ended = world.airflow._runs[DAG, run.run_id]
+        first, second = ended.end.tasks
+        tasks = (evolve(first, try_number=1), second)
+        world.airflow._runs[DAG, run.run_id] = evolve(ended, end=evolve(ended.end, tasks=tasks))
+        world.settle(GRACE - 1)
+        assert world.status(run) is RunStatus.STOPPING
+        world.settle(1)
+        assert world.status(run) is RunStatus.STOPPED
+
     def test_it_stays_stopped(self, world):
         """Airflow calls it failed for ever; we say what it was."""
         run = world.start()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import frozen
 
 from workflow_core.domain.names import check_run_id
-from workflow_core.domain.run import COMPLETED_TASKS, RunStatus, Submission
+from workflow_core.domain.run import RunStatus, Submission
 from workflow_core.errors import AirflowRefused, ConcurrentUpdate, RunNotActive, Unavailable, WorkflowRunNotFound
 from workflow_core.ports.airflow import EndState
 from workflow_core.usecases.observe import look_at, record_look
@@ -127,8 +127,9 @@ def _ended(run: Run, seen: AirflowRun, tasks: Sequence[TaskState], context: Cont
         put_back = context.airflow.end_run(run.dag_id, run.airflow_run_id, EndState.SUCCESS)
         return record_run(run.outlived_stop(put_back or seen), context)
     now = context.clock.now()
-    had_processes = any(task.started_at is not None and task.state not in COMPLETED_TASKS for task in tasks)
-    if had_processes and now - run.stop.asked_at < timedelta(seconds=context.policy.stop_grace):
+    # What was queued at our mark is "skipped", and its process may have been starting; a try counts from the moment it is queued.
+    may_have_processes = any(task.try_number > 0 and task.state != "success" for task in tasks)
+    if may_have_processes and now - run.stop.asked_at < timedelta(seconds=context.policy.stop_grace):
         return run
     return record_run(run.stopped(now), context)
 
