@@ -92,7 +92,11 @@ class Settings(BaseModel):
         "AIRFLOW_TOTAL_TIMEOUT", 15.0, "Seconds that one call may take in all.", gt=0, le=600
     )
     airflow_connections: int = _setting(
-        "AIRFLOW_CONNECTIONS", 16, "How many connections to Airflow are kept at most.", ge=1, le=500
+        "AIRFLOW_CONNECTIONS",
+        8,
+        "How many requests to Airflow may be under way at once; an API server of 3.x stands still at more than about 15.",
+        ge=1,
+        le=500,
     )
 
     s3_bucket: str = _setting(
