@@ -8,12 +8,14 @@
     │   └── InvalidWorkflowSpec       INVALID_WORKFLOW_SPEC      the YAML; carries problems with line and column
     ├── NotFound
     │   ├── WorkflowNotFound          WORKFLOW_NOT_FOUND
+    │   ├── RevisionNotFound          WORKFLOW_REVISION_NOT_FOUND
     │   └── WorkflowRunNotFound       WORKFLOW_RUN_NOT_FOUND
     ├── Conflict
     │   ├── WorkflowAlreadyExists     WORKFLOW_ALREADY_EXISTS    the name, or its DAG id, is taken
     │   ├── WorkflowPaused            WORKFLOW_PAUSED
     │   ├── WorkflowNotRunnable       WORKFLOW_NOT_RUNNABLE      Airflow cannot build its DAG
     │   ├── WorkflowHasActiveRuns     WORKFLOW_HAS_ACTIVE_RUNS   it is not unregistered while something of it runs
+    │   ├── RevisionMismatch          WORKFLOW_REVISION_MISMATCH another revision is current than the one that was expected
     │   ├── RunNotActive              WORKFLOW_RUN_NOT_ACTIVE    the run has ended
     │   ├── RunAlreadyExists          WORKFLOW_RUN_ALREADY_EXISTS
     │   ├── ConcurrentUpdate          CONCURRENT_UPDATE          the row changed since it was read
@@ -137,6 +139,15 @@ class WorkflowNotFound(NotFound):
         super().__init__(f"Workflow {dataset_name!r} is not registered.")
 
 
+class RevisionNotFound(NotFound):
+    """The workflow has no revision of this number."""
+
+    code = "WORKFLOW_REVISION_NOT_FOUND"
+
+    def __init__(self, dataset_name: str, number: int) -> None:
+        super().__init__(f"Workflow {dataset_name!r} has no revision {number}.")
+
+
 class WorkflowRunNotFound(NotFound):
     """No run has this id."""
 
@@ -193,6 +204,17 @@ class WorkflowHasActiveRuns(Conflict):
         super().__init__(
             f"Workflow {dataset_name!r} has {len(run_ids)} runs that have not ended, such as {run_ids[0]!r}."
             " Stop them first, or use force."
+        )
+
+
+class RevisionMismatch(Conflict):
+    """Somebody else has changed the workflow since the caller looked."""
+
+    code = "WORKFLOW_REVISION_MISMATCH"
+
+    def __init__(self, dataset_name: str, expected: int, current: int) -> None:
+        super().__init__(
+            f"Workflow {dataset_name!r} is at revision {current}, not {expected}. Look at it again, and then decide."
         )
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from workflow_core.api import (
+    DiffAnswer,
     HealthAnswer,
     HistoryFilters,
     HistoryItem,
     Listing,
     PauseAnswer,
     RegisterAnswer,
+    RevisionFilters,
+    RevisionItem,
     RunAcceptedAnswer,
     RunRequest,
     RunStatusAnswer,
@@ -29,7 +32,7 @@ from workflow_core.domain.workflow import WorkflowFilter
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from workflow_core.api import PauseRequest, RegisterRequest, StopRequest, UnregisterFilters
+    from workflow_core.api import DiffFilters, PauseRequest, RegisterRequest, StopRequest, UnregisterFilters
     from workflow_core.domain.caller import Caller
     from workflow_core.domain.paging import Page
     from workflow_core.service import WorkflowService
@@ -47,7 +50,7 @@ class LocalWorkflowApi:
         self._service = service
         self._caller = caller
 
-    def register(self, request: RegisterRequest) -> RegisterAnswer:
+    def register(self, request: RegisterRequest, *, if_match: int | None = None) -> RegisterAnswer:
         """Section 3.8."""
         given = request.schedule
         workflow = self._service.register(
@@ -58,6 +61,8 @@ class LocalWorkflowApi:
             owner=request.owner,
             team=request.team,
             description=request.description,
+            force=request.force,
+            expected_revision=if_match,
             caller=self._caller,
         )
         return RegisterAnswer.of(workflow)
@@ -105,6 +110,21 @@ class LocalWorkflowApi:
     def unpause(self, dataset_name: str) -> PauseAnswer:
         """Section 3.7."""
         return PauseAnswer.of(self._service.unpause(dataset_name, caller=self._caller))
+
+    def revisions(self, dataset_name: str, filters: RevisionFilters | None = None) -> Listing[RevisionItem]:
+        """The accepted specs."""
+        workflow, page = self._service.revisions(dataset_name, (filters or RevisionFilters()).page(parts=1))
+        return _listing(page, lambda revision: RevisionItem.of(revision, workflow))
+
+    def diff(self, dataset_name: str, number: int, filters: DiffFilters | None = None) -> DiffAnswer:
+        """Two of them."""
+        return DiffAnswer.of(self._service.diff(dataset_name, number, filters.against if filters else None))
+
+    def restore(self, dataset_name: str, number: int, *, if_match: int | None = None) -> RegisterAnswer:
+        """Back to one of them."""
+        return RegisterAnswer.of(
+            self._service.restore(dataset_name, number, expected_revision=if_match, caller=self._caller)
+        )
 
     def stop(self, run_id: str, request: StopRequest | None = None) -> StopAnswer:
         """Section 3.3."""

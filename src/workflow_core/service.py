@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from workflow_core.domain.caller import Caller
 from workflow_core.domain.paging import Page, PageRequest
 from workflow_core.domain.run import HistoryFilter, Run
-from workflow_core.domain.workflow import SourceType, Workflow, WorkflowFilter
-from workflow_core.usecases import health, look, observe, pause, register, stop, sweep, trigger, unregister
+from workflow_core.domain.workflow import Revision, RevisionDiff, SourceType, Workflow, WorkflowFilter
+from workflow_core.usecases import health, look, observe, pause, register, revise, stop, sweep, trigger, unregister
 from workflow_core.usecases.context import Context, Policy
 
 if TYPE_CHECKING:
@@ -60,9 +60,11 @@ class WorkflowService:
         owner: str | None = None,
         team: str | None = None,
         description: str | None = None,
+        force: bool = False,
+        expected_revision: int | None = None,
         caller: Caller = ANYBODY,
     ) -> Workflow:
-        """Register a workflow from its YAML (:func:`workflow_core.usecases.register.register`)."""
+        """Register a workflow from its YAML, or revise it (:func:`workflow_core.usecases.register.register`)."""
         command = register.RegisterWorkflow(
             caller=caller,
             dataset_name=dataset_name,
@@ -72,8 +74,27 @@ class WorkflowService:
             owner=owner,
             team=team,
             description=description,
+            force=force,
+            expected_revision=expected_revision,
         )
         return register.register(command, self._context)
+
+    def revisions(self, dataset_name: str, page: PageRequest | None = None) -> tuple[Workflow, Page[Revision]]:
+        """A workflow and its accepted specs, latest first (:func:`workflow_core.usecases.revise.list_revisions`)."""
+        return revise.list_revisions(dataset_name, page or PageRequest(), self._context)
+
+    def diff(self, dataset_name: str, number: int, against: int | None = None) -> RevisionDiff:
+        """What a revision changed (:func:`workflow_core.usecases.revise.diff`)."""
+        return revise.diff(dataset_name, number, against, self._context)
+
+    def restore(
+        self, dataset_name: str, number: int, *, expected_revision: int | None = None, caller: Caller = ANYBODY
+    ) -> Workflow:
+        """Go back to the spec of an earlier revision (:func:`workflow_core.usecases.revise.restore`)."""
+        command = revise.RestoreRevision(
+            caller=caller, dataset_name=dataset_name, number=number, expected_revision=expected_revision
+        )
+        return revise.restore(command, self._context)
 
     def run(
         self,

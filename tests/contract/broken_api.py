@@ -8,7 +8,16 @@ import pytest
 from attrs import evolve
 
 from workflow_core import errors
-from workflow_core.api import HistoryFilters, PauseRequest, RegisterRequest, RunRequest, WorkflowFilters
+from workflow_core.api import (
+    DiffFilters,
+    HistoryFilters,
+    PauseRequest,
+    RegisterRequest,
+    RunRequest,
+    StopRequest,
+    UnregisterFilters,
+    WorkflowFilters,
+)
 from workflow_core.local import LocalWorkflowApi
 from workflow_core.testing.api import ApiContract
 from workflow_core.testing.api.subject import CALLER
@@ -25,6 +34,9 @@ WHERE: dict[str, type[Given]] = {
     "pause": PauseRequest,
     "workflows": WorkflowFilters,
     "history": HistoryFilters,
+    "stop": StopRequest,
+    "unregister": UnregisterFilters,
+    "diff": DiffFilters,
 }
 """Where each call's request is made."""
 
@@ -32,12 +44,12 @@ WHERE: dict[str, type[Given]] = {
 def losing(method: str, field: str) -> type[LocalWorkflowApi]:
     """The API whose ``method`` does not pass on this field of its request."""
 
-    def without(self: Any, *given: Any) -> Any:
+    def without(self: Any, *given: Any, **named: Any) -> Any:
         *names, request = (
-            given if given and not isinstance(given[-1], str) else (*given, WHERE[method].model_construct())
+            given if given and not isinstance(given[-1], str | int) else (*given, WHERE[method].model_construct())
         )
         default = WHERE[method].model_fields[field].get_default(call_default_factory=True)
-        return getattr(LocalWorkflowApi, method)(self, *names, request.model_copy(update={field: default}))
+        return getattr(LocalWorkflowApi, method)(self, *names, request.model_copy(update={field: default}), **named)
 
     return type(f"{method.title()}Loses{field.title().replace('_', '')}", (LocalWorkflowApi,), {method: without})
 
@@ -45,8 +57,8 @@ def losing(method: str, field: str) -> type[LocalWorkflowApi]:
 def changing(name: str, method: str, how: Callable[[Any], Any]) -> type[LocalWorkflowApi]:
     """The API that answers ``method`` with something else."""
 
-    def changed(self: Any, *given: Any) -> Any:
-        return how(getattr(LocalWorkflowApi, method)(self, *given))
+    def changed(self: Any, *given: Any, **named: Any) -> Any:
+        return how(getattr(LocalWorkflowApi, method)(self, *given, **named))
 
     return type(name, (LocalWorkflowApi,), {method: changed})
 
@@ -55,9 +67,9 @@ def failing(name: str, how: Callable[[errors.WorkflowError], Exception]) -> type
     """The API that raises something else, whatever was asked."""
 
     def wrapped(method: str) -> Callable[..., Any]:
-        def call(self: Any, *given: Any) -> Any:
+        def call(self: Any, *given: Any, **named: Any) -> Any:
             try:
-                return getattr(LocalWorkflowApi, method)(self, *given)
+                return getattr(LocalWorkflowApi, method)(self, *given, **named)
             except errors.WorkflowError as error:
                 raise how(error) from None
 
@@ -74,6 +86,9 @@ def failing(name: str, how: Callable[[errors.WorkflowError], Exception]) -> type
         "unpause",
         "stop",
         "unregister",
+        "revisions",
+        "diff",
+        "restore",
     )
     return type(name, (LocalWorkflowApi,), {method: wrapped(method) for method in methods})
 
@@ -100,6 +115,9 @@ BROKEN: list[type[LocalWorkflowApi]] = [
     losing("pause", "reason"),
     losing("stop", "reason"),
     losing("unregister", "force"),
+    losing("register", "force"),
+    losing("diff", "against"),
+    changing("NothingIsCurrent", "workflow", lambda answer: answer.model_copy(update={"revision": 0})),
     changing("NobodyStopped", "status", without("stopped_by")),
     *(losing("workflows", field) for field in ("status", "source_type", "owner", "limit", "offset", "cursor")),
     *(losing("history", field) for field in ("dataset_name", "start_date", "end_date", "limit", "cursor")),

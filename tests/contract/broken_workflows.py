@@ -135,7 +135,7 @@ class NoAdoptionBeforeTheEnd(InMemoryWorkflows):
 
 class PausedMayRun(InMemoryWorkflows):
     def _may_run(self, run: Run) -> bool:
-        return self._workflows[run.workflow_id].phase in {Phase.REGISTERING, Phase.SERVED}
+        return self._workflows[run.workflow_id].phase is Phase.SERVED
 
 
 class FailedMayRun(InMemoryWorkflows):

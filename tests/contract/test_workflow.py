@@ -287,8 +287,8 @@ def _emptied(engine: Engine) -> Callable[[], Any]:
     @contextmanager
     def port() -> Iterator[SqlWorkflows]:
         with engine.begin() as connection:
-            for table in ("workflow_runs", "workflows", "observation"):
-                connection.execute(sa.text(f"DELETE FROM {table}"))
+            for table in reversed(metadata.sorted_tables):
+                connection.execute(table.delete())
         yield SqlWorkflows(engine)
 
     return port

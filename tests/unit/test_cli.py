@@ -204,7 +204,7 @@ def test_show_prints_the_yaml_as_it_is(world):
     """A field a line, no line padded, and the stored text at the end."""
     world.register()
     out, _ = world.dli("workflow", "show", NAME)
-    assert "phase           served\n" in out
+    assert "phase            served\n" in out
     assert out.rstrip().endswith("bash_command: echo hello}]")
     assert [line for line in out.splitlines() if line != line.rstrip()] == []
 

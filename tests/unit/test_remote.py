@@ -50,12 +50,15 @@ READS: Final[dict[str, Callable[[RemoteWorkflowApi], object]]] = {
     "history": lambda api: api.history(),
     "status": lambda api: api.status(RUN_ID),
     "health": lambda api: api.health(),
+    "revisions": lambda api: api.revisions(NAME),
+    "diff": lambda api: api.diff(NAME, 1),
 }
 CHANGES: Final[dict[str, Callable[[RemoteWorkflowApi], object]]] = {
     "register": lambda api: api.register(RegisterRequest(dataset_name=NAME, yaml_content="x")),
     "run": lambda api: api.run(NAME),
     "pause": lambda api: api.pause(NAME),
     "unpause": lambda api: api.unpause(NAME),
+    "restore": lambda api: api.restore(NAME, 1),
     "stop": lambda api: api.stop(RUN_ID),
     "unregister": lambda api: api.unregister(NAME, UnregisterFilters(force=True)),
 }

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from adapters.remote.client import ServiceClient
 from workflow_core.api import (
+    DiffAnswer,
+    DiffFilters,
     HealthAnswer,
     HistoryFilters,
     HistoryItem,
@@ -14,6 +16,8 @@ from workflow_core.api import (
     PauseRequest,
     RegisterAnswer,
     RegisterRequest,
+    RevisionFilters,
+    RevisionItem,
     RunAcceptedAnswer,
     RunRequest,
     RunStatusAnswer,
@@ -84,9 +88,10 @@ class RemoteWorkflowApi:
     ) -> None:
         self.close()
 
-    def register(self, request: RegisterRequest) -> RegisterAnswer:
+    def register(self, request: RegisterRequest, *, if_match: int | None = None) -> RegisterAnswer:
         """Section 3.8."""
-        return self._client.change("POST", (*_WORKFLOWS, "register"), RegisterAnswer, body=request)
+        path = (*_WORKFLOWS, "register")
+        return self._client.change("POST", path, RegisterAnswer, body=request, if_match=if_match)
 
     def run(self, dataset_name: str, request: RunRequest | None = None) -> RunAcceptedAnswer:
         """Section 3.1."""
@@ -115,6 +120,20 @@ class RemoteWorkflowApi:
     def unpause(self, dataset_name: str) -> PauseAnswer:
         """Section 3.7."""
         return self._client.change("POST", (*_of(dataset_name), "unpause"), PauseAnswer)
+
+    def revisions(self, dataset_name: str, filters: RevisionFilters | None = None) -> Listing[RevisionItem]:
+        """The accepted specs."""
+        return self._client.list((*_of(dataset_name), "revisions"), RevisionItem, filters or RevisionFilters())
+
+    def diff(self, dataset_name: str, number: int, filters: DiffFilters | None = None) -> DiffAnswer:
+        """Two of them."""
+        path = (*_of(dataset_name), "revisions", str(number), "diff")
+        return self._client.read(path, DiffAnswer, filters=filters)
+
+    def restore(self, dataset_name: str, number: int, *, if_match: int | None = None) -> RegisterAnswer:
+        """Back to one of them."""
+        path = (*_of(dataset_name), "revisions", str(number), "restore")
+        return self._client.change("POST", path, RegisterAnswer, if_match=if_match)
 
     def stop(self, run_id: str, request: StopRequest | None = None) -> StopAnswer:
         """Section 3.3."""

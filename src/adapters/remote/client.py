@@ -72,9 +72,16 @@ class ServiceClient:
         """Close the connections. A later call opens them anew."""
         self._http.close()
 
-    def read(self, path: tuple[str, ...], answer: type[A], *, also: Collection[int] = ()) -> A:
+    def read(
+        self,
+        path: tuple[str, ...],
+        answer: type[A],
+        *,
+        filters: Filters | None = None,
+        also: Collection[int] = (),
+    ) -> A:
         """GET one thing; ``also`` are further statuses under which it is answered."""
-        _, body = self._exchange("GET", path, also=also)
+        _, body = self._exchange("GET", path, params=_params(filters), also=also)
         return _parsed(TypeAdapter(answer), body, changes=False)
 
     def list(self, path: tuple[str, ...], item: type[A], filters: Filters) -> Listing[A]:
@@ -87,7 +94,7 @@ class ServiceClient:
             raise errors.bad_body(changes=False)
         return Listing(items=items, total=int(total), next_cursor=_next_cursor(response))
 
-    def change(
+    def change(  # noqa: PLR0913 - the parts of one request
         self,
         method: str,
         path: tuple[str, ...],
@@ -95,10 +102,11 @@ class ServiceClient:
         *,
         body: Request | None = None,
         filters: Filters | None = None,
+        if_match: int | None = None,
     ) -> A:
-        """Change something; sent once."""
-        given = filters.model_dump(mode="json", exclude_none=True) if filters else None
-        _, answered = self._exchange(method, path, params=given, body=body, changes=True)
+        """Change something; sent once. ``if_match`` is the revision that it is to change."""
+        headers = {} if if_match is None else {"If-Match": f'"{if_match}"'}
+        _, answered = self._exchange(method, path, params=_params(filters), body=body, headers=headers, changes=True)
         return _parsed(TypeAdapter(answer), answered, changes=True)
 
     def _exchange(  # noqa: PLR0913 - the parts of one request
@@ -108,12 +116,13 @@ class ServiceClient:
         *,
         params: Mapping[str, Any] | None = None,
         body: Request | None = None,
+        headers: Mapping[str, str] | None = None,
         changes: bool = False,
         also: Collection[int] = (),
     ) -> tuple[httpx.Response, bytes]:
         url = "/".join((self._base_url, *map(segment, path)))
         content = None if body is None else body.model_dump_json().encode()
-        headers = {} if body is None else {"Content-Type": "application/json"}
+        headers = {**(headers or {}), **({} if body is None else {"Content-Type": "application/json"})}
         try:
             request = self._http.build_request(method, url, params=params, content=content, headers=headers)
             with time_limit(self._change_timeout if changes else self._read_timeout):
@@ -127,6 +136,10 @@ class ServiceClient:
         if not response.is_success and response.status_code not in also:
             raise errors.problem(response, answered, changes=changes)
         return response, answered
+
+
+def _params(filters: Filters | None) -> dict[str, Any] | None:
+    return None if filters is None else filters.model_dump(mode="json", exclude_none=True)
 
 
 def _parsed(model: TypeAdapter[T], body: bytes, *, changes: bool) -> T:

@@ -11,7 +11,7 @@ from workflow_core.domain.names import new_id
 from workflow_core.domain.run import Progress, Run, RunStatus, RunType, Stop, Submission
 from workflow_core.domain.schedule import Schedule
 from workflow_core.domain.spec import WorkflowSpec
-from workflow_core.domain.workflow import Pause, Phase, Removal, Shadowed, SourceType, Workflow
+from workflow_core.domain.workflow import Pause, Phase, Removal, Revision, Shadowed, SourceType, Workflow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,8 +47,33 @@ def workflow_row(workflow: Workflow) -> dict[str, Any]:
         "removed_by": workflow.removal.by if workflow.removal else None,
         "removed_at": workflow.removal.at if workflow.removal else None,
         "shadowed": _shadowed_json(workflow.shadowed) if workflow.shadowed else None,
+        "revision": workflow.revision,
+        "served_revision": workflow.served_revision,
         "version": workflow.version,
     }
+
+
+def spec_revision_row(workflow: Workflow, revision: Revision) -> dict[str, Any]:
+    """The row of a revision."""
+    return {
+        "workflow_id": workflow.id,
+        "number": revision.number,
+        "yaml": revision.yaml,
+        "created_by": revision.by,
+        "created_at": revision.at,
+        "restored_from": revision.restored_from,
+    }
+
+
+def spec_revision_of(row: Mapping[Any, Any]) -> Revision:
+    """The revision of a row."""
+    return Revision(
+        number=row["number"],
+        yaml=row["yaml"],
+        by=row["created_by"],
+        at=row["created_at"],
+        restored_from=row["restored_from"],
+    )
 
 
 def workflow_of(row: Mapping[Any, Any]) -> Workflow:
@@ -72,6 +97,8 @@ def workflow_of(row: Mapping[Any, Any]) -> Workflow:
         airflow_paused=row["airflow_paused"],
         removal=None if row["removed_at"] is None else Removal(by=row["removed_by"], at=row["removed_at"]),
         shadowed=None if row["shadowed"] is None else _shadowed_of(row["shadowed"]),
+        revision=row["revision"],
+        served_revision=row["served_revision"],
         version=row["version"],
     )
 

@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from adapters.sql.columns import UtcDateTime
 from adapters.sql.errors import violated
 from adapters.sql.mapping import RUN_IDENTITY, changes, new_run_row, run_of, run_row
-from adapters.sql.tables import ACTIVE, ACTIVE_RUN, RUN_TO_SEND, STOPPING_RUN, observation, runs, workflows
+from adapters.sql.tables import ACTIVE_RUN, MAY_RUN, RUN_TO_SEND, STOPPING_RUN, observation, runs, workflows
 from workflow_core.domain.paging import Page, key_moment, moment_key
 from workflow_core.domain.run import Submission
 from workflow_core.domain.workflow import Phase
@@ -121,7 +121,7 @@ class SqlRuns:
 
     def runs_to_send(self, limit: int) -> Sequence[Run]:
         """As the port says."""
-        may_run = sa.exists().where(workflows.c.id == runs.c.workflow_id, sa.text(ACTIVE))
+        may_run = sa.exists().where(workflows.c.id == runs.c.workflow_id, sa.text(MAY_RUN))
         order = runs.c.sent_at.asc().nulls_first(), runs.c.run_id
         query = sa.select(runs).where(sa.text(RUN_TO_SEND), may_run).order_by(*order).limit(limit)
         return tuple(self._all([query]))

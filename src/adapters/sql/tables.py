@@ -27,6 +27,7 @@ LIVE: Final = "phase NOT IN ('leaving', 'gone')"
 DISABLED: Final = "phase IN ('failed', 'unregistering')"
 PAUSED: Final = "phase IN ('registering', 'served') AND paused_at IS NOT NULL"
 ACTIVE: Final = "phase IN ('registering', 'served') AND paused_at IS NULL"
+MAY_RUN: Final = "phase = 'served' AND paused_at IS NULL"
 UNSETTLED_WORKFLOW: Final = (
     "phase IN ('registering', 'unregistering', 'leaving')"
     " OR (phase = 'served' AND (airflow_paused IS NULL OR airflow_paused <> (paused_at IS NOT NULL)))"
@@ -69,12 +70,25 @@ workflows: Final = sa.Table(
     sa.Column("removed_at", UtcDateTime()),
     sa.Column("shadowed", json_type()),
     sa.Column("version", sa.Integer(), nullable=False),
+    sa.Column("revision", sa.Integer(), nullable=False, server_default="1"),
+    sa.Column("served_revision", sa.Integer()),
     _partial("uq_workflows_dataset_name", "dataset_name", where=LIVE, unique=True),
     _partial("uq_workflows_dag_id", "dag_id", where=LIVE, unique=True),
     sa.Index("ix_workflows_owner_dataset_name", "owner", "dataset_name"),
     _partial("ix_workflows_disabled", "dataset_name", where=DISABLED),
     _partial("ix_workflows_paused", "dataset_name", where=PAUSED),
     _partial("ix_workflows_unsettled", "updated_at", "dataset_name", where=UNSETTLED_WORKFLOW),
+)
+
+revisions: Final = sa.Table(
+    "workflow_revisions",
+    metadata,
+    sa.Column("workflow_id", sa.Uuid(), sa.ForeignKey(workflows.c.id), primary_key=True),
+    sa.Column("number", sa.Integer(), primary_key=True, autoincrement=False),
+    sa.Column("yaml", sa.Text(), nullable=False),
+    sa.Column("created_by", sa.String(), nullable=False),
+    sa.Column("created_at", UtcDateTime(), nullable=False),
+    sa.Column("restored_from", sa.Integer()),
 )
 
 runs: Final = sa.Table(

@@ -9,13 +9,37 @@ from attrs import evolve
 from sqlalchemy.exc import IntegrityError
 
 from adapters.sql.errors import violated, wrong_revision
-from adapters.sql.mapping import WORKFLOW_IDENTITY, changes, workflow_of, workflow_row
+from adapters.sql.mapping import (
+    WORKFLOW_IDENTITY,
+    changes,
+    spec_revision_of,
+    spec_revision_row,
+    workflow_of,
+    workflow_row,
+)
 from adapters.sql.migrations import HEAD, revision_of
 from adapters.sql.runs import SqlRuns
-from adapters.sql.tables import ACTIVE, ACTIVE_RUN, DISABLED, LIVE, PAUSED, UNSETTLED_WORKFLOW, runs, workflows
+from adapters.sql.tables import (
+    ACTIVE,
+    ACTIVE_RUN,
+    DISABLED,
+    LIVE,
+    PAUSED,
+    UNSETTLED_WORKFLOW,
+    revisions,
+    runs,
+    workflows,
+)
 from adapters.sql.transactions import Transactions
 from workflow_core.domain.paging import Page
-from workflow_core.domain.workflow import Workflow, WorkflowFilter, WorkflowStatus
+from workflow_core.domain.workflow import (
+    Revision,
+    Workflow,
+    WorkflowFilter,
+    WorkflowStatus,
+    first_revision,
+    revision_number,
+)
 from workflow_core.errors import ConcurrentUpdate, WorkflowAlreadyExists, WorkflowHasActiveRuns
 
 if TYPE_CHECKING:
@@ -54,6 +78,7 @@ class SqlWorkflows(SqlRuns):
         try:
             with self._transactions.writing() as connection:
                 connection.execute(workflows.insert(), workflow_row(workflow))
+                connection.execute(revisions.insert(), spec_revision_row(workflow, first_revision(workflow)))
         except IntegrityError as error:
             if violated(error) not in _UNIQUE:
                 raise
@@ -80,6 +105,32 @@ class SqlWorkflows(SqlRuns):
         """As the port says."""
         with self._transactions.writing() as connection:
             return _saved(connection, workflow)
+
+    def revise_workflow(self, workflow: Workflow, revision: Revision) -> Workflow:
+        """As the port says."""
+        with self._transactions.writing() as connection:
+            saved = _saved(connection, workflow)
+            connection.execute(revisions.insert(), spec_revision_row(workflow, revision))
+        return saved
+
+    def revisions(self, workflow: Workflow, page: PageRequest) -> Page[Revision]:
+        """As the port says."""
+        mine, number = revisions.c.workflow_id == workflow.id, revisions.c.number
+        after = [number < revision_number(page.after)] if page.after is not None else []
+        query = sa.select(revisions).where(mine, *after).order_by(number.desc())
+        with self._transactions.reading() as connection:
+            total = connection.execute(sa.select(sa.func.count()).select_from(revisions).where(mine)).scalar_one()
+            rows = connection.execute(query.limit(page.limit + 1).offset(page.offset)).mappings().all()
+        found = tuple(map(spec_revision_of, rows[: page.limit]))
+        more = len(rows) > page.limit
+        return Page(items=found, total=total, next_after=(str(found[-1].number),) if more else None)
+
+    def revision(self, workflow: Workflow, number: int) -> Revision | None:
+        """As the port says."""
+        query = sa.select(revisions).where(revisions.c.workflow_id == workflow.id, revisions.c.number == number)
+        with self._transactions.reading(single=True) as connection:
+            row = connection.execute(query).mappings().first()
+        return None if row is None else spec_revision_of(row)
 
     def retire_workflow(self, workflow: Workflow, *, force: bool) -> Workflow:
         """As the port says. The update comes first: it waits for runs that are being added, and later ones wait for it."""

@@ -20,6 +20,7 @@ RunId = Annotated[str, typer.Argument(metavar="RUN_ID", help="The run's id, as `
 Output = Annotated[Format, typer.Option("--output", "-o", help="How to print the answer.")]
 Limit = Annotated[int, typer.Option("--limit", help="How many at most, 1 to 500.")]
 Offset = Annotated[int, typer.Option("--offset", help="How many to pass over.")]
+IfMatch = Annotated[int | None, typer.Option("--if-match", min=1, help="Only if this is still the current revision.")]
 Timeout = Annotated[float | None, typer.Option("--timeout", min=0, help="Seconds to wait at most (exit code 7 then).")]
 
 
@@ -32,6 +33,8 @@ def register(
     owner: Annotated[str | None, typer.Option(help="The owner's e-mail, over what the YAML says.")] = None,
     team: Annotated[str | None, typer.Option(help="The team, over what the YAML says.")] = None,
     description: Annotated[str | None, typer.Option(help="What it is for, over what the YAML says.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Make it the next revision of an existing workflow.")] = False,
+    if_match: IfMatch = None,
     output: Output = Format.TABLE,
 ) -> None:
     """Register a workflow from its YAML, and wait until Airflow serves it.
@@ -56,8 +59,9 @@ def register(
         owner=owner,
         team=team,
         description=description,
+        force=force,
     )
-    answer = get_api().register(request)
+    answer = get_api().register(request, if_match=if_match)
     print_answer(answer, output)
     print_warnings(answer.warnings)
 
@@ -261,6 +265,64 @@ def unpause(name: Name, output: Output = Format.TABLE) -> None:
     from entrypoints.cli.session import get_api
 
     answer = get_api().unpause(name)
+    print_answer(answer, output)
+    print_warnings(answer.warnings)
+
+
+@app.command()
+def revisions(name: Name, limit: Limit = 50, offset: Offset = 0, output: Output = Format.TABLE) -> None:
+    """List every accepted spec of a workflow, latest first."""
+    from entrypoints.cli.output import print_answers
+    from entrypoints.cli.session import get_api
+    from workflow_core.api import RevisionFilters
+    from workflow_core.api.findings import checked
+
+    found = get_api().revisions(name, checked(RevisionFilters, limit=limit, offset=offset))
+    columns = {
+        "revision": "REVISION",
+        "created_at": "CREATED",
+        "created_by": "BY",
+        "current": "CURRENT",
+        "served": "IN AIRFLOW",
+        "restored_from": "RESTORED FROM",
+    }
+    print_answers(found.items, output, columns, total=found.total, drop=("restored_from", "created_by"))
+
+
+@app.command()
+def diff(
+    name: Name,
+    number: Annotated[int, typer.Argument(metavar="REVISION", min=1, help="The number of a revision.")],
+    against: Annotated[int | None, typer.Option(min=1, help="Compare with this one, not the one before.")] = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Show what a revision changed, as a unified diff."""
+    from entrypoints.cli.output import print_answer, printable
+    from entrypoints.cli.session import get_api
+    from workflow_core.api import DiffFilters
+    from workflow_core.api.findings import checked
+
+    answer = get_api().diff(name, number, checked(DiffFilters, against=against))
+    if output is not Format.TABLE:
+        print_answer(answer, output)
+        return
+    for line in answer.diff.splitlines():
+        colour = {"+": typer.colors.GREEN, "-": typer.colors.RED, "@": typer.colors.CYAN}.get(line[:1])
+        typer.secho(printable(line), fg=colour)
+
+
+@app.command()
+def restore(
+    name: Name,
+    number: Annotated[int, typer.Argument(metavar="REVISION", min=1, help="The number of a revision.")],
+    if_match: IfMatch = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Go back to an earlier spec: it becomes the next revision."""
+    from entrypoints.cli.output import print_answer, print_warnings
+    from entrypoints.cli.session import get_api
+
+    answer = get_api().restore(name, number, if_match=if_match)
     print_answer(answer, output)
     print_warnings(answer.warnings)
 

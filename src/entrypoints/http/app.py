@@ -8,13 +8,13 @@ from contextlib import asynccontextmanager
 from copy import copy
 from typing import TYPE_CHECKING, Any, Final
 
-from litestar import Litestar, Request, Response, get
+from litestar import Litestar, Request, Response, Router, get
 from litestar.di import Provide
 from litestar.exceptions import NotFoundException, PermissionDeniedException
 
 from entrypoints.http.contract import contract_of
 from entrypoints.http.errors import exception_handlers
-from entrypoints.http.filters import read_filters
+from entrypoints.http.filters import read_filters, read_if_match
 from entrypoints.http.openapi import openapi_json
 from entrypoints.http.payload import read_payload
 from entrypoints.http.routes import ROUTES
@@ -50,11 +50,13 @@ def create_app(
     """
     api = LocalWorkflowApi(service, Caller(name=settings.user))
     return Litestar(
-        [copy(handler) for handler in ROUTES] + [_document_route()],
+        # In a router: one by one, the first of two handlers of a path would be given a thread twice when the second one comes.
+        [Router("/", route_handlers=[*map(copy, ROUTES), _document_route()])],
         dependencies={
             "api": Provide(lambda: api, sync_to_thread=False),
             "payload": Provide(_payload, sync_to_thread=False),
             "filters": Provide(_filters, sync_to_thread=False),
+            "if_match": Provide(_if_match, sync_to_thread=False),
         },
         before_request=_admission(settings),
         before_send=[stamp_answer],
@@ -87,6 +89,8 @@ def _admission(settings: Settings) -> Callable[[Request[Any, Any, Any]], Awaitab
             raise PermissionDeniedException(detail="Requests from the pages of other sites are refused.")
         if contract.filters is not None:
             request.state.filters = read_filters(request.scope, contract.filters)
+        if contract.conditional:
+            request.state.if_match = read_if_match(request.headers.get("if-match"))
         if contract.payload is not None:
             request.state.payload = await read_payload(
                 request, contract.payload, limit=settings.max_body_bytes, optional=contract.payload_optional
@@ -101,6 +105,10 @@ def _payload(request: Request[Any, Any, Any]) -> Any:
 
 def _filters(request: Request[Any, Any, Any]) -> Any:
     return request.state.filters
+
+
+def _if_match(request: Request[Any, Any, Any]) -> Any:
+    return request.state.if_match
 
 
 def _document_route() -> Any:

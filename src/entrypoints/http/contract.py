@@ -24,7 +24,8 @@ CONTRACT: Final = "contract"
 @frozen(kw_only=True)
 class Contract:
     """``answer`` is the body under ``status``, with ``many`` the item of a list. ``errors`` are those of the use case:
-    what any request can meet is added by itself. ``other_answers`` are further bodies, by status, that are no problems.
+    what any request can meet is added by itself. ``conditional`` routes understand ``If-Match``, ``tagged`` ones answer an ``ETag``:
+    both are the revision of the workflow. ``other_answers`` are further bodies, by status, that are no problems.
     """
 
     operation_id: str
@@ -38,6 +39,8 @@ class Contract:
     payload_optional: bool = False
     filters: type[Filters] | None = Filters
     errors: tuple[type[WorkflowError], ...] = ()
+    conditional: bool = False
+    tagged: bool = False
     other_answers: Mapping[int, type[Answer]] = Factory(dict)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import parse_qsl, urlencode
 
@@ -21,6 +22,7 @@ F = TypeVar("F", bound=Filters)
 A = TypeVar("A")
 
 _MAX_PARAMETERS: Final = 100
+_TAG: Final = re.compile(r'"([1-9][0-9]{0,8})"\Z')
 
 
 def read_filters(scope: Scope, model: type[F]) -> F:
@@ -51,6 +53,21 @@ def read_filters(scope: Scope, model: type[F]) -> F:
     if findings:
         raise InvalidRequest.of(findings)
     return filters
+
+
+def read_if_match(header: str | None) -> int | None:
+    """The revision in an ``If-Match`` header (RFC 9110, section 13.1.1), in the form of our own ETags; None without one.
+
+    Raises:
+        InvalidRequest: it is anything else.
+    """
+    if header is None:
+        return None
+    found = _TAG.match(header)
+    if found is None:
+        msg = 'must be the ETag of an earlier answer, such as "3"'
+        raise InvalidRequest(msg, field="If-Match")
+    return int(found.group(1))
 
 
 def listing(found: Listing[A], *, filters: PageFilters, scope: Scope) -> Response[list[A]]:

@@ -30,6 +30,11 @@ _SCHEMAS: Final = "#/components/schemas/"
 _VALIDATION: Final = "validation"
 _SERIALIZATION: Final = "serialization"
 _PATH_PARAMETERS: Final[dict[str, Any]] = {
+    "number": {
+        "description": "The number of a revision, from 1.",
+        "schema": {"type": "string", "pattern": "^[1-9][0-9]{0,8}$"},
+        "example": "2",
+    },
     "dataset_name": {
         "description": "The workflow: two or more segments joined by dots.",
         "schema": {"type": "string", "pattern": DATASET_NAME_PATTERN, "maxLength": MAX_DATASET_NAME},
@@ -41,7 +46,20 @@ _PATH_PARAMETERS: Final[dict[str, Any]] = {
         "example": "iceberg.analytics.daily_clicks_20260101_100000",
     },
 }
+_IF_MATCH: Final[dict[str, Any]] = {
+    "name": "If-Match",
+    "in": "header",
+    "required": False,
+    "description": "The ETag under which the caller has seen the workflow: nothing is done if it has changed since (412).",
+    "schema": {"type": "string", "pattern": '^"[1-9][0-9]{0,8}"$'},
+    "example": '"3"',
+}
 _HEADERS: Final[dict[str, Any]] = {
+    "ETag": {
+        "description": "The revision of the workflow, quoted: for `If-Match`.",
+        "required": True,
+        "schema": {"type": "string", "pattern": '^"[1-9][0-9]*"$'},
+    },
     "X-Request-ID": {
         "description": "Names this request in the log: yours, if you sent a short plain word under this name.",
         "required": True,
@@ -106,6 +124,8 @@ def _operation(path: str, contract: Contract) -> dict[str, Any]:
         "description": contract.description,
     }
     parameters = [*_path_parameters(path), *_query_parameters(contract)]
+    if contract.conditional:
+        parameters.append(_IF_MATCH)
     if parameters:
         operation["parameters"] = parameters
     if contract.payload is not None:
@@ -141,7 +161,8 @@ def _query_parameters(contract: Contract) -> Iterator[dict[str, Any]]:
 
 
 def _responses(contract: Contract) -> dict[int, dict[str, Any]]:
-    headers = _referenced("X-Request-ID", *(("X-Total-Count", "Link") if contract.many else ()))
+    more = ("X-Total-Count", "Link") if contract.many else ("ETag",) if contract.tagged else ()
+    headers = _referenced("X-Request-ID", *more)
     found: dict[int, dict[str, Any]] = {
         contract.status: {
             "description": title(contract.status),
@@ -166,7 +187,7 @@ def _problems(contract: Contract) -> dict[int, list[str]]:
     """The codes by status: those of the use case, and those that any such request can meet."""
     codes = [error.code for error in contract.errors]
     found: dict[int, list[str]] = {}
-    if contract.filters is not None:
+    if contract.filters is not None or contract.conditional:
         found[400] = [HTTP_CODES[400]]
     if contract.payload is not None:
         found |= {status: [HTTP_CODES[status]] for status in (403, 413, 415)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from litestar import Request, Response
@@ -13,6 +14,8 @@ from entrypoints.http.errors import RETRY_AFTER
 from entrypoints.http.filters import listing
 from workflow_core import errors
 from workflow_core.api import (
+    DiffAnswer,
+    DiffFilters,
     HealthAnswer,
     HistoryFilters,
     HistoryItem,
@@ -20,6 +23,8 @@ from workflow_core.api import (
     PauseRequest,
     RegisterAnswer,
     RegisterRequest,
+    RevisionFilters,
+    RevisionItem,
     RunAcceptedAnswer,
     RunRequest,
     RunStatusAnswer,
@@ -34,9 +39,12 @@ from workflow_core.api import (
 )
 from workflow_core.api.base import Answer
 from workflow_core.api.base import Request as Body
+from workflow_core.domain.names import shown
 
 if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
+
+_NUMBER: Final = re.compile(r"[1-9][0-9]{0,8}\Z")
 
 ROOT: Final = "/api/v1/workflows"
 WORKFLOWS: Final = "Workflows"
@@ -70,7 +78,10 @@ class AliveAnswer(Answer):
         status=201,
         payload=RegisterRequest,
         answer=RegisterAnswer,
+        conditional=True,
         errors=(
+            errors.WorkflowNotFound,
+            errors.RevisionMismatch,
             errors.InvalidCronExpression,
             errors.InvalidWorkflowSpec,
             errors.WorkflowPermissionDenied,
@@ -83,9 +94,11 @@ class AliveAnswer(Answer):
         ),
     ),
 )
-def register(api: Api, payload: NamedDependency[RegisterRequest]) -> RegisterAnswer:
+def register(
+    api: Api, payload: NamedDependency[RegisterRequest], if_match: NamedDependency[int | None]
+) -> RegisterAnswer:
     """Section 3.8."""
-    return api.register(payload)
+    return api.register(payload, if_match=if_match)
 
 
 @endpoint(
@@ -245,12 +258,95 @@ def unpause(api: Api, dataset_name: DatasetName) -> PauseAnswer:
         summary="One workflow with its spec",
         description="What the list says of it, the YAML, and how far Airflow has followed.",
         answer=WorkflowDetailAnswer,
+        tagged=True,
         errors=(errors.WorkflowNotFound, errors.DatabaseUnavailable),
     ),
 )
-def workflow(api: Api, dataset_name: DatasetName) -> WorkflowDetailAnswer:
+def workflow(api: Api, dataset_name: DatasetName) -> Response[WorkflowDetailAnswer]:
     """One workflow."""
-    return api.workflow(dataset_name)
+    answer = api.workflow(dataset_name)
+    return Response(answer, headers={"ETag": f'"{answer.revision}"'})
+
+
+@endpoint(
+    "GET",
+    f"{ROOT}/{{dataset_name:str}}/revisions",
+    Contract(
+        operation_id="listRevisions",
+        tag=WORKFLOWS,
+        summary="Every accepted spec of a workflow",
+        description="Latest first: by whom, when, and which one Airflow serves.",
+        many=True,
+        answer=RevisionItem,
+        filters=RevisionFilters,
+        errors=(errors.WorkflowNotFound, errors.DatabaseUnavailable),
+    ),
+)
+def revisions(
+    api: Api, dataset_name: DatasetName, filters: NamedDependency[RevisionFilters], request: AnyRequest
+) -> Response[list[RevisionItem]]:
+    """The accepted specs."""
+    return listing(api.revisions(dataset_name, filters), filters=filters, scope=request.scope)
+
+
+@endpoint(
+    "GET",
+    f"{ROOT}/{{dataset_name:str}}/revisions/{{number:str}}/diff",
+    Contract(
+        operation_id="diffRevision",
+        tag=WORKFLOWS,
+        summary="What a revision changed",
+        description="A unified diff against the revision before it, or against another.",
+        answer=DiffAnswer,
+        filters=DiffFilters,
+        errors=(errors.WorkflowNotFound, errors.RevisionNotFound, errors.DatabaseUnavailable),
+    ),
+)
+def diff(
+    api: Api, dataset_name: DatasetName, number: FromPath[str], filters: NamedDependency[DiffFilters]
+) -> DiffAnswer:
+    """Two of them."""
+    return api.diff(dataset_name, _number(number), filters)
+
+
+@endpoint(
+    "POST",
+    f"{ROOT}/{{dataset_name:str}}/revisions/{{number:str}}/restore",
+    Contract(
+        operation_id="restoreRevision",
+        tag=WORKFLOWS,
+        summary="Go back to an earlier spec",
+        description="Registers it again, as the next revision: nothing of the history is lost.",
+        payload=NoFields,
+        payload_optional=True,
+        answer=RegisterAnswer,
+        conditional=True,
+        errors=(
+            errors.InvalidWorkflowSpec,
+            errors.WorkflowNotFound,
+            errors.RevisionNotFound,
+            errors.RevisionMismatch,
+            errors.WorkflowPermissionDenied,
+            errors.ConcurrentUpdate,
+            errors.AirflowUnavailable,
+            errors.LoaderNotInstalled,
+            errors.StorageUnavailable,
+            errors.DatabaseUnavailable,
+        ),
+    ),
+)
+def restore(
+    api: Api, dataset_name: DatasetName, number: FromPath[str], if_match: NamedDependency[int | None]
+) -> RegisterAnswer:
+    """Back to one of them."""
+    return api.restore(dataset_name, _number(number), if_match=if_match)
+
+
+def _number(text: str) -> int:
+    if not _NUMBER.match(text):
+        msg = f"{shown(text)} is not the number of a revision; they count from 1"
+        raise errors.InvalidRequest(msg, field="number")
+    return int(text)
 
 
 @endpoint(
@@ -326,6 +422,9 @@ ROUTES: Final[tuple[HTTPRouteHandler, ...]] = (
     pause,
     unpause,
     workflow,
+    revisions,
+    diff,
+    restore,
     stop_run,
     unregister,
     healthz,

@@ -4,6 +4,7 @@ from workflow_core.api.health import HealthAnswer, SystemAnswer
 from workflow_core.api.listing import HistoryFilters, Listing, WorkflowFilters
 from workflow_core.api.problem import ProblemAnswer, ProblemItem
 from workflow_core.api.protocol import WorkflowApi
+from workflow_core.api.revision import DiffAnswer, DiffFilters, RevisionFilters, RevisionItem
 from workflow_core.api.run import (
     HistoryItem,
     ProgressAnswer,
@@ -28,6 +29,8 @@ from workflow_core.api.workflow import (
 )
 
 __all__ = [
+    "DiffAnswer",
+    "DiffFilters",
     "HealthAnswer",
     "HistoryFilters",
     "HistoryItem",
@@ -40,6 +43,8 @@ __all__ = [
     "ProgressAnswer",
     "RegisterAnswer",
     "RegisterRequest",
+    "RevisionFilters",
+    "RevisionItem",
     "RunAcceptedAnswer",
     "RunRequest",
     "RunStatusAnswer",

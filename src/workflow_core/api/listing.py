@@ -39,6 +39,9 @@ def _day(value: object) -> object:
 Day = Annotated[date, BeforeValidator(_day)]
 
 
+WholeNumber = Annotated[int, BeforeValidator(_whole)]
+
+
 class Filters(Given):
     """The query parameters of a route; this one has none."""
 
@@ -46,8 +49,8 @@ class Filters(Given):
 class PageFilters(Filters):
     """What every list understands."""
 
-    limit: Annotated[int, BeforeValidator(_whole)] = Field(default=50, ge=1, le=MAX_LIMIT, description="Most items.")
-    offset: Annotated[int, BeforeValidator(_whole)] = Field(
+    limit: WholeNumber = Field(default=50, ge=1, le=MAX_LIMIT, description="Most items.")
+    offset: WholeNumber = Field(
         default=0, ge=0, lt=2**31, description="Items to pass over. For many pages follow the `Link` header instead."
     )
     cursor: str | None = Field(default=None, description="Where to go on, from the `Link` header of an earlier answer.")
@@ -71,7 +74,7 @@ class WorkflowFilters(PageFilters):
 class HistoryFilters(PageFilters):
     """Which runs (3.6)."""
 
-    limit: Annotated[int, BeforeValidator(_whole)] = Field(default=20, ge=1, le=MAX_LIMIT, description="Most items.")
+    limit: WholeNumber = Field(default=20, ge=1, le=MAX_LIMIT, description="Most items.")
     dataset_name: str | None = Field(
         default=None,
         description="Only runs of this workflow.",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from workflow_core.api.health import HealthAnswer
     from workflow_core.api.listing import HistoryFilters, Listing, WorkflowFilters
+    from workflow_core.api.revision import DiffAnswer, DiffFilters, RevisionFilters, RevisionItem
     from workflow_core.api.run import (
         HistoryItem,
         RunAcceptedAnswer,
@@ -39,13 +40,17 @@ class WorkflowApi(Protocol):
     ``ServerUnavailable`` everywhere and ``ServerOutcomeUnknown`` from what changes something.
     """
 
-    def register(self, request: RegisterRequest) -> RegisterAnswer:
+    def register(self, request: RegisterRequest, *, if_match: int | None = None) -> RegisterAnswer:
         """Register a workflow and wait some seconds until Airflow serves it (section 3.8 of the specification).
+
+        An existing one gets its next revision by ``force``, or by ``if_match``: the revision that the caller has seen.
 
         Raises:
             InvalidRequest: the name, the schedule, the owner or the YAML (then an ``InvalidWorkflowSpec``) is wrong.
             WorkflowPermissionDenied: it is asked for as CODE, or CODE has published this name.
             WorkflowAlreadyExists: the name or its DAG id is taken.
+            RevisionMismatch: it is at another revision than ``if_match``.
+            WorkflowNotFound: it does not exist, and ``if_match`` says that it does.
             AirflowUnavailable, StorageUnavailable, LoaderNotInstalled: nothing was recorded.
         """
         ...
@@ -109,6 +114,34 @@ class WorkflowApi(Protocol):
         Raises:
             InvalidRequest, WorkflowNotFound: the name.
             AirflowUnavailable: nothing was recorded.
+        """
+        ...
+
+    def revisions(self, dataset_name: str, filters: RevisionFilters | None = None) -> Listing[RevisionItem]:
+        """The accepted specs of a workflow, latest first, 50 unless the filters say otherwise.
+
+        Raises:
+            InvalidRequest, WorkflowNotFound: the name, or the cursor.
+        """
+        ...
+
+    def diff(self, dataset_name: str, number: int, filters: DiffFilters | None = None) -> DiffAnswer:
+        """What a revision changed, against the one before it unless the filters say otherwise.
+
+        Raises:
+            InvalidRequest, WorkflowNotFound: the name.
+            RevisionNotFound: there is none of that number.
+        """
+        ...
+
+    def restore(self, dataset_name: str, number: int, *, if_match: int | None = None) -> RegisterAnswer:
+        """Register the spec of an earlier revision again, as the next one.
+
+        Raises:
+            InvalidRequest, WorkflowNotFound, RevisionNotFound: the name, or the number.
+            WorkflowPermissionDenied: it is CODE.
+            RevisionMismatch: it is at another revision than ``if_match``.
+            AirflowUnavailable, StorageUnavailable, LoaderNotInstalled: nothing was recorded.
         """
         ...
 

@@ -69,6 +69,9 @@ class RegisterRequest(Request):
     team: str | None = Field(default=None, min_length=1, max_length=200)
     description: str | None = Field(default=None, max_length=4000)
     yaml_content: str = Field(description="The workflow's YAML, format version v1.")
+    force: bool = Field(
+        default=False, description="If the workflow exists, make this its next revision, instead of refusing (409)."
+    )
 
 
 class RegisterAnswer(Answer):
@@ -92,6 +95,7 @@ class RegisterAnswer(Answer):
     airflow_dag_id: str
     registered_by: str
     registered_at: UtcTime
+    revision: int | None = extra(description="Which revision of the spec this is, from the second one on.")
     warnings: tuple[str, ...] = extra(default=(), description="What is not as one might expect, in words.")
 
     @classmethod
@@ -105,6 +109,7 @@ class RegisterAnswer(Answer):
             airflow_dag_id=workflow.dag_id,
             registered_by=workflow.registered_by,
             registered_at=workflow.registered_at,
+            revision=workflow.revision if workflow.revision > 1 else None,
             warnings=workflow.warnings,
         )
 
@@ -187,6 +192,8 @@ class WorkflowDetailAnswer(WorkflowItem):
             **_ITEM,
             "description": "Clicks per day",
             "phase": "served",
+            "revision": 1,
+            "served_revision": 1,
             "s3_path": f"s3://data-workflows/workflows/manual/{DATASET}.yaml",
             "airflow_dag_id": "iceberg_analytics_daily_clicks",
             "registered_by": USER,
@@ -199,6 +206,10 @@ class WorkflowDetailAnswer(WorkflowItem):
 
     description: str | None
     phase: Phase = Field(description="`registering`, `served` by Airflow, or `failed`: Airflow cannot build its DAG.")
+    revision: int = Field(description="The number of the current spec; also the ETag of this answer.")
+    served_revision: int | None = Field(
+        description="The latest revision that Airflow was seen to serve; null: none yet."
+    )
     s3_path: str
     airflow_dag_id: str
     registered_by: str
@@ -221,6 +232,8 @@ class WorkflowDetailAnswer(WorkflowItem):
             **_item(workflow, last_run, next_run, now),
             description=workflow.spec.description,
             phase=workflow.phase,
+            revision=workflow.revision,
+            served_revision=workflow.served_revision,
             s3_path=workflow.s3_path,
             airflow_dag_id=workflow.dag_id,
             registered_by=workflow.registered_by,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from attrs import evolve, frozen
 
 from workflow_core.domain.names import dag_id_for
 from workflow_core.domain.spec import WorkflowSpec, spec_hash
+from workflow_core.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from workflow_core.domain.schedule import Schedule
+
+
+_MAX_DIGITS: Final = 9  # of the number of a revision
 
 
 class SourceType(StrEnum):
@@ -68,6 +72,29 @@ class Pause:
 
 
 @frozen(kw_only=True)
+class Revision:
+    """One accepted spec of a workflow: its number, counted from 1 without gaps, and who had it accepted. ``restored_from`` is the
+    number of the revision whose text it repeats, if somebody rolled back.
+    """
+
+    number: int
+    yaml: str
+    by: str
+    at: datetime
+    restored_from: int | None = None
+
+
+@frozen(kw_only=True)
+class RevisionDiff:
+    """What changed from one revision to another: a unified diff of their texts, empty if nothing did."""
+
+    dataset_name: str
+    before: int
+    after: int
+    text: str
+
+
+@frozen(kw_only=True)
 class Removal:
     """Who unregistered a workflow, and when."""
 
@@ -89,7 +116,8 @@ class Shadowed:
 class Workflow:
     """A registered workflow.
 
-    ``spec`` and ``yaml`` are the same document; ``yaml`` is the complete text as it is stored. ``airflow_paused`` is the pause
+    ``spec`` and ``yaml`` are the same document, that of ``revision``; ``yaml`` is the complete text as it is stored.
+    ``served_revision`` is the latest one that Airflow was seen to serve (None: none yet). ``airflow_paused`` is the pause
     state last confirmed by Airflow (None: never). ``version`` rises with every saved change (optimistic locking).
     """
 
@@ -110,6 +138,8 @@ class Workflow:
     airflow_paused: bool | None = None
     removal: Removal | None = None
     shadowed: Shadowed | None = None
+    revision: int = 1
+    served_revision: int | None = None
     version: int = 1
 
     @property
@@ -148,7 +178,12 @@ class Workflow:
         if not self.spec.tasks:
             found.append("The spec has no tasks: a run does what WORKFLOWS_DEFAULT_TASK says in Airflow, or nothing.")
         if self.phase is Phase.REGISTERING:
-            found.append("Airflow does not serve the DAG yet; runs are accepted and submitted as soon as it does.")
+            found.append(
+                "Airflow does not serve the DAG yet; runs are accepted and submitted as soon as it does."
+                if self.served_revision is None
+                else f"Airflow still serves revision {self.served_revision}; runs are accepted and submitted as soon as it serves"
+                f" revision {self.revision}."
+            )
         if self.phase is Phase.FAILED:
             found.append(f"Airflow cannot build the DAG: {self.phase_reason}")
         if self.phase is Phase.UNREGISTERING:
@@ -166,7 +201,23 @@ class Workflow:
 
     def served(self, at: datetime) -> Workflow:
         """Airflow serves a DAG with this spec's hash."""
-        return evolve(self, phase=Phase.SERVED, phase_reason=None, updated_at=at)
+        return evolve(self, phase=Phase.SERVED, phase_reason=None, served_revision=self.revision, updated_at=at)
+
+    def revised(self, draft: Workflow, at: datetime) -> Workflow:
+        """The same workflow with the spec of ``draft``: its next revision, which Airflow does not serve yet. What is wanted at run time (a
+        pause), and who registered it first, stays.
+        """
+        return evolve(
+            self,
+            spec=draft.spec,
+            yaml=draft.yaml,
+            schedule=draft.schedule,
+            owner=draft.owner,
+            phase=Phase.REGISTERING,
+            phase_reason=None,
+            revision=self.revision + 1,
+            updated_at=at,
+        )
 
     def failed(self, reason: str, at: datetime) -> Workflow:
         """Airflow cannot build a DAG from this spec."""
@@ -197,6 +248,19 @@ class Workflow:
     def pause_confirmed(self, *, paused: bool) -> Workflow:
         """Airflow has confirmed this pause state."""
         return evolve(self, airflow_paused=paused)
+
+
+def first_revision(workflow: Workflow) -> Revision:
+    """The revision that a new workflow begins with."""
+    return Revision(number=workflow.revision, yaml=workflow.yaml, by=workflow.registered_by, at=workflow.registered_at)
+
+
+def revision_number(key: tuple[str, ...]) -> int:
+    """The number in the key of a page of revisions; raises :class:`InvalidRequest` if there is none."""
+    if len(key) != 1 or not key[0].isdecimal() or len(key[0]) > _MAX_DIGITS:
+        msg = "this is not a cursor of this list; take it from the Link header of an earlier answer"
+        raise InvalidRequest(msg, field="cursor")
+    return int(key[0])
 
 
 @frozen(kw_only=True)

@@ -12,7 +12,7 @@ from attrs import evolve, fields, has
 
 from workflow_core.domain.paging import Page, key_moment, moment_key
 from workflow_core.domain.run import RunStatus, Submission
-from workflow_core.domain.workflow import Phase
+from workflow_core.domain.workflow import Phase, Revision, first_revision, revision_number
 from workflow_core.errors import (
     ConcurrentUpdate,
     DatabaseUnavailable,
@@ -46,6 +46,7 @@ class InMemoryWorkflows:
     def __init__(self) -> None:
         self._lock = RLock()
         self._workflows: dict[UUID, Workflow] = {}
+        self._revisions: dict[UUID, list[Revision]] = {}
         self._runs: dict[str, Run] = {}
         self._observed_until: datetime | None = None
         self._down = False
@@ -85,6 +86,7 @@ class InMemoryWorkflows:
             self._refuse_taken_name(workflow)
             self._refuse_taken_dag_id(workflow)
             self._workflows[workflow.id] = self._kept(workflow)
+            self._revisions[workflow.id] = [first_revision(workflow)]
 
     def workflow(self, dataset_name: str) -> Workflow | None:
         """As the port says."""
@@ -108,6 +110,24 @@ class InMemoryWorkflows:
         """As the port says."""
         with self._transaction("save_workflow"):
             return self._saved_workflow(workflow)
+
+    def revise_workflow(self, workflow: Workflow, revision: Revision) -> Workflow:
+        """As the port says."""
+        with self._transaction("revise_workflow"):
+            saved = self._saved_workflow(workflow)
+            self._keep_revision(workflow, revision)
+            return saved
+
+    def revisions(self, workflow: Workflow, page: PageRequest) -> Page[Revision]:
+        """As the port says."""
+        with self._transaction("revisions"):
+            found = self._revisions_of(workflow)
+            return self._page(found, page, self._revision_key, lambda key, after: int(key[0]) < revision_number(after))
+
+    def revision(self, workflow: Workflow, number: int) -> Revision | None:
+        """As the port says."""
+        with self._transaction("revision"):
+            return next((found for found in self._revisions_of(workflow) if found.number == number), None)
 
     def retire_workflow(self, workflow: Workflow, *, force: bool) -> Workflow:
         """As the port says."""
@@ -244,6 +264,15 @@ class InMemoryWorkflows:
         self._workflows[workflow.id] = self._kept(saved)
         return saved
 
+    def _keep_revision(self, workflow: Workflow, revision: Revision) -> None:
+        self._revisions[workflow.id].append(self._kept(revision))
+
+    def _revisions_of(self, workflow: Workflow) -> list[Revision]:
+        return sorted(self._revisions.get(workflow.id, ()), key=lambda revision: -revision.number)
+
+    def _revision_key(self, revision: Revision) -> Key:
+        return (str(revision.number),)
+
     def _active(self, workflow: Workflow) -> list[Run]:
         found = [run for run in self._runs.values() if run.workflow_id == workflow.id and not run.settled]
         return sorted(found, key=lambda run: run.run_id)
@@ -317,7 +346,7 @@ class InMemoryWorkflows:
 
     def _may_run(self, run: Run) -> bool:
         owner = self._workflows[run.workflow_id]
-        return owner.phase in {Phase.REGISTERING, Phase.SERVED} and owner.pause is None
+        return owner.phase is Phase.SERVED and owner.pause is None
 
     def _sending_order(self, run: Run) -> tuple[bool, datetime, str]:
         return run.sent_at is not None, run.sent_at or _EVER, run.run_id

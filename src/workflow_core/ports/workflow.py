@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from workflow_core.domain.paging import Page, PageRequest
     from workflow_core.domain.run import HistoryFilter, Run
-    from workflow_core.domain.workflow import Workflow, WorkflowFilter
+    from workflow_core.domain.workflow import Revision, Workflow, WorkflowFilter
 
 
 @runtime_checkable
@@ -31,7 +31,7 @@ class WorkflowPort(Protocol):
     """
 
     def add_workflow(self, workflow: Workflow) -> None:
-        """Keep a new workflow. Of several at the same time with one name or DAG id, exactly one succeeds.
+        """Keep a new workflow, and its first revision. Of several at the same time with one name or DAG id, exactly one succeeds.
 
         Raises:
             WorkflowAlreadyExists: its name, or its DAG id, is held by another; the error names the holder.
@@ -59,6 +59,22 @@ class WorkflowPort(Protocol):
             ConcurrentUpdate: its version is not the stored one: somebody else saved it since, or it is gone. No workflow of
                 this id *and* name counts as gone. What has left stays so: saving it as live is refused in the same way.
         """
+        ...
+
+    def revise_workflow(self, workflow: Workflow, revision: Revision) -> Workflow:
+        """Write back a workflow whose spec is another, as :meth:`save_workflow` does, and keep that revision; both or neither.
+
+        Raises:
+            ConcurrentUpdate: as for :meth:`save_workflow`.
+        """
+        ...
+
+    def revisions(self, workflow: Workflow, page: PageRequest) -> Page[Revision]:
+        """The revisions of this very workflow, latest first. The key of a page is ``(number,)``, in decimal."""
+        ...
+
+    def revision(self, workflow: Workflow, number: int) -> Revision | None:
+        """One revision of this very workflow, or None."""
         ...
 
     def retire_workflow(self, workflow: Workflow, *, force: bool) -> Workflow:
@@ -122,7 +138,7 @@ class WorkflowPort(Protocol):
 
     def runs_to_send(self, limit: int) -> Sequence[Run]:
         """Up to ``limit`` runs on their way to Airflow (waiting or sending): not of a backfill, which sends its own; not wanted to end;
-        of a workflow that may run (registering or served, and not paused). Those never sent first, then those sent longest ago,
+        of a workflow that may run (served, and not paused). Those never sent first, then those sent longest ago,
         then by run id.
         """
         ...

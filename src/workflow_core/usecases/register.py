@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from workflow_core.domain.names import check_dataset_name, dag_id_for, is_sentinel, new_id
 from workflow_core.domain.schedule import Schedule
 from workflow_core.domain.spec import complete, parse_spec
-from workflow_core.domain.workflow import Phase, SourceType, Workflow
+from workflow_core.domain.workflow import Phase, Revision, SourceType, Workflow
 from workflow_core.errors import (
     InvalidRequest,
     LoaderNotInstalled,
     Problem,
+    RevisionMismatch,
     WorkflowAlreadyExists,
+    WorkflowNotFound,
     WorkflowPermissionDenied,
 )
 from workflow_core.usecases.settle import settle_workflow
@@ -38,29 +40,33 @@ class RegisterWorkflow:
     owner: str | None = None
     team: str | None = None
     description: str | None = None
+    force: bool = False
+    expected_revision: int | None = None
 
 
 def register(command: RegisterWorkflow, context: Context) -> Workflow:
     """Register a MANUAL workflow and wait, within ``policy.register_wait``, until Airflow serves it.
 
     Everything that can be refused is refused before anything is recorded. From the moment it is recorded it is accepted: what
-    the request does not finish, the worker does, and :attr:`Workflow.warnings` says what is open. A registration whose DAG Airflow
-    could not build may be replaced by registering again.
+    the request does not finish, the worker does, and :attr:`Workflow.warnings` says what is open.
+
+    An existing workflow gets a new revision if ``force`` says so, if the caller names the revision that it knows
+    (``expected_revision``), or if Airflow could not build a DAG from the one that it has. The same text again is no new revision.
 
     Raises:
         InvalidRequest: the name, the schedule, the owner or the YAML (then an :class:`InvalidWorkflowSpec`) is wrong.
         WorkflowPermissionDenied: it is asked for as CODE, or CODE has published this name.
         WorkflowAlreadyExists: the name or its DAG id is taken.
+        RevisionMismatch: it is at another revision than the caller expected.
         AirflowUnavailable, StorageUnavailable, DatabaseUnavailable, LoaderNotInstalled: nothing was recorded.
     """
     now = context.clock.now()
-    draft = _draft(command, context, now)
+    draft = draft_of(command, context, now)
     if command.source_type is SourceType.CODE:
         msg = "CODE workflows are published into the object store by a CI pipeline, not registered over this API."
         raise WorkflowPermissionDenied(msg)
     holder = context.workflows.workflow_by_dag(draft.dag_id)
-    if holder is not None and (holder.dataset_name != draft.dataset_name or holder.phase is not Phase.FAILED):
-        raise WorkflowAlreadyExists(draft.dataset_name, holder=holder.dataset_name, dag_id=draft.dag_id)
+    _check_holder(holder, draft, command)
     if context.storage.stat(SourceType.CODE, draft.dataset_name) is not None:
         msg = f"Workflow {draft.dataset_name!r} is published as CODE; a CI pipeline owns it."
         raise WorkflowPermissionDenied(msg)
@@ -69,12 +75,42 @@ def register(command: RegisterWorkflow, context: Context) -> Workflow:
         raise LoaderNotInstalled(sentinel)
     if holder is None:
         context.workflows.add_workflow(draft)
-    else:
-        draft = context.workflows.save_workflow(evolve(draft, id=holder.id, version=holder.version))
-    return settle_workflow(draft, context, within=context.policy.register_wait)
+        return settle_workflow(draft, context, within=context.policy.register_wait)
+    return revise(holder, draft, command.caller, context)
 
 
-def _draft(command: RegisterWorkflow, context: Context, now: datetime) -> Workflow:
+def _check_holder(holder: Workflow | None, draft: Workflow, command: RegisterWorkflow) -> None:
+    """Return if the draft may be registered beside, or over, what holds its DAG id."""
+    expected = command.expected_revision
+    if holder is None:
+        if expected is not None:
+            raise WorkflowNotFound(draft.dataset_name)
+        return
+    mine = holder.dataset_name == draft.dataset_name
+    if mine and expected is not None and holder.revision != expected:
+        raise RevisionMismatch(draft.dataset_name, expected, holder.revision)
+    over = command.force or expected is not None or holder.phase is Phase.FAILED
+    if not mine or not over or holder.removal is not None:
+        raise WorkflowAlreadyExists(draft.dataset_name, holder=holder.dataset_name, dag_id=draft.dag_id)
+
+
+def revise(
+    holder: Workflow, draft: Workflow, caller: Caller, context: Context, *, restored_from: int | None = None
+) -> Workflow:
+    """Give a workflow the spec of ``draft`` as its next revision, and wait as a registration does. Raises :class:`ConcurrentUpdate`
+    if somebody else has just changed it.
+    """
+    if (draft.yaml, draft.source_type) != (holder.yaml, holder.source_type) or holder.phase is Phase.FAILED:
+        now = context.clock.now()
+        revised = holder.revised(draft, now)
+        revision = Revision(
+            number=revised.revision, yaml=revised.yaml, by=caller.name, at=now, restored_from=restored_from
+        )
+        holder = context.workflows.revise_workflow(revised, revision)
+    return settle_workflow(holder, context, within=context.policy.register_wait)
+
+
+def draft_of(command: RegisterWorkflow, context: Context, now: datetime) -> Workflow:
     """The workflow that is asked for, checked as far as that needs nobody else."""
     name = check_dataset_name(command.dataset_name)
     if is_sentinel(dag_id_for(name)):

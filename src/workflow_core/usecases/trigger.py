@@ -57,7 +57,8 @@ def trigger(command: TriggerRun, context: Context) -> Run:
         _check_dag(workflow, context)
         return _draft(workflow, command, context, nth=1)
     context.airflow.ping()
-    return send(_accept(workflow, command, context), context)
+    run = _accept(workflow, command, context)
+    return send(run, context) if run.submission is Submission.SENDING else run
 
 
 def _check_runnable(workflow: Workflow, context: Context) -> None:
@@ -80,10 +81,14 @@ def _check_dag(workflow: Workflow, context: Context) -> None:
 
 
 def _accept(workflow: Workflow, command: TriggerRun, context: Context) -> Run:
-    """Record the run, as one that is being sent, under the first free id of this second."""
+    """Record the run under the first free id of this second: as one that is being sent, unless Airflow still serves another
+    revision of the spec, or none.
+    """
     nth = 1
     while True:
-        run = _draft(workflow, command, context, nth=nth).sending(context.clock.now())
+        run = _draft(workflow, command, context, nth=nth)
+        if workflow.phase is Phase.SERVED:
+            run = run.sending(context.clock.now())
         try:
             context.workflows.add_run(run)
         except RunAlreadyExists:

@@ -6,7 +6,16 @@ from typing import Any, Final
 
 import pytest
 
-from workflow_core.api import PauseRequest, RegisterRequest, RunRequest, ScheduleModel, StopRequest, UnregisterFilters
+from workflow_core.api import (
+    DiffFilters,
+    PauseRequest,
+    RegisterRequest,
+    RevisionFilters,
+    RunRequest,
+    ScheduleModel,
+    StopRequest,
+    UnregisterFilters,
+)
 from workflow_core.domain.run import RunStatus
 from workflow_core.domain.workflow import WorkflowStatus
 from workflow_core.fakes.airflow import Effect
@@ -107,6 +116,25 @@ class ChangedRules(ApiSubject):
         assert twins.answer(lambda api: api.workflow(NAME)).pause_reason == "Wartung 🙂"
         assert twins.answer(lambda api: api.unpause(NAME)).status is WorkflowStatus.ACTIVE
         assert twins.answer(lambda api: api.pause(NAME)).reason is None
+
+    def test_a_workflow_is_revised_and_looked_back_at(self, twins: Twins) -> None:
+        """By force and by the revision that was seen; listed, compared, restored."""
+        twins.register()
+        twins.each(lambda world: world.clock.sleep(60))
+        forced = a_registration(yaml=YAML.replace("Clicks", "Klicks 🙂")).model_copy(update={"force": True})
+        assert twins.answer(lambda api: api.register(forced)).revision == 2
+        matched = a_registration(yaml=YAML.replace("Clicks", "Clics"))
+        assert twins.answer(lambda api: api.register(matched, if_match=2)).revision == 3
+        shown = twins.answer(lambda api: api.workflow(NAME))
+        assert (shown.revision, shown.served_revision) == (3, 3)
+        first = twins.answer(lambda api: api.revisions(NAME, RevisionFilters(limit=2)))
+        assert ([item.revision for item in first.items], first.total) == ([3, 2], 3)
+        rest = twins.answer(lambda api: api.revisions(NAME, RevisionFilters(cursor=first.next_cursor)))
+        assert [(item.revision, item.current) for item in rest.items] == [(1, False)]
+        assert "Klicks 🙂" in twins.answer(lambda api: api.diff(NAME, 2)).diff
+        assert twins.answer(lambda api: api.diff(NAME, 3, DiffFilters(against=1))).before == 1
+        assert twins.answer(lambda api: api.restore(NAME, 1)).revision == 4
+        assert twins.answer(lambda api: api.restore(NAME, 2, if_match=4)).revision == 5
 
     @pytest.mark.parametrize("request_", [None, StopRequest(), StopRequest(reason="Schluss 🙂")])
     def test_a_run_is_stopped(self, twins: Twins, request_: StopRequest | None) -> None:

@@ -32,6 +32,9 @@ BY_NAME: Final[tuple[Callable[[WorkflowApi, str], object], ...]] = (
     lambda api, name: api.pause(name),
     lambda api, name: api.unpause(name),
     lambda api, name: api.unregister(name),
+    lambda api, name: api.revisions(name),
+    lambda api, name: api.diff(name, 1),
+    lambda api, name: api.restore(name, 1),
     lambda api, name: api.history(HistoryFilters(dataset_name=name)),
     lambda api, name: api.register(RegisterRequest(dataset_name=name, yaml_content="x")),
 )
@@ -65,7 +68,7 @@ class RefusedRules(ApiSubject):
         """By every call that takes a name, and nothing else is reached through it."""
         twins.register()
         for ask in BY_NAME:
-            if name not in {"a.b\0", "\ud800.a"} or ask in BY_NAME[:5]:  # requests refuse such characters by themselves
+            if name not in {"a.b\0", "\ud800.a"} or ask in BY_NAME[:8]:  # requests refuse such characters by themselves
                 error = twins.error(lambda api, ask=ask: ask(api, name))  # type: ignore[misc]
                 assert isinstance(error, errors.InvalidRequest)
                 assert error.problems[0].field == "dataset_name"
@@ -76,6 +79,14 @@ class RefusedRules(ApiSubject):
         for ask in BY_RUN_ID:
             error = twins.error(lambda api, ask=ask: ask(api, run_id))  # type: ignore[misc]
             assert isinstance(error, errors.InvalidRequest | errors.WorkflowRunNotFound)
+
+    def test_revisions_that_are_not_there(self, twins: Twins) -> None:
+        """Unknown ones, and those that the caller has not seen."""
+        twins.register()
+        assert isinstance(twins.error(lambda api: api.diff(NAME, 2)), errors.RevisionNotFound)
+        assert isinstance(twins.error(lambda api: api.restore(NAME, 2)), errors.RevisionNotFound)
+        assert isinstance(twins.error(lambda api: api.restore(NAME, 1, if_match=2)), errors.RevisionMismatch)
+        assert isinstance(twins.error(lambda api: api.register(a_registration(), if_match=2)), errors.RevisionMismatch)
 
     def test_what_does_not_allow_it(self, twins: Twins) -> None:
         """A workflow with a run in it, and a run that has ended."""

@@ -12,6 +12,7 @@ from workflow_core.testing.workflow.listed import ListedWorkflowRules
 from workflow_core.testing.workflow.machine import workflow_machine
 from workflow_core.testing.workflow.outage import OutageRules
 from workflow_core.testing.workflow.registered import RegisteredWorkflowRules
+from workflow_core.testing.workflow.revised import RevisedRules
 from workflow_core.testing.workflow.subject import BehindWorkflows, WorkflowSubject
 from workflow_core.testing.workflow.work import WorkRules
 
@@ -21,6 +22,7 @@ __all__ = ["BehindWorkflows", "WorkflowContract", "WorkflowSubject", "workflow_m
 class WorkflowContract(
     RegisteredWorkflowRules,
     ListedWorkflowRules,
+    RevisedRules,
     LeavingRules,
     KeptRunRules,
     HistoryRules,

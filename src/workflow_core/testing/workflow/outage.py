@@ -8,7 +8,7 @@ import pytest
 
 from workflow_core.domain.paging import PageRequest
 from workflow_core.domain.run import HistoryFilter
-from workflow_core.domain.workflow import WorkflowFilter
+from workflow_core.domain.workflow import WorkflowFilter, first_revision
 from workflow_core.errors import DatabaseUnavailable
 from workflow_core.ports.workflow import WorkflowPort
 from workflow_core.testing.entities import AT, a_run, a_workflow
@@ -25,6 +25,9 @@ CALLS: Final[dict[str, Callable[[WorkflowPort], object]]] = {
     "workflow_by_id": lambda port: port.workflow_by_id(_W.id),
     "workflow_by_dag": lambda port: port.workflow_by_dag("a_b"),
     "save_workflow": lambda port: port.save_workflow(_W),
+    "revise_workflow": lambda port: port.revise_workflow(_W, first_revision(_W)),
+    "revisions": lambda port: port.revisions(_W, PageRequest()),
+    "revision": lambda port: port.revision(_W, 1),
     "retire_workflow": lambda port: port.retire_workflow(_W, force=False),
     "workflows": lambda port: port.workflows(WorkflowFilter(), PageRequest()),
     "unsettled_workflows": lambda port: port.unsettled_workflows(1),

@@ -1,0 +1,90 @@
+"""Look back at the specs of a workflow, compare them, and go back to one."""
+
+from __future__ import annotations
+
+from difflib import unified_diff
+from typing import TYPE_CHECKING
+
+from attrs import evolve, frozen
+
+from workflow_core.domain.schedule import Schedule
+from workflow_core.domain.spec import parse_spec
+from workflow_core.domain.workflow import RevisionDiff, SourceType
+from workflow_core.errors import LoaderNotInstalled, RevisionMismatch, RevisionNotFound, WorkflowPermissionDenied
+from workflow_core.usecases.register import revise
+
+if TYPE_CHECKING:
+    from workflow_core.domain.caller import Caller
+    from workflow_core.domain.paging import Page, PageRequest
+    from workflow_core.domain.workflow import Revision, Workflow
+    from workflow_core.usecases.context import Context
+
+
+@frozen(kw_only=True)
+class RestoreRevision:
+    """The wish to have the spec of an earlier revision again; ``expected_revision`` as for a registration."""
+
+    caller: Caller
+    dataset_name: str
+    number: int
+    expected_revision: int | None = None
+
+
+def list_revisions(dataset_name: str, page: PageRequest, context: Context) -> tuple[Workflow, Page[Revision]]:
+    """The workflow, and its revisions, latest first.
+
+    Raises:
+        InvalidRequest, WorkflowNotFound: the name.
+    """
+    workflow = context.require(dataset_name)
+    return workflow, context.workflows.revisions(workflow, page)
+
+
+def diff(dataset_name: str, number: int, against: int | None, context: Context) -> RevisionDiff:
+    """What revision ``number`` changed against another one; against the one before it, unless that is said.
+
+    Raises:
+        InvalidRequest, WorkflowNotFound: the name.
+        RevisionNotFound: there is none of one of these numbers. Before the first there was an empty text.
+    """
+    workflow = context.require(dataset_name)
+    before = number - 1 if against is None else against
+    old = "" if against is None and before == 0 else _required(workflow, before, context).yaml
+    new = _required(workflow, number, context).yaml
+    names = (f"revision {before}", f"revision {number}")
+    lines = unified_diff(old.splitlines(), new.splitlines(), *names, lineterm="")
+    return RevisionDiff(dataset_name=dataset_name, before=before, after=number, text="\n".join(lines))
+
+
+def restore(command: RestoreRevision, context: Context) -> Workflow:
+    """Register the spec of an earlier revision again, as the next one: nothing of the history is lost.
+
+    Raises:
+        InvalidRequest, WorkflowNotFound, RevisionNotFound: the name, or the number.
+        InvalidWorkflowSpec: what was accepted then is not accepted any more.
+        WorkflowPermissionDenied: a CODE workflow.
+        RevisionMismatch: it is at another revision than the caller expected.
+        AirflowUnavailable, StorageUnavailable, DatabaseUnavailable, LoaderNotInstalled: nothing was recorded.
+    """
+    workflow = context.require(command.dataset_name)
+    if workflow.source_type is SourceType.CODE:
+        msg = f"Workflow {workflow.dataset_name!r} is CODE: its spec is the file in the object store."
+        raise WorkflowPermissionDenied(msg)
+    if command.expected_revision not in {None, workflow.revision}:
+        raise RevisionMismatch(workflow.dataset_name, command.expected_revision or 0, workflow.revision)
+    found = _required(workflow, command.number, context)
+    spec = parse_spec(found.yaml, dataset_name=workflow.dataset_name, rules=context.policy.rules)
+    schedule = Schedule(**spec.schedule.model_dump()) if spec.schedule else workflow.schedule
+    sentinel = context.sentinel_of(workflow)
+    if context.airflow.dag(sentinel) is None:
+        raise LoaderNotInstalled(sentinel)
+    context.storage.stat(workflow.source_type, workflow.dataset_name)
+    draft = evolve(workflow, spec=spec, yaml=found.yaml, schedule=schedule, owner=spec.owner or workflow.owner)
+    return revise(workflow, draft, command.caller, context, restored_from=found.number)
+
+
+def _required(workflow: Workflow, number: int, context: Context) -> Revision:
+    found = context.workflows.revision(workflow, number)
+    if found is None:
+        raise RevisionNotFound(workflow.dataset_name, number)
+    return found
