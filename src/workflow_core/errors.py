@@ -9,7 +9,8 @@
     ├── NotFound
     │   ├── WorkflowNotFound          WORKFLOW_NOT_FOUND
     │   ├── RevisionNotFound          WORKFLOW_REVISION_NOT_FOUND
-    │   └── WorkflowRunNotFound       WORKFLOW_RUN_NOT_FOUND
+    │   ├── WorkflowRunNotFound       WORKFLOW_RUN_NOT_FOUND
+    │   └── BackfillNotFound          BACKFILL_NOT_FOUND
     ├── Conflict
     │   ├── WorkflowAlreadyExists     WORKFLOW_ALREADY_EXISTS    the name, or its DAG id, is taken
     │   ├── WorkflowPaused            WORKFLOW_PAUSED
@@ -18,6 +19,8 @@
     │   ├── RevisionMismatch          WORKFLOW_REVISION_MISMATCH another revision is current than the one that was expected
     │   ├── RunNotActive              WORKFLOW_RUN_NOT_ACTIVE    the run has ended
     │   ├── RunAlreadyExists          WORKFLOW_RUN_ALREADY_EXISTS
+    │   ├── BackfillNotActive         BACKFILL_NOT_ACTIVE        every run of it has ended, or is being stopped
+    │   ├── BackfillAlreadyExists     BACKFILL_ALREADY_EXISTS
     │   ├── ConcurrentUpdate          CONCURRENT_UPDATE          the row changed since it was read
     │   └── StorageConflict           STORAGE_CONFLICT           the object is not the one that was expected
     ├── WorkflowPermissionDenied      WORKFLOW_PERMISSION_DENIED
@@ -157,6 +160,15 @@ class WorkflowRunNotFound(NotFound):
         super().__init__(f"There is no run {run_id!r}.")
 
 
+class BackfillNotFound(NotFound):
+    """No backfill has this id."""
+
+    code = "BACKFILL_NOT_FOUND"
+
+    def __init__(self, backfill_id: str) -> None:
+        super().__init__(f"There is no backfill {backfill_id!r}.")
+
+
 class Conflict(WorkflowError):
     """The request is well formed, but what exists does not allow it."""
 
@@ -234,6 +246,24 @@ class RunAlreadyExists(Conflict):
 
     def __init__(self, run_id: str) -> None:
         super().__init__(f"Run {run_id!r} already exists.")
+
+
+class BackfillNotActive(Conflict):
+    """The backfill has ended, or is being stopped: it cannot be changed any more."""
+
+    code = "BACKFILL_NOT_ACTIVE"
+
+    def __init__(self, backfill_id: str, status: str) -> None:
+        super().__init__(f"Backfill {backfill_id!r} cannot be changed any more: it is {status}.")
+
+
+class BackfillAlreadyExists(Conflict):
+    """The backfill id is taken."""
+
+    code = "BACKFILL_ALREADY_EXISTS"
+
+    def __init__(self, backfill_id: str) -> None:
+        super().__init__(f"Backfill {backfill_id!r} already exists.")
 
 
 class ConcurrentUpdate(Conflict):

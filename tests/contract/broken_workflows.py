@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from attrs import evolve
 
+from workflow_core.domain.backfill import Wanted
 from workflow_core.domain.run import Submission
 from workflow_core.domain.workflow import Phase
 from workflow_core.errors import WorkflowAlreadyExists
@@ -134,13 +135,13 @@ class NoAdoptionBeforeTheEnd(InMemoryWorkflows):
 
 
 class PausedMayRun(InMemoryWorkflows):
-    def _may_run(self, run: Run) -> bool:
-        return self._workflows[run.workflow_id].phase is Phase.SERVED
+    def _may_run(self, entity: Any) -> bool:
+        return self._workflows[entity.workflow_id].phase is Phase.SERVED
 
 
 class FailedMayRun(InMemoryWorkflows):
-    def _may_run(self, run: Run) -> bool:
-        return self._workflows[run.workflow_id].pause is None
+    def _may_run(self, entity: Any) -> bool:
+        return self._workflows[entity.workflow_id].pause is None
 
 
 class UnknownOutcomeIsForgotten(InMemoryWorkflows):
@@ -297,6 +298,95 @@ class NeverAskedLast(InMemoryWorkflows):
     def _stopping_order(self, run: Run) -> Any:
         first, *rest = super()._stopping_order(run)
         return (not first, *rest)
+
+
+class DatesOfAllWorkflows(InMemoryWorkflows):
+    def _dated(self, workflow_id: Any, first: Any, last: Any) -> list[Run]:
+        return [run for one in self._workflows for run in super(DatesOfAllWorkflows, self)._dated(one, first, last)]
+
+
+class LastDateIsLeftOut(InMemoryWorkflows):
+    def _dated(self, workflow_id: Any, first: Any, last: Any) -> list[Run]:
+        return [run for run in super()._dated(workflow_id, first, last) if run.run_date < last]
+
+
+class DatedByIdOnly(InMemoryWorkflows):
+    def _dated_order(self, run: Run) -> Any:
+        return run.run_date, run.run_id
+
+
+class BackfillOfTheRetired(InMemoryWorkflows):
+    _refuse_backfill_of_no_workflow = _nothing
+
+
+class OtherDatesAreNotNoticed(InMemoryWorkflows):
+    _refuse_other_dates = _nothing
+
+
+class BackfillIdIsNotUnique(InMemoryWorkflows):
+    _refuse_taken_backfill_id = _nothing
+
+
+class HalfABackfill(InMemoryWorkflows):
+    def add_backfill(self, backfill: Any, runs: Any, *, dated: int) -> None:
+        super().add_backfill(backfill, runs[:0], dated=dated)
+        for run in runs:
+            self.add_run(run)
+
+
+class BackfillVersionIsNotChecked(InMemoryWorkflows):
+    def _refuse_other_backfill(self, backfill: Any) -> None:
+        stored = self._backfills.get(backfill.backfill_id)
+        super()._refuse_other_backfill(evolve(backfill, version=stored.version) if stored else backfill)
+
+
+class BackfillMovesHouse(InMemoryWorkflows):
+    def _refuse_other_backfill(self, backfill: Any) -> None:
+        stored = self._backfills.get(backfill.backfill_id)
+        super()._refuse_other_backfill(evolve(backfill, workflow_id=stored.workflow_id) if stored else backfill)
+
+
+class HalfASave(InMemoryWorkflows):
+    def save_backfill(self, backfill: Any, runs: Any = ()) -> Any:
+        saved, _ = super().save_backfill(backfill)
+        return saved, tuple(map(self.save_run, runs))
+
+
+class OldestBackfillFirst(InMemoryWorkflows):
+    def _backfill_key(self, backfill: Any) -> tuple[str, ...]:
+        return (backfill.backfill_id,)
+
+
+class PausedBackfillIsActive(InMemoryWorkflows):
+    def _is_active(self, backfill: Any, slots: Any) -> bool:
+        wish = evolve(backfill.wish, wanted=Wanted.RUN) if backfill.wanted is Wanted.PAUSE else backfill.wish
+        return super()._is_active(evolve(backfill, wish=wish), slots)
+
+
+class FullBackfillIsActive(InMemoryWorkflows):
+    def _is_active(self, backfill: Any, slots: Any) -> bool:
+        return super()._is_active(evolve(backfill, max_active=1000), slots)
+
+
+class StopsAreForgotten(InMemoryWorkflows):
+    def _is_active(self, backfill: Any, slots: Any) -> bool:
+        return backfill.wanted is not Wanted.STOP and super()._is_active(backfill, slots)
+
+
+class UnknownSlotsAreForgotten(InMemoryWorkflows):
+    def _is_active(self, backfill: Any, slots: Any) -> bool:
+        rest = [run for run in slots if run.submission is not Submission.SENDING]
+        return super()._is_active(backfill, rest)
+
+
+class NewestBackfillIsServedFirst(InMemoryWorkflows):
+    def _active_order(self, backfill: Any) -> Any:
+        return -backfill.updated_at.timestamp(), backfill.backfill_id
+
+
+class SlotsInAnyOrder(InMemoryWorkflows):
+    def _slots(self, backfill_id: str) -> list[Run]:
+        return sorted(super()._slots(backfill_id), key=lambda run: run.run_id)
 
 
 class LimitIsIgnored(InMemoryWorkflows):

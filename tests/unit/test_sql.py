@@ -26,19 +26,22 @@ from adapters.sql.errors import place, unavailable, violated
 from adapters.sql.mapping import (
     RUN_IDENTITY,
     WORKFLOW_IDENTITY,
+    backfill_of,
     changes,
+    new_backfill_row,
     new_run_row,
     run_of,
     workflow_of,
     workflow_row,
 )
 from adapters.sql.migrations import alembic_config
-from adapters.sql.tables import metadata, runs, schema_version, workflows
+from adapters.sql.tables import backfills, metadata, runs, schema_version, workflows
+from workflow_core.domain.backfill import SkippedDate
 from workflow_core.domain.paging import PageRequest
-from workflow_core.domain.run import HistoryFilter, Progress
+from workflow_core.domain.run import HistoryFilter, Progress, RunStatus
 from workflow_core.domain.workflow import Pause, WorkflowFilter, WorkflowStatus
 from workflow_core.errors import ConfigurationError, DatabaseUnavailable
-from workflow_core.testing.entities import AT, a_run, a_workflow
+from workflow_core.testing.entities import AT, a_backfill, a_run, a_workflow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,8 +92,19 @@ class TestMapping:
         run = a_run(a_workflow(), progress=progress, logical_date=AT)
         assert run_of(new_run_row(run)) == run
 
+    def test_a_backfill_survives_its_row(self) -> None:
+        """A backfill becomes a row and the row the same backfill."""
+        skipped = SkippedDate(date=AT.date(), run_id="r", status=RunStatus.SUCCESS)
+        backfill = a_backfill(a_workflow(), skipped=(skipped,), accepted=("r1",))
+        assert backfill_of(new_backfill_row(backfill)) == backfill
+
     @pytest.mark.parametrize(
-        ("row", "table"), [(workflow_row(a_workflow()), workflows), (new_run_row(a_run(a_workflow())), runs)]
+        ("row", "table"),
+        [
+            (workflow_row(a_workflow()), workflows),
+            (new_run_row(a_run(a_workflow())), runs),
+            (new_backfill_row(a_backfill(a_workflow())), backfills),
+        ],
     )
     def test_a_row_has_every_column(self, row: dict[str, Any], table: sa.Table) -> None:
         """No column is forgotten, none is invented."""
@@ -419,22 +433,49 @@ class TestIndexes:
             (lambda port: port.runs_to_send(5), "ix_workflow_runs_to_send"),
             (lambda port: port.stopping_runs(5), "ix_workflow_runs_stopping"),
             (lambda port: port.active_runs(a_workflow()), "ix_workflow_runs_active"),
+            (
+                lambda port: port.dated_runs(a_workflow(), AT.date(), AT.date()),
+                "ix_workflow_runs_workflow_id_run_date_started_at_run_id",
+            ),
+            (lambda port: port.backfill("b"), "sqlite_autoindex_backfills"),
+            (lambda port: port.backfill_runs("b"), "ix_workflow_runs_backfill"),
+            (
+                lambda port: port.backfills("a.b", PageRequest()),
+                "ix_backfills_dataset_name_created_at_backfill_id",
+            ),
         ],
     )
     def test_a_query_has_its_index(self, engine: sa.Engine, call: Any, index: str) -> None:
         """The plan names the index, and sorts nothing by itself."""
-        plans: list[str] = []
+        plan = _plan(engine, call)
+        assert any(name in plan for name in index.split("|")), plan
+        assert "TEMP B-TREE" not in plan, plan
 
-        @event.listens_for(engine, "before_cursor_execute")
-        def explain(connection: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-            if statement.startswith("SELECT") and "count(" not in statement:
-                cursor.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
-                plans.append(" / ".join(row[3] for row in cursor.fetchall()))
+    def test_backfills_that_are_over_cost_nothing(self, engine: sa.Engine) -> None:
+        """What is to be driven is found from the runs that have not ended; only those few are sorted."""
+        plan = _plan(engine, lambda port: port.active_backfills(5))
+        assert "SCAN backfills" not in plan, plan
+        assert "SEARCH workflow_runs USING INDEX ix_workflow_runs_active_slots" in plan, plan
 
-        call(SqlWorkflows(engine))
-        assert len(plans) == 1
-        assert any(name in plans[0] for name in index.split("|")), plans
-        assert "TEMP B-TREE" not in plans[0], plans
+    def test_runs_of_backfills_are_counted_from_an_index(self, engine: sa.Engine) -> None:
+        """By backfill; the runs of others are not looked at."""
+        plan = _plan(engine, lambda port: port.backfill_counts(["b"]))
+        assert "ix_workflow_runs_backfill" in plan, plan
+
+
+def _plan(engine: sa.Engine, call: Any) -> str:
+    """The plan of the one query that the call makes, apart from the total of a list."""
+    plans: list[str] = []
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def explain(connection: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        if statement.startswith("SELECT") and not statement.startswith("SELECT count("):
+            cursor.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            plans.append(" / ".join(row[3] for row in cursor.fetchall()))
+
+    call(SqlWorkflows(engine))
+    [plan] = plans
+    return plan
 
 
 def _status(status: str) -> WorkflowFilter:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import asdict
 
+from workflow_core.domain.backfill import Backfill, OnFailure, Reprocess, SkippedDate, Wanted, Wish
 from workflow_core.domain.names import new_id
 from workflow_core.domain.run import Progress, Run, RunStatus, RunType, Stop, Submission
 from workflow_core.domain.schedule import Schedule
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 WORKFLOW_IDENTITY: Final = ("id", "dataset_name", "dag_id")
 RUN_IDENTITY: Final = ("run_id", "airflow_run_id", "workflow_id", "dataset_name", "dag_id")
+BACKFILL_IDENTITY: Final = ("id", "backfill_id", "workflow_id", "dataset_name")
 """The columns that never change after a row was added."""
 
 
@@ -181,6 +183,67 @@ def run_of(row: Mapping[Any, Any]) -> Run:
         observed_at=row["observed_at"],
         stop=stop,
         reason=row["reason"],
+        version=row["version"],
+    )
+
+
+def backfill_row(backfill: Backfill) -> dict[str, Any]:
+    """The row of a backfill, without its generated key (:func:`new_backfill_row` adds that)."""
+    return {
+        "backfill_id": backfill.backfill_id,
+        "workflow_id": backfill.workflow_id,
+        "dataset_name": backfill.dataset_name,
+        "start_date": backfill.start_date,
+        "end_date": backfill.end_date,
+        "params": dict(backfill.params),
+        "parallel": backfill.parallel,
+        "max_active": backfill.max_active,
+        "reprocess": backfill.reprocess.value,
+        "run_backwards": backfill.run_backwards,
+        "on_failure": backfill.on_failure.value,
+        "created_by": backfill.created_by,
+        "created_at": backfill.created_at,
+        "wanted": backfill.wish.wanted.value,
+        "wanted_by": backfill.wish.by,
+        "wanted_at": backfill.wish.at,
+        "wanted_reason": backfill.wish.reason,
+        "updated_at": backfill.updated_at,
+        "accepted": list(backfill.accepted),
+        "skipped": [
+            {"date": one.date.isoformat(), "run_id": one.run_id, "status": one.status.value} for one in backfill.skipped
+        ],
+        "version": backfill.version,
+    }
+
+
+def new_backfill_row(backfill: Backfill) -> dict[str, Any]:
+    """The row of a backfill that is not stored yet."""
+    return {"id": new_id(backfill.created_at), **backfill_row(backfill)}
+
+
+def backfill_of(row: Mapping[Any, Any]) -> Backfill:
+    """The backfill of a row."""
+    return Backfill(
+        backfill_id=row["backfill_id"],
+        workflow_id=row["workflow_id"],
+        dataset_name=row["dataset_name"],
+        start_date=row["start_date"],
+        end_date=row["end_date"],
+        params=row["params"],
+        parallel=row["parallel"],
+        max_active=row["max_active"],
+        reprocess=Reprocess(row["reprocess"]),
+        run_backwards=row["run_backwards"],
+        on_failure=OnFailure(row["on_failure"]),
+        created_by=row["created_by"],
+        created_at=row["created_at"],
+        wish=Wish(wanted=Wanted(row["wanted"]), by=row["wanted_by"], at=row["wanted_at"], reason=row["wanted_reason"]),
+        updated_at=row["updated_at"],
+        accepted=tuple(row["accepted"]),
+        skipped=tuple(
+            SkippedDate(date=date.fromisoformat(one["date"]), run_id=one["run_id"], status=RunStatus(one["status"]))
+            for one in row["skipped"]
+        ),
         version=row["version"],
     )
 

@@ -20,7 +20,10 @@ from workflow_core.errors import ConcurrentUpdate, RunAlreadyExists, WorkflowNot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from datetime import datetime
+    from datetime import date, datetime
+    from uuid import UUID
+
+    from sqlalchemy.engine import Connection
 
     from adapters.sql.transactions import Transactions
     from workflow_core.domain.paging import PageRequest
@@ -52,16 +55,19 @@ class SqlRuns:
             with self._transactions.writing(single=True) as connection:
                 added = connection.execute(insertion(run), execution_options={"preserve_rowcount": True}).rowcount
         except IntegrityError as error:
-            constraint = violated(error)
-            if constraint == _RUN_ID:
-                raise RunAlreadyExists(run.run_id) from error
-            if constraint == _AIRFLOW_ID:
-                key = (run.dag_id, run.airflow_run_id)
-                holder = self.runs_by_airflow_id([key]).get(key, run)
-                raise RunAlreadyExists(holder.run_id) from error
+            self._raise_taken(error, [run])
             raise
         if added == 0:
             raise WorkflowNotFound(run.dataset_name)
+
+    def _raise_taken(self, error: IntegrityError, runs_added: Sequence[Run]) -> None:
+        """Raise :class:`RunAlreadyExists` if an id of one of these runs was taken."""
+        if violated(error) not in {_RUN_ID, _AIRFLOW_ID}:
+            return
+        held = self.runs_by_airflow_id((run.dag_id, run.airflow_run_id) for run in runs_added)
+        holders = (held.get((run.dag_id, run.airflow_run_id)) or self.run(run.run_id) for run in runs_added)
+        holder = next((found for found in holders if found), runs_added[0])  # none: gone again already
+        raise RunAlreadyExists(holder.run_id) from error
 
     def run(self, run_id: str) -> Run | None:
         """As the port says."""
@@ -72,19 +78,13 @@ class SqlRuns:
     def runs_by_airflow_id(self, keys: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], Run]:
         """As the port says."""
         pair = sa.tuple_(runs.c.dag_id, runs.c.airflow_run_id)
-        queries = (sa.select(runs).where(pair.in_(some)) for some in _batches(keys))
+        queries = (sa.select(runs).where(pair.in_(some)) for some in batches(keys))
         return {(run.dag_id, run.airflow_run_id): run for run in self._all(queries)}
 
     def save_run(self, run: Run) -> Run:
         """As the port says."""
-        same = (runs.c[name] == getattr(run, name) for name in (*RUN_IDENTITY, "version"))
-        values = changes(run_row(run), RUN_IDENTITY)
         with self._transactions.writing(single=True) as connection:
-            saved = connection.execute(runs.update().where(*same).values(values)).rowcount
-        if saved == 0:
-            what = f"Run {run.run_id!r}"
-            raise ConcurrentUpdate(what)
-        return evolve(run, version=run.version + 1)
+            return saved_run(connection, run)
 
     def history(self, where: HistoryFilter, page: PageRequest) -> Page[Run]:
         """As the port says."""
@@ -115,7 +115,7 @@ class SqlRuns:
         )
         queries = (
             sa.select(runs).where(runs.c.run_id.in_(sa.select(latest).where(workflows.c.dataset_name.in_(some))))
-            for some in _batches(dataset_names)
+            for some in batches(dataset_names)
         )
         return {run.dataset_name: run for run in self._all(queries)}
 
@@ -135,6 +135,11 @@ class SqlRuns:
         """As the port says."""
         mine = runs.c.workflow_id == workflow.id
         return tuple(self._all([sa.select(runs).where(mine, sa.text(ACTIVE_RUN)).order_by(runs.c.run_id)]))
+
+    def dated_runs(self, workflow: Workflow, first: date, last: date) -> Sequence[Run]:
+        """As the port says."""
+        order = runs.c.run_date, runs.c.started_at, runs.c.run_id
+        return tuple(self._all([sa.select(runs).where(*dated_within(workflow.id, first, last)).order_by(*order)]))
 
     def observed_until(self) -> datetime | None:
         """As the port says."""
@@ -166,6 +171,21 @@ def insertion(run: Run) -> sa.Insert:
     return runs.insert().from_select(list(row), taken)
 
 
+def saved_run(connection: Connection, run: Run) -> Run:
+    """Write a run back, inside a transaction."""
+    same = (runs.c[name] == getattr(run, name) for name in (*RUN_IDENTITY, "version"))
+    values = changes(run_row(run), RUN_IDENTITY)
+    if connection.execute(runs.update().where(*same).values(values)).rowcount == 0:
+        what = f"Run {run.run_id!r}"
+        raise ConcurrentUpdate(what)
+    return evolve(run, version=run.version + 1)
+
+
+def dated_within(workflow_id: UUID, first: date, last: date) -> tuple[sa.ColumnElement[bool], ...]:
+    """The conditions for the runs of a workflow with a run date in this range."""
+    return runs.c.workflow_id == workflow_id, runs.c.run_date >= first, runs.c.run_date <= last
+
+
 def _conditions(where: HistoryFilter) -> Sequence[sa.ColumnElement[bool]]:
     start, end = where.window
     found: list[sa.ColumnElement[bool]] = []
@@ -178,7 +198,8 @@ def _conditions(where: HistoryFilter) -> Sequence[sa.ColumnElement[bool]]:
     return found
 
 
-def _batches(items: Iterable[T]) -> Iterator[list[T]]:
+def batches(items: Iterable[T]) -> Iterator[list[T]]:
+    """The items, each once, in parts that one statement can name."""
     rest = iter(dict.fromkeys(items))
     while batch := list(islice(rest, _ONE_STATEMENT)):
         yield batch

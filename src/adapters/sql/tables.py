@@ -37,6 +37,8 @@ RUN_TO_SEND: Final = (
     f"submission IN ('waiting', 'sending') AND {ACTIVE_RUN} AND stop_at IS NULL AND backfill_id IS NULL"
 )
 STOPPING_RUN: Final = "status = 'STOPPING'"
+ACTIVE_SLOT: Final = f"backfill_id IS NOT NULL AND {ACTIVE_RUN}"
+"""A run of a backfill that has not ended."""
 
 
 def _partial(name: str, *columns: str, where: str, unique: bool = False) -> sa.Index:
@@ -124,10 +126,43 @@ runs: Final = sa.Table(
     sa.UniqueConstraint("dag_id", "airflow_run_id"),
     sa.Index("ix_workflow_runs_started_at_run_id", "started_at", "run_id"),
     sa.Index("ix_workflow_runs_dataset_name_started_at_run_id", "dataset_name", "started_at", "run_id"),
-    sa.Index("ix_workflow_runs_workflow_id_run_date", "workflow_id", "run_date"),
+    sa.Index(
+        "ix_workflow_runs_workflow_id_run_date_started_at_run_id", "workflow_id", "run_date", "started_at", "run_id"
+    ),
     _partial("ix_workflow_runs_active", "workflow_id", "run_id", where=ACTIVE_RUN),
     _partial("ix_workflow_runs_to_send", "sent_at", "run_id", where=RUN_TO_SEND),
     _partial("ix_workflow_runs_stopping", "stop_asked_at", "run_id", where=STOPPING_RUN),
+    _partial("ix_workflow_runs_backfill", "backfill_id", "run_date", "run_id", where="backfill_id IS NOT NULL"),
+    _partial("ix_workflow_runs_active_slots", "backfill_id", "submission", "stop_at", where=ACTIVE_SLOT),
+)
+
+backfills: Final = sa.Table(
+    "backfills",
+    metadata,
+    sa.Column("id", sa.Uuid(), primary_key=True),
+    sa.Column("backfill_id", name_type(), nullable=False),
+    sa.Column("workflow_id", sa.Uuid(), sa.ForeignKey(workflows.c.id), nullable=False),
+    sa.Column("dataset_name", name_type(), nullable=False),
+    sa.Column("start_date", sa.Date(), nullable=False),
+    sa.Column("end_date", sa.Date(), nullable=False),
+    sa.Column("params", json_type(), nullable=False),
+    sa.Column("parallel", sa.Boolean(), nullable=False),
+    sa.Column("max_active", sa.Integer(), nullable=False),
+    sa.Column("reprocess", sa.String(), nullable=False),
+    sa.Column("run_backwards", sa.Boolean(), nullable=False),
+    sa.Column("on_failure", sa.String(), nullable=False),
+    sa.Column("created_by", sa.String(), nullable=False),
+    sa.Column("created_at", UtcDateTime(), nullable=False),
+    sa.Column("wanted", sa.String(), nullable=False),
+    sa.Column("wanted_by", sa.String(), nullable=False),
+    sa.Column("wanted_at", UtcDateTime(), nullable=False),
+    sa.Column("wanted_reason", sa.Text()),
+    sa.Column("updated_at", UtcDateTime(), nullable=False),
+    sa.Column("accepted", json_type(), nullable=False),
+    sa.Column("skipped", json_type(), nullable=False),
+    sa.Column("version", sa.Integer(), nullable=False),
+    sa.UniqueConstraint("backfill_id"),
+    sa.Index("ix_backfills_dataset_name_created_at_backfill_id", "dataset_name", "created_at", "backfill_id"),
 )
 
 observation: Final = sa.Table(

@@ -1,4 +1,4 @@
-"""The adapter: workflows here, runs in :mod:`adapters.sql.runs`."""
+"""The adapter: workflows here, runs in :mod:`adapters.sql.runs`, backfills in :mod:`adapters.sql.backfills`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from attrs import evolve
 from sqlalchemy.exc import IntegrityError
 
+from adapters.sql.backfills import SqlBackfills
 from adapters.sql.errors import violated, wrong_revision
 from adapters.sql.mapping import (
     WORKFLOW_IDENTITY,
@@ -18,7 +19,6 @@ from adapters.sql.mapping import (
     workflow_row,
 )
 from adapters.sql.migrations import HEAD, revision_of
-from adapters.sql.runs import SqlRuns
 from adapters.sql.tables import (
     ACTIVE,
     ACTIVE_RUN,
@@ -59,7 +59,7 @@ _STATUS: Final = {
 }
 
 
-class SqlWorkflows(SqlRuns):
+class SqlWorkflows(SqlBackfills):
     """:class:`~workflow_core.ports.workflow.WorkflowPort` on PostgreSQL or SQLite.
 
     ``engine`` comes from :func:`adapters.sql.engine.make_engine`. Threads may share one instance.

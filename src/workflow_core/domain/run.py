@@ -73,6 +73,8 @@ RUNNING_TASKS = ("running", "restarting", "deferred", "up_for_reschedule", "up_f
 
 ENDED_FIRST: Final = "It had ended before the stop reached it."
 DELETED: Final = "The run was deleted in Airflow."
+DATE_STEP: Final = timedelta(microseconds=1)
+"""Between the logical dates of runs that are for the same moment; the smallest that every database of Airflow keeps."""
 
 
 @frozen(kw_only=True)
@@ -210,6 +212,10 @@ class Run:
     def put_back(self) -> Run:
         """Airflow certainly did not take it this time; it is sent again later."""
         return evolve(self, submission=Submission.WAITING)
+
+    def moved(self) -> Run:
+        """Another run of its DAG has its logical date: it takes the next one, a microsecond later."""
+        return self if self.logical_date is None else evolve(self, logical_date=self.logical_date + DATE_STEP)
 
     def observed(self, seen: AirflowRun, tasks: Sequence[TaskState] | None, at: datetime) -> Run:
         """What Airflow said at ``at``. A look that is older than the last one changes nothing.

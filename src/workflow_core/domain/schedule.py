@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -111,6 +111,15 @@ class Schedule:
     def first_from(self, moment: datetime) -> datetime:
         """The first fire time at or after ``moment`` (aware), in UTC."""
         return self.next_after(moment - timedelta(microseconds=1))
+
+    def start_of(self, day: date) -> datetime:
+        """The first moment of a day in this schedule's time zone, in UTC: 00:00, or later where that is skipped."""
+        return datetime.combine(day, time(), self.zone).astimezone(UTC)
+
+    def first_on(self, day: date) -> datetime | None:
+        """The first fire time on a day in this schedule's time zone, in UTC; None if it does not fire on that day."""
+        fires = self.next_after(self.start_of(day) - timedelta(seconds=1))
+        return fires if fires.astimezone(self.zone).date() == day else None
 
     def date_of(self, moment: datetime) -> str:
         """The calendar date of ``moment`` in this schedule's time zone, as ``YYYY-MM-DD``."""

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from attrs import evolve, fields, has
 
+from workflow_core.domain.backfill import Wanted, being_sent, counts_of
 from workflow_core.domain.paging import Page, key_moment, moment_key
 from workflow_core.domain.run import RunStatus, Submission
 from workflow_core.domain.workflow import Phase, Revision, first_revision, revision_number
 from workflow_core.errors import (
+    BackfillAlreadyExists,
     ConcurrentUpdate,
     DatabaseUnavailable,
     RunAlreadyExists,
@@ -24,8 +26,10 @@ from workflow_core.errors import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from datetime import date
     from uuid import UUID
 
+    from workflow_core.domain.backfill import Backfill
     from workflow_core.domain.paging import PageRequest
     from workflow_core.domain.run import HistoryFilter, Run
     from workflow_core.domain.workflow import Workflow, WorkflowFilter
@@ -48,6 +52,7 @@ class InMemoryWorkflows:
         self._workflows: dict[UUID, Workflow] = {}
         self._revisions: dict[UUID, list[Revision]] = {}
         self._runs: dict[str, Run] = {}
+        self._backfills: dict[str, Backfill] = {}
         self._observed_until: datetime | None = None
         self._down = False
         self._failures: dict[str, int] = {}
@@ -211,6 +216,64 @@ class InMemoryWorkflows:
         with self._transaction("active_runs"):
             return self._first(self._active(workflow), len(self._runs))
 
+    def dated_runs(self, workflow: Workflow, first: date, last: date) -> Sequence[Run]:
+        """As the port says."""
+        with self._transaction("dated_runs"):
+            return self._first(self._dated(workflow.id, first, last), len(self._runs))
+
+    def add_backfill(self, backfill: Backfill, runs: Sequence[Run], *, dated: int) -> None:
+        """As the port says."""
+        with self._transaction("add_backfill"):
+            self._refuse_backfill_of_no_workflow(backfill)
+            self._refuse_other_dates(backfill, dated)
+            self._refuse_taken_backfill_id(backfill)
+            for run in runs:
+                self._refuse_taken_run_id(run)
+                self._refuse_taken_airflow_id(run)
+            self._backfills[backfill.backfill_id] = self._kept(backfill)
+            self._runs |= {run.run_id: self._kept(run) for run in runs}
+
+    def backfill(self, backfill_id: str) -> Backfill | None:
+        """As the port says."""
+        with self._transaction("backfill"):
+            found = self._backfills.get(backfill_id)
+            return None if found is None else self._kept(found)
+
+    def save_backfill(self, backfill: Backfill, runs: Sequence[Run] = ()) -> tuple[Backfill, Sequence[Run]]:
+        """As the port says."""
+        with self._transaction("save_backfill"):
+            self._refuse_other_backfill(backfill)
+            for run in runs:
+                self._refuse_other_run(run)
+            saved = self._with_next_version(backfill), tuple(map(self._with_next_version, runs))
+            self._backfills[backfill.backfill_id] = self._kept(saved[0])
+            self._runs |= {run.run_id: self._kept(run) for run in saved[1]}
+            return saved
+
+    def backfills(self, dataset_name: str, page: PageRequest) -> Page[Backfill]:
+        """As the port says."""
+        with self._transaction("backfills"):
+            self._refuse_odd_key(page)
+            found = [one for one in self._backfills.values() if one.dataset_name == dataset_name]
+            ordered = sorted(found, key=self._backfill_key, reverse=True)
+            return self._page(ordered, page, self._backfill_key, lambda key, after: key < after)
+
+    def active_backfills(self, limit: int) -> Sequence[Backfill]:
+        """As the port says."""
+        with self._transaction("active_backfills"):
+            found = [one for one in self._backfills.values() if self._is_active(one, self._slots(one.backfill_id))]
+            return self._first(sorted(found, key=self._active_order), limit)
+
+    def backfill_runs(self, backfill_id: str) -> Sequence[Run]:
+        """As the port says."""
+        with self._transaction("backfill_runs"):
+            return self._first(self._slots(backfill_id), len(self._runs))
+
+    def backfill_counts(self, backfill_ids: Iterable[str]) -> Mapping[str, Mapping[RunStatus, int]]:
+        """As the port says."""
+        with self._transaction("backfill_counts"):
+            return {key: counts for key in set(backfill_ids) if (counts := counts_of(self._slots(key)))}
+
     def observed_until(self) -> datetime | None:
         """As the port says."""
         with self._transaction("observed_until"):
@@ -344,8 +407,8 @@ class InMemoryWorkflows:
         on_its_way = run.submission in {Submission.WAITING, Submission.SENDING}
         return on_its_way and not run.settled and run.backfill_id is None and run.stop is None
 
-    def _may_run(self, run: Run) -> bool:
-        owner = self._workflows[run.workflow_id]
+    def _may_run(self, entity: Run | Backfill) -> bool:
+        owner = self._workflows[entity.workflow_id]
         return owner.phase is Phase.SERVED and owner.pause is None
 
     def _sending_order(self, run: Run) -> tuple[bool, datetime, str]:
@@ -358,11 +421,55 @@ class InMemoryWorkflows:
         asked = run.stop.asked_at if run.stop else None
         return asked is not None, asked or _EVER, run.run_id
 
+    def _dated(self, workflow_id: UUID, first: date, last: date) -> list[Run]:
+        found = [run for run in self._runs.values() if run.workflow_id == workflow_id and first <= run.run_date <= last]
+        return sorted(found, key=self._dated_order)
+
+    def _dated_order(self, run: Run) -> tuple[date, datetime, str]:
+        return run.run_date, run.started_at, run.run_id
+
+    def _refuse_backfill_of_no_workflow(self, backfill: Backfill) -> None:
+        owner = self._workflows.get(backfill.workflow_id)
+        if owner is None or owner.phase.has_left or owner.phase is Phase.UNREGISTERING:
+            raise WorkflowNotFound(backfill.dataset_name)
+
+    def _refuse_other_dates(self, backfill: Backfill, dated: int) -> None:
+        if len(self._dated(backfill.workflow_id, backfill.start_date, backfill.end_date)) != dated:
+            what = f"Backfill {backfill.backfill_id!r}"
+            raise ConcurrentUpdate(what)
+
+    def _refuse_taken_backfill_id(self, backfill: Backfill) -> None:
+        if backfill.backfill_id in self._backfills:
+            raise BackfillAlreadyExists(backfill.backfill_id)
+
+    def _refuse_other_backfill(self, backfill: Backfill) -> None:
+        stored = self._backfills.get(backfill.backfill_id)
+        if stored is None or _backfill_identity(stored) != _backfill_identity(backfill):
+            what = f"Backfill {backfill.backfill_id!r}"
+            raise ConcurrentUpdate(what)
+
+    def _backfill_key(self, backfill: Backfill) -> Key:
+        return moment_key(backfill.created_at), backfill.backfill_id
+
+    def _slots(self, backfill_id: str) -> list[Run]:
+        found = [run for run in self._runs.values() if run.backfill_id == backfill_id]
+        return sorted(found, key=lambda run: (run.run_date, run.run_id))
+
+    def _is_active(self, backfill: Backfill, slots: Sequence[Run]) -> bool:
+        if backfill.wanted is Wanted.STOP:
+            return any(not run.settled and run.stop is None for run in slots)
+        if backfill.wanted is Wanted.PAUSE or not self._may_run(backfill):
+            return False
+        return bool(being_sent(slots) or backfill.to_send(slots))
+
+    def _active_order(self, backfill: Backfill) -> tuple[datetime, str]:
+        return backfill.updated_at, backfill.backfill_id
+
     def _is_progress(self, until: datetime) -> bool:
         return self._observed_until is None or until > self._observed_until
 
     def _with_next_version(self, entity: T) -> T:
-        return evolve(entity, version=entity.version + 1)  # type: ignore[attr-defined, misc]  # Workflow or Run
+        return evolve(entity, version=entity.version + 1)  # type: ignore[attr-defined, misc]  # one of the entities
 
     def _page(
         self, ordered: Sequence[T], page: PageRequest, key: Callable[[T], Key], is_after: Callable[[Key, Key], bool]
@@ -382,6 +489,10 @@ class InMemoryWorkflows:
 
 def _identity(run: Run) -> tuple[object, ...]:
     return run.run_id, run.airflow_run_id, run.workflow_id, run.dataset_name, run.dag_id, run.version
+
+
+def _backfill_identity(backfill: Backfill) -> tuple[object, ...]:
+    return backfill.backfill_id, backfill.workflow_id, backfill.dataset_name, backfill.version
 
 
 def _in_utc(moment: datetime) -> datetime:

@@ -1,4 +1,4 @@
-"""The memory of the system: workflows and runs."""
+"""The memory of the system: workflows, runs and backfills."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from datetime import datetime
+    from datetime import date, datetime
     from uuid import UUID
 
+    from workflow_core.domain.backfill import Backfill
     from workflow_core.domain.paging import Page, PageRequest
-    from workflow_core.domain.run import HistoryFilter, Run
+    from workflow_core.domain.run import HistoryFilter, Run, RunStatus
     from workflow_core.domain.workflow import Revision, Workflow, WorkflowFilter
 
 
 @runtime_checkable
 class WorkflowPort(Protocol):
-    """Where workflows and runs are kept.
+    """Where workflows, runs and backfills are kept.
 
     Every method is one transaction. Times come back aware, in UTC, with microseconds. JSON (``params``, ``spec``) comes back as
     equal values of the same types, whatever their size; only the order of keys is not kept. Any method may raise
@@ -149,6 +150,69 @@ class WorkflowPort(Protocol):
 
     def active_runs(self, workflow: Workflow) -> Sequence[Run]:
         """The runs of this very workflow that have not ended, by run id."""
+        ...
+
+    def dated_runs(self, workflow: Workflow, first: date, last: date) -> Sequence[Run]:
+        """The runs of this very workflow with a run date from ``first`` to ``last`` (both included), by run date, then by
+        ``started_at``, then by run id.
+        """
+        ...
+
+    def add_backfill(self, backfill: Backfill, runs: Sequence[Run], *, dated: int) -> None:
+        """Keep a new backfill with its runs, all of it or nothing. Its runs are of one workflow, and none is in Airflow.
+
+        ``dated`` is how many runs :meth:`dated_runs` gave for the backfill's dates: what was decided by them holds only while there
+        are no others. Of this, an :meth:`add_run` and another backfill at the same time, one sees the other.
+
+        Raises:
+            WorkflowNotFound: its workflow does not exist, has left, or is being unregistered.
+            ConcurrentUpdate: the workflow has more runs of these dates by now.
+            BackfillAlreadyExists: the backfill id is taken.
+            RunAlreadyExists: the run id of one of the runs, or its pair of DAG id and Airflow's run id, is taken.
+        """
+        ...
+
+    def backfill(self, backfill_id: str) -> Backfill | None:
+        """The backfill with this id, or None."""
+        ...
+
+    def save_backfill(self, backfill: Backfill, runs: Sequence[Run] = ()) -> tuple[Backfill, Sequence[Run]]:
+        """Write back a backfill that was read earlier, and runs as :meth:`save_run` does, all of it or nothing; return them with
+        their new versions.
+
+        The backfill's id, name and workflow stay what they were. Everything else is replaced by what ``backfill`` says.
+
+        Raises:
+            ConcurrentUpdate: the version of the backfill, or that of one of the runs, is not the stored one, or one of them is gone.
+        """
+        ...
+
+    def backfills(self, dataset_name: str, page: PageRequest) -> Page[Backfill]:
+        """Backfills of workflows of this name, those that have left included, by ``created_at``, latest first, then by id, descending
+        in code-point order. The key of a page is ``(created_at, backfill_id)``, as for :meth:`history`.
+
+        Raises:
+            InvalidRequest: ``page.after`` is no such key.
+        """
+        ...
+
+    def active_backfills(self, limit: int) -> Sequence[Backfill]:
+        """Up to ``limit`` backfills for which something is to be done now, those longest unchanged (``updated_at``) first, then by id.
+
+        These are the ones
+
+        - wanted to run, of a workflow that may run (registering or served, and not paused), with a run that is being sent and not
+          wanted to end; or with one that waits while fewer than ``max_active`` others were sent and have not ended;
+        - wanted to stop, with a run that has not ended and is not wanted to end yet.
+        """
+        ...
+
+    def backfill_runs(self, backfill_id: str) -> Sequence[Run]:
+        """The runs of a backfill, by run date, then by run id; empty if there is no such backfill."""
+        ...
+
+    def backfill_counts(self, backfill_ids: Iterable[str]) -> Mapping[str, Mapping[RunStatus, int]]:
+        """For each id how many runs the backfill has of each status; statuses without any, and ids without runs, are left out."""
         ...
 
     def observed_until(self) -> datetime | None:

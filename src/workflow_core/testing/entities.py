@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
 
+from workflow_core.domain.backfill import (
+    Backfill,
+    OnFailure,
+    Reprocess,
+    Wanted,
+    Wish,
+    backfill_id_for,
+    slot_run_id,
+)
 from workflow_core.domain.names import new_id, run_id_for
 from workflow_core.domain.run import Run, RunStatus, RunType, Submission
 from workflow_core.domain.schedule import Schedule
@@ -95,3 +104,49 @@ def a_run(workflow: Workflow, *, at: datetime = AT, nth: int = 1, **changes: Any
         "started_at": at,
     }
     return Run(**{**facts, **changes})
+
+
+def a_backfill(workflow: Workflow, *, days: int = 3, nth: int = 1, **changes: Any) -> Backfill:
+    """A parallel backfill of ``workflow`` over so many days from 1 January 2026, accepted at :data:`AT`; ``changes`` win."""
+    start = changes.pop("start_date", date(2026, 1, 1))
+    end = start + timedelta(days=days - 1)
+    wanted = changes.pop("wanted", Wanted.RUN)
+    facts: dict[str, Any] = {
+        "backfill_id": backfill_id_for(workflow.dataset_name, start, end, nth=nth),
+        "workflow_id": workflow.id,
+        "dataset_name": workflow.dataset_name,
+        "start_date": start,
+        "end_date": end,
+        "params": {"region": "US"},
+        "parallel": True,
+        "max_active": 2,
+        "reprocess": Reprocess.NONE,
+        "run_backwards": False,
+        "on_failure": OnFailure.CONTINUE,
+        "created_by": "user@example.com",
+        "created_at": AT,
+        "wish": Wish(wanted=wanted, by="user@example.com", at=AT),
+        "updated_at": AT,
+    }
+    return Backfill(**{**facts, **changes})
+
+
+def slots_of(workflow: Workflow, backfill: Backfill, **changes: Any) -> list[Run]:
+    """The runs of a backfill of ``workflow``, one for each of its dates, none of them sent; ``changes`` are those of each."""
+    days = (backfill.end_date - backfill.start_date).days + 1
+    dates = [backfill.start_date + timedelta(days=n) for n in range(days)]
+    return [
+        a_run(
+            workflow,
+            **{
+                "run_id": slot_run_id(backfill.backfill_id, day),
+                "run_type": RunType.BACKFILL,
+                "backfill_id": backfill.backfill_id,
+                "run_date": day,
+                "logical_date": datetime(day.year, day.month, day.day, 11, tzinfo=UTC),
+                "params": {**backfill.params, "date": day.isoformat()},
+                **changes,
+            },
+        )
+        for day in dates
+    ]

@@ -5,6 +5,8 @@ Inherit from :class:`WorkflowContract` in a class that pytest collects, and give
 fake over random histories.
 """
 
+from workflow_core.testing.workflow.backfills import BackfillRules
+from workflow_core.testing.workflow.driven import DrivenRules
 from workflow_core.testing.workflow.history import HistoryRules
 from workflow_core.testing.workflow.kept_runs import KeptRunRules
 from workflow_core.testing.workflow.leaving import LeavingRules
@@ -27,6 +29,8 @@ class WorkflowContract(
     KeptRunRules,
     HistoryRules,
     WorkRules,
+    BackfillRules,
+    DrivenRules,
     OutageRules,
 ):
     """Every promise of the port, as tests."""

@@ -10,16 +10,18 @@ from attrs import evolve
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from workflow_core.domain.backfill import Backfill, Wanted
 from workflow_core.domain.paging import PageRequest
 from workflow_core.domain.run import HistoryFilter, RunStatus, Stop, Submission
 from workflow_core.domain.workflow import Pause, Phase, SourceType, WorkflowFilter, WorkflowStatus
 from workflow_core.errors import WorkflowError
 from workflow_core.fakes.workflow import InMemoryWorkflows
-from workflow_core.testing.entities import AT, a_run, a_workflow
+from workflow_core.testing.entities import AT, a_backfill, a_run, a_workflow, slots_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
+    from uuid import UUID
 
     from workflow_core.domain.run import Run
     from workflow_core.domain.workflow import Workflow
@@ -74,6 +76,7 @@ class WorkflowMachine(RuleBasedStateMachine):
         # everything that was ever handed out: stale versions and entities that are gone are among it
         self._workflows: list[Workflow] = []
         self._runs: list[Run] = []
+        self._backfills: list[Backfill] = []
 
     def teardown(self) -> None:
         """Give the subject back."""
@@ -124,6 +127,47 @@ class WorkflowMachine(RuleBasedStateMachine):
             if not isinstance(saved, tuple):
                 self._runs.append(saved)
 
+    @rule(
+        data=st.data(), nth=st.integers(1, 2), changes=_run_changes, moment=_moments, dated=st.sampled_from([0, 0, 1])
+    )
+    def add_backfill(self, data: st.DataObject, nth: int, changes: dict[str, Any], moment: Any, dated: int) -> None:
+        """Add a backfill of two dates whose id, or whose runs, may be taken, of a workflow that may be gone."""
+        if self._workflows:
+            workflow = data.draw(st.sampled_from(self._workflows))
+            backfill = a_backfill(workflow, nth=nth, days=2, updated_at=moment, created_at=moment)
+            slots = slots_of(workflow, backfill, **{**changes, "backfill_id": backfill.backfill_id})
+            # that an id and the dates are both taken, and so on: the port does not say which of them answers
+            seen = self._oracle.dated_runs(workflow, backfill.start_date, backfill.end_date)
+            taken = self._oracle.backfill(backfill.backfill_id) is not None
+            if taken + dated + self._is_leaving(workflow) > 1:
+                return
+            refused = self._same("add_backfill", backfill, slots, dated=len(seen) + dated)
+            if refused is None:
+                self._backfills.append(backfill)
+                self._runs += slots
+
+    @rule(data=st.data(), wanted=st.sampled_from(Wanted), moment=_moments, changes=_run_changes)
+    def save_backfill(self, data: st.DataObject, wanted: Wanted, moment: Any, changes: dict[str, Any]) -> None:
+        """Save what was read at some time, with runs that may be of anybody."""
+        if self._backfills:
+            backfill = data.draw(st.sampled_from(self._backfills))
+            runs = data.draw(st.lists(st.sampled_from(self._runs), max_size=2, unique_by=lambda run: run.run_id))
+            wished = evolve(backfill, wish=evolve(backfill.wish, wanted=wanted), updated_at=moment)
+            changes.pop("backfill_id", None)
+            saved = self._same("save_backfill", wished, [evolve(run, **changes) for run in runs])
+            if isinstance(saved[0], Backfill):
+                self._backfills.append(saved[0])
+                self._runs += saved[1]
+
+    @rule(name=_names, page=_pages)
+    def list_backfills(self, name: str, page: PageRequest) -> None:
+        """List, page by page, and what belongs to each."""
+        self._same_pages("backfills", name, page)
+        for backfill_id in {one.backfill_id for one in self._backfills}:
+            self._same("backfill_runs", backfill_id)
+            self._same("backfill", backfill_id)
+        self._same("backfill_counts", [one.backfill_id for one in self._backfills])
+
     @rule(until=_moments)
     def mark_observed(self, until: Any) -> None:
         """Mark a moment, later or earlier."""
@@ -150,8 +194,10 @@ class WorkflowMachine(RuleBasedStateMachine):
         self._same("unsettled_workflows", limit)
         self._same("runs_to_send", limit)
         self._same("stopping_runs", limit)
+        self._same("active_backfills", limit)
         if self._workflows:
             self._same("active_runs", self._workflows[-1])
+            self._same("dated_runs", self._workflows[-1], date(2026, 1, 1), date(2026, 1, 2))
 
     @invariant()
     def everything_is_the_same(self) -> None:
@@ -180,9 +226,16 @@ class WorkflowMachine(RuleBasedStateMachine):
         taken = self._oracle.run(run.run_id) is not None
         return taken + no_workflow + any(held.run_id != run.run_id for held in pairs.values()) > 1
 
+    def _latest(self, workflow_id: UUID) -> Workflow:
+        return max((one for one in self._workflows if one.id == workflow_id), key=lambda one: one.version)
+
+    def _is_leaving(self, workflow: Workflow) -> bool:
+        latest = self._latest(workflow.id)
+        return latest.phase is Phase.UNREGISTERING or latest.phase.has_left
+
     def _refuses_runs(self, run: Run) -> bool:
         """Whether the run's workflow takes it no more: its latest known state says so."""
-        latest = max((one for one in self._workflows if one.id == run.workflow_id), key=lambda one: one.version)
+        latest = self._latest(run.workflow_id)
         if latest.phase is Phase.UNREGISTERING:
             return run.submission is not Submission.SUBMITTED
         return latest.phase.has_left

@@ -11,7 +11,7 @@ from workflow_core.domain.run import HistoryFilter
 from workflow_core.domain.workflow import WorkflowFilter, first_revision
 from workflow_core.errors import DatabaseUnavailable
 from workflow_core.ports.workflow import WorkflowPort
-from workflow_core.testing.entities import AT, a_run, a_workflow
+from workflow_core.testing.entities import AT, a_backfill, a_run, a_workflow
 from workflow_core.testing.workflow.subject import WorkflowSubject
 
 if TYPE_CHECKING:
@@ -40,6 +40,14 @@ CALLS: Final[dict[str, Callable[[WorkflowPort], object]]] = {
     "runs_to_send": lambda port: port.runs_to_send(1),
     "stopping_runs": lambda port: port.stopping_runs(1),
     "active_runs": lambda port: port.active_runs(_W),
+    "dated_runs": lambda port: port.dated_runs(_W, AT.date(), AT.date()),
+    "add_backfill": lambda port: port.add_backfill(a_backfill(_W), [], dated=0),
+    "backfill": lambda port: port.backfill("b"),
+    "save_backfill": lambda port: port.save_backfill(a_backfill(_W)),
+    "backfills": lambda port: port.backfills("a.b", PageRequest()),
+    "active_backfills": lambda port: port.active_backfills(1),
+    "backfill_runs": lambda port: port.backfill_runs("b"),
+    "backfill_counts": lambda port: port.backfill_counts(["b"]),
     "observed_until": lambda port: port.observed_until(),
     "mark_observed": lambda port: port.mark_observed(AT),
     "check": lambda port: port.check(),
