@@ -189,7 +189,54 @@ class UnconfirmedIsSettled(InMemoryWorkflows):
 
 class LatestChangeFirst(InMemoryWorkflows):
     def _unsettled_workflow_order(self, workflow: Workflow) -> Any:
-        return -workflow.updated_at.timestamp(), workflow.dataset_name
+        return *super()._unsettled_workflow_order(workflow)[:2], -workflow.updated_at.timestamp(), workflow.dataset_name
+
+
+class TriesAreForgotten(InMemoryWorkflows):
+    def mark_tried(self, workflows: Any, at: Any) -> None:
+        super().mark_tried([], at)
+
+
+class FirstTryCounts(InMemoryWorkflows):
+    def _tried_at(self, workflow: Workflow, at: Any) -> Any:
+        return self._tried.get(workflow.id, at)
+
+
+class TriedOnesFirst(InMemoryWorkflows):
+    def _unsettled_workflow_order(self, workflow: Workflow) -> Any:
+        tried, *rest = super()._unsettled_workflow_order(workflow)
+        return not tried, *rest
+
+
+class ObjectsOfOthersAreReplaced(InMemoryWorkflows):
+    def _is_as_read(self, one: Any) -> bool:
+        return True
+
+
+class ForgottenObjectsComeBack(InMemoryWorkflows):
+    def _is_as_read(self, one: Any) -> bool:
+        return one.dataset_name not in self._code or super()._is_as_read(one)
+
+
+class ObjectsAreNotSeenWithTheirWorkflow(InMemoryWorkflows):
+    _keep_seen = _nothing
+
+
+class ObjectsAreSeenWithoutTheirWorkflow(InMemoryWorkflows):
+    def save_workflow(self, workflow: Workflow, *, seen: Any = None) -> Workflow:
+        self._keep_seen(seen)
+        return super().save_workflow(workflow)
+
+
+class ObjectsSeenFirstStay(InMemoryWorkflows):
+    def _keep_seen(self, seen: Any) -> None:
+        if seen is not None and seen.dataset_name not in self._code:
+            super()._keep_seen(seen)
+
+
+class ProblemsAreForgotten(InMemoryWorkflows):
+    def _kept(self, entity: Any) -> Any:
+        return super()._kept(evolve(entity, problems=()) if hasattr(entity, "problems") else entity)
 
 
 class RunNeedsNoWorkflow(InMemoryWorkflows):

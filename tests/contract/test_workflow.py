@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from devstack.postgres import LocalPostgres
 
 WORKFLOW_FACTS = ("id", "dag_id", "owner", "phase", "paused_by", "version", "updated_at")
+CODE_FACTS = ("etag", "problems", "version")
 RUN_FACTS = ("airflow_run_id", "status", "params", "version", "started_at")
 
 HISTORIES = settings(
@@ -65,6 +66,10 @@ class BehindSql:
         rows = self._rows(f"SELECT run_id, {', '.join(RUN_FACTS)} FROM workflow_runs")
         return {run_id: _plain(dict(zip(RUN_FACTS, facts, strict=True))) for run_id, *facts in rows}
 
+    def code_facts(self) -> Mapping[str, Mapping[str, Any]]:
+        rows = self._rows(f"SELECT dataset_name, {', '.join(CODE_FACTS)} FROM code_objects")
+        return {name: _plain(dict(zip(CODE_FACTS, facts, strict=True))) for name, *facts in rows}
+
 
 def _plain(facts: dict[str, Any]) -> dict[str, Any]:
     for name in ("updated_at", "started_at"):
@@ -72,8 +77,9 @@ def _plain(facts: dict[str, Any]) -> dict[str, Any]:
             value = facts[name]
             moment = datetime.fromisoformat(value + "+00:00") if isinstance(value, str) else value.astimezone(UTC)
             facts[name] = moment.isoformat(timespec="microseconds")
-    if isinstance(facts.get("params"), str):
-        facts["params"] = json.loads(facts["params"])
+    for name in ("params", "problems"):
+        if isinstance(facts.get(name), str):
+            facts[name] = json.loads(facts[name])
     if "id" in facts:
         facts["id"] = str(UUID(str(facts["id"])))
     return facts

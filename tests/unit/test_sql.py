@@ -421,7 +421,7 @@ class TestIndexes:
             (lambda port: port.workflows(WorkflowFilter(owner="x"), PageRequest()), "ix_workflows_owner_dataset_name"),
             (lambda port: port.workflows(_status("disabled"), PageRequest()), "ix_workflows_disabled"),
             (lambda port: port.workflows(_status("paused"), PageRequest()), "ix_workflows_paused"),
-            (lambda port: port.unsettled_workflows(5), "ix_workflows_unsettled"),
+            (lambda port: port.code_objects(), "code_objects"),
             (lambda port: port.run("r"), "sqlite_autoindex_workflow_runs"),
             (lambda port: port.runs_by_airflow_id([("d", "r")]), "sqlite_autoindex_workflow_runs"),
             (lambda port: port.history(HistoryFilter(), PageRequest()), "ix_workflow_runs_started_at_run_id"),
@@ -461,6 +461,11 @@ class TestIndexes:
         """By backfill; the runs of others are not looked at."""
         plan = _plan(engine, lambda port: port.backfill_counts(["b"]))
         assert "ix_workflow_runs_backfill" in plan, plan
+
+    def test_unsettled_workflows_are_found_by_their_index(self, engine: sa.Engine) -> None:
+        """What is sorted is only what is open, which is little: the settled ones are not looked at."""
+        plan = _plan(engine, lambda port: port.unsettled_workflows(5))
+        assert "SCAN workflows USING INDEX ix_workflows_unsettled" in plan, plan
 
 
 def _plan(engine: sa.Engine, call: Any) -> str:

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import asdict
 
 from workflow_core.domain.backfill import Backfill, OnFailure, Reprocess, SkippedDate, Wanted, Wish
+from workflow_core.domain.code import CodeObject
 from workflow_core.domain.names import new_id
 from workflow_core.domain.run import Progress, Run, RunStatus, RunType, Stop, Submission
 from workflow_core.domain.schedule import Schedule
 from workflow_core.domain.spec import WorkflowSpec
 from workflow_core.domain.workflow import Pause, Phase, Removal, Revision, Shadowed, SourceType, Workflow
+from workflow_core.errors import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -115,6 +117,30 @@ def _shadowed_of(found: Mapping[str, str]) -> Shadowed:
         s3_path=found["s3_path"],
         registered_by=found["registered_by"],
         registered_at=datetime.fromisoformat(found["registered_at"]),
+    )
+
+
+def code_object_row(found: CodeObject) -> dict[str, Any]:
+    """The row of a CODE object."""
+    return {
+        "dataset_name": found.dataset_name,
+        "etag": found.etag,
+        "problems": [asdict(problem) for problem in found.problems] or None,
+        "checked_by": found.checked_by,
+        "seen_at": found.seen_at,
+        "version": found.version,
+    }
+
+
+def code_object_of(row: Mapping[Any, Any]) -> CodeObject:
+    """The CODE object of a row."""
+    return CodeObject(
+        dataset_name=row["dataset_name"],
+        etag=row["etag"],
+        seen_at=row["seen_at"],
+        checked_by=row["checked_by"],
+        problems=tuple(Problem(**problem) for problem in row["problems"] or ()),
+        version=row["version"],
     )
 
 

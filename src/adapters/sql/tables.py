@@ -165,6 +165,24 @@ backfills: Final = sa.Table(
     sa.Index("ix_backfills_dataset_name_created_at_backfill_id", "dataset_name", "created_at", "backfill_id"),
 )
 
+tries: Final = sa.Table(
+    "workflow_tries",
+    metadata,
+    sa.Column("workflow_id", sa.Uuid(), sa.ForeignKey(workflows.c.id), primary_key=True),
+    sa.Column("tried_at", UtcDateTime(), nullable=False),
+)
+
+code_objects: Final = sa.Table(
+    "code_objects",
+    metadata,
+    sa.Column("dataset_name", name_type(), primary_key=True),
+    sa.Column("etag", sa.String(), nullable=False),
+    sa.Column("problems", json_type()),
+    sa.Column("checked_by", sa.String(), nullable=False),
+    sa.Column("seen_at", UtcDateTime(), nullable=False),
+    sa.Column("version", sa.Integer(), nullable=False),
+)
+
 observation: Final = sa.Table(
     "observation",
     metadata,

@@ -9,6 +9,8 @@ from attrs import evolve
 from sqlalchemy.exc import IntegrityError
 
 from adapters.sql.backfills import SqlBackfills
+from adapters.sql.code import SqlCodeObjects, remember
+from adapters.sql.columns import UtcDateTime
 from adapters.sql.errors import violated, wrong_revision
 from adapters.sql.mapping import (
     WORKFLOW_IDENTITY,
@@ -28,6 +30,7 @@ from adapters.sql.tables import (
     UNSETTLED_WORKFLOW,
     revisions,
     runs,
+    tries,
     workflows,
 )
 from adapters.sql.transactions import Transactions
@@ -43,15 +46,21 @@ from workflow_core.domain.workflow import (
 from workflow_core.errors import ConcurrentUpdate, WorkflowAlreadyExists, WorkflowHasActiveRuns
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
     from uuid import UUID
 
     from sqlalchemy.engine import Connection, Engine
 
+    from workflow_core.domain.code import CodeObject
     from workflow_core.domain.paging import PageRequest
 
 _UNIQUE: Final = frozenset({"uq_workflows_dataset_name", "uq_workflows_dag_id"})
 _LIVE: Final = sa.text(LIVE)
+_TRIED: Final = sa.text(
+    "INSERT INTO workflow_tries (workflow_id, tried_at) SELECT id, :tried_at FROM workflows WHERE id = :workflow_id"
+    " ON CONFLICT (workflow_id) DO UPDATE SET tried_at = excluded.tried_at"
+).bindparams(sa.bindparam("workflow_id", type_=sa.Uuid()), sa.bindparam("tried_at", type_=UtcDateTime()))
 _STATUS: Final = {
     WorkflowStatus.ACTIVE: ACTIVE,
     WorkflowStatus.PAUSED: PAUSED,
@@ -59,7 +68,7 @@ _STATUS: Final = {
 }
 
 
-class SqlWorkflows(SqlBackfills):
+class SqlWorkflows(SqlBackfills, SqlCodeObjects):
     """:class:`~workflow_core.ports.workflow.WorkflowPort` on PostgreSQL or SQLite.
 
     ``engine`` comes from :func:`adapters.sql.engine.make_engine`. Threads may share one instance.
@@ -73,12 +82,13 @@ class SqlWorkflows(SqlBackfills):
         """Close the connections that nobody is using."""
         self._engine.dispose()
 
-    def add_workflow(self, workflow: Workflow) -> None:
+    def add_workflow(self, workflow: Workflow, *, seen: CodeObject | None = None) -> None:
         """As the port says."""
         try:
             with self._transactions.writing() as connection:
                 connection.execute(workflows.insert(), workflow_row(workflow))
                 connection.execute(revisions.insert(), spec_revision_row(workflow, first_revision(workflow)))
+                remember(connection, seen)
         except IntegrityError as error:
             if violated(error) not in _UNIQUE:
                 raise
@@ -101,16 +111,19 @@ class SqlWorkflows(SqlBackfills):
         """As the port says."""
         return self._workflow(_LIVE, workflows.c.dag_id == dag_id)
 
-    def save_workflow(self, workflow: Workflow) -> Workflow:
+    def save_workflow(self, workflow: Workflow, *, seen: CodeObject | None = None) -> Workflow:
         """As the port says."""
         with self._transactions.writing() as connection:
-            return _saved(connection, workflow)
+            saved = _saved(connection, workflow)
+            remember(connection, seen)
+        return saved
 
-    def revise_workflow(self, workflow: Workflow, revision: Revision) -> Workflow:
+    def revise_workflow(self, workflow: Workflow, revision: Revision, *, seen: CodeObject | None = None) -> Workflow:
         """As the port says."""
         with self._transactions.writing() as connection:
             saved = _saved(connection, workflow)
             connection.execute(revisions.insert(), spec_revision_row(workflow, revision))
+            remember(connection, seen)
         return saved
 
     def revisions(self, workflow: Workflow, page: PageRequest) -> Page[Revision]:
@@ -159,11 +172,20 @@ class SqlWorkflows(SqlBackfills):
 
     def unsettled_workflows(self, limit: int) -> Sequence[Workflow]:
         """As the port says."""
-        order = workflows.c.updated_at, workflows.c.dataset_name
-        query = sa.select(workflows).where(sa.text(UNSETTLED_WORKFLOW)).order_by(*order).limit(limit)
+        tried = workflows.outerjoin(tries, tries.c.workflow_id == workflows.c.id)
+        order = tries.c.tried_at.asc().nulls_first(), workflows.c.updated_at, workflows.c.dataset_name
+        unsettled = sa.select(workflows).select_from(tried).where(sa.text(UNSETTLED_WORKFLOW))
+        query = unsettled.order_by(*order).limit(limit)
         with self._transactions.reading() as connection:
             rows = connection.execute(query).mappings().all()
         return tuple(map(workflow_of, rows))
+
+    def mark_tried(self, workflows: Iterable[Workflow], at: datetime) -> None:
+        """As the port says. In the order of the ids, so that two who mark the same ones wait for each other and do not stand still."""
+        rows = [{"workflow_id": one, "tried_at": at} for one in sorted(workflow.id for workflow in workflows)]
+        with self._transactions.writing() as connection:
+            if rows:
+                connection.execute(_TRIED, rows)
 
     def check(self) -> None:
         """As the port says; a schema of another revision counts as unavailable."""

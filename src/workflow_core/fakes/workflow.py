@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from workflow_core.domain.backfill import Backfill
+    from workflow_core.domain.code import CodeObject
     from workflow_core.domain.paging import PageRequest
     from workflow_core.domain.run import HistoryFilter, Run
     from workflow_core.domain.workflow import Workflow, WorkflowFilter
@@ -53,6 +54,8 @@ class InMemoryWorkflows:
         self._revisions: dict[UUID, list[Revision]] = {}
         self._runs: dict[str, Run] = {}
         self._backfills: dict[str, Backfill] = {}
+        self._tried: dict[UUID, datetime] = {}
+        self._code: dict[str, CodeObject] = {}
         self._observed_until: datetime | None = None
         self._down = False
         self._failures: dict[str, int] = {}
@@ -85,13 +88,14 @@ class InMemoryWorkflows:
 
     # The port.
 
-    def add_workflow(self, workflow: Workflow) -> None:
+    def add_workflow(self, workflow: Workflow, *, seen: CodeObject | None = None) -> None:
         """As the port says."""
         with self._transaction("add_workflow"):
             self._refuse_taken_name(workflow)
             self._refuse_taken_dag_id(workflow)
             self._workflows[workflow.id] = self._kept(workflow)
             self._revisions[workflow.id] = [first_revision(workflow)]
+            self._keep_seen(seen)
 
     def workflow(self, dataset_name: str) -> Workflow | None:
         """As the port says."""
@@ -111,16 +115,19 @@ class InMemoryWorkflows:
             found = self._holder_of_dag(dag_id)
             return None if found is None else self._kept(found)
 
-    def save_workflow(self, workflow: Workflow) -> Workflow:
+    def save_workflow(self, workflow: Workflow, *, seen: CodeObject | None = None) -> Workflow:
         """As the port says."""
         with self._transaction("save_workflow"):
-            return self._saved_workflow(workflow)
+            saved = self._saved_workflow(workflow)
+            self._keep_seen(seen)
+            return saved
 
-    def revise_workflow(self, workflow: Workflow, revision: Revision) -> Workflow:
+    def revise_workflow(self, workflow: Workflow, revision: Revision, *, seen: CodeObject | None = None) -> Workflow:
         """As the port says."""
         with self._transaction("revise_workflow"):
             saved = self._saved_workflow(workflow)
             self._keep_revision(workflow, revision)
+            self._keep_seen(seen)
             return saved
 
     def revisions(self, workflow: Workflow, page: PageRequest) -> Page[Revision]:
@@ -153,6 +160,27 @@ class InMemoryWorkflows:
         with self._transaction("unsettled_workflows"):
             found = [workflow for workflow in self._workflows.values() if self._is_unsettled_workflow(workflow)]
             return self._first(sorted(found, key=self._unsettled_workflow_order), limit)
+
+    def mark_tried(self, workflows: Iterable[Workflow], at: datetime) -> None:
+        """As the port says."""
+        with self._transaction("mark_tried"):
+            kept = (workflow for workflow in workflows if workflow.id in self._workflows)
+            self._tried |= {workflow.id: self._tried_at(workflow, at) for workflow in kept}
+
+    def code_objects(self) -> Mapping[str, CodeObject]:
+        """As the port says."""
+        with self._transaction("code_objects"):
+            return {name: self._kept(found) for name, found in self._code.items()}
+
+    def save_code_objects(self, changed: Iterable[CodeObject], removed: Iterable[CodeObject]) -> None:
+        """As the port says."""
+        with self._transaction("save_code_objects"):
+            for one in changed:
+                if self._is_as_read(one):
+                    self._code[one.dataset_name] = self._kept(self._with_next_version(one))
+            for one in removed:
+                if self._is_as_read(one):
+                    self._code.pop(one.dataset_name, None)
 
     def add_run(self, run: Run) -> None:
         """As the port says."""
@@ -358,8 +386,21 @@ class InMemoryWorkflows:
     def _is_unsettled_workflow(self, workflow: Workflow) -> bool:
         return not workflow.settled
 
-    def _unsettled_workflow_order(self, workflow: Workflow) -> tuple[datetime, str]:
-        return workflow.updated_at, workflow.dataset_name
+    def _unsettled_workflow_order(self, workflow: Workflow) -> tuple[bool, datetime, datetime, str]:
+        tried = self._tried.get(workflow.id)
+        return tried is not None, tried or _EVER, workflow.updated_at, workflow.dataset_name
+
+    def _tried_at(self, _workflow: Workflow, at: datetime) -> datetime:
+        return _in_utc(at)
+
+    def _keep_seen(self, seen: CodeObject | None) -> None:
+        if seen is not None:
+            kept = self._code.get(seen.dataset_name)
+            self._code[seen.dataset_name] = self._kept(evolve(seen, version=(kept.version if kept else 0) + 1))
+
+    def _is_as_read(self, one: CodeObject) -> bool:
+        kept = self._code.get(one.dataset_name)
+        return (kept.version if kept else 0) == one.version
 
     def _refuse_run_of_no_workflow(self, run: Run) -> None:
         owner = self._workflows.get(run.workflow_id)

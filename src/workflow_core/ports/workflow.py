@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from workflow_core.domain.backfill import Backfill
+    from workflow_core.domain.code import CodeObject
     from workflow_core.domain.paging import Page, PageRequest
     from workflow_core.domain.run import HistoryFilter, Run, RunStatus
     from workflow_core.domain.workflow import Revision, Workflow, WorkflowFilter
@@ -31,8 +32,10 @@ class WorkflowPort(Protocol):
     refuses everything else before it comes here: what an implementation does with it is not defined.
     """
 
-    def add_workflow(self, workflow: Workflow) -> None:
+    def add_workflow(self, workflow: Workflow, *, seen: CodeObject | None = None) -> None:
         """Keep a new workflow, and its first revision. Of several at the same time with one name or DAG id, exactly one succeeds.
+
+        ``seen``, the object that it was made from, is kept with it, over whatever is kept of that object.
 
         Raises:
             WorkflowAlreadyExists: its name, or its DAG id, is held by another; the error names the holder.
@@ -51,10 +54,11 @@ class WorkflowPort(Protocol):
         """The live workflow that holds this DAG id, or None."""
         ...
 
-    def save_workflow(self, workflow: Workflow) -> Workflow:
+    def save_workflow(self, workflow: Workflow, *, seen: CodeObject | None = None) -> Workflow:
         """Write back a workflow that was read earlier, and return it with its new version.
 
-        The id and the name stay what they were. Everything else is replaced by what ``workflow`` says.
+        The id and the name stay what they were. Everything else is replaced by what ``workflow`` says. ``seen``, the object that it
+        was made from, is kept with it, over whatever is kept of that object.
 
         Raises:
             ConcurrentUpdate: its version is not the stored one: somebody else saved it since, or it is gone. No workflow of
@@ -62,8 +66,8 @@ class WorkflowPort(Protocol):
         """
         ...
 
-    def revise_workflow(self, workflow: Workflow, revision: Revision) -> Workflow:
-        """Write back a workflow whose spec is another, as :meth:`save_workflow` does, and keep that revision; both or neither.
+    def revise_workflow(self, workflow: Workflow, revision: Revision, *, seen: CodeObject | None = None) -> Workflow:
+        """Write back a workflow whose spec is another, as :meth:`save_workflow` does, and keep that revision; all or nothing.
 
         Raises:
             ConcurrentUpdate: as for :meth:`save_workflow`.
@@ -93,7 +97,27 @@ class WorkflowPort(Protocol):
         ...
 
     def unsettled_workflows(self, limit: int) -> Sequence[Workflow]:
-        """Up to ``limit`` workflows for which :attr:`Workflow.settled` is false, those longest unchanged first, then by name."""
+        """Up to ``limit`` workflows for which :attr:`Workflow.settled` is false: those tried longest ago (never tried before all) first,
+        then those longest unchanged, then by name.
+        """
+        ...
+
+    def mark_tried(self, workflows: Iterable[Workflow], at: datetime) -> None:
+        """Remember that these were tried to be settled at this moment; of several calls the last counts. Changes no version. Workflows
+        that are not kept are left out.
+        """
+        ...
+
+    def code_objects(self) -> Mapping[str, CodeObject]:
+        """Everything that has been seen of objects in ``code/``, by dataset name."""
+        ...
+
+    def save_code_objects(self, changed: Iterable[CodeObject], removed: Iterable[CodeObject]) -> None:
+        """Keep the ``changed`` ones with their next version, and forget the ``removed`` ones.
+
+        Each only if what is kept of it has the version that it was read with (0: nothing is kept). What somebody else has saved, or
+        forgotten, since then stays as it is: they have seen at least as much.
+        """
         ...
 
     def add_run(self, run: Run) -> None:

@@ -13,6 +13,7 @@ from workflow_core.testing.workflow.leaving import LeavingRules
 from workflow_core.testing.workflow.listed import ListedWorkflowRules
 from workflow_core.testing.workflow.machine import workflow_machine
 from workflow_core.testing.workflow.outage import OutageRules
+from workflow_core.testing.workflow.published import PublishedRules
 from workflow_core.testing.workflow.registered import RegisteredWorkflowRules
 from workflow_core.testing.workflow.revised import RevisedRules
 from workflow_core.testing.workflow.subject import BehindWorkflows, WorkflowSubject
@@ -31,6 +32,7 @@ class WorkflowContract(
     WorkRules,
     BackfillRules,
     DrivenRules,
+    PublishedRules,
     OutageRules,
 ):
     """Every promise of the port, as tests."""

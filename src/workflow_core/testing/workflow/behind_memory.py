@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from attrs import asdict
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -42,4 +44,11 @@ class BehindMemory:
                 "started_at": one.started_at.isoformat(timespec="microseconds"),
             }
             for run_id, one in self._fake._runs.items()  # noqa: SLF001 - likewise
+        }
+
+    def code_facts(self) -> Mapping[str, Mapping[str, Any]]:
+        """As :class:`~workflow_core.testing.workflow.subject.BehindWorkflows` says."""
+        return {
+            name: {"etag": one.etag, "problems": list(map(asdict, one.problems)) or None, "version": one.version}
+            for name, one in self._fake._code.items()  # noqa: SLF001 - likewise
         }

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from workflow_core.domain.backfill import Backfill, Wanted
+from workflow_core.domain.code import CodeObject
 from workflow_core.domain.paging import PageRequest
 from workflow_core.domain.run import HistoryFilter, RunStatus, Stop, Submission
 from workflow_core.domain.workflow import Pause, Phase, SourceType, WorkflowFilter, WorkflowStatus
@@ -96,6 +97,28 @@ class WorkflowMachine(RuleBasedStateMachine):
         """Save what was read at some time."""
         if self._workflows:
             saved = self._same("save_workflow", evolve(data.draw(st.sampled_from(self._workflows)), **changes))
+            if not isinstance(saved, tuple):
+                self._workflows.append(saved)
+
+    @rule(data=st.data(), at=_moments)
+    def mark_tried(self, data: st.DataObject, at: Any) -> None:
+        """Mark some that were read at some time."""
+        if self._workflows:
+            self._same("mark_tried", [data.draw(st.sampled_from(self._workflows))], at)
+
+    @rule(name=_names, etag=st.sampled_from("12"), version=st.integers(0, 2), gone=st.booleans())
+    def save_code_objects(self, name: str, etag: str, version: int, gone: bool) -> None:  # noqa: FBT001 - a parameter of the rule
+        """Save or forget an object, as of a version that may be old."""
+        seen = CodeObject(dataset_name=name, etag=etag, seen_at=AT, checked_by="x", version=version)
+        self._same("save_code_objects", [] if gone else [seen], [seen] if gone else [])
+
+    @rule(data=st.data(), etag=st.sampled_from("12"))
+    def save_with_object(self, data: st.DataObject, etag: str) -> None:
+        """Save what was read at some time, and the object that it was made from."""
+        if self._workflows:
+            found = data.draw(st.sampled_from(self._workflows))
+            seen = CodeObject(dataset_name=found.dataset_name, etag=etag, seen_at=AT, checked_by="x")
+            saved = self._same("save_workflow", found, seen=seen)
             if not isinstance(saved, tuple):
                 self._workflows.append(saved)
 
@@ -206,6 +229,7 @@ class WorkflowMachine(RuleBasedStateMachine):
         self._same("history", HistoryFilter(), PageRequest())
         self._same("last_runs", NAMES)
         self._same("observed_until")
+        self._same("code_objects")
 
     def _same(self, method: str, *arguments: Any, **named: Any) -> Any:
         """Ask both; the answer, or the error as type and message."""

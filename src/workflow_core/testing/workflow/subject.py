@@ -27,6 +27,10 @@ class BehindWorkflows(Protocol):
         """
         ...
 
+    def code_facts(self) -> Mapping[str, Mapping[str, Any]]:
+        """By dataset name: ``etag``, ``problems`` (decoded; None where there are none) and ``version``."""
+        ...
+
 
 class WorkflowSubject:
     """The fixtures to give."""
