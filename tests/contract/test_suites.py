@@ -40,12 +40,13 @@ def outcome(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     broken: Broken = request.param
     report = tmp_path_factory.mktemp("broken") / "report.xml"
     options = ["-q", "--tb=no", "-p", "no:cacheprovider", "--noconftest", f"--junitxml={report}", "-k", broken.without]
+    options += ["-p", "tests.contract.until_red"]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", str(HERE / broken.file), *options],
         cwd=HERE.parents[1],
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=600,
         check=False,
     )
     assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout[-2000:]
