@@ -7,16 +7,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from workflow_core.domain.backfill import OnFailure, Reprocess
 from workflow_core.domain.caller import Caller
 from workflow_core.domain.paging import Page, PageRequest
 from workflow_core.domain.run import HistoryFilter, Run
 from workflow_core.domain.workflow import Revision, RevisionDiff, SourceType, Workflow, WorkflowFilter
-from workflow_core.usecases import health, look, observe, pause, register, revise, stop, sweep, trigger, unregister
+from workflow_core.usecases import (
+    backfill,
+    health,
+    look,
+    look_backfill,
+    observe,
+    pause,
+    register,
+    revise,
+    steer_backfill,
+    stop,
+    sweep,
+    trigger,
+    unregister,
+)
 from workflow_core.usecases.context import Context, Policy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
+    from datetime import date, datetime
 
     from workflow_core.domain.schedule import Schedule
     from workflow_core.ports.airflow import AirflowPort
@@ -25,6 +40,7 @@ if TYPE_CHECKING:
     from workflow_core.ports.workflow import WorkflowPort
     from workflow_core.usecases.health import Health
     from workflow_core.usecases.look import WorkflowView
+    from workflow_core.usecases.look_backfill import BackfillSummary, BackfillView
     from workflow_core.usecases.observe import RunView
     from workflow_core.usecases.sweep import SweepReport
 
@@ -140,6 +156,64 @@ class WorkflowService:
         """Have a workflow no more (:func:`workflow_core.usecases.unregister.unregister`)."""
         command = unregister.UnregisterWorkflow(caller=caller, dataset_name=dataset_name, force=force)
         return unregister.unregister(command, self._context)
+
+    def backfill(  # noqa: PLR0913 - the fields of one request, all by name
+        self,
+        dataset_name: str,
+        start_date: date,
+        end_date: date,
+        *,
+        params: Mapping[str, Any] | None = None,
+        parallel: bool = False,
+        max_active: int | None = None,
+        reprocess: Reprocess = Reprocess.NONE,
+        run_backwards: bool = False,
+        on_failure: OnFailure | None = None,
+        dry_run: bool = False,
+        caller: Caller = ANYBODY,
+    ) -> BackfillView:
+        """Run a workflow once for each date (:func:`workflow_core.usecases.backfill.start_backfill`)."""
+        command = backfill.StartBackfill(
+            caller=caller,
+            dataset_name=dataset_name,
+            start_date=start_date,
+            end_date=end_date,
+            params=params or {},
+            parallel=parallel,
+            max_active=max_active,
+            reprocess=reprocess,
+            run_backwards=run_backwards,
+            on_failure=on_failure,
+            dry_run=dry_run,
+        )
+        return backfill.start_backfill(command, self._context)
+
+    def backfill_status(self, backfill_id: str) -> BackfillView:
+        """One backfill with its dates (:func:`workflow_core.usecases.look_backfill.show_backfill`)."""
+        return look_backfill.show_backfill(backfill_id, self._context)
+
+    def backfills(self, dataset_name: str, page: PageRequest | None = None) -> Page[BackfillSummary]:
+        """Backfills of a workflow, latest first, 20 unless the page says otherwise."""
+        return look_backfill.list_backfills(dataset_name, page or PageRequest(limit=20), self._context)
+
+    def pause_backfill(
+        self, backfill_id: str, reason: str | None = None, *, caller: Caller = ANYBODY
+    ) -> BackfillSummary:
+        """Send no more runs of a backfill (:func:`workflow_core.usecases.steer_backfill.pause_backfill`)."""
+        command = steer_backfill.SteerBackfill(caller=caller, backfill_id=backfill_id, reason=reason)
+        return steer_backfill.pause_backfill(command, self._context)
+
+    def resume_backfill(self, backfill_id: str, *, caller: Caller = ANYBODY) -> BackfillSummary:
+        """Go on with a backfill (:func:`workflow_core.usecases.steer_backfill.resume_backfill`)."""
+        command = steer_backfill.SteerBackfill(caller=caller, backfill_id=backfill_id)
+        return steer_backfill.resume_backfill(command, self._context)
+
+    def stop_backfill(
+        self, backfill_id: str, reason: str | None = None, *, caller: Caller = ANYBODY
+    ) -> BackfillSummary:
+        """End a backfill and its runs (:func:`workflow_core.usecases.steer_backfill.stop_backfill`)."""
+        command = steer_backfill.SteerBackfill(caller=caller, backfill_id=backfill_id, reason=reason)
+        return steer_backfill.stop_backfill(command, self._context)
 
     def health(self) -> Health:
         """Whether database, storage and Airflow can be used; never raises."""

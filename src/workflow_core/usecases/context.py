@@ -34,7 +34,8 @@ class Policy:
     ``register_wait`` is the longest a registration waits for Airflow to serve the DAG (seconds) before it answers that the worker
     goes on; ``poll`` is the time between two looks. ``loaders`` is the number of loader files in Airflow's DAGs folder.
     ``stop_grace`` is how long (seconds) the process of a task may live on after Airflow has marked the task as ended: a run is
-    STOPPED only after that time.
+    STOPPED only after that time. ``backfill_max_dates`` is how many dates a backfill may have, ``backfill_max_active`` how many runs of
+    a parallel one are under way at the same time unless it says otherwise.
     """
 
     rules: SpecRules = field(factory=SpecRules)
@@ -44,6 +45,8 @@ class Policy:
     max_params_bytes: int = 65_536
     code_execution: CodeExecution = CodeExecution.DENY
     stop_grace: float = 15.0
+    backfill_max_dates: int = 1000
+    backfill_max_active: int = 8
 
 
 @frozen(kw_only=True)

@@ -9,6 +9,7 @@ from attrs import frozen
 
 from workflow_core.domain.run import Submission
 from workflow_core.errors import AirflowRefused, ConcurrentUpdate, Unavailable
+from workflow_core.usecases.drive import drive
 from workflow_core.usecases.observe import follow_changes
 from workflow_core.usecases.settle import settle_workflow
 from workflow_core.usecases.stop import end
@@ -32,16 +33,18 @@ class SweepReport:
     runs_submitted: int = 0
     runs_stopped: int = 0
     runs_observed: int = 0
+    backfills_driven: int = 0
 
 
 def sweep(context: Context) -> SweepReport:
-    """Settle workflows, send waiting runs, follow Airflow's changes, settle stops. Where a system is down, a step ends early, not
-    with an error; the next pass tries again.
+    """Settle workflows, send waiting runs, follow Airflow's changes, drive backfills, settle stops. Where a system is down, a step ends
+    early, not with an error; the next pass tries again.
     """
     return SweepReport(
         workflows_settled=_step(_settle_workflows, context),
         runs_submitted=_step(_send_runs, context),
         runs_observed=_step(follow_changes, context),
+        backfills_driven=_step(_drive_backfills, context),
         runs_stopped=_step(_settle_stops, context),
     )
 
@@ -61,6 +64,17 @@ def _settle_workflows(context: Context) -> int:
 def _send_runs(context: Context) -> int:
     sent = [submit(run, context) for run in context.workflows.runs_to_send(BATCH)]
     return sum(run.submission is Submission.SUBMITTED for run in sent)
+
+
+def _drive_backfills(context: Context) -> int:
+    driven = 0
+    for backfill in context.workflows.active_backfills(BATCH):
+        try:
+            drive(backfill, context)
+        except ConcurrentUpdate:  # somebody else goes on with it
+            continue
+        driven += 1
+    return driven
 
 
 def _settle_stops(context: Context) -> int:

@@ -51,17 +51,22 @@ def trigger(command: TriggerRun, context: Context) -> Run:
         AirflowUnavailable, DatabaseUnavailable: nothing was recorded.
     """
     workflow = context.require(command.dataset_name)
-    _check_runnable(workflow, context)
+    check_runnable(workflow, context)
     check_params(workflow.spec, command.params, max_bytes=context.policy.max_params_bytes)
     if command.dry_run:
-        _check_dag(workflow, context)
+        check_dag(workflow, context)
         return _draft(workflow, command, context, nth=1)
     context.airflow.ping()
     run = _accept(workflow, command, context)
     return send(run, context) if run.submission is Submission.SENDING else run
 
 
-def _check_runnable(workflow: Workflow, context: Context) -> None:
+def check_runnable(workflow: Workflow, context: Context) -> None:
+    """Return if runs of this workflow may be started now.
+
+    Raises:
+        WorkflowNotFound, WorkflowPaused, WorkflowNotRunnable, WorkflowPermissionDenied: why not.
+    """
     context.check_execution(workflow)
     if workflow.removal is not None:
         raise WorkflowNotFound(workflow.dataset_name)
@@ -71,7 +76,7 @@ def _check_runnable(workflow: Workflow, context: Context) -> None:
         raise WorkflowPaused(workflow.dataset_name)
 
 
-def _check_dag(workflow: Workflow, context: Context) -> None:
+def check_dag(workflow: Workflow, context: Context) -> None:
     """What a dry run asks of Airflow. A DAG that is not served yet is no obstacle: the run would wait for it."""
     dag = context.airflow.dag(workflow.dag_id)
     if dag is not None and dag.error:

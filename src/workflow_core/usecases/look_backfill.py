@@ -1,0 +1,155 @@
+"""Read backfills: one with its dates, and those of a workflow."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from attrs import frozen
+
+from workflow_core.domain.backfill import Wanted, counts_of, seconds_left, waiting_of
+from workflow_core.domain.names import check_dataset_name, check_run_id
+from workflow_core.domain.paging import Page, PageRequest, moment_key
+from workflow_core.domain.run import HistoryFilter, RunStatus
+from workflow_core.domain.workflow import WorkflowStatus
+from workflow_core.errors import BackfillNotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from workflow_core.domain.backfill import Backfill, BackfillStatus
+    from workflow_core.domain.run import Run
+    from workflow_core.usecases.context import Context
+
+RECENT: Final = 20
+"""How many runs the expected duration is taken from."""
+
+
+@frozen(kw_only=True)
+class BackfillSummary:
+    """A backfill, and how many of its runs have which status."""
+
+    backfill: Backfill
+    counts: Mapping[RunStatus, int]
+
+    @property
+    def status(self) -> BackfillStatus:
+        """What it is doing."""
+        return self.backfill.status(self.counts)
+
+    @property
+    def total(self) -> int:
+        """How many runs it has."""
+        return sum(self.counts.values())
+
+    @property
+    def percent(self) -> int:
+        """How much of it has ended, rounded down, so that 100 is all."""
+        ended = sum(number for status, number in self.counts.items() if status.is_final)
+        return 100 * ended // self.total if self.total else 100
+
+
+@frozen(kw_only=True)
+class BackfillView:
+    """A backfill with its runs. ``mean_seconds`` is how long a run of it will probably take (None: nobody knows), ``held`` why nothing
+    is sent though it is wanted, ``observed_at`` how far Airflow's changes had been followed.
+    """
+
+    backfill: Backfill
+    runs: Sequence[Run]
+    now: datetime
+    mean_seconds: float | None = None
+    held: str | None = None
+    observed_at: datetime | None = None
+
+    @property
+    def summary(self) -> BackfillSummary:
+        """The same without the runs."""
+        return BackfillSummary(backfill=self.backfill, counts=counts_of(self.runs))
+
+    @property
+    def eta(self) -> datetime | None:
+        """When it will probably have ended; None where that cannot be said, and once it has."""
+        going = self.backfill.wanted is Wanted.RUN and self.held is None and not self.summary.status.is_final
+        if not going or self.mean_seconds is None:
+            return None
+        left = seconds_left(self.runs, lanes=self.backfill.max_active, mean=self.mean_seconds, now=self.now)
+        return self.now + timedelta(seconds=left)
+
+
+def require_backfill(backfill_id: str, context: Context) -> Backfill:
+    """The backfill with this id.
+
+    Raises:
+        InvalidRequest: no backfill can have it.
+        BackfillNotFound: there is none.
+    """
+    found = context.workflows.backfill(check_run_id(backfill_id, field="backfill_id"))
+    if found is None:
+        raise BackfillNotFound(backfill_id)
+    return found
+
+
+def show_backfill(backfill_id: str, context: Context) -> BackfillView:
+    """One backfill with each of its dates, as Airflow's changes were last followed.
+
+    Raises:
+        InvalidRequest, BackfillNotFound: the id.
+    """
+    backfill = require_backfill(backfill_id, context)
+    runs = context.workflows.backfill_runs(backfill_id)
+    active = any(not run.settled for run in runs)
+    return BackfillView(
+        backfill=backfill,
+        runs=runs,
+        now=context.clock.now(),
+        mean_seconds=_mean_seconds(backfill, runs, context) if active else None,
+        held=_held(backfill, runs, context),
+        observed_at=context.workflows.observed_until() if active else None,
+    )
+
+
+def summarize(backfill: Backfill, context: Context) -> BackfillSummary:
+    """A backfill with the counts of its runs as they are recorded now."""
+    counts = context.workflows.backfill_counts([backfill.backfill_id])
+    return BackfillSummary(backfill=backfill, counts=counts.get(backfill.backfill_id, {}))
+
+
+def list_backfills(dataset_name: str, page: PageRequest, context: Context) -> Page[BackfillSummary]:
+    """Backfills of the workflow of this name, and of its predecessors, latest first.
+
+    Raises:
+        InvalidRequest: the name or the cursor.
+        WorkflowNotFound: nothing is known under this name.
+    """
+    found = context.workflows.backfills(check_dataset_name(dataset_name), page)
+    if not found.total:
+        context.require(dataset_name)
+    counts = context.workflows.backfill_counts(one.backfill_id for one in found.items)
+    items = tuple(BackfillSummary(backfill=one, counts=counts.get(one.backfill_id, {})) for one in found.items)
+    return Page(items=items, total=found.total, next_after=found.next_after)
+
+
+def _mean_seconds(backfill: Backfill, runs: Sequence[Run], context: Context) -> float | None:
+    """From its own latest successes; before there is one, from the latest runs of the workflow before it."""
+    seconds = _successes(runs)
+    if not seconds:
+        before = PageRequest(limit=RECENT, after=(moment_key(backfill.created_at), ""))
+        seconds = _successes(context.workflows.history(HistoryFilter(dataset_name=backfill.dataset_name), before).items)
+    latest = seconds[-RECENT:]
+    return sum(latest) / len(latest) if latest else None
+
+
+def _successes(runs: Sequence[Run]) -> list[float]:
+    ended = [(run.ended_at, run.started_at) for run in runs if run.status is RunStatus.SUCCESS and run.ended_at]
+    return [(end - start).total_seconds() for end, start in sorted(ended)]
+
+
+def _held(backfill: Backfill, runs: Sequence[Run], context: Context) -> str | None:
+    if backfill.wanted is not Wanted.RUN or not waiting_of(runs):
+        return None
+    owner = context.workflows.workflow_by_id(backfill.workflow_id)
+    if owner is None or owner.status is WorkflowStatus.ACTIVE:
+        return None
+    return f"The workflow is {owner.status}: it goes on when the workflow may run again."

@@ -1,0 +1,131 @@
+"""Pause, resume and stop a backfill as a whole."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from workflow_core.domain.backfill import Wanted, counts_of, waiting_of
+from workflow_core.errors import BackfillNotActive, ConcurrentUpdate
+from workflow_core.usecases.drive import try_to_drive
+from workflow_core.usecases.look_backfill import BackfillSummary, require_backfill, summarize
+from workflow_core.usecases.reason import check_reason
+from workflow_core.usecases.trigger import check_runnable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from workflow_core.domain.backfill import Backfill
+    from workflow_core.domain.caller import Caller
+    from workflow_core.domain.run import Run
+    from workflow_core.usecases.context import Context
+
+    Step = Callable[[Backfill, Sequence[Run]], tuple[Backfill, Sequence[Run]]]
+    """What a wish makes of a backfill, and of which of its runs."""
+
+
+@frozen(kw_only=True)
+class SteerBackfill:
+    """The wish to pause, resume or stop a backfill; only a pause and a stop have a reason."""
+
+    caller: Caller
+    backfill_id: str
+    reason: str | None = None
+
+
+def pause_backfill(command: SteerBackfill, context: Context) -> BackfillSummary:
+    """Send no more of its runs; those under way go on. One that is paused already stays as it was, with its first reason.
+
+    Needs no Airflow: after the answer nothing more is sent.
+
+    Raises:
+        InvalidRequest, BackfillNotFound: the id, or the reason.
+        BackfillNotActive: it has ended, or is being stopped.
+        WorkflowPermissionDenied: of a CODE workflow, unless the policy allows it.
+        DatabaseUnavailable: nothing was recorded.
+    """
+    check_reason(command.reason)
+    _check_permitted(command, context)
+
+    def step(backfill: Backfill, runs: Sequence[Run]) -> tuple[Backfill, Sequence[Run]]:
+        _refuse_ended(backfill, runs)
+        return backfill.paused(command.caller.name, command.reason, context.clock.now()), ()
+
+    return summarize(_change(command, context, step), context)
+
+
+def resume_backfill(command: SteerBackfill, context: Context) -> BackfillSummary:
+    """Go on, over whatever failed until now; a no-op for one that is not paused.
+
+    Raises:
+        InvalidRequest, BackfillNotFound: the id.
+        BackfillNotActive: it has ended, or is being stopped.
+        WorkflowNotFound, WorkflowPaused, WorkflowNotRunnable: nothing of its workflow could run.
+        WorkflowPermissionDenied: of a CODE workflow, unless the policy allows it.
+        DatabaseUnavailable: nothing was recorded.
+    """
+    _check_permitted(command, context)
+
+    def step(backfill: Backfill, runs: Sequence[Run]) -> tuple[Backfill, Sequence[Run]]:
+        _refuse_ended(backfill, runs)
+        owner = context.workflows.workflow_by_id(backfill.workflow_id)
+        if owner is not None:
+            check_runnable(owner, context)
+        return backfill.resumed(command.caller.name, runs, context.clock.now()), ()
+
+    changed = _change(command, context, step)
+    try_to_drive(changed, context)
+    return summarize(require_backfill(command.backfill_id, context), context)
+
+
+def stop_backfill(command: SteerBackfill, context: Context) -> BackfillSummary:
+    """Have it end: what was not sent is cancelled at once and never reaches Airflow, what is under way is stopped as any other run.
+    One that is stopping, or was stopped, already stays as it is, with its first reason.
+
+    Raises:
+        InvalidRequest, BackfillNotFound: the id, or the reason.
+        BackfillNotActive: it has ended.
+        WorkflowPermissionDenied: of a CODE workflow, unless the policy allows it.
+        DatabaseUnavailable: nothing was recorded.
+    """
+    check_reason(command.reason)
+    _check_permitted(command, context)
+
+    def step(backfill: Backfill, runs: Sequence[Run]) -> tuple[Backfill, Sequence[Run]]:
+        if backfill.wanted is Wanted.STOP:
+            return backfill, ()
+        _refuse_ended(backfill, runs)
+        by, at = command.caller.name, context.clock.now()
+        cancelled = [run.stopping(by, command.reason, at) for run in waiting_of(runs)]
+        return backfill.stopping(by, command.reason, at), cancelled
+
+    changed = _change(command, context, step)
+    try_to_drive(changed, context)
+    return summarize(require_backfill(command.backfill_id, context), context)
+
+
+def _change(command: SteerBackfill, context: Context, step: Step) -> Backfill:
+    """Record what the step makes of it. Somebody else's save in between means: read again, decide again."""
+    while True:
+        backfill = require_backfill(command.backfill_id, context)
+        runs = context.workflows.backfill_runs(command.backfill_id)
+        wanted, changed = step(backfill, runs)
+        if wanted is backfill:
+            return backfill
+        try:
+            return context.workflows.save_backfill(wanted, changed)[0]
+        except ConcurrentUpdate:
+            continue
+
+
+def _check_permitted(command: SteerBackfill, context: Context) -> None:
+    owner = context.workflows.workflow_by_id(require_backfill(command.backfill_id, context).workflow_id)
+    if owner is not None and not owner.phase.has_left:
+        context.check_execution(owner)
+
+
+def _refuse_ended(backfill: Backfill, runs: Sequence[Run]) -> None:
+    status = backfill.status(counts_of(runs))
+    if status.is_final or backfill.wanted is Wanted.STOP:
+        raise BackfillNotActive(backfill.backfill_id, status)
