@@ -24,6 +24,7 @@ from workflow_core.usecases import (
     steer_backfill,
     stop,
     sweep,
+    sync,
     trigger,
     unregister,
 )
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import date, datetime
 
+    from workflow_core.domain.code import SyncReport
     from workflow_core.domain.schedule import Schedule
     from workflow_core.ports.airflow import AirflowPort
     from workflow_core.ports.clock import ClockPort
@@ -222,6 +224,11 @@ class WorkflowService:
     def now(self) -> datetime:
         """The moment by this service's clock: what durations in answers are counted until."""
         return self._context.clock.now()
+
+    def sync(self, *, dry_run: bool = False, allow_removals: bool = False, caller: Caller = ANYBODY) -> SyncReport:
+        """Take up what is published as CODE (:func:`workflow_core.usecases.sync.sync`); the next sweeps have Airflow follow."""
+        command = sync.SyncCode(caller=caller, dry_run=dry_run, allow_removals=allow_removals)
+        return sync.sync(command, self._context)
 
     def sweep(self) -> SweepReport:
         """One pass of the worker (:func:`workflow_core.usecases.sweep.sweep`); embedding programs call it on a timer."""

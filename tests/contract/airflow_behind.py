@@ -155,7 +155,7 @@ class BehindFake:
             if "." in name and dag_id_for(name) == seed.dag_id
         )
         self.sentinel = sentinel_dag_id(loader_for(seed.dag_id, self._loaders), self._loaders)
-        text = f"version: v1\nname: {name}\n"
+        text = f"version: v1\nname: {name}\nowner: o\nschedule: {{cron: 0 6 1 1 *}}\n"
         self._storage.put(SourceType.MANUAL, name, text, expected=None)
         return spec_hash(text)
 

@@ -24,6 +24,7 @@ SENTINEL = sentinel_dag_id(loader_for(DAG, 8), 8)
 TEXT = f"""\
 version: v1
 name: {NAME}
+owner: data@example.com
 schedule: {{cron: "0 6 * * *"}}
 params: {{region: EU}}
 tasks:

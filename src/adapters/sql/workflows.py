@@ -183,9 +183,10 @@ class SqlWorkflows(SqlBackfills, SqlCodeObjects):
     def mark_tried(self, workflows: Iterable[Workflow], at: datetime) -> None:
         """As the port says. In the order of the ids, so that two who mark the same ones wait for each other and do not stand still."""
         rows = [{"workflow_id": one, "tried_at": at} for one in sorted(workflow.id for workflow in workflows)]
+        if not rows:
+            return
         with self._transactions.writing() as connection:
-            if rows:
-                connection.execute(_TRIED, rows)
+            connection.execute(_TRIED, rows)
 
     def check(self) -> None:
         """As the port says; a schema of another revision counts as unavailable."""

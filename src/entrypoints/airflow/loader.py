@@ -27,7 +27,7 @@ from entrypoints.airflow.patience import PatientStorage
 from entrypoints.airflow.settings import read_settings
 from workflow_core.domain import spec as spec_package
 from workflow_core.domain.names import dag_id_for, loader_for, sentinel_dag_id
-from workflow_core.domain.spec import WorkflowSpec, parse_spec, spec_hash
+from workflow_core.domain.spec import WorkflowSpec, parse_complete_spec, spec_hash
 from workflow_core.domain.workflow import SourceType, winner
 from workflow_core.errors import InvalidRequest, StorageUnavailable
 
@@ -210,10 +210,10 @@ class Loader:
         try:
             if unreadable is not None:
                 raise unreadable
-            spec = parse_spec(text, dataset_name=ref.dataset_name, rules=self._settings.rules)
-            parsed = spec.model_dump_json()
-        except InvalidRequest as found:
-            error = "; ".join(str(problem) for problem in found.problems)
+            found = parse_complete_spec(text, dataset_name=ref.dataset_name, rules=self._settings.rules)
+            parsed = found.spec.model_dump_json()
+        except InvalidRequest as refused:
+            error = "; ".join(str(problem) for problem in refused.problems)
         kept = CachedSpec(
             dataset_name=ref.dataset_name,
             source=ref.source,

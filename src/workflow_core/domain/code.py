@@ -1,4 +1,4 @@
-"""What has been seen of the objects that CI pipelines publish as CODE."""
+"""What has been seen of the objects that CI pipelines publish as CODE, and what a sync has made of them."""
 
 from __future__ import annotations
 
@@ -26,3 +26,39 @@ class CodeObject:
     checked_by: str
     problems: tuple[Problem, ...] = ()
     version: int = 0
+
+
+@frozen(kw_only=True)
+class FailedObject:
+    """A published object that no workflow can be made of as it is, and why."""
+
+    dataset_name: str
+    url: str
+    problems: tuple[Problem, ...]
+
+
+@frozen(kw_only=True)
+class HeldBack:
+    """What this sync did not do though the objects say so, and why."""
+
+    dataset_names: tuple[str, ...]
+    reason: str
+
+
+@frozen(kw_only=True)
+class SyncReport:
+    """What a sync did, or would do, each by dataset name.
+
+    A workflow stands in one of ``added``, ``changed``, ``removed``, ``overridden`` (CODE took the place of MANUAL) and ``restored``
+    (MANUAL came back). ``failed`` are all objects that are refused now, those refused before included; ``unchanged`` counts the others.
+    """
+
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    removed: tuple[str, ...]
+    overridden: tuple[str, ...]
+    restored: tuple[str, ...]
+    failed: tuple[FailedObject, ...]
+    guarded: tuple[HeldBack, ...]
+    unchanged: int
+    dry_run: bool

@@ -245,9 +245,67 @@ class Workflow:
         """Airflow has dropped its DAG, or the DAG belongs to a successor."""
         return evolve(self, phase=Phase.GONE, updated_at=at)
 
+    # CODE: published, broken, and gone again.
+
+    @property
+    def overridden(self) -> bool:
+        """Whether a MANUAL workflow lies below this CODE one, and comes back when CODE goes."""
+        return self.shadowed is not None
+
+    def published(self, draft: Workflow) -> Workflow:
+        """CODE has published ``draft``, a workflow of the same name, in the place of this one; the pause stays.
+
+        One that was leaving because its file had gone stays, too.
+        """
+        taken = self._under_code(s3_path=draft.s3_path, by=draft.registered_by, at=draft.registered_at)
+        return evolve(_respelled(taken, draft, draft.updated_at), removal=None)
+
+    def broken(self, reason: str, *, s3_path: str, by: str, at: datetime) -> Workflow:
+        """CODE has published what no DAG can be built from, so that none is served; the last good spec stays to be seen."""
+        return self._under_code(s3_path=s3_path, by=by, at=at).failed(reason, at)
+
+    def restored(self, below: Shadowed, spec: WorkflowSpec, schedule: Schedule, owner: str, at: datetime) -> Workflow:
+        """CODE has gone, and the MANUAL workflow below it comes back, made of its own YAML; the pause stays."""
+        draft = evolve(
+            self,
+            source_type=SourceType.MANUAL,
+            spec=spec,
+            yaml=below.yaml,
+            s3_path=below.s3_path,
+            schedule=schedule,
+            owner=owner,
+            registered_by=below.registered_by,
+            registered_at=below.registered_at,
+            shadowed=None,
+        )
+        return _respelled(evolve(draft, yaml=self.yaml), draft, at)
+
+    def reconsidered(self, at: datetime) -> Workflow:
+        """What kept Airflow from building its DAG is out of the way."""
+        return evolve(self, phase=Phase.REGISTERING, phase_reason=None, updated_at=at)
+
+    def _under_code(self, *, s3_path: str, by: str, at: datetime) -> Workflow:
+        if self.source_type is SourceType.CODE:
+            return self
+        below = Shadowed(
+            yaml=self.yaml,
+            s3_path=self.s3_path,
+            registered_by=self.registered_by,
+            registered_at=self.registered_at,
+        )
+        return evolve(
+            self, source_type=SourceType.CODE, s3_path=s3_path, registered_by=by, registered_at=at, shadowed=below
+        )
+
     def pause_confirmed(self, *, paused: bool) -> Workflow:
         """Airflow has confirmed this pause state."""
         return evolve(self, airflow_paused=paused)
+
+
+def _respelled(workflow: Workflow, draft: Workflow, at: datetime) -> Workflow:
+    """Revised; the same text again is no new revision."""
+    revised = workflow.revised(draft, at)
+    return evolve(revised, revision=workflow.revision) if draft.yaml == workflow.yaml else revised
 
 
 def first_revision(workflow: Workflow) -> Revision:

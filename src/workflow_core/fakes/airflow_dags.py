@@ -11,13 +11,13 @@ from attrs import Factory, evolve, frozen
 
 from workflow_core.domain.names import dag_id_for
 from workflow_core.domain.run import AirflowRun, RunType, TaskState
-from workflow_core.domain.schedule import Schedule
-from workflow_core.domain.spec import SpecRules, parse_spec, spec_hash
+from workflow_core.domain.spec import SpecRules, parse_complete_spec, spec_hash
 from workflow_core.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from workflow_core.domain.schedule import Schedule
     from workflow_core.domain.spec import ParamSpec
     from workflow_core.ports.airflow import EndState
 
@@ -59,15 +59,15 @@ def dag_of_spec(text: str, dataset_name: str, rules: SpecRules) -> FakeDag:
     """The DAG of a stored spec; of one that cannot be built, a DAG that says why and whose only task fails."""
     dag = FakeDag(dag_id=dag_id_for(dataset_name), spec_hash=spec_hash(text))
     try:
-        spec = parse_spec(text, dataset_name=dataset_name, rules=rules)
+        given = parse_complete_spec(text, dataset_name=dataset_name, rules=rules)
     except InvalidRequest as error:
         return evolve(dag, error=error.message, tasks=(FakeTask(task_id="error", ends="failed"),))
     return evolve(
         dag,
-        tasks=tuple(FakeTask(task_id=task.task_id, after=tuple(task.dependencies)) for task in spec.tasks),
-        params=spec.params,
-        schedule=Schedule(**spec.schedule.model_dump()) if spec.schedule else None,
-        start=spec.start_date or dag.start,
+        tasks=tuple(FakeTask(task_id=task.task_id, after=tuple(task.dependencies)) for task in given.spec.tasks),
+        params=given.spec.params,
+        schedule=given.schedule,
+        start=given.spec.start_date or dag.start,
     )
 
 

@@ -36,6 +36,8 @@ class Policy:
     ``stop_grace`` is how long (seconds) the process of a task may live on after Airflow has marked the task as ended: a run is
     STOPPED only after that time. ``backfill_max_dates`` is how many dates a backfill may have, ``backfill_max_active`` how many runs of
     a parallel one are under way at the same time unless it says otherwise.
+    STOPPED only after that time. ``sync_max_removed`` is the largest share of the CODE workflows that a sync removes without being
+    told that it may.
     """
 
     rules: SpecRules = field(factory=SpecRules)
@@ -47,17 +49,19 @@ class Policy:
     stop_grace: float = 15.0
     backfill_max_dates: int = 1000
     backfill_max_active: int = 8
+    sync_max_removed: float = 0.3
 
 
 @frozen(kw_only=True)
 class Context:
-    """The ports and the policy."""
+    """The ports and the policy; ``parsed`` holds the sentinels whose files were asked for in this sweep, if this is one."""
 
     workflows: WorkflowPort
     airflow: AirflowPort
     storage: StoragePort
     clock: ClockPort
     policy: Policy = field(factory=Policy)
+    parsed: set[str] | None = None
 
     def require(self, dataset_name: str) -> Workflow:
         """The workflow of this name.
@@ -87,3 +91,16 @@ class Context:
     def sentinel_of(self, workflow: Workflow) -> str:
         """The DAG id of the sentinel in the loader file that serves this workflow."""
         return sentinel_dag_id(loader_for(workflow.dag_id, self.policy.loaders), self.policy.loaders)
+
+    def request_parse(self, workflow: Workflow) -> None:
+        """Ask Airflow to parse the loader file that serves this workflow; within one sweep, once for each file.
+
+        Raises:
+            LoaderNotInstalled: Airflow does not know that file.
+        """
+        sentinel = self.sentinel_of(workflow)
+        if self.parsed is None:
+            self.airflow.request_parse(sentinel)
+        elif sentinel not in self.parsed:
+            self.airflow.request_parse(sentinel)
+            self.parsed.add(sentinel)

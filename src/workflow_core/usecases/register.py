@@ -65,11 +65,11 @@ def register(command: RegisterWorkflow, context: Context) -> Workflow:
     if command.source_type is SourceType.CODE:
         msg = "CODE workflows are published into the object store by a CI pipeline, not registered over this API."
         raise WorkflowPermissionDenied(msg)
-    holder = context.workflows.workflow_by_dag(draft.dag_id)
-    _check_holder(holder, draft, command)
     if context.storage.stat(SourceType.CODE, draft.dataset_name) is not None:
         msg = f"Workflow {draft.dataset_name!r} is published as CODE; a CI pipeline owns it."
         raise WorkflowPermissionDenied(msg)
+    holder = context.workflows.workflow_by_dag(draft.dag_id)
+    _check_holder(holder, draft, command)
     sentinel = context.sentinel_of(draft)
     if context.airflow.dag(sentinel) is None:
         raise LoaderNotInstalled(sentinel)

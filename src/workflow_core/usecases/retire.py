@@ -5,26 +5,41 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from workflow_core.domain.run import RunStatus
+from workflow_core.domain.run import COMPLETED_TASKS, FAILED_TASKS, RunStatus
 from workflow_core.domain.workflow import SourceType
 from workflow_core.errors import DagNotFound
-from workflow_core.usecases.observe import follow_changes
+from workflow_core.ports.airflow import EndState
+from workflow_core.usecases.observe import follow_changes, look_at
 from workflow_core.usecases.stop import end
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from workflow_core.domain.run import Run
     from workflow_core.domain.workflow import Workflow
     from workflow_core.usecases.context import Context
 
 REASON: Final = "The workflow was unregistered."
 
+_AT_WORK: Final = frozenset({"running", "restarting"})
+"""States of a task that has a process."""
+
 
 def retire(workflow: Workflow, context: Context) -> Workflow:
-    """Pause the DAG, tell its runs to stop, remove the YAML: then the name is free. Safe to repeat."""
+    """Pause the DAG, tell its runs to stop, remove the YAML: then the name is free. Safe to repeat.
+
+    The tasks of a CODE workflow that are at work end by themselves, over as many passes as that takes.
+    """
     with suppress(DagNotFound):  # then nothing of it can start either
         context.airflow.set_paused(workflow.dag_id, paused=True)
     workflow = context.workflows.save_workflow(workflow.pause_confirmed(paused=True))
     follow_changes(context)  # from now on the schedule makes no more runs; those that it has made are known now
-    for run in context.workflows.active_runs(workflow):
+    runs = list(context.workflows.active_runs(workflow))
+    if workflow.source_type is SourceType.CODE:
+        runs, waits = _wound_up(runs, context)
+        if waits:
+            return workflow
+    for run in runs:
         by = workflow.removal.by if workflow.removal else "anonymous"
         stopping = run.stopping(by, REASON, context.clock.now())
         if stopping is not run:
@@ -34,14 +49,37 @@ def retire(workflow: Workflow, context: Context) -> Workflow:
     workflow = context.workflows.save_workflow(workflow)  # nobody else goes on with it, and its name is still its own
     if workflow.source_type is SourceType.MANUAL:
         context.storage.delete(workflow.source_type, workflow.dataset_name)
-    context.airflow.request_parse(context.sentinel_of(workflow))
+    context.request_parse(workflow)
     return context.workflows.save_workflow(workflow.left(context.clock.now()))
+
+
+def _wound_up(runs: Sequence[Run], context: Context) -> tuple[list[Run], bool]:
+    """The runs that are left to stop, and whether a task of one is at work: that one is waited for.
+
+    Nobody asked to stop the runs of a CODE workflow, its file went. Without the file no further task can start, and Airflow does not even
+    notice that all tasks of a run have ended: it is told how the run ended.
+    """
+    left: list[Run] = []
+    waits = False
+    for known in runs:
+        key = (known.dag_id, known.airflow_run_id)
+        run = look_at(known, context) if known.stop is None else known
+        if run.settled:
+            continue
+        left.append(run)
+        states = () if run.stop else context.airflow.tasks([key]).get(key, ())
+        waits |= any(task.state in _AT_WORK for task in states)
+        if states and all(task.state in COMPLETED_TASKS | FAILED_TASKS for task in states):
+            well = all(task.state in COMPLETED_TASKS for task in states)
+            context.airflow.end_run(*key, EndState.SUCCESS if well else EndState.FAILED)
+            left[-1:] = [] if look_at(run, context).settled else [run]
+    return left, waits
 
 
 def see_off(workflow: Workflow, context: Context) -> Workflow:
     """Wait, over many passes, until Airflow has dropped the DAG; a successor of the same DAG id takes it over."""
     if context.workflows.workflow_by_dag(workflow.dag_id) is None:
-        context.airflow.request_parse(context.sentinel_of(workflow))
+        context.request_parse(workflow)
         if context.airflow.dag(workflow.dag_id) is not None:
             return workflow
     return context.workflows.save_workflow(workflow.gone(context.clock.now()))

@@ -34,7 +34,7 @@ def settle_workflow(workflow: Workflow, context: Context, *, within: float = 0.0
     deadline = context.clock.now() + timedelta(seconds=within)
     while True:
         try:
-            return _settle(workflow, context, deadline)
+            return advance(workflow, context, deadline)
         except (Unavailable, AirflowRefused, StorageConflict) as error:
             _log.warning("%s is not settled yet: %s", workflow.dataset_name, error.message)
             return context.workflows.workflow_by_id(workflow.id) or workflow
@@ -45,7 +45,12 @@ def settle_workflow(workflow: Workflow, context: Context, *, within: float = 0.0
             context.clock.sleep(context.policy.poll)
 
 
-def _settle(workflow: Workflow, context: Context, deadline: datetime) -> Workflow:
+def advance(workflow: Workflow, context: Context, deadline: datetime) -> Workflow:
+    """As :func:`settle_workflow`; what comes in between goes to the caller.
+
+    Raises:
+        Unavailable, AirflowRefused, StorageConflict, ConcurrentUpdate: it is not settled yet.
+    """
     if workflow.phase is Phase.REGISTERING:
         if workflow.source_type is SourceType.MANUAL:
             _store(workflow, context)
@@ -75,7 +80,7 @@ def _have_served(workflow: Workflow, context: Context, deadline: datetime) -> Wo
     ask_at = clock.now()
     while True:
         if clock.now() >= ask_at:
-            context.airflow.request_parse(context.sentinel_of(workflow))
+            context.request_parse(workflow)
             ask_at = clock.now() + ASK_AGAIN
         dag = context.airflow.dag(workflow.dag_id)
         if dag is not None and dag.spec_hash == workflow.spec_hash:

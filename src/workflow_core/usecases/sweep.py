@@ -3,26 +3,42 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from workflow_core.domain.run import Submission
-from workflow_core.errors import AirflowRefused, ConcurrentUpdate, Unavailable
+from workflow_core.domain.workflow import Phase
+from workflow_core.errors import AirflowRefused, ConcurrentUpdate, StorageConflict, Unavailable
 from workflow_core.usecases.drive import drive
 from workflow_core.usecases.observe import follow_changes
-from workflow_core.usecases.settle import settle_workflow
+from workflow_core.usecases.settle import advance
 from workflow_core.usecases.stop import end
 from workflow_core.usecases.submit import submit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from workflow_core.domain.workflow import Workflow
     from workflow_core.usecases.context import Context
 
 _log = logging.getLogger(__name__)
 
 BATCH: Final = 100
+
+WORKFLOWS: Final = 500
+"""Workflows that one pass takes up at most: many come at once where a CI pipeline publishes."""
+
+SETTLE_FOR: Final = timedelta(seconds=5)
+"""So long one pass settles workflows before it goes on to the runs."""
+
+MISSES: Final = 3
+"""So many workflows of one loader file that Airflow does not serve yet, or has not dropped yet, one after the other, mean that it has not
+parsed the file yet."""
+
+_WAITING: Final = frozenset({Phase.REGISTERING, Phase.LEAVING})
 
 
 @frozen(kw_only=True)
@@ -58,7 +74,40 @@ def _step(step: Callable[[Context], int], context: Context) -> int:
 
 
 def _settle_workflows(context: Context) -> int:
-    return sum(settle_workflow(found, context).settled for found in context.workflows.unsettled_workflows(BATCH))
+    """Each loader file is asked for once, and not every workflow of a file that is not parsed yet is looked for.
+
+    Those that were tried come last in the next pass, so that none that can never be settled keeps others waiting.
+    """
+    context = evolve(context, parsed=set())
+    clock = context.clock
+    until = clock.now() + SETTLE_FOR
+    tried: list[Workflow] = []
+    settled = 0
+    misses: Counter[tuple[str, Phase]] = Counter()
+    try:
+        for workflow in context.workflows.unsettled_workflows(WORKFLOWS):
+            kind = context.sentinel_of(workflow), workflow.phase
+            if clock.now() >= until:
+                break
+            if workflow.phase in _WAITING and misses[kind] >= MISSES:
+                continue
+            tried.append(workflow)
+            after = _advanced(workflow, context)
+            settled += after.settled
+            misses[kind] = misses[kind] + 1 if after.phase is workflow.phase else 0
+    finally:
+        context.workflows.mark_tried(tried, clock.now())
+    return settled
+
+
+def _advanced(workflow: Workflow, context: Context) -> Workflow:
+    try:
+        return advance(workflow, context, context.clock.now())
+    except ConcurrentUpdate:  # somebody else goes on with it
+        return workflow
+    except (AirflowRefused, StorageConflict) as error:
+        _log.warning("%s is not settled yet: %s", workflow.dataset_name, error.message)
+        return workflow
 
 
 def _send_runs(context: Context) -> int:

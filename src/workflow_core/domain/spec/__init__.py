@@ -1,18 +1,20 @@
 """The workflow's YAML: read safely, checked with line and column, and rendered complete."""
 
 from workflow_core.domain.spec.document import SHORT_OPERATORS, ParamSpec, ScheduleSpec, TaskSpec, WorkflowSpec
-from workflow_core.domain.spec.parse import DEFAULT_OPERATORS, SpecRules, parse_spec
+from workflow_core.domain.spec.parse import DEFAULT_OPERATORS, CompleteSpec, SpecRules, parse_complete_spec, parse_spec
 from workflow_core.domain.spec.render import complete, spec_hash
 
 __all__ = [
     "DEFAULT_OPERATORS",
     "SHORT_OPERATORS",
+    "CompleteSpec",
     "ParamSpec",
     "ScheduleSpec",
     "SpecRules",
     "TaskSpec",
     "WorkflowSpec",
     "complete",
+    "parse_complete_spec",
     "parse_spec",
     "spec_hash",
 ]

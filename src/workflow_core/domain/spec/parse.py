@@ -11,7 +11,7 @@ from attrs import frozen
 from pydantic import ValidationError
 
 from workflow_core.domain.names import shown
-from workflow_core.domain.schedule import check_cron, check_timezone
+from workflow_core.domain.schedule import Schedule, check_cron, check_timezone
 from workflow_core.domain.spec.document import SHORT_OPERATORS, WorkflowSpec
 from workflow_core.domain.spec.operators import unknown_arguments
 from workflow_core.domain.spec.text import YamlText, read_yaml
@@ -38,6 +38,15 @@ class SpecRules:
     def allows(self, operator_class: str) -> bool:
         """Whether specs may use this operator class."""
         return any(fnmatchcase(operator_class, pattern) for pattern in self.operators)
+
+
+@frozen(kw_only=True)
+class CompleteSpec:
+    """A spec, and what it must say for itself where nobody else does."""
+
+    spec: WorkflowSpec
+    schedule: Schedule
+    owner: str
 
 
 def parse_spec(text: str, *, dataset_name: str | None = None, rules: SpecRules | None = None) -> WorkflowSpec:
@@ -73,6 +82,20 @@ def parse_spec(text: str, *, dataset_name: str | None = None, rules: SpecRules |
     if spec.start_date is not None and spec.start_date.tzinfo is None:
         spec = spec.model_copy(update={"start_date": spec.start_date.replace(tzinfo=UTC)})
     return spec
+
+
+def parse_complete_spec(text: str, *, dataset_name: str | None = None, rules: SpecRules | None = None) -> CompleteSpec:
+    """As :func:`parse_spec`, for a spec that no request completes, such as one of CODE: schedule and owner must stand in it."""
+    spec = parse_spec(text, dataset_name=dataset_name, rules=rules)
+    if spec.schedule is None or spec.owner is None:
+        raise InvalidWorkflowSpec.of(
+            [
+                Problem(field=name, message="is required: nobody but this file can say it", line=1, column=1)
+                for name in ("schedule", "owner")
+                if getattr(spec, name) is None
+            ]
+        )
+    return CompleteSpec(spec=spec, schedule=Schedule(**spec.schedule.model_dump()), owner=spec.owner)
 
 
 _MESSAGES: Final = {
