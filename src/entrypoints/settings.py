@@ -172,6 +172,20 @@ class Settings(BaseModel):
     sweep_interval: float = _setting(
         "WORKFLOWS_SWEEP_INTERVAL", 2.0, "Seconds between two passes of the worker.", gt=0, le=3600
     )
+    sync_interval: float = _setting(
+        "WORKFLOWS_SYNC_INTERVAL",
+        60.0,
+        "Seconds between two syncs of CODE workflows by the worker; 0 for none.",
+        ge=0,
+        le=86_400,
+    )
+    sync_max_removed: float = _setting(
+        "WORKFLOWS_SYNC_MAX_REMOVED",
+        0.3,
+        "The largest share of the CODE workflows that one sync removes by itself; up to three go whatever their share.",
+        ge=0,
+        le=1,
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _setting(
         "WORKFLOWS_LOG_LEVEL", "INFO", "What is logged to standard error."
     )
@@ -204,6 +218,7 @@ class Settings(BaseModel):
             max_params_bytes=self.max_params_bytes,
             code_execution=self.code_execution,
             stop_grace=self.stop_grace,
+            sync_max_removed=self.sync_max_removed,
         )
 
 

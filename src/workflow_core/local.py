@@ -18,6 +18,8 @@ from workflow_core.api import (
     RunRequest,
     RunStatusAnswer,
     StopAnswer,
+    SyncAnswer,
+    SyncRequest,
     SystemAnswer,
     UnregisterAnswer,
     WorkflowDetailAnswer,
@@ -140,6 +142,12 @@ class LocalWorkflowApi:
         if workflow.removal is None:  # unregister() has set it
             raise AssertionError(workflow.dataset_name)
         return UnregisterAnswer.of(workflow, workflow.removal)
+
+    def sync(self, request: SyncRequest | None = None) -> SyncAnswer:
+        """What is published as CODE."""
+        given = request or SyncRequest()
+        report = self._service.sync(dry_run=given.dry_run, allow_removals=given.allow_removals, caller=self._caller)
+        return SyncAnswer.of(report)
 
     def health(self) -> HealthAnswer:
         """The three systems."""

@@ -15,6 +15,7 @@ from workflow_core.api import (
     RegisterRequest,
     RunRequest,
     StopRequest,
+    SyncRequest,
     UnregisterFilters,
     WorkflowFilters,
 )
@@ -37,6 +38,7 @@ WHERE: dict[str, type[Given]] = {
     "stop": StopRequest,
     "unregister": UnregisterFilters,
     "diff": DiffFilters,
+    "sync": SyncRequest,
 }
 """Where each call's request is made."""
 
@@ -86,6 +88,7 @@ def failing(name: str, how: Callable[[errors.WorkflowError], Exception]) -> type
         "unpause",
         "stop",
         "unregister",
+        "sync",
         "revisions",
         "diff",
         "restore",
@@ -117,6 +120,10 @@ BROKEN: list[type[LocalWorkflowApi]] = [
     losing("unregister", "force"),
     losing("register", "force"),
     losing("diff", "against"),
+    *(losing("sync", field) for field in ("dry_run", "allow_removals")),
+    changing("NothingIsRefused", "sync", lambda answer: answer.model_copy(update={"failed": ()})),
+    changing("NothingIsHeldBack", "sync", lambda answer: answer.model_copy(update={"guarded": ()})),
+    changing("NothingIsOverridden", "workflow", lambda answer: answer.model_copy(update={"overridden": False})),
     changing("NothingIsCurrent", "workflow", lambda answer: answer.model_copy(update={"revision": 0})),
     changing("NobodyStopped", "status", without("stopped_by")),
     *(losing("workflows", field) for field in ("status", "source_type", "owner", "limit", "offset", "cursor")),

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from httpx import Response
 
+    from workflow_core.usecases.context import Policy
+
 ROOT = "/api/v1/workflows"
 NAME = "iceberg.analytics.daily_clicks"
 USER = "user@example.com"
@@ -93,13 +95,15 @@ class Stack:
 
 
 @contextmanager
-def http_stack(*, queue_seconds: float = 1.0, task_seconds: float = 1.0, **settings: Any) -> Iterator[Stack]:
+def http_stack(
+    *, queue_seconds: float = 1.0, task_seconds: float = 1.0, policy: Policy | None = None, **settings: Any
+) -> Iterator[Stack]:
     """A running application over empty fakes, at ten o'clock."""
     clock = ManualClock(TEN)
     storage = InMemoryStorage()
     airflow = InMemoryAirflow(storage=storage, clock=clock, queue_seconds=queue_seconds, task_seconds=task_seconds)
     workflows = InMemoryWorkflows()
-    service = WorkflowService(workflows=workflows, airflow=airflow, storage=storage, clock=clock)
+    service = WorkflowService(workflows=workflows, airflow=airflow, storage=storage, clock=clock, policy=policy)
     app = create_app(service, Settings(user=USER, **settings))
     with TestClient(app, raise_server_exceptions=False) as client:
         yield Stack(client=client, service=service, workflows=workflows, airflow=airflow, storage=storage, clock=clock)

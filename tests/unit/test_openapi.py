@@ -73,6 +73,7 @@ def test_operation_ids_are_stable():
         "restoreRevision",
         "runWorkflow",
         "stopRun",
+        "syncWorkflows",
         "unpauseWorkflow",
         "unregisterWorkflow",
     ]

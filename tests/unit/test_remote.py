@@ -60,6 +60,7 @@ CHANGES: Final[dict[str, Callable[[RemoteWorkflowApi], object]]] = {
     "unpause": lambda api: api.unpause(NAME),
     "restore": lambda api: api.restore(NAME, 1),
     "stop": lambda api: api.stop(RUN_ID),
+    "sync": lambda api: api.sync(),
     "unregister": lambda api: api.unregister(NAME, UnregisterFilters(force=True)),
 }
 ALL: Final = {**READS, **CHANGES}

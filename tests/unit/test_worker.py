@@ -2,9 +2,15 @@ from __future__ import annotations
 
 import logging
 from threading import Event, Thread
+from typing import TYPE_CHECKING, Any
 
 from entrypoints.worker import Worker
+from workflow_core.domain.code import SyncReport
+from workflow_core.errors import StorageUnavailable
 from workflow_core.usecases.sweep import SweepReport
+
+if TYPE_CHECKING:
+    from workflow_core.domain.caller import Caller
 
 
 class Sweeping:
@@ -13,6 +19,8 @@ class Sweeping:
     def __init__(self, *, fail_first: bool = False) -> None:
         self.count = 0
         self.swept_twice = Event()
+        self.callers: list[str] = []
+        self.synced_twice = Event()
         self._fail = fail_first
 
     def sweep(self) -> SweepReport:
@@ -23,6 +31,18 @@ class Sweeping:
             raise RuntimeError("boom")
         return SweepReport()
 
+    def sync(self, *, caller: Caller) -> SyncReport:
+        self.callers.append(caller.name)
+        if len(self.callers) == 2:
+            self.synced_twice.set()
+        if self._fail and len(self.callers) == 1:
+            raise StorageUnavailable("the store is away")
+        empty: Any = ()
+        return SyncReport(
+            added=empty, changed=empty, removed=empty, overridden=empty, restored=empty, failed=empty, guarded=empty, unchanged=0,
+            dry_run=False,
+        )  # fmt: skip
+
 
 def test_it_sweeps_again_and_again_until_it_is_stopped():
     """Two passes come by themselves, and stopping ends the thread."""
@@ -31,7 +51,7 @@ def test_it_sweeps_again_and_again_until_it_is_stopped():
     worker.start()
     assert service.swept_twice.wait(10)
     worker.stop()
-    assert worker._thread is None
+    assert worker._threads == []
 
 
 def test_an_unexpected_error_is_logged_and_the_next_pass_comes(caplog):
@@ -61,3 +81,25 @@ def test_stopping_twice_or_before_the_start_is_harmless():
     worker = Worker(Sweeping(), interval=1)
     worker.stop()
     worker.stop()
+
+
+def test_it_syncs_beside_its_sweeps(caplog):
+    """On a timer of its own and in its own name; a store that is away ends the pass in a line, and the next one comes."""
+    service = Sweeping(fail_first=True)
+    worker = Worker(service, interval=3600, sync_interval=0.01)
+    with caplog.at_level(logging.WARNING):
+        worker.start()
+        assert service.synced_twice.wait(10)
+        worker.stop()
+    assert set(service.callers) == {"sync"}
+    assert "the store is away; the next pass tries again" in caplog.text
+
+
+def test_it_does_not_sync_where_it_is_told_not_to():
+    """An interval of 0 is never."""
+    service = Sweeping()
+    worker = Worker(service, interval=0.01, sync_interval=0)
+    worker.start()
+    assert service.swept_twice.wait(10)
+    worker.stop()
+    assert service.callers == []

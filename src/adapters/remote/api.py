@@ -23,6 +23,8 @@ from workflow_core.api import (
     RunStatusAnswer,
     StopAnswer,
     StopRequest,
+    SyncAnswer,
+    SyncRequest,
     UnregisterAnswer,
     UnregisterFilters,
     WorkflowDetailAnswer,
@@ -145,6 +147,10 @@ class RemoteWorkflowApi:
         """Section 3.9."""
         given = filters or UnregisterFilters()
         return self._client.change("DELETE", _of(dataset_name), UnregisterAnswer, filters=given)
+
+    def sync(self, request: SyncRequest | None = None) -> SyncAnswer:
+        """What is published as CODE."""
+        return self._client.change("POST", (*_WORKFLOWS, "sync"), SyncAnswer, body=request)
 
     def health(self) -> HealthAnswer:
         """The three systems; a service that cannot work says so with 503."""

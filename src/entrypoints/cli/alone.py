@@ -13,6 +13,8 @@ if TYPE_CHECKING:
         HistoryItem,
         Listing,
         RunStatusAnswer,
+        SyncAnswer,
+        SyncRequest,
         WorkflowFilters,
         WorkflowItem,
     )
@@ -25,6 +27,13 @@ class SweepingApi(LocalWorkflowApi):
         """As Airflow has them now."""
         self._service.sweep()
         return super().workflows(filters)
+
+    def sync(self, request: SyncRequest | None = None) -> SyncAnswer:
+        """And have Airflow follow."""
+        answer = super().sync(request)
+        if not answer.dry_run:
+            self._service.sweep()
+        return answer
 
     def history(self, filters: HistoryFilters | None = None) -> Listing[HistoryItem]:
         """With the runs that Airflow has started meanwhile."""

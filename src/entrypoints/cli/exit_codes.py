@@ -3,7 +3,7 @@
 | Code | Meaning |
 |---|---|
 | 0 | done |
-| 1 | the run did not succeed, seen by waiting or because Airflow refused it at once; or `validate` found something |
+| 1 | the run did not succeed, seen by waiting or because Airflow refused it at once; or `validate` or `sync` found something |
 | 2 | wrong input or configuration; nothing was changed |
 | 3 | there is no such workflow or run |
 | 4 | what exists does not allow it: the name is taken, the workflow is paused |

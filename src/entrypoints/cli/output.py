@@ -60,7 +60,7 @@ def print_answer(answer: Answer, form: Format) -> None:
     """One answer: a field a line for people; a workflow's YAML as it is, at the end, instead of its spec as data."""
     data = answer.model_dump(mode="json")
     if form is not Format.TABLE:
-        _print_data(data, form)
+        print_data(data, form)
         return
     from rich.text import Text
 
@@ -84,7 +84,7 @@ def print_answers(
     """
     rows = [answer.model_dump(mode="json") for answer in answers]
     if form is not Format.TABLE:
-        _print_data(rows, form)
+        print_data(rows, form)
         return
     from rich.text import Text
 
@@ -157,7 +157,8 @@ def print_hint(text: str) -> None:
     console(stderr=True).print(Text(printable(text), "dim"), soft_wrap=True)
 
 
-def _print_data(data: Any, form: Format) -> None:
+def print_data(data: Any, form: Format) -> None:
+    """Plain data, for programs."""
     if form is Format.JSON:
         print(json.dumps(data, indent=2, ensure_ascii=False))
         return

@@ -30,14 +30,14 @@ def serve(
     container = build(settings)
     container.workflows().check()
     service = container.service()
-    worker = Worker(service, interval=settings.sweep_interval)
+    worker = Worker(service, interval=settings.sweep_interval, sync_interval=settings.sync_interval)
     starts = [worker.start] if settings.worker and not no_worker else []
     app = create_app(service, settings, on_startup=starts, on_shutdown=[worker.stop, partial(close, container)])
     serve_http(app, settings, on_ready=lambda url: typer.echo(f"Serving at {url}", err=True))
 
 
 def worker() -> None:
-    """Sweep only: settle registrations, send waiting runs, follow Airflow's changes."""
+    """Sweep only: settle registrations, send waiting runs, follow Airflow's changes, sync CODE workflows."""
     import signal
 
     from entrypoints.container import build, close
@@ -46,7 +46,7 @@ def worker() -> None:
     settings = _settings()
     container = build(settings)
     container.workflows().check()
-    sweeper = Worker(container.service(), interval=settings.sweep_interval)
+    sweeper = Worker(container.service(), interval=settings.sweep_interval, sync_interval=settings.sync_interval)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sweeper.stop())
     sweeper.run()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from entrypoints.cli import publish
 from entrypoints.cli.output import Format
 
 if TYPE_CHECKING:
@@ -372,40 +373,5 @@ def unregister(
     print_answer(get_api().unregister(name, UnregisterFilters(force=force)), output)
 
 
-@app.command()
-def validate(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="YAML files; - for standard input.")],
-    name: Annotated[str | None, typer.Option("--name", help="The dataset name that the spec must be for.")] = None,
-) -> None:
-    """Check specs without any server; prints file:line:column for each finding (exit code 1).
-
-    Example: dli workflow validate workflows/*.yaml
-    """
-    from entrypoints.cli import exit_codes
-    from entrypoints.cli.inputs import decoded, read_bytes
-    from entrypoints.cli.output import print_error, printable
-    from entrypoints.settings import load_settings
-    from workflow_core.domain.spec import parse_spec
-    from workflow_core.errors import InvalidRequest
-
-    rules = load_settings().policy.rules
-    code = exit_codes.OK
-    for file in files:
-        try:
-            data = read_bytes(file, "FILE")
-        except InvalidRequest as error:
-            print_error(error)
-            code = exit_codes.WRONG_INPUT
-            continue
-        try:
-            spec = parse_spec(decoded(data), dataset_name=name, rules=rules)
-        except InvalidRequest as error:
-            code = code or exit_codes.NOT_SUCCESSFUL
-            for found in error.problems:
-                field = f"{found.field}: " if found.field else ""
-                line = f"{file}:{found.line or 1}:{found.column or 1}: {field}{found.message}"
-                typer.echo(printable(line), err=True)
-        else:
-            typer.echo(f"{file}: ok, {len(spec.tasks)} tasks")
-    if code:
-        raise typer.Exit(code)
+app.command()(publish.sync)
+app.command()(publish.validate)

@@ -30,6 +30,8 @@ from workflow_core.api import (
     RunStatusAnswer,
     StopAnswer,
     StopRequest,
+    SyncAnswer,
+    SyncRequest,
     UnregisterAnswer,
     UnregisterFilters,
     WorkflowApi,
@@ -375,6 +377,25 @@ def unregister(api: Api, dataset_name: DatasetName, filters: NamedDependency[Unr
 
 
 @endpoint(
+    "POST",
+    f"{ROOT}/sync",
+    Contract(
+        operation_id="syncWorkflows",
+        tag=WORKFLOWS,
+        summary="Take up what is published as CODE now",
+        description="What the worker does every WORKFLOWS_SYNC_INTERVAL seconds, at once, and with a report.",
+        payload=SyncRequest,
+        payload_optional=True,
+        answer=SyncAnswer,
+        errors=(errors.StorageUnavailable, errors.DatabaseUnavailable),
+    ),
+)
+def sync(api: Api, payload: NamedDependency[SyncRequest]) -> SyncAnswer:
+    """What is published as CODE."""
+    return api.sync(payload)
+
+
+@endpoint(
     "GET",
     "/healthz",
     Contract(
@@ -427,6 +448,7 @@ ROUTES: Final[tuple[HTTPRouteHandler, ...]] = (
     restore,
     stop_run,
     unregister,
+    sync,
     healthz,
     readyz,
 )

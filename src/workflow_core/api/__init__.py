@@ -14,6 +14,7 @@ from workflow_core.api.run import (
     StopAnswer,
     StopRequest,
 )
+from workflow_core.api.sync import FailedObjectAnswer, HeldBackAnswer, SyncAnswer, SyncRequest
 from workflow_core.api.workflow import (
     LastRunAnswer,
     PauseAnswer,
@@ -31,7 +32,9 @@ from workflow_core.api.workflow import (
 __all__ = [
     "DiffAnswer",
     "DiffFilters",
+    "FailedObjectAnswer",
     "HealthAnswer",
+    "HeldBackAnswer",
     "HistoryFilters",
     "HistoryItem",
     "LastRunAnswer",
@@ -52,6 +55,8 @@ __all__ = [
     "ScheduleModel",
     "StopAnswer",
     "StopRequest",
+    "SyncAnswer",
+    "SyncRequest",
     "SystemAnswer",
     "UnregisterAnswer",
     "UnregisterFilters",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         StopAnswer,
         StopRequest,
     )
+    from workflow_core.api.sync import SyncAnswer, SyncRequest
     from workflow_core.api.workflow import (
         PauseAnswer,
         PauseRequest,
@@ -164,6 +165,14 @@ class WorkflowApi(Protocol):
             WorkflowPermissionDenied: it is CODE.
             WorkflowHasActiveRuns: runs have not ended, and ``force`` is not given.
             AirflowUnavailable, StorageUnavailable: nothing was recorded.
+        """
+        ...
+
+    def sync(self, request: SyncRequest | None = None) -> SyncAnswer:
+        """Take up what is published as CODE now, and tell what was added, changed, removed and refused.
+
+        Raises:
+            StorageUnavailable: not all could be read; what was taken up before stays.
         """
         ...
 

@@ -220,6 +220,9 @@ class WorkflowDetailAnswer(WorkflowItem):
     paused_by: str | None = extra()
     paused_at: UtcTime | None = extra()
     pause_reason: str | None = extra()
+    overridden: bool = extra(
+        default=False, description="A MANUAL workflow of this name is kept below CODE, and comes back when CODE goes."
+    )
     warnings: tuple[str, ...] = extra(default=())
 
     @classmethod
@@ -244,6 +247,7 @@ class WorkflowDetailAnswer(WorkflowItem):
             paused_by=pause.by if pause else None,
             paused_at=pause.at if pause else None,
             pause_reason=pause.reason if pause else None,
+            overridden=workflow.overridden,
             warnings=workflow.warnings,
         )
 

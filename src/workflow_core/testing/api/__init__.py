@@ -6,11 +6,12 @@ Inherit from :class:`ApiContract` in a class that pytest collects, and give the 
 
 from workflow_core.testing.api.changed import ChangedRules
 from workflow_core.testing.api.listed import ListedRules
+from workflow_core.testing.api.published import PublishedRules
 from workflow_core.testing.api.refused import RefusedRules
 from workflow_core.testing.api.subject import ApiSubject, ApiWorld, Twins
 
 __all__ = ["ApiContract", "ApiSubject", "ApiWorld", "Twins"]
 
 
-class ApiContract(ChangedRules, ListedRules, RefusedRules):
+class ApiContract(ChangedRules, ListedRules, PublishedRules, RefusedRules):
     """Every promise of the protocol, as tests."""
