@@ -148,6 +148,16 @@ class Settings(BaseModel):
     max_yaml_bytes: int = _setting("WORKFLOWS_MAX_YAML_BYTES", 262_144, "Largest YAML of a workflow.", ge=1024)
     max_params_bytes: int = _setting("WORKFLOWS_MAX_PARAMS_BYTES", 65_536, "Largest params of a run, as JSON.", ge=1024)
     max_body_bytes: int = _setting("WORKFLOWS_MAX_BODY_BYTES", 1_048_576, "Largest body of an HTTP request.", ge=1024)
+    backfill_max_dates: int = _setting(
+        "WORKFLOWS_BACKFILL_MAX_DATES", 1000, "How many dates a backfill may have.", ge=1, le=10_000
+    )
+    backfill_max_active: int = _setting(
+        "WORKFLOWS_BACKFILL_MAX_ACTIVE",
+        8,
+        "How many runs of a parallel backfill are under way at a time, unless it says otherwise.",
+        ge=1,
+        le=100,
+    )
     register_wait: float = _setting(
         "WORKFLOWS_REGISTER_WAIT", 10.0, "Seconds that a registration waits for Airflow to serve the DAG.", ge=0, le=120
     )
@@ -219,6 +229,8 @@ class Settings(BaseModel):
             code_execution=self.code_execution,
             stop_grace=self.stop_grace,
             sync_max_removed=self.sync_max_removed,
+            backfill_max_dates=self.backfill_max_dates,
+            backfill_max_active=self.backfill_max_active,
         )
 
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from workflow_core.api import (
+    BackfillAnswer,
+    BackfillFilters,
+    BackfillItem,
+    BackfillStatusAnswer,
     DiffAnswer,
     HealthAnswer,
     HistoryFilters,
@@ -34,7 +38,15 @@ from workflow_core.domain.workflow import WorkflowFilter
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from workflow_core.api import DiffFilters, PauseRequest, RegisterRequest, StopRequest, UnregisterFilters
+    from workflow_core.api import (
+        BackfillReasonRequest,
+        BackfillRequest,
+        DiffFilters,
+        PauseRequest,
+        RegisterRequest,
+        StopRequest,
+        UnregisterFilters,
+    )
     from workflow_core.domain.caller import Caller
     from workflow_core.domain.paging import Page
     from workflow_core.service import WorkflowService
@@ -148,6 +160,46 @@ class LocalWorkflowApi:
         given = request or SyncRequest()
         report = self._service.sync(dry_run=given.dry_run, allow_removals=given.allow_removals, caller=self._caller)
         return SyncAnswer.of(report)
+
+    def backfill(self, dataset_name: str, request: BackfillRequest) -> BackfillAnswer:
+        """Section 3.2."""
+        view = self._service.backfill(
+            dataset_name,
+            request.start_date,
+            request.end_date,
+            params=request.params,
+            parallel=request.parallel,
+            max_active=request.max_active,
+            reprocess=request.reprocess,
+            run_backwards=request.run_backwards,
+            on_failure=request.on_failure,
+            dry_run=request.dry_run,
+            caller=self._caller,
+        )
+        return BackfillAnswer.of(view, dry_run=request.dry_run)
+
+    def backfill_status(self, backfill_id: str) -> BackfillStatusAnswer:
+        """One backfill with its dates."""
+        return BackfillStatusAnswer.of_view(self._service.backfill_status(backfill_id))
+
+    def backfills(self, dataset_name: str, filters: BackfillFilters | None = None) -> Listing[BackfillItem]:
+        """Those of a workflow."""
+        given = filters or BackfillFilters()
+        return _listing(self._service.backfills(dataset_name, given.page(parts=2)), BackfillItem.of)
+
+    def pause_backfill(self, backfill_id: str, request: BackfillReasonRequest | None = None) -> BackfillItem:
+        """Send no more of it."""
+        reason = request.reason if request else None
+        return BackfillItem.of(self._service.pause_backfill(backfill_id, reason, caller=self._caller))
+
+    def resume_backfill(self, backfill_id: str) -> BackfillItem:
+        """Go on with it."""
+        return BackfillItem.of(self._service.resume_backfill(backfill_id, caller=self._caller))
+
+    def stop_backfill(self, backfill_id: str, request: BackfillReasonRequest | None = None) -> BackfillItem:
+        """End it."""
+        reason = request.reason if request else None
+        return BackfillItem.of(self._service.stop_backfill(backfill_id, reason, caller=self._caller))
 
     def health(self) -> HealthAnswer:
         """The three systems."""

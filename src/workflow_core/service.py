@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import date, datetime
 
+    from workflow_core.domain.backfill import BackfillSummary, BackfillView
     from workflow_core.domain.code import SyncReport
     from workflow_core.domain.schedule import Schedule
     from workflow_core.ports.airflow import AirflowPort
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from workflow_core.ports.workflow import WorkflowPort
     from workflow_core.usecases.health import Health
     from workflow_core.usecases.look import WorkflowView
-    from workflow_core.usecases.look_backfill import BackfillSummary, BackfillView
     from workflow_core.usecases.observe import RunView
     from workflow_core.usecases.sweep import SweepReport
 

@@ -9,6 +9,9 @@ from attrs import evolve
 
 from workflow_core import errors
 from workflow_core.api import (
+    BackfillFilters,
+    BackfillReasonRequest,
+    BackfillRequest,
     DiffFilters,
     HistoryFilters,
     PauseRequest,
@@ -39,6 +42,10 @@ WHERE: dict[str, type[Given]] = {
     "unregister": UnregisterFilters,
     "diff": DiffFilters,
     "sync": SyncRequest,
+    "backfill": BackfillRequest,
+    "backfills": BackfillFilters,
+    "pause_backfill": BackfillReasonRequest,
+    "stop_backfill": BackfillReasonRequest,
 }
 """Where each call's request is made."""
 
@@ -92,6 +99,12 @@ def failing(name: str, how: Callable[[errors.WorkflowError], Exception]) -> type
         "revisions",
         "diff",
         "restore",
+        "backfill",
+        "backfill_status",
+        "backfills",
+        "pause_backfill",
+        "resume_backfill",
+        "stop_backfill",
     )
     return type(name, (LocalWorkflowApi,), {method: wrapped(method) for method in methods})
 
@@ -116,6 +129,13 @@ BROKEN: list[type[LocalWorkflowApi]] = [
     *(losing("register", field) for field in ("source_type", "schedule", "owner", "team", "description")),
     *(losing("run", field) for field in ("params", "dry_run")),
     losing("pause", "reason"),
+    *(
+        losing("backfill", field)
+        for field in ("params", "dry_run", "parallel", "max_active", "reprocess", "run_backwards", "on_failure")
+    ),
+    *(losing("backfills", field) for field in ("limit", "offset", "cursor")),
+    losing("pause_backfill", "reason"),
+    losing("stop_backfill", "reason"),
     losing("stop", "reason"),
     losing("unregister", "force"),
     losing("register", "force"),

@@ -36,8 +36,8 @@ from workflow_core.usecases.context import Policy
 from workflow_core.usecases.sweep import BATCH
 
 if TYPE_CHECKING:
+    from workflow_core.domain.backfill import BackfillView
     from workflow_core.domain.run import AirflowRun
-    from workflow_core.usecases.look_backfill import BackfillView
 
 NAME = "iceberg.analytics.daily_clicks"
 DAG = "iceberg_analytics_daily_clicks"

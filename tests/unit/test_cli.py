@@ -508,3 +508,115 @@ def test_version_is_the_distributions():
     dli = Path(sys.executable).parent / "dli"
     done = subprocess.run([dli, "--version"], check=True, capture_output=True, text=True)
     assert done.stdout == f"dli {version('workflow-core')}\n"
+
+
+BACKFILL = f"{NAME}_backfill_20251229_20251231"
+DATES = ("--start-date", "2025-12-29", "--end-date", "2025-12-31")
+
+
+def test_backfill_prints_the_answer_of_the_api(world):
+    """The JSON has the fields of section 3.2; a hint says how to follow."""
+    world.register()
+    out, err = world.dli("workflow", "backfill", NAME, *DATES, "-p", "region=EU", "-o", "json")
+    assert json.loads(out) == {
+        "backfill_id": BACKFILL,
+        "dataset_name": NAME,
+        "start_date": "2025-12-29",
+        "end_date": "2025-12-31",
+        "run_ids": [f"{BACKFILL}_202512{day}" for day in (29, 30, 31)],
+        "status": "PENDING",
+        "total_runs": 3,
+    }
+    assert f"dli backfill status {BACKFILL} --follow" in err
+
+
+def test_backfill_and_wait_drives_it_to_its_end(world):
+    """Without a server: one line a change, each date done, exit code 0."""
+    world.register()
+    out, err = world.dli("workflow", "backfill", NAME, *DATES, "--wait", "-o", "json")
+    done = json.loads(out)
+    assert (done["status"], done["percent"], done["counts"]["SUCCESS"]) == ("SUCCESS", 100, 3)
+    assert "RUNNING 2025-12-30" in err
+    assert f"{BACKFILL}: SUCCESS (3/3)" in err
+
+
+def test_every_option_of_backfill_arrives(world):
+    """As the API has it."""
+    world.register()
+    options = ("--parallel", "--max-active", "2", "--reprocess", "ALL", "--backwards", "--on-failure", "stop")
+    world.dli("workflow", "backfill", NAME, *DATES, *options, "--params", '{"region": "EU"}')
+    found = world.json("backfill", "status", BACKFILL)
+    assert (found["parallel"], found["max_active"], found["reprocess"]) == (True, 2, "all")
+    assert (found["run_backwards"], found["on_failure"], found["params"]) == (True, "stop", {"region": "EU"})
+
+
+def test_a_dry_backfill_starts_nothing(world):
+    """It tells the dates, and there is no backfill afterwards."""
+    world.register()
+    planned = world.json("workflow", "backfill", NAME, *DATES, "--dry-run", "--wait")
+    assert [run["date"] for run in planned["runs"]] == ["2025-12-29", "2025-12-30", "2025-12-31"]
+    world.dli("backfill", "status", BACKFILL, expect=exit_codes.NOT_FOUND)
+
+
+def test_a_backfill_that_pauses_at_a_failure_is_not_waited_for(world):
+    """Exit code 1, and how to go on; after resuming, the whole has failed."""
+    world.register()
+    world.airflow.end_task(DAG, "extract", "failed")
+    out, err = world.dli("workflow", "backfill", NAME, *DATES, "--wait", expect=exit_codes.NOT_SUCCESSFUL)
+    assert f"dli backfill resume {BACKFILL}" in err
+    assert "PAUSED" in out
+    world.airflow.end_task(DAG, "extract", "success")
+    assert world.json("backfill", "resume", BACKFILL)["status"] == "RUNNING"
+    found = world.json("backfill", "status", BACKFILL, "--follow", expect=exit_codes.NOT_SUCCESSFUL)
+    assert (found["status"], found["counts"]["SUCCESS"], found["counts"]["FAILED"]) == ("FAILED", 2, 1)
+
+
+def test_a_wait_for_a_backfill_that_is_over_has_its_code(world):
+    """7, and how to follow again."""
+    world.register()
+    _, err = world.dli("workflow", "backfill", NAME, *DATES, "--wait", "--timeout", "0", expect=exit_codes.TIMED_OUT)
+    assert f"dli backfill status {BACKFILL} --follow" in err
+
+
+def test_backfills_for_people(world):
+    """A table of all, and one with its dates."""
+    world.register()
+    world.dli("workflow", "backfill", NAME, *DATES, "--wait")
+    out, _ = world.dli("backfill", "list", NAME)
+    assert out.splitlines()[0].split()[:3] == ["BACKFILL", "STATUS", "%"]
+    assert out.splitlines()[1].split()[:3] == [BACKFILL, "SUCCESS", "100"]
+    out, _ = world.dli("backfill", "status", BACKFILL)
+    assert "status         SUCCESS" in out or "status        SUCCESS" in out
+    assert [line.split()[:2] for line in out.splitlines()[-3:]] == [
+        [f"2025-12-{day}", "SUCCESS"] for day in (29, 30, 31)
+    ]
+
+
+def test_a_backfill_is_paused_and_stopped(world):
+    """With reasons; what has ended is a conflict."""
+    world.register()
+    world.dli("workflow", "backfill", NAME, *DATES)
+    assert world.json("backfill", "pause", BACKFILL, "--reason", "tea")["reason"] == "tea"
+    assert world.json("backfill", "stop", BACKFILL, "--reason", "enough")["status"] == "STOPPING"
+    _, err = world.dli("backfill", "pause", BACKFILL, expect=exit_codes.CONFLICT)
+    assert "BACKFILL_NOT_ACTIVE" in err
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--start-date", "1.1.2026", "--end-date", "2026-01-01"), "--start-date"),
+        (("--start-date", "2025-12-31", "--end-date", "2025-12-30"), "end_date"),
+        ((*DATES, "--reprocess", "some"), "--reprocess"),
+        ((*DATES, "--on-failure", "cry"), "--on-failure"),
+        ((*DATES, "--max-active", "2"), "max_active"),
+        ((*DATES, "--timeout", "2"), "--timeout"),
+        ((*DATES, "-p", "date=2025-12-30"), "params.date"),
+    ],
+)
+def test_a_wrong_backfill_is_a_line_and_a_code(world, options, told):
+    """2, and the option or the field."""
+    world.register()
+    _, err = world.dli("workflow", "backfill", NAME, *options, expect=exit_codes.WRONG_INPUT)
+    assert told in err
+    assert len(err.splitlines()) == 1

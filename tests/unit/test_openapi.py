@@ -60,18 +60,24 @@ def test_a_handler_takes_one_thread(stack):
 def test_operation_ids_are_stable():
     """Generated clients are named after them."""
     assert sorted(OPERATIONS) == [
+        "backfillWorkflow",
         "diffRevision",
         "getAlive",
+        "getBackfill",
         "getReady",
         "getRun",
         "getWorkflow",
+        "listBackfills",
         "listRevisions",
         "listRuns",
         "listWorkflows",
+        "pauseBackfill",
         "pauseWorkflow",
         "registerWorkflow",
         "restoreRevision",
+        "resumeBackfill",
         "runWorkflow",
+        "stopBackfill",
         "stopRun",
         "syncWorkflows",
         "unpauseWorkflow",
@@ -114,13 +120,15 @@ def test_every_example_fits_its_schema(operation):
         assert [error.message for error in validator(media["schema"]).iter_errors(media["example"])] == []
 
 
-@pytest.mark.parametrize("name", ["RegisterRequest", "RunRequest", "PauseRequest"])
+@pytest.mark.parametrize(
+    "name", ["RegisterRequest", "RunRequest", "PauseRequest", "BackfillRequest", "BackfillReasonRequest"]
+)
 def test_requests_refuse_unknown_fields(name):
     """The document says so as the service does."""
     assert DOCUMENT["components"]["schemas"][name]["additionalProperties"] is False
 
 
-@pytest.mark.parametrize(("operation", "default"), [("listWorkflows", 50), ("listRuns", 20)])
+@pytest.mark.parametrize(("operation", "default"), [("listWorkflows", 50), ("listRuns", 20), ("listBackfills", 20)])
 def test_limits_are_declared(operation, default):
     """1 to 500, with the defaults of the specification."""
     limit = next(item for item in OPERATIONS[operation]["parameters"] if item["name"] == "limit")
@@ -129,7 +137,7 @@ def test_limits_are_declared(operation, default):
 
 def test_lists_declare_their_headers():
     """The total count and the link are part of the promise."""
-    for operation in ("listWorkflows", "listRuns"):
+    for operation in ("listWorkflows", "listRuns", "listBackfills"):
         assert {"X-Total-Count", "Link", "X-Request-ID"} == set(OPERATIONS[operation]["responses"]["200"]["headers"])
 
 
@@ -137,8 +145,11 @@ def test_the_examples_of_the_specification_are_in_the_document():
     """Registration, run and pause show the specification's own requests."""
     shown = {
         name: OPERATIONS[name]["requestBody"]["content"]["application/json"]["example"]
-        for name in ("registerWorkflow", "runWorkflow", "pauseWorkflow")
+        for name in ("registerWorkflow", "runWorkflow", "pauseWorkflow", "backfillWorkflow")
     }
     assert shown["runWorkflow"] == {"params": {"date": "2026-01-01"}, "dry_run": False}
+    assert shown["backfillWorkflow"] == {
+        "start_date": "2026-01-01", "end_date": "2026-01-07", "params": {"region": "US"}, "parallel": True,
+    }  # fmt: skip
     assert shown["pauseWorkflow"] == {"reason": "Maintenance window"}
     assert shown["registerWorkflow"]["yaml_content"] == "version: v1\nname: new_workflow\n..."

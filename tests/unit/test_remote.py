@@ -7,7 +7,7 @@ import logging
 import socket
 import time
 import traceback
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -29,7 +29,8 @@ from tests.unit.http_served import serving
 from tests.unit.raw_server import drip, endless, listen_only, raw_server
 from tests.unit.test_http_errors import every_error
 from workflow_core import errors
-from workflow_core.api import RegisterRequest, UnregisterFilters, WorkflowApi
+from workflow_core.api import BackfillRequest, RegisterRequest, UnregisterFilters, WorkflowApi
+from workflow_core.domain.backfill import Reprocess
 from workflow_core.testing.api import ApiWorld
 from workflow_core.testing.api.subject import NAME, a_registration
 
@@ -43,12 +44,16 @@ TOKEN: Final = "s3cret-t0ken"
 SAID: Final = "what the gateway said"
 HTML: Final = httpx.Response(502, html=f"<html>{SAID}</html>")
 RUN_ID: Final = f"{NAME}_20260101_100000"
+BACKFILL_ID: Final = f"{NAME}_backfill_20260101_20260101"
+DAY: Final = date(2026, 1, 1)
 
 READS: Final[dict[str, Callable[[RemoteWorkflowApi], object]]] = {
     "workflow": lambda api: api.workflow(NAME),
     "workflows": lambda api: api.workflows(),
     "history": lambda api: api.history(),
     "status": lambda api: api.status(RUN_ID),
+    "backfill_status": lambda api: api.backfill_status(BACKFILL_ID),
+    "backfills": lambda api: api.backfills(NAME),
     "health": lambda api: api.health(),
     "revisions": lambda api: api.revisions(NAME),
     "diff": lambda api: api.diff(NAME, 1),
@@ -62,6 +67,10 @@ CHANGES: Final[dict[str, Callable[[RemoteWorkflowApi], object]]] = {
     "stop": lambda api: api.stop(RUN_ID),
     "sync": lambda api: api.sync(),
     "unregister": lambda api: api.unregister(NAME, UnregisterFilters(force=True)),
+    "backfill": lambda api: api.backfill(NAME, BackfillRequest(start_date=DAY, end_date=DAY)),
+    "pause_backfill": lambda api: api.pause_backfill(BACKFILL_ID),
+    "resume_backfill": lambda api: api.resume_backfill(BACKFILL_ID),
+    "stop_backfill": lambda api: api.stop_backfill(BACKFILL_ID),
 }
 ALL: Final = {**READS, **CHANGES}
 
@@ -249,6 +258,7 @@ def recorded() -> Iterator[tuple[RemoteWorkflowApi, Callable[[Callable[[Any], An
     world = ApiWorld()
     world.service.register(NAME, a_registration().yaml_content)
     world.service.run(NAME, {"region": "EU"})
+    world.service.backfill(NAME, DAY, DAY, reprocess=Reprocess.ALL)
     changing: list[Callable[[Any], Any]] = [lambda body: body]
     app = create_app(world.service, Settings(user="x"))
 
@@ -274,7 +284,7 @@ def recorded() -> Iterator[tuple[RemoteWorkflowApi, Callable[[Callable[[Any], An
 def with_more(value: Any) -> Any:
     """The answer of a server that has learned something: one more field in every object but those whose fields are data."""
     if isinstance(value, dict):
-        data = {"params", "parts", "spec"}
+        data = {"params", "parts", "spec", "counts"}
         more = {name: inner if name in data else with_more(inner) for name, inner in value.items()}
         return {**more, "new": {"x": [1]}}
     return [with_more(inner) for inner in value] if isinstance(value, list) else value
@@ -293,7 +303,9 @@ def test_fields_of_a_newer_server_are_passed_over(recorded, name):
         CHANGES[name](api)
 
 
-@pytest.mark.parametrize("name", ["workflow", "workflows", "history", "status", "health", "pause"])
+@pytest.mark.parametrize(
+    "name", ["workflow", "workflows", "history", "status", "health", "pause", "backfills", "backfill_status"]
+)
 def test_a_field_that_is_missing_is_an_error(recorded, name):
     """Every single one that is always there."""
     api, change = recorded

@@ -6,6 +6,12 @@ from typing import TYPE_CHECKING, Final
 
 from adapters.remote.client import ServiceClient
 from workflow_core.api import (
+    BackfillAnswer,
+    BackfillFilters,
+    BackfillItem,
+    BackfillReasonRequest,
+    BackfillRequest,
+    BackfillStatusAnswer,
     DiffAnswer,
     DiffFilters,
     HealthAnswer,
@@ -152,6 +158,30 @@ class RemoteWorkflowApi:
         """What is published as CODE."""
         return self._client.change("POST", (*_WORKFLOWS, "sync"), SyncAnswer, body=request)
 
+    def backfill(self, dataset_name: str, request: BackfillRequest) -> BackfillAnswer:
+        """Section 3.2."""
+        return self._client.change("POST", (*_of(dataset_name), "backfill"), BackfillAnswer, body=request)
+
+    def backfill_status(self, backfill_id: str) -> BackfillStatusAnswer:
+        """One backfill with its dates."""
+        return self._client.read(_of_backfill(backfill_id), BackfillStatusAnswer)
+
+    def backfills(self, dataset_name: str, filters: BackfillFilters | None = None) -> Listing[BackfillItem]:
+        """Those of a workflow."""
+        return self._client.list((*_of(dataset_name), "backfills"), BackfillItem, filters or BackfillFilters())
+
+    def pause_backfill(self, backfill_id: str, request: BackfillReasonRequest | None = None) -> BackfillItem:
+        """Send no more of it."""
+        return self._client.change("POST", (*_of_backfill(backfill_id), "pause"), BackfillItem, body=request)
+
+    def resume_backfill(self, backfill_id: str) -> BackfillItem:
+        """Go on with it."""
+        return self._client.change("POST", (*_of_backfill(backfill_id), "resume"), BackfillItem)
+
+    def stop_backfill(self, backfill_id: str, request: BackfillReasonRequest | None = None) -> BackfillItem:
+        """End it."""
+        return self._client.change("POST", (*_of_backfill(backfill_id), "stop"), BackfillItem, body=request)
+
     def health(self) -> HealthAnswer:
         """The three systems; a service that cannot work says so with 503."""
         return self._client.read(("readyz",), HealthAnswer, also={503})
@@ -160,3 +190,8 @@ class RemoteWorkflowApi:
 def _of(dataset_name: str) -> tuple[str, ...]:
     """The path of a workflow. What is no name is refused here: it could lead to another route."""
     return (*_WORKFLOWS, check_dataset_name(dataset_name))
+
+
+def _of_backfill(backfill_id: str) -> tuple[str, ...]:
+    """The path of a backfill; likewise."""
+    return (*_WORKFLOWS, "backfills", check_run_id(backfill_id, field="backfill_id"))

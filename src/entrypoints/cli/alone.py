@@ -9,6 +9,9 @@ from workflow_core.local import LocalWorkflowApi
 
 if TYPE_CHECKING:
     from workflow_core.api import (
+        BackfillFilters,
+        BackfillItem,
+        BackfillStatusAnswer,
         HistoryFilters,
         HistoryItem,
         Listing,
@@ -48,3 +51,16 @@ class SweepingApi(LocalWorkflowApi):
             self._service.sweep()
             view = self._service.status(run_id)
         return self._status(view)
+
+    def backfills(self, dataset_name: str, filters: BackfillFilters | None = None) -> Listing[BackfillItem]:
+        """As far as a worker would have brought them."""
+        self._service.sweep()
+        return super().backfills(dataset_name, filters)
+
+    def backfill_status(self, backfill_id: str) -> BackfillStatusAnswer:
+        """One backfill; while it is not over, after doing what a worker would do."""
+        answer = super().backfill_status(backfill_id)
+        if answer.status.is_final:
+            return answer
+        self._service.sweep()
+        return super().backfill_status(backfill_id)

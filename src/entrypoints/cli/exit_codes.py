@@ -3,13 +3,13 @@
 | Code | Meaning |
 |---|---|
 | 0 | done |
-| 1 | the run did not succeed, seen by waiting or because Airflow refused it at once; or `validate` or `sync` found something |
+| 1 | the run or backfill did not succeed, seen by waiting or because Airflow refused it at once; `validate` or `sync` found something |
 | 2 | wrong input or configuration; nothing was changed |
-| 3 | there is no such workflow or run |
+| 3 | there is no such workflow, run or backfill |
 | 4 | what exists does not allow it: the name is taken, the workflow is paused |
 | 5 | not permitted |
 | 6 | the database, the object store or Airflow cannot be used |
-| 7 | the time to wait is over; the run goes on |
+| 7 | the time to wait is over; the run or the backfill goes on |
 | 70 | an error of `dli` itself |
 | 130 | interrupted (Ctrl-C) |
 """

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from entrypoints.cli import airflow, config, server, workflow
+from entrypoints.cli import airflow, backfill, config, server, workflow
 
 app = typer.Typer(
     name="dli",
@@ -18,7 +18,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
+workflow.app.command("backfill")(backfill.start)
 app.add_typer(workflow.app, name="workflow")
+app.add_typer(backfill.app, name="backfill")
 app.add_typer(airflow.app, name="airflow")
 app.add_typer(config.app, name="config")
 app.add_typer(server.db, name="db")

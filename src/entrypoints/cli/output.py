@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
+    from workflow_core.api import BackfillStatusAnswer
     from workflow_core.api.base import Answer
     from workflow_core.errors import WorkflowError
 
@@ -27,7 +28,7 @@ class Format(StrEnum):
 
 
 _STYLES: Final = {
-    "SUCCESS": "green", "FAILED": "red", "RUNNING": "cyan", "PENDING": "yellow", "STOPPING": "magenta",
+    "SUCCESS": "green", "FAILED": "red", "RUNNING": "cyan", "PENDING": "yellow", "PAUSED": "yellow", "STOPPING": "magenta",
     "STOPPED": "magenta", "active": "green", "paused": "yellow", "disabled": "red",
 }  # fmt: skip
 
@@ -72,6 +73,23 @@ def print_answer(answer: Answer, form: Format) -> None:
         out.print(Text.assemble((name.ljust(width), "bold"), "  ", _cell(data, name)), soft_wrap=True)
     if yaml := data.get("yaml_content"):
         out.print(Text("\n" + printable(yaml.rstrip(), keep="\n")), soft_wrap=True)
+
+
+def print_backfill(answer: BackfillStatusAnswer, form: Format) -> None:
+    """A backfill for people: what it is, then a table of its dates; for programs, the answer as it is."""
+    if form is not Format.TABLE:
+        print_answer(answer, form)
+        return
+    from workflow_core.api import BackfillItem
+
+    print_answer(BackfillItem.model_validate(answer.model_dump()), form)
+    for name in ("eta", "held"):
+        if value := answer.model_dump(mode="json").get(name):
+            print(f"{name.ljust(12)}  {printable(value)}")
+    if answer.runs:
+        print()
+        columns = {"date": "DATE", "status": "STATUS", "started_at": "STARTED", "ended_at": "ENDED", "run_id": "RUN"}
+        print_answers(answer.runs, form, columns, total=len(answer.runs), drop=("started_at", "ended_at"))
 
 
 def print_answers(

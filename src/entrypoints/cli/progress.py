@@ -1,14 +1,20 @@
-"""Following a run: a bar over its tasks in a terminal, a line a change elsewhere."""
+"""Following a run or a backfill: a bar over its tasks or dates in a terminal, a line a change elsewhere."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from time import monotonic, sleep
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
+
+from attrs import frozen
 
 from entrypoints.cli.output import console, on_terminal, print_hint, printable
 
 if TYPE_CHECKING:
-    from workflow_core.api import RunStatusAnswer, WorkflowApi
+    from workflow_core.api import BackfillStatusAnswer, RunStatusAnswer, WorkflowApi
+
+A = TypeVar("A")
 
 POLL: Final = 0.5
 """Seconds between two looks."""
@@ -19,17 +25,40 @@ def follow(api: WorkflowApi, run_id: str, *, timeout: float | None) -> RunStatus
 
     Whoever stops waiting before the run has ended is told how to go on.
     """
+    hint = f"The run goes on. To follow it again: dli workflow status {run_id} --follow"
+    return _follow(_Followed(run_id, "tasks", lambda: api.status(run_id), _told, _is_over), timeout, hint)
+
+
+def follow_backfill(api: WorkflowApi, backfill_id: str, *, timeout: float | None) -> BackfillStatusAnswer:
+    """The same for a backfill and its dates. One that is paused is not waited for: somebody has to resume it."""
+    hint = f"The backfill goes on. To follow it again: dli backfill status {backfill_id} --follow"
+    look = partial(api.backfill_status, backfill_id)
+    return _follow(_Followed(backfill_id, "dates", look, _told_of_backfill, _rests), timeout, hint)
+
+
+@frozen
+class _Followed(Generic[A]):
+    """What is followed: how to look at it, what a look tells (total, done, text), and whether it was the last one."""
+
+    title: str
+    unit: str
+    look: Callable[[], A]
+    told: Callable[[A], tuple[int, int, str]]
+    is_over: Callable[[A], bool]
+
+
+def _follow(followed: _Followed[A], timeout: float | None, hint: str) -> A:
     try:
-        run = _follow(api, run_id, None if timeout is None else monotonic() + timeout)
+        answer = _watch(followed, None if timeout is None else monotonic() + timeout)
     except KeyboardInterrupt:
-        _goes_on(run_id)
+        print_hint(hint)
         raise
-    if not run.status.is_final:
-        _goes_on(run_id)
-    return run
+    if not followed.is_over(answer):
+        print_hint(hint)
+    return answer
 
 
-def _follow(api: WorkflowApi, run_id: str, deadline: float | None) -> RunStatusAnswer:
+def _watch(followed: _Followed[A], deadline: float | None) -> A:
     from rich.markup import escape
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -41,28 +70,24 @@ def _follow(api: WorkflowApi, run_id: str, deadline: float | None) -> RunStatusA
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("tasks"),
+        TextColumn(followed.unit),
         TimeElapsedColumn(),
     )
     if animated:
-        err.print(escape(run_id), soft_wrap=True)
+        err.print(escape(followed.title), soft_wrap=True)
     with Progress(*columns, console=err, disable=not animated, transient=False) as bar:
         task = bar.add_task("PENDING", total=None)
         while True:
-            run = api.status(run_id)
-            total, done, text = _told(run)
+            answer = followed.look()
+            total, done, text = followed.told(answer)
             bar.update(task, total=total or None, completed=done, description=escape(text))
-            if not animated and (line := f"{run_id}: {text} ({done}/{total})") != told:
+            if not animated and (line := f"{followed.title}: {text} ({done}/{total})") != told:
                 err.print(escape(line), soft_wrap=True)
                 told = line
             left = POLL if deadline is None else deadline - monotonic()
-            if run.status.is_final or not left > 0:
-                return run
+            if followed.is_over(answer) or not left > 0:
+                return answer
             sleep(min(POLL, left))
-
-
-def _goes_on(run_id: str) -> None:
-    print_hint(f"The run goes on. To follow it again: dli workflow status {run_id} --follow")
 
 
 def _told(run: RunStatusAnswer) -> tuple[int, int, str]:
@@ -73,3 +98,25 @@ def _told(run: RunStatusAnswer) -> tuple[int, int, str]:
     if run.stale:
         text = f"{text} (Airflow does not answer)"
     return progress.total_tasks, progress.completed_tasks + progress.failed_tasks, text
+
+
+def _is_over(run: RunStatusAnswer) -> bool:
+    return run.status.is_final
+
+
+def _told_of_backfill(backfill: BackfillStatusAnswer) -> tuple[int, int, str]:
+    ended = [run for run in backfill.runs if run.status.is_final]
+    running = [run.date.isoformat() for run in backfill.runs if run.status.value == "RUNNING"]
+    more = f" and {len(running) - 1} more" if len(running) > 1 else ""
+    text = f"{backfill.status} {running[0]}{more}" if running else backfill.status.value
+    if failed := sum(run.status.value != "SUCCESS" for run in ended):
+        text = f"{text}, {failed} not successful"
+    if backfill.held:
+        text = f"{text} ({backfill.held})"
+    if backfill.eta:
+        text = f"{text}, until {backfill.eta:%H:%M:%SZ}"
+    return backfill.total_runs, len(ended), text
+
+
+def _rests(backfill: BackfillStatusAnswer) -> bool:
+    return backfill.status.is_final or backfill.status.value == "PAUSED"

@@ -54,6 +54,11 @@ _IF_MATCH: Final[dict[str, Any]] = {
     "schema": {"type": "string", "pattern": '^"[1-9][0-9]{0,8}"$'},
     "example": '"3"',
 }
+_PATH_PARAMETERS["backfill_id"] = {
+    **_PATH_PARAMETERS["run_id"],
+    "description": "The backfill, as its acceptance named it.",
+    "example": "iceberg.analytics.daily_clicks_backfill_20260101_20260107",
+}
 _HEADERS: Final[dict[str, Any]] = {
     "ETag": {
         "description": "The revision of the workflow, quoted: for `If-Match`.",
@@ -83,6 +88,7 @@ _HEADERS: Final[dict[str, Any]] = {
 _TAGS: Final = {
     "Workflows": "What is registered.",
     "Runs": "What ran, runs and is about to run.",
+    "Backfills": "Runs for the dates of a range.",
     "Health": "Whether the service can do its work.",
 }
 _DESCRIPTION: Final = """\

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-from litestar import Request, Response
+from litestar import Response
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
+from entrypoints.http.backfill_routes import BACKFILL_ROUTES
 from entrypoints.http.contract import Contract, endpoint
 from entrypoints.http.errors import RETRY_AFTER
 from entrypoints.http.filters import listing
+from entrypoints.http.shared import ROOT, AnyRequest, Api, DatasetName, NoFields
 from workflow_core import errors
 from workflow_core.api import (
     DiffAnswer,
@@ -34,13 +36,11 @@ from workflow_core.api import (
     SyncRequest,
     UnregisterAnswer,
     UnregisterFilters,
-    WorkflowApi,
     WorkflowDetailAnswer,
     WorkflowFilters,
     WorkflowItem,
 )
 from workflow_core.api.base import Answer
-from workflow_core.api.base import Request as Body
 from workflow_core.domain.names import shown
 
 if TYPE_CHECKING:
@@ -48,19 +48,11 @@ if TYPE_CHECKING:
 
 _NUMBER: Final = re.compile(r"[1-9][0-9]{0,8}\Z")
 
-ROOT: Final = "/api/v1/workflows"
 WORKFLOWS: Final = "Workflows"
 RUNS: Final = "Runs"
 HEALTH: Final = "Health"
 
-AnyRequest: TypeAlias = Request[Any, Any, Any]
-Api: TypeAlias = NamedDependency[WorkflowApi]
-DatasetName: TypeAlias = FromPath[str]
 RunId: TypeAlias = FromPath[str]
-
-
-class NoFields(Body):
-    """An empty object. The body may be left out."""
 
 
 class AliveAnswer(Answer):
@@ -449,6 +441,7 @@ ROUTES: Final[tuple[HTTPRouteHandler, ...]] = (
     stop_run,
     unregister,
     sync,
+    *BACKFILL_ROUTES,
     healthz,
     readyz,
 )

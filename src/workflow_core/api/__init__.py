@@ -1,5 +1,16 @@
 """Every request and answer as the specification spells them: pydantic models, made from entities by ``of``."""
 
+from workflow_core.api.backfill import (
+    BackfillAnswer,
+    BackfillFilters,
+    BackfillItem,
+    BackfillReasonRequest,
+    BackfillRequest,
+    BackfillRunAnswer,
+    BackfillStatusAnswer,
+    PlannedRunAnswer,
+    SkippedDateAnswer,
+)
 from workflow_core.api.health import HealthAnswer, SystemAnswer
 from workflow_core.api.listing import HistoryFilters, Listing, WorkflowFilters
 from workflow_core.api.problem import ProblemAnswer, ProblemItem
@@ -30,6 +41,13 @@ from workflow_core.api.workflow import (
 )
 
 __all__ = [
+    "BackfillAnswer",
+    "BackfillFilters",
+    "BackfillItem",
+    "BackfillReasonRequest",
+    "BackfillRequest",
+    "BackfillRunAnswer",
+    "BackfillStatusAnswer",
     "DiffAnswer",
     "DiffFilters",
     "FailedObjectAnswer",
@@ -41,6 +59,7 @@ __all__ = [
     "Listing",
     "PauseAnswer",
     "PauseRequest",
+    "PlannedRunAnswer",
     "ProblemAnswer",
     "ProblemItem",
     "ProgressAnswer",
@@ -53,6 +72,7 @@ __all__ = [
     "RunStatusAnswer",
     "ScheduleAnswer",
     "ScheduleModel",
+    "SkippedDateAnswer",
     "StopAnswer",
     "StopRequest",
     "SyncAnswer",

@@ -20,7 +20,7 @@ _WHOLE: Final = re.compile(r"[0-9]{1,10}\Z")
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
 
 
-def _whole(value: object) -> object:
+def whole(value: object) -> object:
     """Digits and nothing else: pydantic alone would read ``5.0`` and ``1_0``, too."""
     if isinstance(value, str) and not _WHOLE.match(value):
         msg = "must be a whole number"
@@ -30,16 +30,22 @@ def _whole(value: object) -> object:
 
 def _day(value: object) -> object:
     """A date as the specification writes it: pydantic alone would read Unix times, too."""
-    if isinstance(value, str) and not _DATE.match(value):
-        msg = "must be a date like 2026-01-31"
+    if not isinstance(value, str):
+        return value
+    msg = "must be a date like 2026-01-31"
+    if not _DATE.match(value):
         raise ValueError(msg)
-    return value
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        msg = "must be a date of the calendar"
+        raise ValueError(msg) from None
 
 
 Day = Annotated[date, BeforeValidator(_day)]
 
 
-WholeNumber = Annotated[int, BeforeValidator(_whole)]
+WholeNumber = Annotated[int, BeforeValidator(whole)]
 
 
 class Filters(Given):

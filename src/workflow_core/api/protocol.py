@@ -5,6 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    from workflow_core.api.backfill import (
+        BackfillAnswer,
+        BackfillFilters,
+        BackfillItem,
+        BackfillReasonRequest,
+        BackfillRequest,
+        BackfillStatusAnswer,
+    )
     from workflow_core.api.health import HealthAnswer
     from workflow_core.api.listing import HistoryFilters, Listing, WorkflowFilters
     from workflow_core.api.revision import DiffAnswer, DiffFilters, RevisionFilters, RevisionItem
@@ -173,6 +181,64 @@ class WorkflowApi(Protocol):
 
         Raises:
             StorageUnavailable: not all could be read; what was taken up before stays.
+        """
+        ...
+
+    def backfill(self, dataset_name: str, request: BackfillRequest) -> BackfillAnswer:
+        """Run a workflow once for each date of a range (section 3.2).
+
+        Raises:
+            InvalidRequest: the name, a date, a param or ``max_active`` is wrong.
+            WorkflowNotFound, WorkflowPaused, WorkflowNotRunnable: there is nothing that could run.
+            WorkflowPermissionDenied: it is CODE.
+            AirflowUnavailable: nothing was recorded.
+        """
+        ...
+
+    def backfill_status(self, backfill_id: str) -> BackfillStatusAnswer:
+        """One backfill with each of its dates, as Airflow's changes were last followed.
+
+        Raises:
+            InvalidRequest, BackfillNotFound: the id.
+        """
+        ...
+
+    def backfills(self, dataset_name: str, filters: BackfillFilters | None = None) -> Listing[BackfillItem]:
+        """Backfills of a workflow, latest first, 20 unless the filters say otherwise.
+
+        Raises:
+            InvalidRequest, WorkflowNotFound: the name, or the cursor.
+        """
+        ...
+
+    def pause_backfill(self, backfill_id: str, request: BackfillReasonRequest | None = None) -> BackfillItem:
+        """Send no more of its runs; those under way go on. One that is paused already keeps its first reason.
+
+        Raises:
+            InvalidRequest, BackfillNotFound: the id, or the reason.
+            BackfillNotActive: it has ended, or is being stopped.
+            WorkflowPermissionDenied: of a CODE workflow.
+        """
+        ...
+
+    def resume_backfill(self, backfill_id: str) -> BackfillItem:
+        """Go on, over whatever failed until now; nothing changes for one that is not paused.
+
+        Raises:
+            InvalidRequest, BackfillNotFound: the id.
+            BackfillNotActive: it has ended, or is being stopped.
+            WorkflowPaused, WorkflowNotRunnable: nothing of its workflow could run.
+            WorkflowPermissionDenied: of a CODE workflow.
+        """
+        ...
+
+    def stop_backfill(self, backfill_id: str, request: BackfillReasonRequest | None = None) -> BackfillItem:
+        """Cancel what was not sent and stop what is under way. One that is stopping or stopped already keeps its first reason.
+
+        Raises:
+            InvalidRequest, BackfillNotFound: the id, or the reason.
+            BackfillNotActive: it has ended.
+            WorkflowPermissionDenied: of a CODE workflow.
         """
         ...
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
@@ -210,6 +211,58 @@ def seconds_left(runs: Sequence[Run], *, lanes: int, mean: float, now: datetime)
     for _ in waiting_of(runs):
         heapq.heapreplace(ends, ends[0] + mean)
     return max(ends)
+
+
+@frozen(kw_only=True)
+class BackfillSummary:
+    """A backfill, and how many of its runs have which status."""
+
+    backfill: Backfill
+    counts: Mapping[RunStatus, int]
+
+    @property
+    def status(self) -> BackfillStatus:
+        """What it is doing."""
+        return self.backfill.status(self.counts)
+
+    @property
+    def total(self) -> int:
+        """How many runs it has."""
+        return sum(self.counts.values())
+
+    @property
+    def percent(self) -> int:
+        """How much of it has ended, rounded down, so that 100 is all."""
+        ended = sum(number for status, number in self.counts.items() if status.is_final)
+        return 100 * ended // self.total if self.total else 100
+
+
+@frozen(kw_only=True)
+class BackfillView:
+    """A backfill with its runs. ``mean_seconds`` is how long a run of it will probably take (None: nobody knows), ``held`` why nothing
+    is sent though it is wanted, ``observed_at`` how far Airflow's changes had been followed.
+    """
+
+    backfill: Backfill
+    runs: Sequence[Run]
+    now: datetime
+    mean_seconds: float | None = None
+    held: str | None = None
+    observed_at: datetime | None = None
+
+    @property
+    def summary(self) -> BackfillSummary:
+        """The same without the runs."""
+        return BackfillSummary(backfill=self.backfill, counts=counts_of(self.runs))
+
+    @property
+    def eta(self) -> datetime | None:
+        """When it will probably have ended; None where that cannot be said, and once it has."""
+        going = self.backfill.wanted is Wanted.RUN and self.held is None and not self.summary.status.is_final
+        if not going or self.mean_seconds is None:
+            return None
+        left = seconds_left(self.runs, lanes=self.backfill.max_active, mean=self.mean_seconds, now=self.now)
+        return self.now + timedelta(seconds=left)
 
 
 def backfill_id_for(dataset_name: str, start: date, end: date, *, nth: int = 1) -> str:

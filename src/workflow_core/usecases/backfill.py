@@ -10,6 +10,7 @@ from attrs import Factory, frozen
 
 from workflow_core.domain.backfill import (
     Backfill,
+    BackfillView,
     OnFailure,
     Reprocess,
     SkippedDate,
@@ -28,7 +29,6 @@ from workflow_core.errors import (
     RunAlreadyExists,
 )
 from workflow_core.usecases.drive import try_to_drive
-from workflow_core.usecases.look_backfill import BackfillView
 from workflow_core.usecases.trigger import check_dag, check_params, check_runnable
 
 if TYPE_CHECKING:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from attrs import frozen
-
-from workflow_core.domain.backfill import Wanted, counts_of, seconds_left, waiting_of
+from workflow_core.domain.backfill import BackfillSummary, BackfillView, Wanted, waiting_of
 from workflow_core.domain.names import check_dataset_name, check_run_id
 from workflow_core.domain.paging import Page, PageRequest, moment_key
 from workflow_core.domain.run import HistoryFilter, RunStatus
@@ -15,67 +12,14 @@ from workflow_core.domain.workflow import WorkflowStatus
 from workflow_core.errors import BackfillNotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from datetime import datetime
+    from collections.abc import Sequence
 
-    from workflow_core.domain.backfill import Backfill, BackfillStatus
+    from workflow_core.domain.backfill import Backfill
     from workflow_core.domain.run import Run
     from workflow_core.usecases.context import Context
 
 RECENT: Final = 20
 """How many runs the expected duration is taken from."""
-
-
-@frozen(kw_only=True)
-class BackfillSummary:
-    """A backfill, and how many of its runs have which status."""
-
-    backfill: Backfill
-    counts: Mapping[RunStatus, int]
-
-    @property
-    def status(self) -> BackfillStatus:
-        """What it is doing."""
-        return self.backfill.status(self.counts)
-
-    @property
-    def total(self) -> int:
-        """How many runs it has."""
-        return sum(self.counts.values())
-
-    @property
-    def percent(self) -> int:
-        """How much of it has ended, rounded down, so that 100 is all."""
-        ended = sum(number for status, number in self.counts.items() if status.is_final)
-        return 100 * ended // self.total if self.total else 100
-
-
-@frozen(kw_only=True)
-class BackfillView:
-    """A backfill with its runs. ``mean_seconds`` is how long a run of it will probably take (None: nobody knows), ``held`` why nothing
-    is sent though it is wanted, ``observed_at`` how far Airflow's changes had been followed.
-    """
-
-    backfill: Backfill
-    runs: Sequence[Run]
-    now: datetime
-    mean_seconds: float | None = None
-    held: str | None = None
-    observed_at: datetime | None = None
-
-    @property
-    def summary(self) -> BackfillSummary:
-        """The same without the runs."""
-        return BackfillSummary(backfill=self.backfill, counts=counts_of(self.runs))
-
-    @property
-    def eta(self) -> datetime | None:
-        """When it will probably have ended; None where that cannot be said, and once it has."""
-        going = self.backfill.wanted is Wanted.RUN and self.held is None and not self.summary.status.is_final
-        if not going or self.mean_seconds is None:
-            return None
-        left = seconds_left(self.runs, lanes=self.backfill.max_active, mean=self.mean_seconds, now=self.now)
-        return self.now + timedelta(seconds=left)
 
 
 def require_backfill(backfill_id: str, context: Context) -> Backfill:

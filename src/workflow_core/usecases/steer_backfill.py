@@ -9,14 +9,14 @@ from attrs import frozen
 from workflow_core.domain.backfill import Wanted, counts_of, waiting_of
 from workflow_core.errors import BackfillNotActive, ConcurrentUpdate
 from workflow_core.usecases.drive import try_to_drive
-from workflow_core.usecases.look_backfill import BackfillSummary, require_backfill, summarize
+from workflow_core.usecases.look_backfill import require_backfill, summarize
 from workflow_core.usecases.reason import check_reason
 from workflow_core.usecases.trigger import check_runnable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from workflow_core.domain.backfill import Backfill
+    from workflow_core.domain.backfill import Backfill, BackfillSummary
     from workflow_core.domain.caller import Caller
     from workflow_core.domain.run import Run
     from workflow_core.usecases.context import Context

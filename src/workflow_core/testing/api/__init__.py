@@ -4,6 +4,7 @@ Inherit from :class:`ApiContract` in a class that pytest collects, and give the 
 :class:`~workflow_core.testing.api.subject.ApiSubject`.
 """
 
+from workflow_core.testing.api.backfilled import BackfilledRules
 from workflow_core.testing.api.changed import ChangedRules
 from workflow_core.testing.api.listed import ListedRules
 from workflow_core.testing.api.published import PublishedRules
@@ -13,5 +14,5 @@ from workflow_core.testing.api.subject import ApiSubject, ApiWorld, Twins
 __all__ = ["ApiContract", "ApiSubject", "ApiWorld", "Twins"]
 
 
-class ApiContract(ChangedRules, ListedRules, PublishedRules, RefusedRules):
+class ApiContract(ChangedRules, BackfilledRules, ListedRules, PublishedRules, RefusedRules):
     """Every promise of the protocol, as tests."""

@@ -1,0 +1,177 @@
+"""``dli workflow backfill`` starts one; ``dli backfill …`` lists, watches, pauses, resumes and stops."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from entrypoints.cli.output import Format
+from entrypoints.cli.workflow import Limit, Name, Offset, Output, Timeout
+
+if TYPE_CHECKING:
+    from workflow_core.api import WorkflowApi
+
+app = typer.Typer(help="Watch, pause, resume and stop backfills.", no_args_is_help=True)
+
+BackfillId = Annotated[
+    str, typer.Argument(metavar="BACKFILL_ID", help="The backfill's id, as `workflow backfill` printed it.")
+]
+Reason = Annotated[str | None, typer.Option(help="Why; shown to whoever asks.")]
+
+
+def start(
+    name: Name,
+    start_date: Annotated[str, typer.Option("--start-date", help="The first date, YYYY-MM-DD.")],
+    end_date: Annotated[str, typer.Option("--end-date", help="The last date, included.")],
+    param: Annotated[
+        list[str] | None,
+        typer.Option("--param", "-p", help="KEY=VALUE, repeatable. The value is text unless it is JSON: 5, true, [1]."),
+    ] = None,
+    params: Annotated[str | None, typer.Option("--params", help="All parameters as one JSON object.")] = None,
+    parallel: Annotated[bool, typer.Option("--parallel", help="Several dates at a time.")] = False,
+    max_active: Annotated[
+        int | None, typer.Option("--max-active", help="With --parallel: how many at a time, 1 to 100.")
+    ] = None,
+    reprocess: Annotated[
+        str, typer.Option("--reprocess", help="Dates that have a run already: none, failed or all of them again.")
+    ] = "none",
+    backwards: Annotated[bool, typer.Option("--backwards", help="The newest date first.")] = False,
+    on_failure: Annotated[
+        str | None,
+        typer.Option("--on-failure", help="stop (the default), or continue (the default with --parallel)."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, start nothing.")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", "-w", help="Follow it to its end (exit code 1 if a date fails).")
+    ] = False,
+    timeout: Timeout = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Run a workflow once for each date of a range.
+
+    Example: dli workflow backfill iceberg.analytics.daily_clicks --start-date 2026-01-01 --end-date 2026-01-07 --wait
+    """
+    from entrypoints.cli.inputs import one_of, read_date, read_params
+    from entrypoints.cli.output import print_answer, print_hint
+    from entrypoints.cli.session import get_api
+    from workflow_core.api import BackfillRequest
+    from workflow_core.api.findings import checked
+    from workflow_core.domain.backfill import OnFailure, Reprocess
+    from workflow_core.errors import InvalidRequest
+
+    if timeout is not None and not wait:
+        raise InvalidRequest("needs --wait", field="--timeout")
+    request = checked(
+        BackfillRequest,
+        start_date=read_date(start_date, "--start-date"),
+        end_date=read_date(end_date, "--end-date"),
+        params=read_params(param or [], params),
+        dry_run=dry_run,
+        parallel=parallel,
+        max_active=max_active,
+        reprocess=one_of(Reprocess, reprocess, "--reprocess"),
+        run_backwards=backwards,
+        on_failure=one_of(OnFailure, on_failure, "--on-failure"),
+    )
+    api = get_api()
+    answer = api.backfill(name, request)
+    if wait and not dry_run:
+        _follow(api, answer.backfill_id, timeout, output)
+        return
+    print_answer(answer, output)
+    if not dry_run and not answer.status.is_final:
+        print_hint(f"To follow it: dli backfill status {answer.backfill_id} --follow")
+
+
+@app.command("list")
+def list_(name: Name, limit: Limit = 20, offset: Offset = 0, output: Output = Format.TABLE) -> None:
+    """List the backfills of a workflow, latest first."""
+    from entrypoints.cli.output import print_answers
+    from entrypoints.cli.session import get_api
+    from workflow_core.api import BackfillFilters
+    from workflow_core.api.findings import checked
+
+    found = get_api().backfills(name, checked(BackfillFilters, limit=limit, offset=offset))
+    columns = {
+        "backfill_id": "BACKFILL",
+        "status": "STATUS",
+        "percent": "%",
+        "total_runs": "RUNS",
+        "counts.FAILED": "FAILED",
+        "created_by": "BY",
+        "created_at": "CREATED",
+    }
+    drop = ("created_by", "counts.FAILED", "total_runs", "created_at")
+    print_answers(found.items, output, columns, total=found.total, drop=drop)
+
+
+@app.command()
+def status(
+    backfill_id: BackfillId,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Show progress until it has ended.")] = False,
+    timeout: Timeout = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Show one backfill with each of its dates.
+
+    Example: dli backfill status iceberg.analytics.daily_clicks_backfill_20260101_20260107 --follow
+    """
+    from entrypoints.cli.output import print_backfill
+    from entrypoints.cli.session import get_api
+    from workflow_core.errors import InvalidRequest
+
+    if timeout is not None and not follow:
+        raise InvalidRequest("needs --follow", field="--timeout")
+    api = get_api()
+    if follow:
+        _follow(api, backfill_id, timeout, output)
+    else:
+        print_backfill(api.backfill_status(backfill_id), output)
+
+
+@app.command()
+def pause(backfill_id: BackfillId, reason: Reason = None, output: Output = Format.TABLE) -> None:
+    """Send no more runs of a backfill; those under way go on."""
+    from entrypoints.cli.output import print_answer
+    from entrypoints.cli.session import get_api
+    from workflow_core.api import BackfillReasonRequest
+    from workflow_core.api.findings import checked
+
+    print_answer(get_api().pause_backfill(backfill_id, checked(BackfillReasonRequest, reason=reason)), output)
+
+
+@app.command()
+def resume(backfill_id: BackfillId, output: Output = Format.TABLE) -> None:
+    """Go on with a backfill, over whatever failed until now."""
+    from entrypoints.cli.output import print_answer
+    from entrypoints.cli.session import get_api
+
+    print_answer(get_api().resume_backfill(backfill_id), output)
+
+
+@app.command()
+def stop(backfill_id: BackfillId, reason: Reason = None, output: Output = Format.TABLE) -> None:
+    """End a backfill: what was not sent is cancelled, what is under way is stopped."""
+    from entrypoints.cli.output import print_answer
+    from entrypoints.cli.session import get_api
+    from workflow_core.api import BackfillReasonRequest
+    from workflow_core.api.findings import checked
+
+    print_answer(get_api().stop_backfill(backfill_id, checked(BackfillReasonRequest, reason=reason)), output)
+
+
+def _follow(api: WorkflowApi, backfill_id: str, timeout: float | None, output: Format) -> None:
+    """Follow a backfill, print how it stands, and end with the code that says whether all of it succeeded."""
+    from entrypoints.cli import exit_codes, progress
+    from entrypoints.cli.output import print_backfill, print_hint
+    from workflow_core.domain.backfill import BackfillStatus
+
+    answer = progress.follow_backfill(api, backfill_id, timeout=timeout)
+    print_backfill(answer, output)
+    if answer.status is BackfillStatus.PAUSED:
+        print_hint(f"To go on: dli backfill resume {backfill_id}")
+    elif not answer.status.is_final:
+        raise typer.Exit(exit_codes.TIMED_OUT)
+    if answer.status is not BackfillStatus.SUCCESS:
+        raise typer.Exit(exit_codes.NOT_SUCCESSFUL)

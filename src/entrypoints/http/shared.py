@@ -1,0 +1,22 @@
+"""What the routes of all kinds share. Litestar resolves the annotations at run time."""
+
+from __future__ import annotations
+
+from typing import Any, Final, TypeAlias
+
+from litestar import Request
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+
+from workflow_core.api import WorkflowApi
+from workflow_core.api.base import Request as Body
+
+ROOT: Final = "/api/v1/workflows"
+
+AnyRequest: TypeAlias = Request[Any, Any, Any]
+Api: TypeAlias = NamedDependency[WorkflowApi]
+DatasetName: TypeAlias = FromPath[str]
+
+
+class NoFields(Body):
+    """An empty object. The body may be left out."""
