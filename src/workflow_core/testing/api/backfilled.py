@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -16,9 +17,19 @@ from workflow_core.testing.api.subject import CALLER, NAME, ApiSubject, Twins
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from workflow_core.api import BackfillAnswer, WorkflowApi
+    from workflow_core.api import BackfillAnswer, BackfillItem, WorkflowApi
 
 DEC_30, DEC_31 = date(2025, 12, 30), date(2025, 12, 31)
+WRONG: Final[tuple[dict[str, Any], ...]] = (
+    {"end_date": date(2025, 12, 28)},
+    {"end_date": date(2026, 1, 2)},
+    {"start_date": date(1, 1, 1)},
+    {"start_date": date(2020, 1, 1)},
+    {"max_active": 2},
+    {"max_active": -1, "parallel": True},
+    {"params": {"date": "2025-12-30"}},
+    {"params": {"unknown": 1, "limit": 11}},
+)
 BY_ID: Final[tuple[Callable[[WorkflowApi, str], object], ...]] = (
     lambda api, backfill_id: api.backfill_status(backfill_id),
     lambda api, backfill_id: api.pause_backfill(backfill_id),
@@ -30,6 +41,14 @@ BY_ID: Final[tuple[Callable[[WorkflowApi, str], object], ...]] = (
 def a_request(**changes: Any) -> BackfillRequest:
     """The last three days of 2025, unless ``changes`` say otherwise."""
     return BackfillRequest(**{"start_date": date(2025, 12, 29), "end_date": DEC_31, **changes})
+
+
+def _start(api: WorkflowApi, *, request: BackfillRequest) -> BackfillAnswer:
+    return api.backfill(NAME, request)
+
+
+def _stop(api: WorkflowApi, *, backfill_id: str, request: BackfillReasonRequest | None) -> BackfillItem:
+    return api.stop_backfill(backfill_id, request)
 
 
 class BackfilledRules(ApiSubject):
@@ -77,8 +96,8 @@ class BackfilledRules(ApiSubject):
     def test_a_backfill_is_followed_to_its_end(self, twins: Twins) -> None:
         """Each look is the same, with every date, and the end."""
         twins.register()
-        backfill_id = self.backfill(twins).backfill_id
-        for _ in range(30):
+        backfill_id = self.backfill(twins, parallel=True, max_active=2).backfill_id
+        for _ in range(15):
             found = twins.answer(lambda api: api.backfill_status(backfill_id))
             twins.each(lambda world: world.clock.sleep(1))
             twins.each(lambda world: world.service.sweep())
@@ -115,37 +134,31 @@ class BackfilledRules(ApiSubject):
         assert (resumed.status, resumed.reason, resumed.changed_by) == (BackfillStatus.PENDING, None, CALLER.name)
         assert twins.answer(lambda api: api.pause_backfill(backfill_id)).reason is None
 
-    @pytest.mark.parametrize("request_", [None, BackfillReasonRequest(), BackfillReasonRequest(reason="Schluss 🙂")])
-    def test_a_backfill_is_stopped(self, twins: Twins, request_: BackfillReasonRequest | None) -> None:
-        """With a reason or without one; what was not sent has ended by that."""
+    def test_a_backfill_is_stopped(self, twins: Twins) -> None:
+        """With a reason or without one; what was not sent has ended by that, and a second stop changes nothing."""
         twins.register()
-        backfill_id = self.backfill(twins).backfill_id
-        stopped = twins.answer(lambda api: api.stop_backfill(backfill_id, request_))
-        assert (stopped.status, stopped.counts["STOPPED"]) == (BackfillStatus.STOPPING, 2)
-        assert stopped.reason == (request_.reason if request_ else None)
-        again = BackfillReasonRequest(reason="again")
-        assert twins.answer(lambda api: api.stop_backfill(backfill_id, again)).reason == stopped.reason
-        assert type(twins.error(lambda api: api.pause_backfill(backfill_id))) is errors.BackfillNotActive
+        for day, request in (
+            (26, None),
+            (28, BackfillReasonRequest()),
+            (30, BackfillReasonRequest(reason="Schluss 🙂")),
+        ):
+            dates = {"start_date": date(2025, 12, day), "end_date": date(2025, 12, day + 1)}
+            key = self.backfill(twins, **dates).backfill_id
+            stopped = twins.answer(partial(_stop, backfill_id=key, request=request))
+            assert (stopped.status, stopped.counts["STOPPED"]) == (BackfillStatus.STOPPING, 1)
+            assert stopped.reason == (request.reason if request else None)
+            again = BackfillReasonRequest(reason="again")
+            assert twins.answer(partial(_stop, backfill_id=key, request=again)).reason == stopped.reason
+            error = twins.error(lambda api, key=key: api.pause_backfill(key))  # type: ignore[misc]
+            assert type(error) is errors.BackfillNotActive
 
-    @pytest.mark.parametrize(
-        "changes",
-        [
-            {"end_date": date(2025, 12, 28)},
-            {"end_date": date(2026, 1, 2)},
-            {"start_date": date(1, 1, 1)},
-            {"start_date": date(2020, 1, 1)},
-            {"max_active": 2},
-            {"max_active": -1, "parallel": True},
-            {"params": {"date": "2025-12-30"}},
-            {"params": {"unknown": 1, "limit": 11}},
-        ],
-    )
-    def test_wrong_input(self, twins: Twins, changes: dict[str, Any]) -> None:
+    def test_wrong_input(self, twins: Twins) -> None:
         """Names its field."""
         twins.register()
-        error = twins.error(lambda api: api.backfill(NAME, a_request(**changes)))
-        assert type(error) is errors.InvalidRequest
-        assert all(problem.field for problem in error.problems)
+        for changes in WRONG:
+            error = twins.error(partial(_start, request=a_request(**changes)))
+            assert type(error) is errors.InvalidRequest
+            assert all(problem.field for problem in error.problems)
 
     @pytest.mark.parametrize(
         "backfill_id", ["", "..", "a/b", "%2e", "a b", "ü", "a\0", "x" * 251, "a.b_backfill"], ids=ascii
