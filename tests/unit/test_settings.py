@@ -41,12 +41,15 @@ def test_settings_reach_the_policy():
             "WORKFLOWS_CODE_EXECUTION": "allow",
             "WORKFLOWS_REGISTER_WAIT": "0.5",
             "WORKFLOWS_MAX_PARAMS_BYTES": "4096",
+            "WORKFLOWS_BACKFILL_MAX_DATES": "31",
+            "WORKFLOWS_BACKFILL_MAX_ACTIVE": "4",
         }
     ).policy
     assert policy.rules.operators == ("a.*", "b.C")
     assert (policy.rules.max_bytes, policy.loaders, policy.register_wait) == (2048, 3, 0.5)
     assert policy.code_execution is CodeExecution.ALLOW
     assert policy.max_params_bytes == 4096
+    assert (policy.backfill_max_dates, policy.backfill_max_active) == (31, 4)
 
 
 @pytest.mark.parametrize(
