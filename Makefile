@@ -59,6 +59,10 @@ docs: $(VENV)/.ready ## Write the generated pages of docs/ anew
 bench: $(VENV)/.ready $(AIRFLOW_VENV)/.ready ## Measure the figures in benchmarks/results.md
 	$(BIN)/python -m benchmarks.run
 
+.PHONY: bench-sync
+bench-sync: $(VENV)/.ready $(AIRFLOW_VENV)/.ready ## Measure syncs of a thousand CODE workflows, for benchmarks/sync.md
+	$(BIN)/python -m benchmarks.sync
+
 .PHONY: lock
 lock: ## Resolve the newest versions anew and write them to constraints/
 	rm -rf $(VENV) $(AIRFLOW_VENV) $(AIRFLOW_2_VENV)
