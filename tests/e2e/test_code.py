@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conftest import BUCKET
 from tests.e2e.system import eventually
 
 if TYPE_CHECKING:
@@ -35,21 +34,23 @@ tasks:
 
 @pytest.fixture
 def code(system, s3):
-    return Code(system, s3.client())
+    return Code(system, s3.client(), system.storage_url)
 
 
 class Code:
     """What a pipeline does, and what is seen of it."""
 
-    def __init__(self, system, client) -> None:
+    def __init__(self, system, client, storage_url: str) -> None:
         self.system = system
+        self.folder = f"{storage_url}/code"
         self._client = client
+        self._bucket, _, self._prefix = self.folder.removeprefix("s3://").partition("/")
 
     def publish(self, name: str, text: str) -> None:
-        self._client.put_object(Bucket=BUCKET, Key=f"workflows/code/{name}.yaml", Body=text.encode())
+        self._client.put_object(Bucket=self._bucket, Key=f"{self._prefix}/{name}.yaml", Body=text.encode())
 
     def withdraw(self, name: str) -> None:
-        self._client.delete_object(Bucket=BUCKET, Key=f"workflows/code/{name}.yaml")
+        self._client.delete_object(Bucket=self._bucket, Key=f"{self._prefix}/{name}.yaml")
 
     def sync(self, **body: bool):
         answer = self.system.api.post("/api/v1/workflows/sync", json=body)
@@ -91,7 +92,7 @@ def test_code_shadows_manual_and_gives_it_back(system, code, tmp_path):
     code.publish(name, SPEC.format(name=name, word="code", path=path))
     code.sync()
     shown = code.shown(name, phase="served", source_type="CODE")
-    assert (shown["overridden"], shown["s3_path"]) == (True, f"s3://{BUCKET}/workflows/code/{name}.yaml")
+    assert (shown["overridden"], shown["s3_path"]) == (True, f"{code.folder}/{name}.yaml")
     for method, call in (("POST", f"{name}/run"), ("DELETE", name)):
         refused = system.api.request(method, f"/api/v1/workflows/{call}")
         assert (refused.status_code, refused.json()["code"]) == (403, "WORKFLOW_PERMISSION_DENIED")
