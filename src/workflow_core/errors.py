@@ -180,7 +180,7 @@ class WorkflowAlreadyExists(Conflict):
 
     def __init__(self, dataset_name: str, *, holder: str | None = None, dag_id: str | None = None) -> None:
         if holder is None or holder == dataset_name:
-            message = f"Workflow {dataset_name!r} already exists."
+            message = f"Workflow {dataset_name!r} already exists. Use force to make this its next revision."
         else:
             message = (
                 f"Workflow {dataset_name!r} would have the Airflow DAG id {dag_id!r}, which workflow {holder!r} holds."

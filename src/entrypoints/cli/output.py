@@ -58,7 +58,7 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def print_answer(answer: Answer, form: Format) -> None:
-    """One answer: a field a line for people; a workflow's YAML as it is, at the end, instead of its spec as data."""
+    """One answer: a field a line for people, then its lists; a workflow's YAML as it is, at the end, instead of its spec as data."""
     data = answer.model_dump(mode="json")
     if form is not Format.TABLE:
         print_data(data, form)
@@ -66,13 +66,34 @@ def print_answer(answer: Answer, form: Format) -> None:
     from rich.text import Text
 
     out = console()
+    lists = {name: data.pop(name) for name in list(data) if isinstance(data[name], list) and name != "warnings"}
     names = [name for name in data if name not in {"yaml_content", "spec", "warnings"}]  # warnings: on standard error
     width = max(map(len, names), default=0)
     for name in names:
         # not folded by us: a URL that the terminal folds can still be copied
         out.print(Text.assemble((name.ljust(width), "bold"), "  ", _cell(data, name)), soft_wrap=True)
+    for name, items in lists.items():
+        _print_list(name, items)
     if yaml := data.get("yaml_content"):
         out.print(Text("\n" + printable(yaml.rstrip(), keep="\n")), soft_wrap=True)
+
+
+def _print_list(name: str, items: list[Any]) -> None:
+    """A list in an answer: an item a line, under its name."""
+    from rich.text import Text
+
+    if not items:
+        return
+    out = console()
+    out.print(Text(f"\n{name}", "bold"))
+    rows = [item if isinstance(item, dict) else {"": item} for item in items]
+    paths = list(dict.fromkeys(path for row in rows for path in row))
+    widths = {path: max(len(str(_cell(row, path))) for row in rows) for path in paths}
+    for row in rows:
+        cells = [_cell(row, path) for path in paths]
+        for path, cell in zip(paths[:-1], cells, strict=False):
+            cell.pad_right(widths[path] - cell.cell_len)
+        out.print(Text("  ") + Text("  ").join(cells), soft_wrap=True)
 
 
 def print_backfill(answer: BackfillStatusAnswer, form: Format) -> None:

@@ -119,7 +119,7 @@ class RegisteredWorkflowRules(WorkflowSubject):
         """A second workflow of one name is refused, and the first stays as it was."""
         first = a_workflow()
         port.add_workflow(first)
-        with pytest.raises(WorkflowAlreadyExists, match=rf"^Workflow '{NAME}' already exists\.$"):
+        with pytest.raises(WorkflowAlreadyExists, match=rf"^Workflow '{NAME}' already exists\."):
             port.add_workflow(a_workflow(owner="other@example.com"))
         assert port.workflow(NAME) == first
         assert len(behind.workflow_facts()) == 1
