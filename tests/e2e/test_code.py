@@ -34,15 +34,15 @@ tasks:
 
 @pytest.fixture
 def code(system, s3):
-    return Code(system, s3.client(), system.storage_url)
+    return Code(system, s3.client())
 
 
 class Code:
     """What a pipeline does, and what is seen of it."""
 
-    def __init__(self, system, client, storage_url: str) -> None:
+    def __init__(self, system, client) -> None:
         self.system = system
-        self.folder = f"{storage_url}/code"
+        self.folder = f"{system.storage_url}/code"
         self._client = client
         self._bucket, _, self._prefix = self.folder.removeprefix("s3://").partition("/")
 
@@ -68,7 +68,8 @@ class Code:
     def run_in_airflow(self, name: str, run_id: str) -> str:
         """A run that somebody starts in Airflow itself; our id of it, once we know it."""
         dag_id = name.replace(".", "_")
-        body: dict[str, object] = {"dag_run_id": run_id, "logical_date": None, "conf": {}}
+        times = dict.fromkeys(("logical_date", "data_interval_start", "data_interval_end"), "2026-01-01T06:00:00Z")
+        body = {"dag_run_id": run_id, "conf": {}, **times}
         assert self.system.airflow.post(f"/dags/{dag_id}/dagRuns", json=body).is_success
         runs = eventually(
             lambda: self.system.api.get("/api/v1/workflows/history", params={"dataset_name": name}).json(),

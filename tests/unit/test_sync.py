@@ -186,6 +186,16 @@ class TestAdded:
         world.sync(settle=False)
         assert world.found().phase is Phase.REGISTERING
 
+    def test_settling_writes_no_code(self, world):
+        """What the pipeline has published since the sync stays."""
+        world.publish(NAME)
+        world.sync(settle=False)
+        world.publish(NAME, owner="newer@example.com")
+        newer = world.storage.raw(SourceType.CODE, NAME)
+        world.settle()
+        assert world.storage.raw(SourceType.CODE, NAME) == newer
+        assert told(world.sync()) == {"changed": [NAME]}
+
     def test_the_same_text_again_changes_nothing(self, world):
         """An object that was written anew with the same text has another ETag, and is no other workflow."""
         world.publish(NAME)
@@ -323,8 +333,11 @@ class TestFailed:
 
     def test_a_name_of_a_loader_file_is_refused(self, world):
         """Its DAG would hide the file from us."""
-        world.publish("workflow_core_loader_00_of.08")
-        assert told(world.sync()) == {"failed": ["workflow_core_loader_00_of.08"]}
+        name = "workflow_core_loader_00_of.08"
+        world.publish(name, text=YAML.format(name=name, owner="x"))
+        report = world.sync()
+        assert told(report) == {"failed": [name]}
+        assert "loader file" in report.failed[0].problems[0].message
         assert world.names() == []
 
 
@@ -636,7 +649,7 @@ class TestTogether:
 
         world.storage.list = old
         assert told(world.service.sync(caller=CI)) == {"unchanged": 1}
-        assert world.found().removal is None
+        assert f"stat {NAME}" not in world.storage.calls
 
 
 class TestPermissions:
