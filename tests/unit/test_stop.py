@@ -9,7 +9,7 @@ from attrs import evolve, frozen
 
 from workflow_core.domain.caller import Caller
 from workflow_core.domain.paging import PageRequest
-from workflow_core.domain.run import ENDED_FIRST, HistoryFilter, RunStatus, RunType, Submission
+from workflow_core.domain.run import ENDED_FIRST, HistoryFilter, RunStatus, RunType, Submission, TaskState
 from workflow_core.domain.workflow import Phase, SourceType, WorkflowStatus
 from workflow_core.errors import (
     AirflowUnavailable,
@@ -29,7 +29,7 @@ from workflow_core.usecases.context import CodeExecution, Policy
 from workflow_core.usecases.stop import MAY_ARRIVE
 
 if TYPE_CHECKING:
-    from workflow_core.domain.run import Run
+    from workflow_core.domain.run import AirflowRun, Run
 
 NAME = "iceberg.analytics.daily_clicks"
 DAG = "iceberg_analytics_daily_clicks"
@@ -195,6 +195,22 @@ class TestStop:
         found = world.workflows.run(run.run_id)
         assert (found.status, found.stop, found.reason) == (RunStatus.SUCCESS, None, ENDED_FIRST)
         assert world.airflow.run(DAG, run.run_id).state == "success"
+
+    @pytest.mark.parametrize("ago", [29, 31])
+    def test_one_whose_tasks_have_all_ended_is_left_to_airflow_for_a_while(self, world, monkeypatch, ago):
+        """Airflow is about to see that, unless its DAG is paused: there it never does, and is told."""
+        run = world.start()
+        ended = [
+            TaskState(task_id=name, state="success", ended_at=world.clock.now(), try_number=1)
+            for name in ("first", "second")
+        ]
+        monkeypatch.setattr(world.airflow, "tasks", lambda keys: dict.fromkeys(keys, ended))
+        monkeypatch.setattr(
+            world.airflow, "run", lambda *_, find=world.airflow.run: still_running(find(DAG, run.run_id))
+        )
+        world.clock.sleep(ago)
+        stopped = world.service.stop(run.run_id)
+        assert (stopped.status, stopped.stop.asked_at is not None) == (RunStatus.STOPPING, ago > 30)
 
     def test_a_run_that_came_back_is_asked_again(self, world):
         """A task may revive the run; it is STOPPED only when it has stayed dead."""
@@ -509,6 +525,12 @@ class TestUnregister:
 def schedule_fires(world: World) -> None:
     """Airflow makes a run of its own."""
     world.airflow.add_run(DAG, "scheduled__1", run_type=RunType.SCHEDULED, triggered_by="scheduler")
+
+
+def still_running(seen: AirflowRun | None) -> AirflowRun:
+    """The run, not ended, whatever time it is."""
+    assert seen is not None
+    return evolve(seen, state="running", ended_at=None)
 
 
 def waiting(world: World) -> Run:

@@ -18,12 +18,16 @@ from workflow_core.usecases.submit import record_run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from workflow_core.domain.caller import Caller
     from workflow_core.domain.run import AirflowRun, Run, TaskState
     from workflow_core.usecases.context import Context
 
 _log = logging.getLogger(__name__)
+
+SEES_WITHIN: Final = timedelta(seconds=30)
+"""So long after its last task has ended, Airflow's scheduler may not have seen yet that a run is over."""
 
 MAY_ARRIVE: Final = timedelta(minutes=2)
 """A run that was sent and is not in Airflow may still arrive within this time: no request of ours is under way for longer."""
@@ -102,8 +106,8 @@ def end(run: Run, context: Context) -> Run:
     if run.status is not RunStatus.STOPPING or run.stop is None:
         return run
     if not seen.status.is_final:
-        if _all_ended(tasks):
-            return run  # Airflow is about to see that, and then says how it ended
+        if _about_to_end(tasks, now):
+            return run  # then Airflow says how it ended
         run = context.workflows.save_run(run.stop_asked(now))
         context.airflow.end_run(*key, EndState.FAILED)
         return run
@@ -134,5 +138,7 @@ def _ended(run: Run, seen: AirflowRun, tasks: Sequence[TaskState], context: Cont
     return record_run(run.stopped(now), context)
 
 
-def _all_ended(tasks: Sequence[TaskState]) -> bool:
-    return bool(tasks) and all(task.state is not None and not task.is_under_way for task in tasks)
+def _about_to_end(tasks: Sequence[TaskState], now: datetime) -> bool:
+    """Whether every task has ended just now, which Airflow is about to see. In a paused DAG it never does."""
+    ended = bool(tasks) and all(task.state is not None and not task.is_under_way for task in tasks)
+    return ended and any(task.ended_at is not None and now - task.ended_at < SEES_WITHIN for task in tasks)
