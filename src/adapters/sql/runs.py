@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -53,7 +54,9 @@ class SqlRuns:
         """As the port says."""
         try:
             with self._transactions.writing(single=True) as connection:
-                added = connection.execute(insertion(run), execution_options={"preserve_rowcount": True}).rowcount
+                statement = _insertion(submitted=run.submission is Submission.SUBMITTED)
+                values = {f"new_{name}": value for name, value in new_run_row(run).items()} | {"owner": run.workflow_id}
+                added = connection.execute(statement, values, execution_options={"preserve_rowcount": True}).rowcount
         except IntegrityError as error:
             self._raise_taken(error, [run])
             raise
@@ -158,17 +161,18 @@ class SqlRuns:
         return [run_of(row) for row in rows]
 
 
-def insertion(run: Run) -> sa.Insert:
-    """The statement that adds a run if its workflow takes it. It waits for a transaction that is about to retire the workflow, and
-    that one waits for it (``FOR SHARE``; SQLite has one writer at a time anyway).
+@cache
+def _insertion(*, submitted: bool) -> sa.Insert:
+    """The statement that adds a run if its workflow takes it; made once, which takes longer than to execute it. It waits for a transaction
+    that is about to retire the workflow, and that one waits for it (``FOR SHARE``; SQLite has one writer at a time anyway).
     """
-    row = new_run_row(run)
-    values = [sa.literal(value, runs.c[name].type).label(name) for name, value in row.items()]
+    values = [sa.bindparam(f"new_{column.name}", type_=column.type).label(column.name) for column in runs.c]
     open_phases: sa.ColumnElement[bool] = workflows.c.phase.not_in(["leaving", "gone"])
-    if run.submission is not Submission.SUBMITTED:
+    if not submitted:
         open_phases &= workflows.c.phase != Phase.UNREGISTERING.value
-    taken = sa.select(*values).where(workflows.c.id == run.workflow_id, open_phases).with_for_update(read=True)
-    return runs.insert().from_select(list(row), taken)
+    owner = workflows.c.id == sa.bindparam("owner", type_=workflows.c.id.type)
+    taken = sa.select(*values).where(owner, open_phases).with_for_update(read=True)
+    return runs.insert().from_select([column.name for column in runs.c], taken)
 
 
 def saved_run(connection: Connection, run: Run) -> Run:
