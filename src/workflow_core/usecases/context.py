@@ -61,6 +61,10 @@ class Context:
     storage: StoragePort
     clock: ClockPort
     policy: Policy = field(factory=Policy)
+    latest_ids: dict[str, tuple[str, int]] = field(factory=dict, repr=False)
+    """For each workflow the latest second in which this process accepted a run of it, and how many: where to try for a free id first.
+    A hint, no more: which id is free, the database says.
+    """
     parsed: set[str] | None = None
 
     def require(self, dataset_name: str) -> Workflow:

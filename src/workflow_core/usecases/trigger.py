@@ -25,6 +25,7 @@ from workflow_core.usecases.submit import send
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from datetime import datetime
 
     from workflow_core.domain.caller import Caller
     from workflow_core.domain.spec import WorkflowSpec
@@ -55,7 +56,7 @@ def trigger(command: TriggerRun, context: Context) -> Run:
     check_params(workflow.spec, command.params, max_bytes=context.policy.max_params_bytes)
     if command.dry_run:
         check_dag(workflow, context)
-        return _draft(workflow, command, context, nth=1)
+        return _draft(workflow, command, context.clock.now(), nth=1)
     context.airflow.ping()
     run = _accept(workflow, command, context)
     return send(run, context) if run.submission is Submission.SENDING else run
@@ -89,21 +90,23 @@ def _accept(workflow: Workflow, command: TriggerRun, context: Context) -> Run:
     """Record the run under the first free id of this second: as one that is being sent, unless Airflow still serves another
     revision of the spec, or none.
     """
-    nth = 1
     while True:
-        run = _draft(workflow, command, context, nth=nth)
+        now = context.clock.now()
+        second = run_id_for(workflow.dataset_name, now)
+        last = context.latest_ids.get(workflow.dataset_name)
+        nth = last[1] + 1 if last and last[0] == second else 1
+        context.latest_ids[workflow.dataset_name] = second, nth
+        run = _draft(workflow, command, now, nth=nth)
         if workflow.phase is Phase.SERVED:
-            run = run.sending(context.clock.now())
+            run = run.sending(now)
         try:
             context.workflows.add_run(run)
         except RunAlreadyExists:
-            nth += 1
-        else:
-            return run
+            continue
+        return run
 
 
-def _draft(workflow: Workflow, command: TriggerRun, context: Context, *, nth: int) -> Run:
-    now = context.clock.now()
+def _draft(workflow: Workflow, command: TriggerRun, now: datetime, *, nth: int) -> Run:
     run_id = run_id_for(workflow.dataset_name, now, nth=nth)
     return Run(
         run_id=run_id,
