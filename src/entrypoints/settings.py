@@ -168,6 +168,13 @@ class Settings(BaseModel):
         ge=0,
         le=600,
     )
+    fresh_for: float = _setting(
+        "WORKFLOWS_FRESH_FOR",
+        3.0,
+        "Seconds after a pass of the worker in which reads are answered from what it saw, without asking Airflow.",
+        ge=0,
+        le=60,
+    )
     user: str = _setting(
         "WORKFLOWS_USER",
         _default_user(),
@@ -231,6 +238,7 @@ class Settings(BaseModel):
             sync_max_removed=self.sync_max_removed,
             backfill_max_dates=self.backfill_max_dates,
             backfill_max_active=self.backfill_max_active,
+            fresh_for=self.fresh_for,
         )
 
 

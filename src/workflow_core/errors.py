@@ -18,6 +18,7 @@
     │   ├── WorkflowHasActiveRuns     WORKFLOW_HAS_ACTIVE_RUNS   it is not unregistered while something of it runs
     │   ├── RevisionMismatch          WORKFLOW_REVISION_MISMATCH another revision is current than the one that was expected
     │   ├── RunNotActive              WORKFLOW_RUN_NOT_ACTIVE    the run has ended
+    │   ├── RunNotRetryable           WORKFLOW_RUN_NOT_RETRYABLE it has not ended, or there is nothing of it to run again
     │   ├── RunAlreadyExists          WORKFLOW_RUN_ALREADY_EXISTS
     │   ├── BackfillNotActive         BACKFILL_NOT_ACTIVE        every run of it has ended, or is being stopped
     │   ├── BackfillAlreadyExists     BACKFILL_ALREADY_EXISTS
@@ -237,6 +238,15 @@ class RunNotActive(Conflict):
 
     def __init__(self, run_id: str, status: str) -> None:
         super().__init__(f"Run {run_id!r} has ended: {status}.")
+
+
+class RunNotRetryable(Conflict):
+    """The run cannot run again."""
+
+    code = "WORKFLOW_RUN_NOT_RETRYABLE"
+
+    def __init__(self, run_id: str, why: str) -> None:
+        super().__init__(f"Run {run_id!r} cannot be run again: {why}.")
 
 
 class RunAlreadyExists(Conflict):

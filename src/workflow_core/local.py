@@ -10,12 +10,15 @@ from workflow_core.api import (
     BackfillItem,
     BackfillStatusAnswer,
     DiffAnswer,
+    ExplainAnswer,
     HealthAnswer,
     HistoryFilters,
     HistoryItem,
     Listing,
     PauseAnswer,
+    ReasonAnswer,
     RegisterAnswer,
+    RetryAnswer,
     RevisionFilters,
     RevisionItem,
     RunAcceptedAnswer,
@@ -44,12 +47,14 @@ if TYPE_CHECKING:
         DiffFilters,
         PauseRequest,
         RegisterRequest,
+        RetryRequest,
         StopRequest,
         UnregisterFilters,
     )
     from workflow_core.domain.caller import Caller
     from workflow_core.domain.paging import Page
     from workflow_core.service import WorkflowService
+    from workflow_core.usecases.explain import Explanation
     from workflow_core.usecases.health import SystemHealth
     from workflow_core.usecases.observe import RunView
 
@@ -92,12 +97,22 @@ class LocalWorkflowApi:
         return self._status(self._service.status(run_id))
 
     def _status(self, view: RunView) -> RunStatusAnswer:
-        return RunStatusAnswer.of(view.run, now=self._service.now(), logs_url=view.logs_url, stale=view.stale)
+        return RunStatusAnswer.of(
+            view.run, now=self._service.now(), logs_url=view.logs_url, stale=view.stale, observed_at=view.observed_at
+        )
 
     def workflow(self, dataset_name: str) -> WorkflowDetailAnswer:
         """One workflow."""
         view = self._service.workflow(dataset_name)
-        return WorkflowDetailAnswer.of(view.workflow, last_run=view.last_run, next_run=view.next_run, now=view.now)
+        return WorkflowDetailAnswer.of(
+            view.workflow,
+            last_run=view.last_run,
+            next_run=view.next_run,
+            now=view.now,
+            conditions=view.conditions,
+            stale=view.stale,
+            observed_at=view.observed_at,
+        )
 
     def workflows(self, filters: WorkflowFilters | None = None) -> Listing[WorkflowItem]:
         """Section 3.5."""
@@ -105,7 +120,9 @@ class LocalWorkflowApi:
         where = WorkflowFilter(status=given.status, source_type=given.source_type, owner=given.owner)
         return _listing(
             self._service.workflows(where, given.page(parts=1)),
-            lambda view: WorkflowItem.of(view.workflow, last_run=view.last_run, next_run=view.next_run, now=view.now),
+            lambda view: WorkflowItem.of(
+                view.workflow, last_run=view.last_run, next_run=view.next_run, now=view.now, stale=view.stale
+            ),
         )
 
     def history(self, filters: HistoryFilters | None = None) -> Listing[HistoryItem]:
@@ -113,8 +130,8 @@ class LocalWorkflowApi:
         given = filters or HistoryFilters()
         where = HistoryFilter(dataset_name=given.dataset_name, start_date=given.start_date, end_date=given.end_date)
         found = self._service.history(where, given.page(parts=2))
-        now = self._service.now()
-        return _listing(found, lambda run: HistoryItem.of(run, now=now))
+        now, stale = self._service.now(), self._service.is_stale()
+        return _listing(found, lambda run: HistoryItem.of(run, now=now, stale=stale and not run.settled))
 
     def pause(self, dataset_name: str, request: PauseRequest | None = None) -> PauseAnswer:
         """Section 3.7."""
@@ -146,6 +163,14 @@ class LocalWorkflowApi:
         if run.stop is None:  # stop() raises RunNotActive then
             raise AssertionError(run.run_id)
         return StopAnswer.of(run, run.stop)
+
+    def retry(self, run_id: str, request: RetryRequest | None = None) -> RetryAnswer:
+        """Have a run that has ended run again."""
+        only_failed = request is None or request.only_failed
+        run = self._service.retry(run_id, only_failed=only_failed, caller=self._caller)
+        if run.retry is None:  # retry() has set it
+            raise AssertionError(run.run_id)
+        return RetryAnswer.of(run, run.retry)
 
     def unregister(self, dataset_name: str, filters: UnregisterFilters | None = None) -> UnregisterAnswer:
         """Section 3.9."""
@@ -201,6 +226,14 @@ class LocalWorkflowApi:
         reason = request.reason if request else None
         return BackfillItem.of(self._service.stop_backfill(backfill_id, reason, caller=self._caller))
 
+    def explain_workflow(self, dataset_name: str) -> ExplainAnswer:
+        """Why a workflow does not run."""
+        return _explained(self._service.explain_workflow(dataset_name))
+
+    def explain_run(self, run_id: str) -> ExplainAnswer:
+        """Why a run does not go on."""
+        return _explained(self._service.explain_run(run_id))
+
     def health(self) -> HealthAnswer:
         """The three systems."""
         health = self._service.health()
@@ -210,6 +243,11 @@ class LocalWorkflowApi:
             storage=_system(health.storage),
             airflow=_system(health.airflow),
         )
+
+
+def _explained(found: Explanation) -> ExplainAnswer:
+    reasons = tuple(map(ReasonAnswer.of, found.reasons))
+    return ExplainAnswer(subject=found.subject, status=found.status, reasons=reasons)
 
 
 def _listing(page: Page[E], of: Callable[[E], A]) -> Listing[A]:

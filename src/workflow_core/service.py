@@ -14,12 +14,14 @@ from workflow_core.domain.run import HistoryFilter, Run
 from workflow_core.domain.workflow import Revision, RevisionDiff, SourceType, Workflow, WorkflowFilter
 from workflow_core.usecases import (
     backfill,
+    explain,
     health,
     look,
     look_backfill,
     observe,
     pause,
     register,
+    retry,
     revise,
     steer_backfill,
     stop,
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from workflow_core.ports.clock import ClockPort
     from workflow_core.ports.storage import StoragePort
     from workflow_core.ports.workflow import WorkflowPort
+    from workflow_core.usecases.explain import Explanation
     from workflow_core.usecases.health import Health
     from workflow_core.usecases.look import WorkflowView
     from workflow_core.usecases.observe import RunView
@@ -142,6 +145,10 @@ class WorkflowService:
         """Runs, latest first, 20 unless the page says otherwise (:func:`workflow_core.usecases.look.history`)."""
         return look.history(where or HistoryFilter(), page or PageRequest(limit=20), self._context)
 
+    def is_stale(self) -> bool:
+        """Whether Airflow does not answer whoever follows it: what is recorded of runs that have not ended may be old."""
+        return look.is_stale(self._context)
+
     def pause(self, dataset_name: str, reason: str | None = None, *, caller: Caller = ANYBODY) -> Workflow:
         """Start no more runs of a workflow (:func:`workflow_core.usecases.pause.pause`)."""
         return pause.pause(pause.PauseWorkflow(caller=caller, dataset_name=dataset_name, reason=reason), self._context)
@@ -153,6 +160,10 @@ class WorkflowService:
     def stop(self, run_id: str, reason: str | None = None, *, caller: Caller = ANYBODY) -> Run:
         """End a run before its time (:func:`workflow_core.usecases.stop.stop`)."""
         return stop.stop(stop.StopRun(caller=caller, run_id=run_id, reason=reason), self._context)
+
+    def retry(self, run_id: str, *, only_failed: bool = True, caller: Caller = ANYBODY) -> Run:
+        """Have a run that has ended run again (:func:`workflow_core.usecases.retry.retry`)."""
+        return retry.retry(retry.RetryRun(caller=caller, run_id=run_id, only_failed=only_failed), self._context)
 
     def unregister(self, dataset_name: str, *, force: bool = False, caller: Caller = ANYBODY) -> Workflow:
         """Have a workflow no more (:func:`workflow_core.usecases.unregister.unregister`)."""
@@ -217,6 +228,14 @@ class WorkflowService:
         command = steer_backfill.SteerBackfill(caller=caller, backfill_id=backfill_id, reason=reason)
         return steer_backfill.stop_backfill(command, self._context)
 
+    def explain_workflow(self, dataset_name: str) -> Explanation:
+        """Why a workflow does not run (:func:`workflow_core.usecases.explain.why_workflow`)."""
+        return explain.why_workflow(dataset_name, self._context)
+
+    def explain_run(self, run_id: str) -> Explanation:
+        """Why a run does not go on (:func:`workflow_core.usecases.explain.why_run`)."""
+        return explain.why_run(run_id, self._context)
+
     def health(self) -> Health:
         """Whether database, storage and Airflow can be used; never raises."""
         return health.check_health(self._context)
@@ -230,6 +249,8 @@ class WorkflowService:
         command = sync.SyncCode(caller=caller, dry_run=dry_run, allow_removals=allow_removals)
         return sync.sync(command, self._context)
 
-    def sweep(self) -> SweepReport:
-        """One pass of the worker (:func:`workflow_core.usecases.sweep.sweep`); embedding programs call it on a timer."""
-        return sweep.sweep(self._context)
+    def sweep(self, *, comes_back: bool = True) -> SweepReport:
+        """One pass of the worker (:func:`workflow_core.usecases.sweep.sweep`); embedding programs call it on a timer, every few seconds,
+        or say that they do not.
+        """
+        return sweep.sweep(self._context, comes_back=comes_back)

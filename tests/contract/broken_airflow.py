@@ -16,7 +16,7 @@ from workflow_core.fakes.airflow import Effect, InMemoryAirflow
 from workflow_core.fakes.airflow_dags import FakeDag, FakeRun
 from workflow_core.fakes.clock import ManualClock
 from workflow_core.fakes.storage import InMemoryStorage
-from workflow_core.ports.airflow import ChangedRuns, ComponentState, EndState
+from workflow_core.ports.airflow import ChangedRuns, ComponentState, DagPage, EndState, ListedDag
 from workflow_core.testing.airflow import AirflowContract
 
 if TYPE_CHECKING:
@@ -103,6 +103,48 @@ class NextRunIsForgotten(InMemoryAirflow):
 class PauseStateIsInverted(InMemoryAirflow):
     def _seen_dag(self, dag: FakeDag) -> ServedDag:
         return evolve(super()._seen_dag(dag), is_paused=not dag.is_paused)
+
+
+class OnePageOfDags(InMemoryAirflow):
+    def list_dags(self, offset: int = 0, *, limit: int = 100) -> DagPage:
+        page = super().list_dags(0, limit=limit)
+        return page if offset == 0 else evolve(page, dags=[], total=len(page.dags))
+
+
+class PagesAreLargerThanAskedFor(InMemoryAirflow):
+    def list_dags(self, offset: int = 0, *, limit: int = 100) -> DagPage:
+        return super().list_dags(offset)
+
+
+class TotalIsThatOfThePage(InMemoryAirflow):
+    def list_dags(self, offset: int = 0, *, limit: int = 100) -> DagPage:
+        page = super().list_dags(offset, limit=limit)
+        return evolve(page, total=len(page.dags))
+
+
+class ListedPauseIsInverted(InMemoryAirflow):
+    def _listed_dag(self, seen: ServedDag) -> ListedDag:
+        return evolve(super()._listed_dag(seen), is_paused=not seen.is_paused)
+
+
+class ListedNextRunIsForgotten(InMemoryAirflow):
+    def _listed_dag(self, seen: ServedDag) -> ListedDag:
+        return evolve(super()._listed_dag(seen), next_run=None)
+
+
+class EveryImportIsBroken(InMemoryAirflow):
+    def _listed_dag(self, seen: ServedDag) -> ListedDag:
+        return evolve(super()._listed_dag(seen), has_import_errors=True)
+
+
+class WithdrawnDagsAreListed(InMemoryAirflow):
+    _ever: tuple[ListedDag, ...] = ()
+
+    def _listed(self) -> list[ListedDag]:
+        now = super()._listed()
+        known = {dag.dag_id for dag in now}
+        self._ever = (*now, *(dag for dag in self._ever if dag.dag_id not in known))
+        return list(self._ever)
 
 
 class NothingIsParsed(InMemoryAirflow):
@@ -346,6 +388,46 @@ class EndOfAnUnknownRunRaises(InMemoryAirflow):
 class EndIsNotAChange(InMemoryAirflow):
     def _changed_at(self, run: FakeRun) -> datetime:
         return super()._changed_at(evolve(run, end=None))
+
+
+class ClearIsIgnored(InMemoryAirflow):
+    _clear = _nothing
+
+
+class ClearedTasksStayAsTheyAre(InMemoryAirflow):
+    def _task_states(self, run: FakeRun) -> Sequence[TaskState]:
+        states = super()._task_states(run)
+        return [evolve(task, try_number=min(1, task.try_number)) for task in states]
+
+
+class ClearedRunsAreNotQueued(InMemoryAirflow):
+    def _clear(self, run: FakeRun, dag: FakeDag, task_ids: Sequence[str] | None) -> None:
+        super()._clear(run, dag, task_ids)
+        self._runs[run.key] = evolve(self._runs[run.key], starts_at=self._clock.now())
+
+
+class EveryTaskIsCleared(InMemoryAirflow):
+    def _clear(self, run: FakeRun, dag: FakeDag, task_ids: Sequence[str] | None) -> None:
+        super()._clear(run, dag, None)
+
+
+class ClearIsNotAChange(InMemoryAirflow):
+    def _changed_at(self, run: FakeRun) -> datetime:
+        return run.queued_at if run.cleared_at and run.starts_at is None else super()._changed_at(run)
+
+
+class ClearOfAnUnknownRunRaises(InMemoryAirflow):
+    def clear_run(self, dag_id: str, run_id: str, task_ids: Sequence[str] | None = None) -> bool:
+        found = super().clear_run(dag_id, run_id, task_ids)
+        if not found:
+            raise DagNotFound(dag_id)
+        return found
+
+
+class EveryRunIsKnown(InMemoryAirflow):
+    def clear_run(self, dag_id: str, run_id: str, task_ids: Sequence[str] | None = None) -> bool:
+        super().clear_run(dag_id, run_id, task_ids)
+        return True
 
 
 class UnknownRunRaises(InMemoryAirflow):

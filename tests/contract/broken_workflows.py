@@ -11,7 +11,7 @@ import pytest
 from attrs import evolve
 
 from workflow_core.domain.backfill import Wanted
-from workflow_core.domain.run import Submission
+from workflow_core.domain.run import RunStatus, Submission
 from workflow_core.domain.workflow import Phase
 from workflow_core.errors import WorkflowAlreadyExists
 from workflow_core.fakes.workflow import InMemoryWorkflows
@@ -336,6 +336,37 @@ class StoppedIsStopping(InMemoryWorkflows):
         return run.stop is not None
 
 
+class RetriesAreForgotten(InMemoryWorkflows):
+    def _is_retrying(self, run: Run) -> bool:
+        return False
+
+
+class EndedRetriesAreListed(InMemoryWorkflows):
+    def _is_retrying(self, run: Run) -> bool:
+        return super()._is_retrying(evolve(run, status=RunStatus.PENDING))
+
+
+class StoppedRetriesAreListed(InMemoryWorkflows):
+    def _is_retrying(self, run: Run) -> bool:
+        return super()._is_retrying(evolve(run, stop=None))
+
+
+class EndedRunsAreLookedAt(InMemoryWorkflows):
+    def _is_run_to_look_at(self, run: Run) -> bool:
+        return run.submission is Submission.SUBMITTED
+
+
+class RunsOnTheirWayAreLookedAt(InMemoryWorkflows):
+    def _is_run_to_look_at(self, run: Run) -> bool:
+        return not run.settled
+
+
+class NeverObservedLast(InMemoryWorkflows):
+    def _run_looking_order(self, run: Run) -> Any:
+        first, *rest = super()._run_looking_order(run)
+        return (not first, *rest)
+
+
 class NeverSentLast(InMemoryWorkflows):
     def _sending_order(self, run: Run) -> Any:
         return (run.sent_at is None, *super()._sending_order(run)[1:])
@@ -434,6 +465,47 @@ class NewestBackfillIsServedFirst(InMemoryWorkflows):
 class SlotsInAnyOrder(InMemoryWorkflows):
     def _slots(self, backfill_id: str) -> list[Run]:
         return sorted(super()._slots(backfill_id), key=lambda run: run.run_id)
+
+
+class OneObservationIsKept(InMemoryWorkflows):
+    def save_observations(self, observations: Any) -> None:
+        super().save_observations(observations[:1])
+
+
+class FirstObservationStays(InMemoryWorkflows):
+    def save_observations(self, observations: Any) -> None:
+        super().save_observations([seen for seen in observations if seen.workflow_id not in self._observations])
+
+
+class EveryObservationIsTold(InMemoryWorkflows):
+    def observations(self, workflow_ids: Any) -> Any:
+        return super().observations(self._workflows)
+
+
+class FirstStateStays(InMemoryWorkflows):
+    def save_airflow_state(self, state: Any) -> None:
+        super().save_airflow_state(state if self.airflow_state().reached_at is None else self.airflow_state())
+
+
+class DagsOfTheGoneAreTold(InMemoryWorkflows):
+    def workflows_of_dags(self, dag_ids: Any) -> Any:
+        return {held.dag_id: held for held in self._workflows.values() if held.dag_id in set(dag_ids)}
+
+
+class EverythingIsLookedAt(InMemoryWorkflows):
+    def _is_to_look_at(self, workflow: Workflow) -> bool:
+        return True
+
+
+class WhatIsListedIsAsOldAsWhatIsNot(InMemoryWorkflows):
+    def _looking_order(self, workflow: Workflow, listed_before: Any) -> Any:
+        return (True, *super()._looking_order(workflow, listed_before)[1:])
+
+
+class NeverLookedAtLast(InMemoryWorkflows):
+    def _looking_order(self, workflow: Workflow, listed_before: Any) -> Any:
+        known, looked, *rest = super()._looking_order(workflow, listed_before)
+        return (known, not looked, *rest)
 
 
 class LimitIsIgnored(InMemoryWorkflows):

@@ -295,6 +295,8 @@ def _emptied(engine: Engine) -> Callable[[], Any]:
         with engine.begin() as connection:
             for table in reversed(metadata.sorted_tables):
                 connection.execute(table.delete())
+            for table in ("workflow_observations", "airflow_state", "workflow_runs", "workflows", "observation"):
+                connection.execute(sa.text(f"DELETE FROM {table}"))
         yield SqlWorkflows(engine)
 
     return port

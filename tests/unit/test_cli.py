@@ -271,6 +271,46 @@ def test_a_wait_for_a_stop_that_is_over_has_its_code(world):
     assert world.json("workflow", "stop", run_id, "--wait", "--timeout", "0", expect=7)["status"] == "STOPPING"
 
 
+def test_retry(world):
+    """What failed by default, and --all; --wait follows to the end, whose code it has."""
+    world.register()
+    dag_id = NAME.replace(".", "_")
+    task = world.json("workflow", "show", NAME)["spec"]["tasks"][0]["task_id"]
+    world.airflow.end_task(dag_id, task, "failed")
+    run_id = world.json("workflow", "run", NAME, "--wait", expect=1)["run_id"]
+    assert world.json("workflow", "retry", run_id, "--wait", expect=1)["retries"] == 1
+    world.airflow.end_task(dag_id, task, "success")
+    assert world.json("workflow", "retry", run_id)["status"] == "PENDING"
+    assert world.json("workflow", "status", run_id, "--follow")["status"] == "SUCCESS"
+    _, err = world.dli("workflow", "retry", run_id, expect=4)
+    assert "none of its tasks has failed" in err
+    assert world.json("workflow", "retry", run_id, "--all", "--wait")["status"] == "SUCCESS"
+    world.dli("workflow", "retry", run_id, "--timeout", "1", expect=2)
+
+
+def test_explain(world):
+    """Of a workflow and of a run, in words; what is neither has the code of what is not found."""
+    world.register()
+    run_id = world.json("workflow", "run", NAME)["run_id"]
+    out, _ = world.dli("workflow", "explain", NAME)
+    assert "Nothing keeps it from running. It fires next at" in out
+    world.dli("workflow", "pause", NAME, "--reason", "tea")
+    assert "paused it: tea." in world.dli("workflow", "explain", NAME)[0]
+    explained = world.json("workflow", "explain", run_id)
+    assert (explained["subject"], [reason["code"] for reason in explained["reasons"]]) == (run_id, ["paused", "queued"])
+    world.dli("workflow", "explain", "no.such_20260101_000000", expect=3)
+
+
+def test_show_prints_what_is_not_as_it_is_wanted(world):
+    """A line each, with since when."""
+    world.register()
+    world.clock.sleep(60)
+    world.airflow.set_paused(NAME.replace(".", "_"), paused=True)
+    out, _ = world.dli("workflow", "show", NAME)
+    assert "Somebody has paused its DAG in Airflow" in out
+    assert "[paused_in_airflow since 2026-01-01T10:01:00Z]" in out
+
+
 def test_what_has_ended_is_not_stopped(world):
     """A line, and the code of a conflict."""
     world.register()

@@ -299,6 +299,42 @@ def test_a_stop_needs_no_reason_and_is_seen_in_the_status(stack):
     assert (body["status"], body["stopped_by"], body["stopped_at"]) == ("STOPPING", USER, "2026-01-01T10:00:01Z")
 
 
+@pytest.mark.parametrize(
+    ("body", "again"), [(None, 1), ({}, 1), ({"only_failed": True}, 1), ({"only_failed": False}, 5)]
+)
+def test_a_retry_runs_what_failed_or_all(stack, body, again):
+    """202, the same run id; without a body, what failed; all of it only where that is asked for."""
+    stack.register()
+    dag_id = NAME.replace(".", "_")
+    last = stack.get(NAME).json()["spec"]["tasks"][-1]["task_id"]
+    stack.airflow.end_task(dag_id, last, "failed")
+    run_id = stack.post(f"{NAME}/run").json()["run_id"]
+    stack.clock.sleep(60)
+    assert stack.get(f"runs/{run_id}").json()["status"] == "FAILED"
+    answer = stack.post(f"runs/{run_id}/retry", body)
+    assert answer.status_code == 202
+    assert answer.json() == {
+        "run_id": run_id,
+        "dataset_name": NAME,
+        "status": "PENDING",
+        "retried_by": USER,
+        "retried_at": "2026-01-01T10:01:00Z",
+        "only_failed": again == 1,
+        "retries": 1,
+    }
+    stack.clock.sleep(60)
+    tries = [task.try_number for task in stack.airflow.tasks([(dag_id, run_id)])[dag_id, run_id]]
+    assert (tries.count(2), stack.get(f"runs/{run_id}").json()["retried_by"]) == (again, USER)
+
+
+def test_what_has_not_ended_is_not_retried(stack):
+    """409, with its own code."""
+    stack.register()
+    run_id = stack.post(f"{NAME}/run").json()["run_id"]
+    answer = stack.post(f"runs/{run_id}/retry")
+    assert (answer.status_code, answer.json()["code"]) == (409, "WORKFLOW_RUN_NOT_RETRYABLE")
+
+
 def test_what_has_ended_is_not_stopped(stack):
     """409, with its own code."""
     stack.register()

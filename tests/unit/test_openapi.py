@@ -62,6 +62,8 @@ def test_operation_ids_are_stable():
     assert sorted(OPERATIONS) == [
         "backfillWorkflow",
         "diffRevision",
+        "explainRun",
+        "explainWorkflow",
         "getAlive",
         "getBackfill",
         "getReady",
@@ -76,6 +78,7 @@ def test_operation_ids_are_stable():
         "registerWorkflow",
         "restoreRevision",
         "resumeBackfill",
+        "retryRun",
         "runWorkflow",
         "stopBackfill",
         "stopRun",

@@ -29,8 +29,9 @@ from tests.unit.http_served import serving
 from tests.unit.raw_server import drip, endless, listen_only, raw_server
 from tests.unit.test_http_errors import every_error
 from workflow_core import errors
-from workflow_core.api import BackfillRequest, RegisterRequest, UnregisterFilters, WorkflowApi
+from workflow_core.api import BackfillRequest, RegisterRequest, RetryRequest, UnregisterFilters, WorkflowApi
 from workflow_core.domain.backfill import Reprocess
+from workflow_core.ports.airflow import EndState
 from workflow_core.testing.api import ApiWorld
 from workflow_core.testing.api.subject import NAME, a_registration
 
@@ -46,6 +47,7 @@ HTML: Final = httpx.Response(502, html=f"<html>{SAID}</html>")
 RUN_ID: Final = f"{NAME}_20260101_100000"
 BACKFILL_ID: Final = f"{NAME}_backfill_20260101_20260101"
 DAY: Final = date(2026, 1, 1)
+ENDED_ID: Final = f"{RUN_ID}_2"
 
 READS: Final[dict[str, Callable[[RemoteWorkflowApi], object]]] = {
     "workflow": lambda api: api.workflow(NAME),
@@ -54,6 +56,8 @@ READS: Final[dict[str, Callable[[RemoteWorkflowApi], object]]] = {
     "status": lambda api: api.status(RUN_ID),
     "backfill_status": lambda api: api.backfill_status(BACKFILL_ID),
     "backfills": lambda api: api.backfills(NAME),
+    "explain_workflow": lambda api: api.explain_workflow(NAME),
+    "explain_run": lambda api: api.explain_run(RUN_ID),
     "health": lambda api: api.health(),
     "revisions": lambda api: api.revisions(NAME),
     "diff": lambda api: api.diff(NAME, 1),
@@ -66,6 +70,7 @@ CHANGES: Final[dict[str, Callable[[RemoteWorkflowApi], object]]] = {
     "restore": lambda api: api.restore(NAME, 1),
     "stop": lambda api: api.stop(RUN_ID),
     "sync": lambda api: api.sync(),
+    "retry": lambda api: api.retry(ENDED_ID, RetryRequest(only_failed=False)),
     "unregister": lambda api: api.unregister(NAME, UnregisterFilters(force=True)),
     "backfill": lambda api: api.backfill(NAME, BackfillRequest(start_date=DAY, end_date=DAY)),
     "pause_backfill": lambda api: api.pause_backfill(BACKFILL_ID),
@@ -259,6 +264,9 @@ def recorded() -> Iterator[tuple[RemoteWorkflowApi, Callable[[Callable[[Any], An
     world.service.register(NAME, a_registration().yaml_content)
     world.service.run(NAME, {"region": "EU"})
     world.service.backfill(NAME, DAY, DAY, reprocess=Reprocess.ALL)
+    ended = world.service.run(NAME)
+    world.airflow.end_run(ended.dag_id, ENDED_ID, EndState.FAILED)
+    world.service.status(ENDED_ID)
     changing: list[Callable[[Any], Any]] = [lambda body: body]
     app = create_app(world.service, Settings(user="x"))
 

@@ -405,7 +405,22 @@ def _statements(engine: sa.Engine) -> set[str]:
     query = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND tbl_name <> :version"
     with engine.connect() as connection:
         found = connection.execute(sa.text(query), {"version": schema_version}).scalars()
-        return {" ".join(statement.split()).replace(" ,", ",") for statement in found}
+        return {_in_any_order(" ".join(statement.split())) for statement in found}
+
+
+def _in_any_order(statement: str) -> str:
+    """The statement with the parts of a table sorted: a column that was added to a table stands behind its constraints."""
+    head, bracket, body = statement.partition("(")
+    if not statement.startswith("CREATE TABLE"):
+        return statement
+    parts, depth = [""], 0
+    for character in body.rpartition(")")[0]:
+        depth += {"(": 1, ")": -1}.get(character, 0)
+        if character == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return f"{head}{bracket}{', '.join(sorted(part.strip() for part in parts))})"
 
 
 class TestIndexes:
@@ -432,6 +447,7 @@ class TestIndexes:
             (lambda port: port.last_runs(["a.b"]), "ix_workflow_runs_dataset_name_started_at_run_id"),
             (lambda port: port.runs_to_send(5), "ix_workflow_runs_to_send"),
             (lambda port: port.stopping_runs(5), "ix_workflow_runs_stopping"),
+            (lambda port: port.retrying_runs(5), "ix_workflow_runs_retrying"),
             (lambda port: port.active_runs(a_workflow()), "ix_workflow_runs_active"),
             (
                 lambda port: port.dated_runs(a_workflow(), AT.date(), AT.date()),

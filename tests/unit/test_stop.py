@@ -9,7 +9,15 @@ from attrs import evolve, frozen
 
 from workflow_core.domain.caller import Caller
 from workflow_core.domain.paging import PageRequest
-from workflow_core.domain.run import ENDED_FIRST, HistoryFilter, RunStatus, RunType, Submission, TaskState
+from workflow_core.domain.run import (
+    ENDED_FIRST,
+    MAY_ARRIVE,
+    HistoryFilter,
+    RunStatus,
+    RunType,
+    Submission,
+    TaskState,
+)
 from workflow_core.domain.workflow import Phase, SourceType, WorkflowStatus
 from workflow_core.errors import (
     AirflowUnavailable,
@@ -26,7 +34,6 @@ from workflow_core.fakes import InMemoryAirflow, InMemoryStorage, InMemoryWorkfl
 from workflow_core.fakes.airflow import Effect
 from workflow_core.service import WorkflowService
 from workflow_core.usecases.context import CodeExecution, Policy
-from workflow_core.usecases.stop import MAY_ARRIVE
 
 if TYPE_CHECKING:
     from workflow_core.domain.run import AirflowRun, Run
@@ -217,6 +224,7 @@ class TestStop:
         run = world.start()
         world.service.stop(run.run_id)
         world.airflow.clear_run(DAG, run.run_id)
+        world.clock.sleep(1)
         assert world.airflow.run(DAG, run.run_id).state == "running"
         world.service.sweep()
         assert (world.status(run), world.airflow.run(DAG, run.run_id).state) == (RunStatus.STOPPING, "failed")
@@ -229,6 +237,7 @@ class TestStop:
         world.service.stop(run.run_id)
         world.settle()
         world.airflow.clear_run(DAG, run.run_id)
+        world.clock.sleep(1)
         world.service.sweep()
         found = world.workflows.run(run.run_id)
         assert (found.status, found.stop) == (RunStatus.RUNNING, None)

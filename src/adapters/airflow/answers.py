@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from workflow_core.domain.run import AirflowRun, RunType, TaskState
 from workflow_core.domain.served import read_mark
-from workflow_core.ports.airflow import ComponentState, ServedDag
+from workflow_core.ports.airflow import ComponentState, ListedDag, ServedDag
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,8 +81,27 @@ def dag_from(json: Json) -> ServedDag | None:
         is_paused=_get(json, "is_paused", bool),
         spec_hash=mark.spec_hash if mark else None,
         error=mark.error if mark else None,
-        next_run=_moment(json, "next_dagrun_run_after") or _moment(json, "next_dagrun_create_after"),
+        next_run=_next_run(json),
     )
+
+
+def listed_from(json: Json) -> ListedDag:
+    """A DAG as the list tells of it. Before the first look for import errors there is no word of any."""
+    return ListedDag(
+        dag_id=_get(json, "dag_id", str),
+        is_paused=_get(json, "is_paused", bool),
+        has_import_errors=_maybe(json, "has_import_errors", bool) or False,
+        next_run=_next_run(json),
+    )
+
+
+def _next_run(json: Json) -> datetime | None:
+    return _moment(json, "next_dagrun_run_after") or _moment(json, "next_dagrun_create_after")
+
+
+def cleared_from(json: Json) -> int:
+    """How many task instances were cleared."""
+    return len(_get(json, "task_instances", list))
 
 
 def is_stale(json: Json) -> bool:

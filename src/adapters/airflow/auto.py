@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final, TypeVar, Unpack
 
 from adapters.airflow import errors
+from adapters.airflow.paging import PAGE
 from adapters.airflow.v1 import AirflowV1
 from adapters.airflow.v2 import AirflowV2
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from adapters.airflow.client import ClientSettings
     from adapters.airflow.rest import AirflowRest
     from workflow_core.domain.run import AirflowRun, TaskState
-    from workflow_core.ports.airflow import ChangedRuns, ComponentState, EndState, ServedDag
+    from workflow_core.ports.airflow import ChangedRuns, ComponentState, DagPage, EndState, ServedDag
 
 T = TypeVar("T")
 
@@ -78,6 +79,10 @@ class AirflowAuto:
         """As the port says."""
         return self._ask(lambda port: port.dag(dag_id))
 
+    def list_dags(self, offset: int = 0, *, limit: int = PAGE) -> DagPage:
+        """As the port says."""
+        return self._ask(lambda port: port.list_dags(offset, limit=limit))
+
     def request_parse(self, sentinel_dag_id: str) -> None:
         """As the port says."""
         self._ask(lambda port: port.request_parse(sentinel_dag_id))
@@ -100,6 +105,10 @@ class AirflowAuto:
     def end_run(self, dag_id: str, run_id: str, state: EndState) -> AirflowRun | None:
         """As the port says."""
         return self._ask(lambda port: port.end_run(dag_id, run_id, state))
+
+    def clear_run(self, dag_id: str, run_id: str, task_ids: Sequence[str] | None = None) -> bool:
+        """As the port says."""
+        return self._ask(lambda port: port.clear_run(dag_id, run_id, task_ids))
 
     def run(self, dag_id: str, run_id: str) -> AirflowRun | None:
         """As the port says."""

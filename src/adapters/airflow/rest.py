@@ -24,7 +24,7 @@ from workflow_core.errors import (
     LoaderNotInstalled,
     LogicalDateTaken,
 )
-from workflow_core.ports.airflow import ChangedRuns
+from workflow_core.ports.airflow import ChangedRuns, DagPage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -131,6 +131,13 @@ class AirflowRest(ABC):
             return None
         return read_or_none(self.get_details(dag_id), answers.dag_from)
 
+    def list_dags(self, offset: int = 0, *, limit: int = PAGE) -> DagPage:
+        """As the port says. Neither version lists what is no longer served, unless asked to."""
+        params: dict[str, str | int] = {"order_by": "dag_id", "limit": min(limit, PAGE), "offset": offset}
+        rows, total = read(self._client.get("dags", params=params), lambda json: answers.rows_from(json, "dags"))
+        with errors.nonsense(changes=False):
+            return DagPage(dags=[answers.listed_from(row) for row in rows], total=total)
+
     def request_parse(self, sentinel_dag_id: str) -> None:
         """As the port says. A file's token stays good until Airflow's secret or its DAG bundles change."""
         with self._client.one_call():
@@ -211,6 +218,36 @@ class AirflowRest(ABC):
             return None
         answer = self._client.change("PATCH", "dags", dag_id, "dagRuns", run_id, body={"state": state.value})
         return read_or_none(answer, answers.run_from)
+
+    def clear_run(self, dag_id: str, run_id: str, task_ids: Sequence[str] | None = None) -> bool:
+        """As the port says. Every switch is set: what Airflow takes for granted differs between its versions."""
+        if not _DAG_ID.match(dag_id) or not _may_be_run_id(run_id):
+            return False
+        if task_ids is not None and not task_ids:
+            msg = f"No task of the run {run_id!r} of {dag_id!r} is to run again."
+            raise AirflowRefused(msg)
+        body: dict[str, Any] = {
+            "dry_run": False,
+            "reset_dag_runs": True,
+            "only_failed": False,
+            "only_running": False,
+            "dag_run_id": run_id,
+        }
+        if task_ids is not None:
+            body["task_ids"] = sorted(task_ids)
+        with self._client.one_call():
+            answer = self._client.change("POST", "dags", dag_id, "clearTaskInstances", body=body)
+            if answer.status == HTTPStatus.NOT_FOUND:
+                if self.run(dag_id, run_id) is None:
+                    return False
+                raise DagNotFound(dag_id)
+            if answer.status in {HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY}:
+                msg = f"Airflow refused to clear the run {run_id!r} of {dag_id!r} (HTTP {answer.status})."
+                raise AirflowRefused(msg)
+            if read(answer, answers.cleared_from) == 0:
+                msg = f"Airflow found no task of the run {run_id!r} of {dag_id!r} that could run again."
+                raise AirflowRefused(msg)
+        return True
 
     def run(self, dag_id: str, run_id: str) -> AirflowRun | None:
         """As the port says."""

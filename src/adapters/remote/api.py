@@ -14,6 +14,7 @@ from workflow_core.api import (
     BackfillStatusAnswer,
     DiffAnswer,
     DiffFilters,
+    ExplainAnswer,
     HealthAnswer,
     HistoryFilters,
     HistoryItem,
@@ -22,6 +23,8 @@ from workflow_core.api import (
     PauseRequest,
     RegisterAnswer,
     RegisterRequest,
+    RetryAnswer,
+    RetryRequest,
     RevisionFilters,
     RevisionItem,
     RunAcceptedAnswer,
@@ -149,6 +152,12 @@ class RemoteWorkflowApi:
             "POST", (*_WORKFLOWS, "runs", check_run_id(run_id), "stop"), StopAnswer, body=request
         )
 
+    def retry(self, run_id: str, request: RetryRequest | None = None) -> RetryAnswer:
+        """Have a run that has ended run again."""
+        return self._client.change(
+            "POST", (*_WORKFLOWS, "runs", check_run_id(run_id), "retry"), RetryAnswer, body=request
+        )
+
     def unregister(self, dataset_name: str, filters: UnregisterFilters | None = None) -> UnregisterAnswer:
         """Section 3.9."""
         given = filters or UnregisterFilters()
@@ -181,6 +190,14 @@ class RemoteWorkflowApi:
     def stop_backfill(self, backfill_id: str, request: BackfillReasonRequest | None = None) -> BackfillItem:
         """End it."""
         return self._client.change("POST", (*_of_backfill(backfill_id), "stop"), BackfillItem, body=request)
+
+    def explain_workflow(self, dataset_name: str) -> ExplainAnswer:
+        """Why a workflow does not run."""
+        return self._client.read((*_of(dataset_name), "explain"), ExplainAnswer)
+
+    def explain_run(self, run_id: str) -> ExplainAnswer:
+        """Why a run does not go on."""
+        return self._client.read((*_WORKFLOWS, "runs", check_run_id(run_id), "explain"), ExplainAnswer)
 
     def health(self) -> HealthAnswer:
         """The three systems; a service that cannot work says so with 503."""

@@ -10,7 +10,7 @@ from attrs import asdict
 from workflow_core.domain.backfill import Backfill, OnFailure, Reprocess, SkippedDate, Wanted, Wish
 from workflow_core.domain.code import CodeObject
 from workflow_core.domain.names import new_id
-from workflow_core.domain.run import Progress, Run, RunStatus, RunType, Stop, Submission
+from workflow_core.domain.run import Progress, Retry, Run, RunStatus, RunType, Stop, Submission
 from workflow_core.domain.schedule import Schedule
 from workflow_core.domain.spec import WorkflowSpec
 from workflow_core.domain.workflow import Pause, Phase, Removal, Revision, Shadowed, SourceType, Workflow
@@ -171,6 +171,7 @@ def run_row(run: Run) -> dict[str, Any]:
         "stop_at": stop.at if stop else None,
         "stop_reason": stop.reason if stop else None,
         "stop_asked_at": stop.asked_at if stop else None,
+        "retry": _retry_json(run.retry) if run.retry else None,
         "reason": run.reason,
         "version": run.version,
     }
@@ -208,6 +209,7 @@ def run_of(row: Mapping[Any, Any]) -> Run:
         sent_at=row["sent_at"],
         observed_at=row["observed_at"],
         stop=stop,
+        retry=None if row["retry"] is None else _retry_of(row["retry"]),
         reason=row["reason"],
         version=row["version"],
     )
@@ -271,6 +273,27 @@ def backfill_of(row: Mapping[Any, Any]) -> Backfill:
             for one in row["skipped"]
         ),
         version=row["version"],
+    )
+
+
+def _retry_json(retry: Retry) -> dict[str, Any]:
+    return {
+        **asdict(retry),
+        "at": retry.at.astimezone(UTC).isoformat(),
+        "tasks": list(retry.tasks),
+        "ended_before": retry.ended_before and retry.ended_before.astimezone(UTC).isoformat(),
+    }
+
+
+def _retry_of(found: Mapping[str, Any]) -> Retry:
+    ended = found["ended_before"]
+    return Retry(
+        by=found["by"],
+        at=datetime.fromisoformat(found["at"]),
+        only_failed=found["only_failed"],
+        tasks=tuple(found["tasks"]),
+        ended_before=None if ended is None else datetime.fromisoformat(ended),
+        number=found["number"],
     )
 
 

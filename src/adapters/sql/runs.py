@@ -13,7 +13,16 @@ from sqlalchemy.exc import IntegrityError
 from adapters.sql.columns import UtcDateTime
 from adapters.sql.errors import violated
 from adapters.sql.mapping import RUN_IDENTITY, changes, new_run_row, run_of, run_row
-from adapters.sql.tables import ACTIVE_RUN, MAY_RUN, RUN_TO_SEND, STOPPING_RUN, observation, runs, workflows
+from adapters.sql.tables import (
+    ACTIVE_RUN,
+    MAY_RUN,
+    RETRYING_RUN,
+    RUN_TO_SEND,
+    STOPPING_RUN,
+    observation,
+    runs,
+    workflows,
+)
 from workflow_core.domain.paging import Page, key_moment, moment_key
 from workflow_core.domain.run import Submission
 from workflow_core.domain.workflow import Phase
@@ -133,6 +142,17 @@ class SqlRuns:
         """As the port says."""
         order = runs.c.stop_asked_at.asc().nulls_first(), runs.c.run_id
         return tuple(self._all([sa.select(runs).where(sa.text(STOPPING_RUN)).order_by(*order).limit(limit)]))
+
+    def retrying_runs(self, limit: int) -> Sequence[Run]:
+        """As the port says."""
+        order = runs.c.sent_at.asc().nulls_first(), runs.c.run_id
+        return tuple(self._all([sa.select(runs).where(sa.text(RETRYING_RUN)).order_by(*order).limit(limit)]))
+
+    def runs_to_look_at(self, limit: int) -> Sequence[Run]:
+        """As the port says. Active runs are few beside those that have ended, so they are sorted here."""
+        order = runs.c.observed_at.asc().nulls_first(), runs.c.run_id
+        in_airflow = runs.c.submission == Submission.SUBMITTED.value
+        return tuple(self._all([sa.select(runs).where(sa.text(ACTIVE_RUN), in_airflow).order_by(*order).limit(limit)]))
 
     def active_runs(self, workflow: Workflow) -> Sequence[Run]:
         """As the port says."""

@@ -40,6 +40,8 @@ STOPPING_RUN: Final = "status = 'STOPPING'"
 ACTIVE_SLOT: Final = f"backfill_id IS NOT NULL AND {ACTIVE_RUN}"
 """A run of a backfill that has not ended."""
 
+RETRYING_RUN: Final = f"submission = 'retrying' AND {ACTIVE_RUN} AND stop_at IS NULL"
+
 
 def _partial(name: str, *columns: str, where: str, unique: bool = False) -> sa.Index:
     condition = sa.text(where)
@@ -120,6 +122,7 @@ runs: Final = sa.Table(
     sa.Column("stop_at", UtcDateTime()),
     sa.Column("stop_reason", sa.Text()),
     sa.Column("stop_asked_at", UtcDateTime()),
+    sa.Column("retry", json_type()),
     sa.Column("reason", sa.Text()),
     sa.Column("version", sa.Integer(), nullable=False),
     sa.UniqueConstraint("run_id"),
@@ -132,6 +135,7 @@ runs: Final = sa.Table(
     _partial("ix_workflow_runs_active", "workflow_id", "run_id", where=ACTIVE_RUN),
     _partial("ix_workflow_runs_to_send", "sent_at", "run_id", where=RUN_TO_SEND),
     _partial("ix_workflow_runs_stopping", "stop_asked_at", "run_id", where=STOPPING_RUN),
+    _partial("ix_workflow_runs_retrying", "sent_at", "run_id", where=RETRYING_RUN),
     _partial("ix_workflow_runs_backfill", "backfill_id", "run_date", "run_id", where="backfill_id IS NOT NULL"),
     _partial("ix_workflow_runs_active_slots", "backfill_id", "submission", "stop_at", where=ACTIVE_SLOT),
 )
@@ -188,6 +192,29 @@ observation: Final = sa.Table(
     metadata,
     sa.Column("id", sa.Integer(), primary_key=True, autoincrement=False),
     sa.Column("until", UtcDateTime(), nullable=False),
+    sa.CheckConstraint("id = 1", name="one_row"),
+)
+
+observations: Final = sa.Table(
+    "workflow_observations",
+    metadata,
+    sa.Column("workflow_id", sa.Uuid(), sa.ForeignKey(workflows.c.id), primary_key=True),
+    sa.Column("listed_at", UtcDateTime()),
+    sa.Column("looked_at", UtcDateTime()),
+    sa.Column("facts", json_type(), nullable=False),
+)
+
+airflow_state: Final = sa.Table(
+    "airflow_state",
+    metadata,
+    sa.Column("id", sa.Integer(), primary_key=True, autoincrement=False),
+    sa.Column("tried_at", UtcDateTime()),
+    sa.Column("reached_at", UtcDateTime()),
+    sa.Column("unreachable_since", UtcDateTime()),
+    sa.Column("detail", sa.Text()),
+    sa.Column("offset", sa.Integer(), nullable=False),
+    sa.Column("cycle_at", UtcDateTime()),
+    sa.Column("last_cycle_at", UtcDateTime()),
     sa.CheckConstraint("id = 1", name="one_row"),
 )
 

@@ -21,6 +21,7 @@ from adapters.sql.mapping import (
     workflow_row,
 )
 from adapters.sql.migrations import HEAD, revision_of
+from adapters.sql.mirror import SqlMirror
 from adapters.sql.tables import (
     ACTIVE,
     ACTIVE_RUN,
@@ -68,7 +69,7 @@ _STATUS: Final = {
 }
 
 
-class SqlWorkflows(SqlBackfills, SqlCodeObjects):
+class SqlWorkflows(SqlBackfills, SqlCodeObjects, SqlMirror):
     """:class:`~workflow_core.ports.workflow.WorkflowPort` on PostgreSQL or SQLite.
 
     ``engine`` comes from :func:`adapters.sql.engine.make_engine`. Threads may share one instance.

@@ -28,7 +28,7 @@ class SweepingApi(LocalWorkflowApi):
 
     def workflows(self, filters: WorkflowFilters | None = None) -> Listing[WorkflowItem]:
         """As Airflow has them now."""
-        self._service.sweep()
+        self._service.sweep(comes_back=False)
         return super().workflows(filters)
 
     def sync(self, request: SyncRequest | None = None) -> SyncAnswer:
@@ -40,7 +40,7 @@ class SweepingApi(LocalWorkflowApi):
 
     def history(self, filters: HistoryFilters | None = None) -> Listing[HistoryItem]:
         """With the runs that Airflow has started meanwhile."""
-        self._service.sweep()
+        self._service.sweep(comes_back=False)
         return super().history(filters)
 
     def status(self, run_id: str) -> RunStatusAnswer:
@@ -48,7 +48,7 @@ class SweepingApi(LocalWorkflowApi):
         view = self._service.status(run_id)
         waits = view.run.observed_at is None and not view.run.status.is_final
         if waits or view.run.status is RunStatus.STOPPING:
-            self._service.sweep()
+            self._service.sweep(comes_back=False)
             view = self._service.status(run_id)
         return self._status(view)
 

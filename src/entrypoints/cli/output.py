@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-    from workflow_core.api import BackfillStatusAnswer
+    from workflow_core.api import BackfillStatusAnswer, ExplainAnswer
     from workflow_core.api.base import Answer
     from workflow_core.errors import WorkflowError
 
@@ -66,14 +66,19 @@ def print_answer(answer: Answer, form: Format) -> None:
     from rich.text import Text
 
     out = console()
-    lists = {name: data.pop(name) for name in list(data) if isinstance(data[name], list) and name != "warnings"}
-    names = [name for name in data if name not in {"yaml_content", "spec", "warnings"}]  # warnings: on standard error
+    apart = {"yaml_content", "spec", "warnings", "conditions"}  # warnings: on standard error
+    lists = {name: data.pop(name) for name in list(data) if isinstance(data[name], list) and name not in apart}
+    names = [name for name in data if name not in apart]
     width = max(map(len, names), default=0)
     for name in names:
         # not folded by us: a URL that the terminal folds can still be copied
         out.print(Text.assemble((name.ljust(width), "bold"), "  ", _cell(data, name)), soft_wrap=True)
     for name, items in lists.items():
         _print_list(name, items)
+    for condition in data.get("conditions", ()):
+        style = "bold red" if condition["severity"] == "error" else "yellow"
+        told = Text.assemble((condition["severity"].ljust(width), style), "  ", printable(condition["message"]))
+        out.print(told.append(f" [{condition['type']} since {condition['since']}]", "dim"), soft_wrap=True)
     if yaml := data.get("yaml_content"):
         out.print(Text("\n" + printable(yaml.rstrip(), keep="\n")), soft_wrap=True)
 
@@ -153,6 +158,17 @@ def _narrowed(cells: dict[str, list[Text]], width: int, drop: Sequence[str]) -> 
         del cells[path]
         dropped.add(path)
     return dropped
+
+
+def print_reasons(answer: ExplainAnswer) -> None:
+    """Why something does not run: a sentence a line."""
+    from rich.text import Text
+
+    out = console()
+    out.print(Text.assemble((answer.subject, "bold"), "  ", (answer.status, _STYLES.get(answer.status, ""))))
+    for reason in answer.reasons:
+        since = f" [since {reason.since:%Y-%m-%dT%H:%M:%SZ}]" if reason.since else ""
+        out.print(Text.assemble("- ", printable(reason.message), (since, "dim")), soft_wrap=True)
 
 
 def print_error(error: WorkflowError, form: Format = Format.TABLE) -> None:

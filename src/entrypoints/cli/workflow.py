@@ -243,6 +243,30 @@ def show(name: Name, output: Output = Format.TABLE) -> None:
 
 
 @app.command()
+def explain(
+    subject: Annotated[str, typer.Argument(metavar="NAME|RUN_ID", help="A dataset name, or the id of a run.")],
+    output: Output = Format.TABLE,
+) -> None:
+    """Say in words why a workflow, or a run, does not run.
+
+    Example: dli workflow explain iceberg.analytics.daily_clicks
+    """
+    from entrypoints.cli.output import Format, print_answer, print_reasons
+    from entrypoints.cli.session import get_api
+    from workflow_core.errors import InvalidRequest, WorkflowNotFound
+
+    api = get_api()
+    try:
+        found = api.explain_workflow(subject)
+    except (InvalidRequest, WorkflowNotFound):  # then it is that of a run
+        found = api.explain_run(subject)
+    if output is Format.TABLE:
+        print_reasons(found)
+    else:
+        print_answer(found, output)
+
+
+@app.command()
 def pause(
     name: Name,
     reason: Annotated[str | None, typer.Option(help="Why; shown to whoever asks.")] = None,
@@ -357,6 +381,41 @@ def stop(
         _follow(api, run_id, timeout, output, wanted=RunStatus.STOPPED)
     else:
         print_answer(answer, output)
+
+
+@app.command()
+def retry(
+    run_id: RunId,
+    all_tasks: Annotated[
+        bool, typer.Option("--all", help="All of it, a success, too; otherwise what failed or was stopped.")
+    ] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", "-w", help="Follow the run to its end (exit code 1 if it fails).")
+    ] = False,
+    timeout: Timeout = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Have a run that has ended run again, under its id.
+
+    Example: dli workflow retry iceberg.analytics.daily_clicks_20260102_060000 --wait
+    """
+    from entrypoints.cli import exit_codes
+    from entrypoints.cli.output import print_answer
+    from entrypoints.cli.session import get_api
+    from workflow_core.api import RetryRequest
+    from workflow_core.domain.run import RunStatus
+    from workflow_core.errors import InvalidRequest
+
+    if timeout is not None and not wait:
+        raise InvalidRequest("needs --wait", field="--timeout")
+    api = get_api()
+    answer = api.retry(run_id, RetryRequest(only_failed=not all_tasks))
+    if wait:
+        _follow(api, run_id, timeout, output)
+        return
+    print_answer(answer, output)
+    if answer.status is RunStatus.FAILED:  # Airflow would not do it
+        raise typer.Exit(exit_codes.NOT_SUCCESSFUL)
 
 
 @app.command()

@@ -18,6 +18,7 @@ from workflow_core import errors
 from workflow_core.api import (
     DiffAnswer,
     DiffFilters,
+    ExplainAnswer,
     HealthAnswer,
     HistoryFilters,
     HistoryItem,
@@ -25,6 +26,8 @@ from workflow_core.api import (
     PauseRequest,
     RegisterAnswer,
     RegisterRequest,
+    RetryAnswer,
+    RetryRequest,
     RevisionFilters,
     RevisionItem,
     RunAcceptedAnswer,
@@ -162,6 +165,35 @@ def run_status(api: Api, run_id: RunId) -> RunStatusAnswer:
 def stop_run(api: Api, run_id: RunId, payload: NamedDependency[StopRequest]) -> StopAnswer:
     """Section 3.3."""
     return api.stop(run_id, payload)
+
+
+@endpoint(
+    "POST",
+    f"{ROOT}/runs/{{run_id:str}}/retry",
+    Contract(
+        operation_id="retryRun",
+        tag=RUNS,
+        summary="Have a run that has ended run again",
+        description="Under the same id: what failed of it, or all of it. It is PENDING again, and has no end.",
+        status=202,
+        payload=RetryRequest,
+        payload_optional=True,
+        answer=RetryAnswer,
+        errors=(
+            errors.WorkflowRunNotFound,
+            errors.WorkflowNotFound,
+            errors.RunNotRetryable,
+            errors.WorkflowPaused,
+            errors.WorkflowNotRunnable,
+            errors.WorkflowPermissionDenied,
+            errors.AirflowUnavailable,
+            errors.DatabaseUnavailable,
+        ),
+    ),
+)
+def retry_run(api: Api, run_id: RunId, payload: NamedDependency[RetryRequest]) -> RetryAnswer:
+    """Run it again."""
+    return api.retry(run_id, payload)
 
 
 @endpoint(
@@ -389,6 +421,40 @@ def sync(api: Api, payload: NamedDependency[SyncRequest]) -> SyncAnswer:
 
 @endpoint(
     "GET",
+    f"{ROOT}/{{dataset_name:str}}/explain",
+    Contract(
+        operation_id="explainWorkflow",
+        tag=WORKFLOWS,
+        summary="Why a workflow does not run",
+        description="In words, the most important reason first; Airflow is asked now.",
+        answer=ExplainAnswer,
+        errors=(errors.WorkflowNotFound, errors.DatabaseUnavailable),
+    ),
+)
+def explain_workflow(api: Api, dataset_name: DatasetName) -> ExplainAnswer:
+    """Why it does not run."""
+    return api.explain_workflow(dataset_name)
+
+
+@endpoint(
+    "GET",
+    f"{ROOT}/runs/{{run_id:str}}/explain",
+    Contract(
+        operation_id="explainRun",
+        tag=RUNS,
+        summary="Why a run does not go on",
+        description="In words, the most important reason first; Airflow is asked now.",
+        answer=ExplainAnswer,
+        errors=(errors.WorkflowRunNotFound, errors.DatabaseUnavailable),
+    ),
+)
+def explain_run(api: Api, run_id: RunId) -> ExplainAnswer:
+    """Why it does not go on."""
+    return api.explain_run(run_id)
+
+
+@endpoint(
+    "GET",
     "/healthz",
     Contract(
         operation_id="getAlive",
@@ -439,6 +505,9 @@ ROUTES: Final[tuple[HTTPRouteHandler, ...]] = (
     diff,
     restore,
     stop_run,
+    retry_run,
+    explain_workflow,
+    explain_run,
     unregister,
     sync,
     *BACKFILL_ROUTES,

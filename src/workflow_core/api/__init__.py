@@ -11,6 +11,7 @@ from workflow_core.api.backfill import (
     PlannedRunAnswer,
     SkippedDateAnswer,
 )
+from workflow_core.api.explain import ExplainAnswer, ReasonAnswer
 from workflow_core.api.health import HealthAnswer, SystemAnswer
 from workflow_core.api.listing import HistoryFilters, Listing, WorkflowFilters
 from workflow_core.api.problem import ProblemAnswer, ProblemItem
@@ -19,6 +20,8 @@ from workflow_core.api.revision import DiffAnswer, DiffFilters, RevisionFilters,
 from workflow_core.api.run import (
     HistoryItem,
     ProgressAnswer,
+    RetryAnswer,
+    RetryRequest,
     RunAcceptedAnswer,
     RunRequest,
     RunStatusAnswer,
@@ -27,6 +30,7 @@ from workflow_core.api.run import (
 )
 from workflow_core.api.sync import FailedObjectAnswer, HeldBackAnswer, SyncAnswer, SyncRequest
 from workflow_core.api.workflow import (
+    ConditionAnswer,
     LastRunAnswer,
     PauseAnswer,
     PauseRequest,
@@ -48,8 +52,10 @@ __all__ = [
     "BackfillRequest",
     "BackfillRunAnswer",
     "BackfillStatusAnswer",
+    "ConditionAnswer",
     "DiffAnswer",
     "DiffFilters",
+    "ExplainAnswer",
     "FailedObjectAnswer",
     "HealthAnswer",
     "HeldBackAnswer",
@@ -63,8 +69,11 @@ __all__ = [
     "ProblemAnswer",
     "ProblemItem",
     "ProgressAnswer",
+    "ReasonAnswer",
     "RegisterAnswer",
     "RegisterRequest",
+    "RetryAnswer",
+    "RetryRequest",
     "RevisionFilters",
     "RevisionItem",
     "RunAcceptedAnswer",

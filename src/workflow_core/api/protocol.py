@@ -13,11 +13,14 @@ if TYPE_CHECKING:
         BackfillRequest,
         BackfillStatusAnswer,
     )
+    from workflow_core.api.explain import ExplainAnswer
     from workflow_core.api.health import HealthAnswer
     from workflow_core.api.listing import HistoryFilters, Listing, WorkflowFilters
     from workflow_core.api.revision import DiffAnswer, DiffFilters, RevisionFilters, RevisionItem
     from workflow_core.api.run import (
         HistoryItem,
+        RetryAnswer,
+        RetryRequest,
         RunAcceptedAnswer,
         RunRequest,
         RunStatusAnswer,
@@ -165,6 +168,18 @@ class WorkflowApi(Protocol):
         """
         ...
 
+    def retry(self, run_id: str, request: RetryRequest | None = None) -> RetryAnswer:
+        """Have a run that has ended run again under its id: what failed of it, unless the request asks for all.
+
+        Raises:
+            InvalidRequest, WorkflowRunNotFound: the id.
+            WorkflowNotFound, WorkflowPaused, WorkflowNotRunnable: nothing of its workflow could run.
+            RunNotRetryable: it has not ended, or there is nothing of it to run again.
+            WorkflowPermissionDenied: a run of a CODE workflow.
+            AirflowUnavailable: nothing was recorded.
+        """
+        ...
+
     def unregister(self, dataset_name: str, filters: UnregisterFilters | None = None) -> UnregisterAnswer:
         """Have a workflow no more; its history stays, its name is free (section 3.9).
 
@@ -239,6 +254,22 @@ class WorkflowApi(Protocol):
             InvalidRequest, BackfillNotFound: the id, or the reason.
             BackfillNotActive: it has ended.
             WorkflowPermissionDenied: of a CODE workflow.
+        """
+        ...
+
+    def explain_workflow(self, dataset_name: str) -> ExplainAnswer:
+        """Why a workflow does not run, in words.
+
+        Raises:
+            InvalidRequest, WorkflowNotFound: the name.
+        """
+        ...
+
+    def explain_run(self, run_id: str) -> ExplainAnswer:
+        """Why a run does not go on, in words.
+
+        Raises:
+            InvalidRequest, WorkflowRunNotFound: the id.
         """
         ...
 

@@ -12,7 +12,7 @@ from workflow_core.domain.run import RunStatus, RunType
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from workflow_core.domain.run import Progress, Run, Stop
+    from workflow_core.domain.run import Progress, Retry, Run, Stop
 
 RUN_ID = "iceberg.analytics.daily_clicks_20260101_100000"
 DATASET = "iceberg.analytics.daily_clicks"
@@ -128,11 +128,16 @@ class RunStatusAnswer(Answer):
     reason: str | None = extra(description="Why it ended as it did, where Airflow's state does not tell.")
     stopped_by: str | None = extra(description="Who wanted it to end before its time.")
     stopped_at: UtcTime | None = extra(description="When that was accepted.")
+    retried_by: str | None = extra(description="Who last had it run again after it had ended.")
+    retried_at: UtcTime | None = extra(description="When that was accepted.")
+    retries: int | None = extra(description="How often it has been retried.")
     stale: bool = extra(default=False, description="Airflow does not answer: this is what it said at `observed_at`.")
     observed_at: UtcTime | None = extra(description="When Airflow last told us of the run; with `stale`.")
 
     @classmethod
-    def of(cls, run: Run, *, now: datetime, logs_url: str, stale: bool = False) -> RunStatusAnswer:
+    def of(
+        cls, run: Run, *, now: datetime, logs_url: str, stale: bool = False, observed_at: datetime | None = None
+    ) -> RunStatusAnswer:
         """The answer for a run."""
         return cls(
             run_id=run.run_id,
@@ -148,8 +153,60 @@ class RunStatusAnswer(Answer):
             reason=run.reason or (run.stop.reason if run.stop else None),
             stopped_by=run.stop.by if run.stop else None,
             stopped_at=run.stop.at if run.stop else None,
+            retried_by=run.retry.by if run.retry else None,
+            retried_at=run.retry.at if run.retry else None,
+            retries=run.retry.number if run.retry else None,
             stale=stale,
-            observed_at=run.observed_at if stale else None,
+            observed_at=observed_at if stale else None,
+        )
+
+
+class RetryRequest(Request):
+    """What of a run is to run again. The body may be left out."""
+
+    model_config = example({"only_failed": True})
+
+    only_failed: bool = Field(
+        default=True,
+        description="What failed of it, and what a stop kept from running; false: all of it, a success, too.",
+    )
+
+
+class RetryAnswer(Answer):
+    """The run runs again under its id: `PENDING` until Airflow has begun it."""
+
+    model_config = example(
+        {
+            "run_id": RUN_ID,
+            "dataset_name": DATASET,
+            "status": "PENDING",
+            "retried_by": USER,
+            "retried_at": "2026-01-01T11:00:00Z",
+            "only_failed": True,
+            "retries": 1,
+        }
+    )
+    run_id: str
+    dataset_name: str
+    status: RunStatus
+    retried_by: str
+    retried_at: UtcTime = Field(description="When the retry was accepted.")
+    only_failed: bool
+    retries: int = Field(description="How often it has been retried, this one included.")
+    reason: str | None = extra(description="Why Airflow refused it, if it did: the run has its old result then.")
+
+    @classmethod
+    def of(cls, run: Run, retry: Retry) -> RetryAnswer:
+        """The answer for a run and its latest retry."""
+        return cls(
+            run_id=run.run_id,
+            dataset_name=run.dataset_name,
+            status=run.status,
+            retried_by=retry.by,
+            retried_at=retry.at,
+            only_failed=retry.only_failed,
+            retries=retry.number,
+            reason=run.reason,
         )
 
 
@@ -209,9 +266,10 @@ class HistoryItem(Answer):
     duration_seconds: int
     triggered_by: str
     run_type: RunType
+    stale: bool = extra(default=False, description="It had not ended when Airflow last answered; now it does not.")
 
     @classmethod
-    def of(cls, run: Run, *, now: datetime) -> HistoryItem:
+    def of(cls, run: Run, *, now: datetime, stale: bool = False) -> HistoryItem:
         """The answer for a run."""
         return cls(
             run_id=run.run_id,
@@ -222,4 +280,5 @@ class HistoryItem(Answer):
             duration_seconds=run.duration_seconds(now),
             triggered_by=run.triggered_by,
             run_type=run.run_type,
+            stale=stale,
         )

@@ -9,11 +9,13 @@ from pydantic import BeforeValidator, Field, JsonValue
 from workflow_core.api.base import Answer, Request, UtcTime, extra
 from workflow_core.api.listing import Filters
 from workflow_core.api.run import DATASET, USER, example
+from workflow_core.domain.conditions import Condition, ConditionType, Severity
 from workflow_core.domain.names import DATASET_NAME_PATTERN, MAX_DATASET_NAME
 from workflow_core.domain.run import RunStatus
 from workflow_core.domain.workflow import Phase, SourceType, Workflow, WorkflowStatus
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from workflow_core.domain.run import Run
@@ -163,11 +165,20 @@ class WorkflowItem(Answer):
     schedule: ScheduleAnswer
     last_run: LastRunAnswer | None = Field(description="Null before the first run.")
     next_run: UtcTime | None = Field(description="The next scheduled fire time; null while paused or disabled.")
+    stale: bool = extra(default=False, description="Airflow does not answer: what is said of its runs may be old.")
 
     @classmethod
-    def of(cls, workflow: Workflow, *, last_run: Run | None, next_run: datetime | None, now: datetime) -> WorkflowItem:
+    def of(
+        cls,
+        workflow: Workflow,
+        *,
+        last_run: Run | None,
+        next_run: datetime | None,
+        now: datetime,
+        stale: bool = False,
+    ) -> WorkflowItem:
         """The answer for a workflow."""
-        return cls(**_item(workflow, last_run, next_run, now))
+        return cls(**_item(workflow, last_run, next_run, now), stale=stale)
 
 
 def _item(workflow: Workflow, last_run: Run | None, next_run: datetime | None, now: datetime) -> dict[str, Any]:
@@ -182,6 +193,22 @@ def _item(workflow: Workflow, last_run: Run | None, next_run: datetime | None, n
         "last_run": LastRunAnswer.of(last_run, now=now) if last_run else None,
         "next_run": next_run,
     }
+
+
+class ConditionAnswer(Answer):
+    """One thing that is not as it is wanted."""
+
+    type: ConditionType
+    severity: Severity = Field(
+        description="`error`: something does not work; `warning`: it may not be what somebody wants."
+    )
+    since: UtcTime = Field(description="Since when that is known.")
+    message: str
+
+    @classmethod
+    def of(cls, condition: Condition) -> ConditionAnswer:
+        """The answer for a condition."""
+        return cls(type=condition.type, severity=condition.severity, since=condition.since, message=condition.message)
 
 
 class WorkflowDetailAnswer(WorkflowItem):
@@ -224,10 +251,22 @@ class WorkflowDetailAnswer(WorkflowItem):
         default=False, description="A MANUAL workflow of this name is kept below CODE, and comes back when CODE goes."
     )
     warnings: tuple[str, ...] = extra(default=())
+    conditions: tuple[ConditionAnswer, ...] = extra(
+        default=(), description="What is not as it is wanted: in Airflow, in the object store, or on the way there."
+    )
+    observed_at: UtcTime | None = extra(description="When Airflow was last seen to have it, or not to; with `stale`.")
 
     @classmethod
-    def of(
-        cls, workflow: Workflow, *, last_run: Run | None, next_run: datetime | None, now: datetime
+    def of(  # noqa: PLR0913 - the facts of one answer, all by name
+        cls,
+        workflow: Workflow,
+        *,
+        last_run: Run | None,
+        next_run: datetime | None,
+        now: datetime,
+        conditions: Sequence[Condition] = (),
+        stale: bool = False,
+        observed_at: datetime | None = None,
     ) -> WorkflowDetailAnswer:
         """The answer for a workflow."""
         pause = workflow.pause
@@ -249,6 +288,9 @@ class WorkflowDetailAnswer(WorkflowItem):
             pause_reason=pause.reason if pause else None,
             overridden=workflow.overridden,
             warnings=workflow.warnings,
+            conditions=tuple(map(ConditionAnswer.of, conditions)),
+            stale=stale,
+            observed_at=observed_at if stale else None,
         )
 
 

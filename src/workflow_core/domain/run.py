@@ -47,6 +47,8 @@ class Submission(StrEnum):
     """Sent at least once, or about to be, and not known to be in Airflow: sending it again under its own id is safe."""
     SUBMITTED = "submitted"
     """Airflow has it."""
+    RETRYING = "retrying"
+    """Airflow has it, it ended there, and it is to run again: that Airflow was told so is not known yet."""
     REFUSED = "refused"
     """Airflow will never take it; the run ended FAILED without having started."""
     CANCELLED = "cancelled"
@@ -72,6 +74,9 @@ RUNNING_TASKS = ("running", "restarting", "deferred", "up_for_reschedule", "up_f
 
 
 ENDED_FIRST: Final = "It had ended before the stop reached it."
+NOT_RETRIED: Final = "It was to run again, and was stopped before it did."
+MAY_ARRIVE: Final = timedelta(minutes=2)
+"""What was sent to Airflow and is not there may still arrive within this time: no request of ours is under way for longer."""
 DELETED: Final = "The run was deleted in Airflow."
 DATE_STEP: Final = timedelta(microseconds=1)
 """Between the logical dates of runs that are for the same moment; the smallest that every database of Airflow keeps."""
@@ -153,6 +158,26 @@ class Stop:
     asked_at: datetime | None = None
 
 
+@frozen(kw_only=True)
+class Retry:
+    """Who had a run that had ended run again, since when, and which tasks of it.
+
+    ``ended_before`` is when Airflow says that it ended before: a run that has not ended, or at another moment, has been cleared since.
+    That is the only proof there is, and it is a good one: nothing else moves the end of a run. ``number`` counts a run's retries from 1.
+    """
+
+    by: str
+    at: datetime
+    only_failed: bool
+    tasks: tuple[str, ...]
+    ended_before: datetime | None
+    number: int = 1
+
+    def is_done(self, seen: AirflowRun) -> bool:
+        """Whether the run that Airflow shows has been cleared since."""
+        return not seen.status.is_final or seen.ended_at != self.ended_before
+
+
 def run_date_of(params: Mapping[str, Any], moment: datetime, zone: tzinfo) -> date:
     """The date that a run is for: the caller's ``params.date``, else the day of ``moment`` (the logical date, or where there is
     none the moment of acceptance) in the workflow's zone. The same rule as ``{{ run_date() }}`` in the DAG.
@@ -170,7 +195,9 @@ class Run:
 
     ``run_date`` is the date that it is for (:func:`run_date_of`). ``started_at`` is the time of acceptance until Airflow reports a
     start. ``sent_at`` is when it was last sent to Airflow by us, ``observed_at`` when Airflow last told us of it (None: never).
-    ``stop`` is set from the moment somebody wants it to end. ``version`` rises with every saved change (optimistic locking).
+    ``stop`` is set from the moment somebody wants it to end, ``retry`` from the moment somebody wanted it to run again: until Airflow
+    is known to have done that the run is ``RETRYING``, and ``sent_at`` is when Airflow was last told to. ``version`` rises with every
+    saved change (optimistic locking).
     """
 
     run_id: str
@@ -193,6 +220,7 @@ class Run:
     sent_at: datetime | None = None
     observed_at: datetime | None = None
     stop: Stop | None = None
+    retry: Retry | None = None
     reason: str | None = None
     version: int = 1
 
@@ -221,11 +249,13 @@ class Run:
         """What Airflow said at ``at``. A look that is older than the last one changes nothing.
 
         A run that had ended may be running again: somebody cleared it in Airflow. ``tasks`` None leaves the progress as it was.
-        While somebody wants it to end, the run is STOPPING whatever Airflow says, until :meth:`stopped`; unless it had ended
-        before Airflow was told: then its true result counts.
+        One that is to run again is PENDING until it is seen to do so. While somebody wants it to end, the run is STOPPING whatever
+        Airflow says, until :meth:`stopped`; unless it had ended before Airflow was told: then its true result counts.
         """
         if self.observed_at is not None and at < self.observed_at:
             return self
+        if self.submission is Submission.RETRYING and self.retry is not None and not self.retry.is_done(seen):
+            return evolve(self, observed_at=at)
         run = evolve(
             self,
             submission=Submission.SUBMITTED,
@@ -269,6 +299,42 @@ class Run:
     def outlived_stop(self, seen: AirflowRun) -> Run:
         """The stop came too late: every task had succeeded before it."""
         return evolve(self, stop=None, status=seen.status, ended_at=seen.ended_at, reason=ENDED_FIRST)
+
+    def retrying(self, retry: Retry, tasks: Sequence[TaskState]) -> Run:
+        """Somebody wants it to run again: it has not ended any more, and what was said of its end is forgotten. ``tasks`` are those of
+        the run as it ended.
+        """
+        again = [evolve(task, state=None) if task.task_id in retry.tasks else task for task in tasks]
+        return evolve(
+            self,
+            submission=Submission.RETRYING,
+            status=RunStatus.PENDING,
+            ended_at=None,
+            progress=Progress.of(again),
+            sent_at=None,
+            stop=None,
+            retry=evolve(retry, number=1 if self.retry is None else self.retry.number + 1),
+            reason=None,
+        )
+
+    def retry_asked(self, at: datetime) -> Run:
+        """Airflow is about to be told to run it again."""
+        return evolve(self, sent_at=at)
+
+    def retry_put_back(self) -> Run:
+        """Airflow certainly did not do it this time; it is told again later."""
+        return evolve(self, sent_at=None)
+
+    def retry_given_up(self, seen: AirflowRun, reason: str | None) -> Run:
+        """It will not run again: it has the result that Airflow has for it."""
+        return evolve(
+            self,
+            submission=Submission.SUBMITTED,
+            status=seen.status,
+            ended_at=seen.ended_at,
+            stop=None,
+            reason=reason,
+        )
 
     def refused(self, reason: str, at: datetime) -> Run:
         """Airflow will never take this run."""

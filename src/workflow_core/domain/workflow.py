@@ -297,6 +297,10 @@ class Workflow:
             self, source_type=SourceType.CODE, s3_path=s3_path, registered_by=by, registered_at=at, shadowed=below
         )
 
+    def pause_forgotten(self) -> Workflow:
+        """Nobody knows whether Airflow has the pause state that is wanted."""
+        return evolve(self, airflow_paused=None)
+
     def pause_confirmed(self, *, paused: bool) -> Workflow:
         """Airflow has confirmed this pause state."""
         return evolve(self, airflow_paused=paused)

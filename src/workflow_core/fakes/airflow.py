@@ -29,8 +29,8 @@ from workflow_core.errors import (
     StorageUnavailable,
     WorkflowError,
 )
-from workflow_core.fakes.airflow_dags import FakeDag, FakeRun, dag_of_spec
-from workflow_core.ports.airflow import ChangedRuns, ComponentState, EndState, ServedDag
+from workflow_core.fakes.airflow_dags import FakeDag, FakeRun, FakeTask, dag_of_spec
+from workflow_core.ports.airflow import ChangedRuns, ComponentState, DagPage, EndState, ListedDag, ServedDag
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -92,6 +92,7 @@ class InMemoryAirflow:
         self._dags: dict[str, FakeDag] = {name: FakeDag(dag_id=name, sentinel=True) for name in self._sentinels}
         self._runs: dict[Key, FakeRun] = {}
         self._endings: dict[Key, str] = {}
+        self._broken_imports: frozenset[str] = frozenset()
         self._down = False
         self._lost: list[Effect] = []
 
@@ -103,7 +104,7 @@ class InMemoryAirflow:
             self._dags[dag.dag_id] = dag
 
     def end_task(self, dag_id: str, task_id: str, state: str) -> None:
-        """From now on this task of new runs ends in ``state``: ``failed``, ``skipped`` or ``success``."""
+        """From now on this task of runs that begin, or begin anew, ends in ``state``: ``failed``, ``skipped`` or ``success``."""
         with self._lock:
             self._endings[dag_id, task_id] = state
 
@@ -126,10 +127,15 @@ class InMemoryAirflow:
         with self._lock:
             del self._runs[dag_id, run_id]
 
-    def clear_run(self, dag_id: str, run_id: str) -> None:
-        """Somebody clears a run in Airflow, or a task of it comes back to life: all of it runs anew."""
+    def break_imports(self, *dag_ids: str) -> None:
+        """From now on the files of these DAGs, and of no others, have import errors; what they made before is served."""
         with self._lock:
-            self._runs[dag_id, run_id] = self._runs[dag_id, run_id].begun_anew(self._clock.now())
+            self._broken_imports = frozenset(dag_ids)
+
+    def withdraw(self, dag_id: str) -> None:
+        """The DAG is no longer served; its runs are remembered."""
+        with self._lock:
+            del self._dags[dag_id]
 
     def uninstall(self) -> None:
         """The loader files are gone, and every DAG of theirs with them; runs are remembered."""
@@ -186,6 +192,12 @@ class InMemoryAirflow:
             found = self._dags.get(dag_id)
             return None if found is None else self._seen_dag(found)
 
+    def list_dags(self, offset: int = 0, *, limit: int = 100) -> DagPage:
+        """As the port says. No file of the fake has import errors, unless :meth:`break_imports` was called."""
+        with self._reached():
+            served = self._listed()
+            return DagPage(dags=served[offset : offset + min(limit, 100)], total=len(served))
+
     def request_parse(self, sentinel_dag_id: str) -> None:
         """As the port says. The parse is done at once."""
         with self._reached(changes=True):
@@ -228,6 +240,14 @@ class InMemoryAirflow:
             found = self._runs.get((dag_id, run_id))
             return None if found is None else self._end(found, state)
 
+    def clear_run(self, dag_id: str, run_id: str, task_ids: Sequence[str] | None = None) -> bool:
+        """As the port says. Tests clear runs by it as somebody in Airflow's own pages does."""
+        with self._reached(changes=True):
+            found = self._runs.get((dag_id, run_id))
+            if found is not None:
+                self._clear(found, self._require_dag(dag_id), task_ids)
+            return found is not None
+
     def run(self, dag_id: str, run_id: str) -> AirflowRun | None:
         """As the port says."""
         with self._reached():
@@ -258,6 +278,17 @@ class InMemoryAirflow:
         return f"{self._base_url}/dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}"
 
     # The rules.
+
+    def _listed(self) -> list[ListedDag]:
+        return [self._listed_dag(self._seen_dag(self._dags[dag_id])) for dag_id in sorted(self._dags)]
+
+    def _listed_dag(self, seen: ServedDag) -> ListedDag:
+        return ListedDag(
+            dag_id=seen.dag_id,
+            is_paused=seen.is_paused,
+            has_import_errors=seen.dag_id in self._broken_imports,
+            next_run=seen.next_run,
+        )
 
     def _seen_dag(self, dag: FakeDag) -> ServedDag:
         now, next_run = self._clock.now(), None
@@ -352,7 +383,7 @@ class InMemoryAirflow:
             triggered_by=triggered_by,
             conf=deepcopy(dict(conf)),
             logical_date=None if logical_date is None else logical_date.astimezone(UTC),
-            tasks=tuple(evolve(task, ends=self._endings.get((dag_id, task.task_id), task.ends)) for task in dag.tasks),
+            tasks=self._as_they_will_end(dag_id, dag.tasks),
             queued_at=now,
             starts_at=None if dag.is_paused else now + self._queue_time,
             queue_time=self._queue_time,
@@ -360,6 +391,18 @@ class InMemoryAirflow:
         )
         self._runs[run.key] = run
         return self._seen(run)
+
+    def _as_they_will_end(self, dag_id: str, tasks: Sequence[FakeTask]) -> tuple[FakeTask, ...]:
+        return tuple(evolve(task, ends=self._endings.get((dag_id, task.task_id), task.ends)) for task in tasks)
+
+    def _clear(self, run: FakeRun, dag: FakeDag, task_ids: Sequence[str] | None) -> None:
+        names = {task.task_id for task in run.tasks}
+        cleared = names if task_ids is None else names & set(task_ids)
+        if not cleared:
+            msg = f"No task of {run.run_id!r} can run again."
+            raise AirflowRefused(msg)
+        anew = run.cleared(cleared, self._clock.now(), paused=dag.is_paused)
+        self._runs[run.key] = evolve(anew, tasks=self._as_they_will_end(run.dag_id, run.tasks))
 
     def _end(self, run: FakeRun, state: EndState) -> AirflowRun:
         self._runs[run.key] = run.ended_as(state, self._clock.now())

@@ -15,7 +15,7 @@ from workflow_core.domain.spec import SpecRules, parse_complete_spec, spec_hash
 from workflow_core.errors import InvalidRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from workflow_core.domain.schedule import Schedule
     from workflow_core.domain.spec import ParamSpec
@@ -99,6 +99,11 @@ class FakeRun:
     queue_time: timedelta
     task_time: timedelta
     end: FakeEnd | None = None
+    cleared_at: datetime | None = None
+    kept: Mapping[str, TaskState] = Factory(dict)
+    """Tasks that were left out when the run was cleared: they stay as they are."""
+    tries: Mapping[str, int] = Factory(dict)
+    """How often each task that was cleared had run before."""
 
     @property
     def data_interval(self) -> tuple[datetime, datetime] | None:
@@ -130,9 +135,17 @@ class FakeRun:
             return evolve(task, state=state.value, ended_at=now)
         return evolve(task, state="skipped", started_at=now, ended_at=now)
 
-    def begun_anew(self, now: datetime) -> FakeRun:
-        """Somebody clears the run: its tasks start now."""
-        return evolve(self, starts_at=now, end=None)
+    def cleared(self, task_ids: Collection[str], now: datetime, *, paused: bool) -> FakeRun:
+        """Somebody clears these tasks of the run: it is queued, and they run anew."""
+        states = {task.task_id: task for task in self.task_states(now)}
+        return evolve(
+            self,
+            cleared_at=now,
+            starts_at=None if paused else now + self.queue_time,
+            end=None,
+            kept={name: state for name, state in states.items() if name not in task_ids},
+            tries={name: state.try_number for name, state in states.items()},
+        )
 
     def released_at(self, now: datetime) -> FakeRun:
         """The DAG is unpaused."""
@@ -154,7 +167,7 @@ class FakeRun:
             run_type=self.run_type,
             triggered_by=self.triggered_by,
             conf=self.conf,
-            queued_at=self.queued_at,
+            queued_at=self.cleared_at or self.queued_at,
             started_at=self.starts_at if started else None,
             ended_at=self._ends_at if ended else None,
             logical_date=self.logical_date,
@@ -170,26 +183,29 @@ class FakeRun:
         """When the run, or a task of it, last changed."""
         if self.end is not None:
             return self.end.at
-        moments = [self.queued_at]
+        moments = [self.cleared_at or self.queued_at]
         if self.starts_at is not None:
             moments += [self.starts_at, *(end for _, end in self._plan.values())]
         return max(moment for moment in moments if moment <= now)
 
     def _task_state(self, task: FakeTask, now: datetime) -> TaskState:
+        if task.task_id in self.kept:
+            return self.kept[task.task_id]
+        before = self.tries.get(task.task_id, 0)
         if self.starts_at is None or self.starts_at > now:
-            return TaskState(task_id=task.task_id, state=None)
+            return TaskState(task_id=task.task_id, state=None, try_number=before)
         state, end = self._plan[task.task_id]
         if state == "upstream_failed":
-            return TaskState(task_id=task.task_id, state=state if end <= now else None)
+            return TaskState(task_id=task.task_id, state=state if end <= now else None, try_number=before)
         start = end - self._time_of(task)
         if start > now:
-            return TaskState(task_id=task.task_id, state=None)
+            return TaskState(task_id=task.task_id, state=None, try_number=before)
         return TaskState(
             task_id=task.task_id,
             state=state if end <= now else "running",
             started_at=start,
             ended_at=end if end <= now else None,
-            try_number=1,
+            try_number=before + 1,
         )
 
     @property
@@ -208,7 +224,9 @@ class FakeRun:
             before = [plan[one] for one in by_id[name].after]
             ready = max((end for _, end in before), default=self.starts_at)
             states = {state for state, _ in before}
-            if states & {"failed", "upstream_failed"}:
+            if name in self.kept:
+                plan[name] = self.kept[name].state or "success", self.starts_at
+            elif states & {"failed", "upstream_failed"}:
                 plan[name] = "upstream_failed", ready
             elif "skipped" in states:
                 plan[name] = "skipped", ready + self._time_of(by_id[name])

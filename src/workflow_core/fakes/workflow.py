@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from attrs import evolve, fields, has
 
 from workflow_core.domain.backfill import Wanted, being_sent, counts_of
+from workflow_core.domain.conditions import AirflowState, Observation
 from workflow_core.domain.paging import Page, key_moment, moment_key
 from workflow_core.domain.run import RunStatus, Submission
 from workflow_core.domain.workflow import Phase, Revision, first_revision, revision_number
@@ -57,6 +58,8 @@ class InMemoryWorkflows:
         self._tried: dict[UUID, datetime] = {}
         self._code: dict[str, CodeObject] = {}
         self._observed_until: datetime | None = None
+        self._observations: dict[UUID, Observation] = {}
+        self._airflow_state = AirflowState()
         self._down = False
         self._failures: dict[str, int] = {}
 
@@ -239,6 +242,18 @@ class InMemoryWorkflows:
             found = [run for run in self._runs.values() if self._is_stopping(run)]
             return self._first(sorted(found, key=self._stopping_order), limit)
 
+    def retrying_runs(self, limit: int) -> Sequence[Run]:
+        """As the port says."""
+        with self._transaction("retrying_runs"):
+            found = [run for run in self._runs.values() if self._is_retrying(run)]
+            return self._first(sorted(found, key=self._sending_order), limit)
+
+    def runs_to_look_at(self, limit: int) -> Sequence[Run]:
+        """As the port says."""
+        with self._transaction("runs_to_look_at"):
+            found = [run for run in self._runs.values() if self._is_run_to_look_at(run)]
+            return self._first(sorted(found, key=self._run_looking_order), limit)
+
     def active_runs(self, workflow: Workflow) -> Sequence[Run]:
         """As the port says."""
         with self._transaction("active_runs"):
@@ -312,6 +327,39 @@ class InMemoryWorkflows:
         with self._transaction("mark_observed"):
             if self._is_progress(until):
                 self._observed_until = _in_utc(until)
+
+    def workflows_of_dags(self, dag_ids: Iterable[str]) -> Mapping[str, Workflow]:
+        """As the port says."""
+        with self._transaction("workflows_of_dags"):
+            wanted = set(dag_ids)
+            return {held.dag_id: self._kept(held) for held in self._live() if held.dag_id in wanted}
+
+    def workflows_to_look_at(self, limit: int, *, listed_before: datetime) -> Sequence[Workflow]:
+        """As the port says."""
+        with self._transaction("workflows_to_look_at"):
+            found = [workflow for workflow in self._workflows.values() if self._is_to_look_at(workflow)]
+            return self._first(sorted(found, key=lambda one: self._looking_order(one, listed_before)), limit)
+
+    def observations(self, workflow_ids: Iterable[UUID]) -> Mapping[UUID, Observation]:
+        """As the port says."""
+        with self._transaction("observations"):
+            wanted = set(workflow_ids)
+            return {held: self._kept(seen) for held, seen in self._observations.items() if held in wanted}
+
+    def save_observations(self, observations: Sequence[Observation]) -> None:
+        """As the port says."""
+        with self._transaction("save_observations"):
+            self._observations |= {seen.workflow_id: self._kept(seen) for seen in observations}
+
+    def airflow_state(self) -> AirflowState:
+        """As the port says."""
+        with self._transaction("airflow_state"):
+            return self._airflow_state
+
+    def save_airflow_state(self, state: AirflowState) -> None:
+        """As the port says."""
+        with self._transaction("save_airflow_state"):
+            self._airflow_state = self._kept(state)
 
     def check(self) -> None:
         """As the port says."""
@@ -458,6 +506,15 @@ class InMemoryWorkflows:
     def _is_stopping(self, run: Run) -> bool:
         return run.status is RunStatus.STOPPING
 
+    def _is_retrying(self, run: Run) -> bool:
+        return run.submission is Submission.RETRYING and not run.settled and run.stop is None
+
+    def _is_run_to_look_at(self, run: Run) -> bool:
+        return run.submission is Submission.SUBMITTED and not run.settled
+
+    def _run_looking_order(self, run: Run) -> tuple[bool, datetime, str]:
+        return run.observed_at is not None, run.observed_at or _EVER, run.run_id
+
     def _stopping_order(self, run: Run) -> tuple[bool, datetime, str]:
         asked = run.stop.asked_at if run.stop else None
         return asked is not None, asked or _EVER, run.run_id
@@ -505,6 +562,14 @@ class InMemoryWorkflows:
 
     def _active_order(self, backfill: Backfill) -> tuple[datetime, str]:
         return backfill.updated_at, backfill.backfill_id
+
+    def _is_to_look_at(self, workflow: Workflow) -> bool:
+        return workflow.phase in {Phase.SERVED, Phase.FAILED}
+
+    def _looking_order(self, workflow: Workflow, listed_before: datetime) -> tuple[bool, bool, datetime, str]:
+        seen = self._observations.get(workflow.id) or Observation(workflow_id=workflow.id)
+        known = seen.observed_at is not None and seen.observed_at >= listed_before
+        return known, seen.looked_at is not None, seen.looked_at or _EVER, workflow.dataset_name
 
     def _is_progress(self, until: datetime) -> bool:
         return self._observed_until is None or until > self._observed_until

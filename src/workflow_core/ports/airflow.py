@@ -29,6 +29,24 @@ class ServedDag:
     next_run: datetime | None = None
 
 
+@frozen(kw_only=True)
+class ListedDag:
+    """What the list of DAGs says of one. It may be ahead of the definition that is served by some seconds."""
+
+    dag_id: str
+    is_paused: bool
+    has_import_errors: bool = False
+    next_run: datetime | None = None
+
+
+@frozen(kw_only=True)
+class DagPage:
+    """A page of the DAGs that Airflow serves; ``total`` is how many there are in all."""
+
+    dags: Sequence[ListedDag]
+    total: int
+
+
 class ComponentState(StrEnum):
     """The health of one part of Airflow, in its own words."""
 
@@ -71,6 +89,12 @@ class AirflowPort(Protocol):
 
     def dag(self, dag_id: str) -> ServedDag | None:
         """The DAG as it is served now; None if Airflow does not serve it (never parsed, or stale)."""
+        ...
+
+    def list_dags(self, offset: int = 0, *, limit: int = 100) -> DagPage:
+        """Up to ``limit`` (100 at most) of the DAGs that Airflow serves, ours and others', by id, after the first ``offset``. One
+        request, whatever there is.
+        """
         ...
 
     def request_parse(self, sentinel_dag_id: str) -> None:
@@ -120,6 +144,18 @@ class AirflowPort(Protocol):
         Airflow does as told for a run that has ended, too: look before. And look afterwards, until all tasks have ended: a task that
         is just starting can write the run's earlier state back (2.11: in half of such cases), and the run then ends as Airflow counts
         its tasks, which can be ``success``.
+        """
+        ...
+
+    def clear_run(self, dag_id: str, run_id: str, task_ids: Sequence[str] | None = None) -> bool:
+        """Have these tasks of a run (None: all of them) run again, and the run with them: it is queued or running from then on, until
+        it ends at another moment than before. Tasks that are left out keep their results. Answers whether Airflow has such a run.
+
+        No repeat is harmless: tasks that run already are begun anew. Look before.
+
+        Raises:
+            DagNotFound: Airflow does not serve the DAG. A version that remembers the DAG of the run may do without.
+            AirflowRefused: none of these tasks can run again.
         """
         ...
 

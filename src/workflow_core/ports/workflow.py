@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from workflow_core.domain.backfill import Backfill
     from workflow_core.domain.code import CodeObject
+    from workflow_core.domain.conditions import AirflowState, Observation
     from workflow_core.domain.paging import Page, PageRequest
     from workflow_core.domain.run import HistoryFilter, Run, RunStatus
     from workflow_core.domain.workflow import Revision, Workflow, WorkflowFilter
@@ -172,6 +173,18 @@ class WorkflowPort(Protocol):
         """Up to ``limit`` runs with status STOPPING, those asked longest ago (never asked before all) first, then by run id."""
         ...
 
+    def retrying_runs(self, limit: int) -> Sequence[Run]:
+        """Up to ``limit`` runs that are to run again (:attr:`Submission.RETRYING`), have not ended and that nobody wants to end. Those
+        never asked for in Airflow first, then those asked for longest ago, then by run id.
+        """
+        ...
+
+    def runs_to_look_at(self, limit: int) -> Sequence[Run]:
+        """Up to ``limit`` runs that Airflow has (:attr:`Submission.SUBMITTED`) and that have not ended, those observed longest ago (never
+        observed before all) first, then by run id.
+        """
+        ...
+
     def active_runs(self, workflow: Workflow) -> Sequence[Run]:
         """The runs of this very workflow that have not ended, by run id."""
         ...
@@ -245,6 +258,32 @@ class WorkflowPort(Protocol):
 
     def mark_observed(self, until: datetime) -> None:
         """Remember how far Airflow's changes have been followed. An earlier moment than the remembered one is ignored."""
+        ...
+
+    def workflows_of_dags(self, dag_ids: Iterable[str]) -> Mapping[str, Workflow]:
+        """The live workflows that hold these DAG ids; ids that nobody holds are left out."""
+        ...
+
+    def workflows_to_look_at(self, limit: int, *, listed_before: datetime) -> Sequence[Workflow]:
+        """Up to ``limit`` workflows that Airflow serves, or could not build. First those that were neither listed nor looked at since
+        ``listed_before``, then the others; of each those looked at longest ago (never looked at before all) first, then by name.
+        """
+        ...
+
+    def observations(self, workflow_ids: Iterable[UUID]) -> Mapping[UUID, Observation]:
+        """What was last seen of these workflows; those of which nothing was ever seen are left out."""
+        ...
+
+    def save_observations(self, observations: Sequence[Observation]) -> None:
+        """Keep what was seen, each in the place of what was seen of the same workflow before; the last one to save counts."""
+        ...
+
+    def airflow_state(self) -> AirflowState:
+        """How the mirror of Airflow stands; at first as a new :class:`AirflowState`."""
+        ...
+
+    def save_airflow_state(self, state: AirflowState) -> None:
+        """Keep how the mirror stands; the last one to save counts."""
         ...
 
     def check(self) -> None:

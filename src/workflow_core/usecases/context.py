@@ -37,7 +37,8 @@ class Policy:
     STOPPED only after that time. ``backfill_max_dates`` is how many dates a backfill may have, ``backfill_max_active`` how many runs of
     a parallel one are under way at the same time unless it says otherwise.
     STOPPED only after that time. ``sync_max_removed`` is the largest share of the CODE workflows that a sync removes without being
-    told that it may.
+    told that it may. ``fresh_for`` is how long (seconds) after a pass of the worker reads are answered from what it saw,
+    without asking Airflow.
     """
 
     rules: SpecRules = field(factory=SpecRules)
@@ -50,6 +51,7 @@ class Policy:
     backfill_max_dates: int = 1000
     backfill_max_active: int = 8
     sync_max_removed: float = 0.3
+    fresh_for: float = 3.0
 
 
 @frozen(kw_only=True)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import evolve, frozen
 
+from workflow_core.domain.conditions import conditions
 from workflow_core.domain.names import check_dataset_name, unstorable
 from workflow_core.domain.paging import Page, PageRequest
-from workflow_core.errors import InvalidRequest
+from workflow_core.domain.workflow import Phase
+from workflow_core.errors import AirflowUnavailable, InvalidRequest
+from workflow_core.usecases.mirror import look_at_workflow
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from workflow_core.domain.conditions import AirflowState, Condition, Observation
     from workflow_core.domain.run import HistoryFilter, Run
     from workflow_core.domain.workflow import Workflow, WorkflowFilter
     from workflow_core.usecases.context import Context
@@ -20,22 +24,48 @@ if TYPE_CHECKING:
 
 @frozen(kw_only=True)
 class WorkflowView:
-    """A workflow and what goes with it in answers."""
+    """A workflow and what goes with it in answers. ``observed_at`` is when Airflow was last seen to have it, ``stale`` that it does not
+    answer now; ``conditions`` are what is not as it is wanted, known of a single workflow only.
+    """
 
     workflow: Workflow
     last_run: Run | None
     next_run: datetime | None
     now: datetime
+    conditions: tuple[Condition, ...] = ()
+    observed_at: datetime | None = None
+    stale: bool = False
 
 
 def show_workflow(dataset_name: str, context: Context) -> WorkflowView:
-    """One workflow.
+    """One workflow, with what is not as it is wanted. Airflow is asked only where no worker follows it.
 
     Raises:
         InvalidRequest, WorkflowNotFound: the name.
     """
     workflow = context.require(dataset_name)
-    return _view(workflow, context.workflows.last_runs([dataset_name]).get(dataset_name), context.clock.now())
+    workflow, seen, state = seen_now(workflow, context)
+    last_run = context.workflows.last_runs([dataset_name]).get(dataset_name)
+    return evolve(
+        _view(workflow, last_run, seen, context.clock.now()),
+        conditions=conditions(workflow, seen, state),
+        observed_at=seen.observed_at if seen else None,
+        stale=state.is_stale,
+    )
+
+
+def seen_now(workflow: Workflow, context: Context) -> tuple[Workflow, Observation | None, AirflowState]:
+    """The workflow and what is seen of it: by the worker, if one follows Airflow, by ourselves otherwise."""
+    now = context.clock.now()
+    state = context.workflows.airflow_state()
+    if workflow.phase in {Phase.SERVED, Phase.FAILED} and not state.is_followed(now, context.policy.fresh_for):
+        try:
+            workflow, seen = look_at_workflow(workflow, context)
+        except AirflowUnavailable as error:
+            state = state.failed(error.message, now)
+        else:
+            return workflow, seen, state.reached(now, now)
+    return workflow, context.workflows.observations([workflow.id]).get(workflow.id), state
 
 
 def list_workflows(where: WorkflowFilter, page: PageRequest, context: Context) -> Page[WorkflowView]:
@@ -44,8 +74,12 @@ def list_workflows(where: WorkflowFilter, page: PageRequest, context: Context) -
         raise InvalidRequest(wrong, field="owner")
     found = context.workflows.workflows(where, page)
     last = context.workflows.last_runs([workflow.dataset_name for workflow in found.items])
+    seen = context.workflows.observations(workflow.id for workflow in found.items)
     now = context.clock.now()
-    views = tuple(_view(workflow, last.get(workflow.dataset_name), now) for workflow in found.items)
+    stale = is_stale(context)
+    views = tuple(
+        evolve(_view(one, last.get(one.dataset_name), seen.get(one.id), now), stale=stale) for one in found.items
+    )
     return Page(items=views, total=found.total, next_after=found.next_after)
 
 
@@ -63,5 +97,14 @@ def history(where: HistoryFilter, page: PageRequest, context: Context) -> Page[R
     return context.workflows.history(where, page)
 
 
-def _view(workflow: Workflow, last_run: Run | None, now: datetime) -> WorkflowView:
-    return WorkflowView(workflow=workflow, last_run=last_run, next_run=workflow.next_run(now), now=now)
+def is_stale(context: Context) -> bool:
+    """Whether Airflow does not answer whoever follows it."""
+    return context.workflows.airflow_state().is_stale
+
+
+def _view(workflow: Workflow, last_run: Run | None, seen: Observation | None, now: datetime) -> WorkflowView:
+    """Airflow's own next run counts, where it has told one of the schedule that is in force."""
+    next_run = workflow.next_run(now)
+    if next_run is not None and seen is not None:
+        next_run = seen.next_run_of(workflow, now) or next_run
+    return WorkflowView(workflow=workflow, last_run=last_run, next_run=next_run, now=now)

@@ -22,7 +22,9 @@ from workflow_core.usecases.submit import record_run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
+    from workflow_core.domain.conditions import AirflowState
     from workflow_core.domain.run import AirflowRun, TaskState
     from workflow_core.domain.workflow import Workflow
     from workflow_core.usecases.context import Context
@@ -35,15 +37,17 @@ FIRST_LOOK_BACK: Final = timedelta(days=1)
 
 @frozen(kw_only=True)
 class RunView:
-    """A run and what goes with it in answers. ``stale``: Airflow did not answer, so this is from ``run.observed_at``."""
+    """A run and what goes with it in answers. ``stale``: Airflow does not answer, so this is from ``observed_at``."""
 
     run: Run
     logs_url: str
     stale: bool = False
+    observed_at: datetime | None = None
 
 
 def show_run(run_id: str, context: Context) -> RunView:
-    """The run as Airflow has it now; as it was last seen, marked stale, if Airflow does not answer.
+    """The run as Airflow has it now; as it was last seen, marked stale, if Airflow does not answer. Where the worker follows Airflow,
+    what it saw is what Airflow has.
 
     Raises:
         InvalidRequest: no run can have this id.
@@ -53,13 +57,24 @@ def show_run(run_id: str, context: Context) -> RunView:
     if run is None:
         raise WorkflowRunNotFound(run_id)
     stale = False
-    if not run.settled:
+    state = context.workflows.airflow_state()
+    if not run.settled and _is_followed(run, state, context):
+        stale = state.is_stale
+    elif not run.settled:
         try:
             run = look_at(run, context)
         except (Unavailable, AirflowRefused) as error:
             _log.warning("%s is told as last seen: %s", run.run_id, error.message)
             stale = True
-    return RunView(run=run, logs_url=context.airflow.logs_url(run.dag_id, run.airflow_run_id), stale=stale)
+    url = context.airflow.logs_url(run.dag_id, run.airflow_run_id)
+    known = [moment for moment in (run.observed_at, state.reached_at) if moment is not None and run.observed_at]
+    return RunView(run=run, logs_url=url, stale=stale, observed_at=max(known, default=None))
+
+
+def _is_followed(run: Run, state: AirflowState, context: Context) -> bool:
+    """Whether the worker has seen it with its tasks, and would have, had it changed since."""
+    was_seen = run.submission is Submission.SUBMITTED and run.progress is not None
+    return was_seen and state.is_followed(context.clock.now(), context.policy.fresh_for)
 
 
 def look_at(run: Run, context: Context) -> Run:
@@ -69,9 +84,16 @@ def look_at(run: Run, context: Context) -> Run:
     seen = context.airflow.run(*key)
     if seen is not None:
         return record_look(run, run.observed(seen, context.airflow.tasks([key]).get(key, ()), at), context)
-    if run.submission is Submission.SUBMITTED:
+    if run.submission in {Submission.SUBMITTED, Submission.RETRYING}:
         return record_look(run, run.gone(at), context)
     return run  # on its way: the worker sends it
+
+
+def look_whether_there(run: Run, context: Context) -> Run:
+    """Whether Airflow still has an active run, recorded with the time of the look, so that others have their turn; one request."""
+    at = context.clock.now()
+    seen = context.airflow.run(run.dag_id, run.airflow_run_id)
+    return record_run(run.gone(at) if seen is None else run.observed(seen, None, at), context)
 
 
 def record_look(before: Run, after: Run, context: Context) -> Run:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
-from workflow_core.errors import ConcurrentUpdate, WorkflowNotFound
+from workflow_core.domain.workflow import Phase
+from workflow_core.errors import AirflowRefused, ConcurrentUpdate, Unavailable, WorkflowNotFound
 from workflow_core.usecases.reason import check_reason
 from workflow_core.usecases.settle import settle_workflow
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from workflow_core.domain.workflow import Workflow
     from workflow_core.usecases.context import Context
 
+
+_log = logging.getLogger(__name__)
 
 PATIENCE: Final = 1.0
 """Seconds for a worker that is applying the very same wish."""
@@ -73,9 +77,25 @@ def _change(dataset_name: str, context: Context, step: Callable[[Workflow], Work
         if found.removal is not None:
             raise WorkflowNotFound(dataset_name)
         wanted = step(found)
-        if wanted == found:
-            return settle_workflow(found, context, within=PATIENCE)
         try:
+            if wanted == found:
+                return _apply_again(found, context)
             return settle_workflow(context.workflows.save_workflow(wanted), context, within=PATIENCE)
         except ConcurrentUpdate:
             continue
+
+
+def _apply_again(found: Workflow, context: Context) -> Workflow:
+    """What is wanted is so already, here; in Airflow somebody may have changed it since."""
+    if found.phase is not Phase.SERVED or not found.settled:
+        return settle_workflow(found, context, within=PATIENCE)
+    try:
+        context.airflow.set_paused(found.dag_id, paused=found.pause is not None)
+    except (Unavailable, AirflowRefused) as error:
+        _log.warning("the pause state of %s is not applied again yet: %s", found.dataset_name, error.message)
+        return context.workflows.save_workflow(found.pause_forgotten())
+    seen = context.workflows.observations([found.id]).get(found.id)
+    if seen is not None:
+        now_so = evolve(seen, is_paused=found.pause is not None)
+        context.workflows.save_observations([now_so.remembering(found, context.clock.now())])
+    return found

@@ -9,14 +9,17 @@ import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from workflow_core.domain.conditions import Observation
 from workflow_core.domain.workflow import Phase, SourceType
 from workflow_core.errors import AirflowRefused, ConcurrentUpdate, StorageConflict, Unavailable
+from workflow_core.usecases.mirror import looked
 from workflow_core.usecases.retire import retire, see_off
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from workflow_core.domain.workflow import Workflow
+    from workflow_core.ports.airflow import ServedDag
     from workflow_core.usecases.context import Context
 
 _log = logging.getLogger(__name__)
@@ -84,12 +87,20 @@ def _have_served(workflow: Workflow, context: Context, deadline: datetime) -> Wo
             ask_at = clock.now() + ASK_AGAIN
         dag = context.airflow.dag(workflow.dag_id)
         if dag is not None and dag.spec_hash == workflow.spec_hash:
-            now = clock.now()
-            known = workflow.pause_confirmed(paused=dag.is_paused)
-            return context.workflows.save_workflow(known.failed(dag.error, now) if dag.error else known.served(now))
+            return _known_as_served(workflow, dag, context)
         if clock.now() >= deadline:
             return workflow
         clock.sleep(context.policy.poll)
+
+
+def _known_as_served(workflow: Workflow, dag: ServedDag, context: Context) -> Workflow:
+    now = context.clock.now()
+    known = workflow.pause_confirmed(paused=dag.is_paused)
+    if dag.error is None:
+        return context.workflows.save_workflow(known.served(now))
+    # the mirror serves it again as soon as Airflow can build it, if it knows that this was the reason
+    context.workflows.save_observations([looked(Observation(workflow_id=workflow.id), dag, now)])
+    return context.workflows.save_workflow(known.failed(dag.error, now))
 
 
 def _apply_pause(workflow: Workflow, context: Context) -> Workflow:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import frozen
 
 from workflow_core.domain.names import check_run_id
-from workflow_core.domain.run import RunStatus, Submission
+from workflow_core.domain.run import MAY_ARRIVE, NOT_RETRIED, RunStatus, Submission
 from workflow_core.errors import AirflowRefused, ConcurrentUpdate, RunNotActive, Unavailable, WorkflowRunNotFound
 from workflow_core.ports.airflow import EndState
 from workflow_core.usecases.observe import look_at, record_look
@@ -28,9 +28,6 @@ _log = logging.getLogger(__name__)
 
 SEES_WITHIN: Final = timedelta(seconds=30)
 """So long after its last task has ended, Airflow's scheduler may not have seen yet that a run is over."""
-
-MAY_ARRIVE: Final = timedelta(minutes=2)
-"""A run that was sent and is not in Airflow may still arrive within this time: no request of ours is under way for longer."""
 
 
 @frozen(kw_only=True)
@@ -105,6 +102,8 @@ def end(run: Run, context: Context) -> Run:
     run = record_look(run, run.observed(seen, tasks, now), context)
     if run.status is not RunStatus.STOPPING or run.stop is None:
         return run
+    if run.submission is Submission.RETRYING:
+        return _not_cleared(run, seen, context)
     if not seen.status.is_final:
         if _about_to_end(tasks, now):
             return run  # then Airflow says how it ended
@@ -116,11 +115,18 @@ def end(run: Run, context: Context) -> Run:
 
 def _not_there(run: Run, context: Context) -> Run:
     now = context.clock.now()
-    if run.submission is Submission.SUBMITTED:
+    if run.submission in {Submission.SUBMITTED, Submission.RETRYING}:
         return record_run(run.gone(now), context)
     if run.sent_at is not None and now - run.sent_at < MAY_ARRIVE:
         return run
     return record_run(run.cancelled(now), context)
+
+
+def _not_cleared(run: Run, seen: AirflowRun, context: Context) -> Run:
+    """It was to run again, and Airflow was not told, or has not done it: then it will not, once no request of ours is under way."""
+    if run.sent_at is not None and context.clock.now() - run.sent_at < MAY_ARRIVE:
+        return run
+    return record_run(run.retry_given_up(seen, NOT_RETRIED), context)
 
 
 def _ended(run: Run, seen: AirflowRun, tasks: Sequence[TaskState], context: Context) -> Run:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from attrs import evolve, frozen
@@ -13,7 +14,8 @@ from workflow_core.domain.run import Submission
 from workflow_core.domain.workflow import Phase
 from workflow_core.errors import AirflowRefused, ConcurrentUpdate, StorageConflict, Unavailable
 from workflow_core.usecases.drive import drive
-from workflow_core.usecases.observe import follow_changes
+from workflow_core.usecases.mirror import watch
+from workflow_core.usecases.retry import carry_out
 from workflow_core.usecases.settle import advance
 from workflow_core.usecases.stop import end
 from workflow_core.usecases.submit import submit
@@ -48,19 +50,21 @@ class SweepReport:
     workflows_settled: int = 0
     runs_submitted: int = 0
     runs_stopped: int = 0
+    runs_retried: int = 0
     runs_observed: int = 0
     backfills_driven: int = 0
 
 
-def sweep(context: Context) -> SweepReport:
-    """Settle workflows, send waiting runs, follow Airflow's changes, drive backfills, settle stops. Where a system is down, a step ends
-    early, not with an error; the next pass tries again.
+def sweep(context: Context, *, comes_back: bool = True) -> SweepReport:
+    """Settle workflows, send waiting runs, follow Airflow's changes, drive backfills, settle retries and stops. Where a system is down, a
+    step ends early, not with an error; the next pass tries again. ``comes_back``: every few seconds, so that reads need not ask Airflow.
     """
     return SweepReport(
         workflows_settled=_step(_settle_workflows, context),
         runs_submitted=_step(_send_runs, context),
-        runs_observed=_step(follow_changes, context),
+        runs_observed=_step(partial(watch, comes_back=comes_back), context),
         backfills_driven=_step(_drive_backfills, context),
+        runs_retried=_step(_settle_retries, context),
         runs_stopped=_step(_settle_stops, context),
     )
 
@@ -124,6 +128,16 @@ def _drive_backfills(context: Context) -> int:
             continue
         driven += 1
     return driven
+
+
+def _settle_retries(context: Context) -> int:
+    done = 0
+    for run in context.workflows.retrying_runs(BATCH):
+        try:
+            done += carry_out(run, context).submission is not Submission.RETRYING
+        except ConcurrentUpdate:  # somebody else goes on with it
+            continue
+    return done
 
 
 def _settle_stops(context: Context) -> int:

@@ -4,6 +4,7 @@ Inherit from :class:`AirflowContract` in a class that pytest collects, and give 
 :class:`~workflow_core.testing.airflow.subject.AirflowSubject`.
 """
 
+from workflow_core.testing.airflow.cleared import ClearedRunRules
 from workflow_core.testing.airflow.ended import EndedRunRules
 from workflow_core.testing.airflow.outage import AirflowOutageRules
 from workflow_core.testing.airflow.served import ServedDagRules
@@ -14,5 +15,7 @@ from workflow_core.testing.airflow.watched import WatchedRunRules
 __all__ = ["AirflowContract", "AirflowSubject", "BehindAirflow", "DagSeed", "TaskSeed"]
 
 
-class AirflowContract(ServedDagRules, StartedRunRules, EndedRunRules, WatchedRunRules, AirflowOutageRules):
+class AirflowContract(
+    ServedDagRules, StartedRunRules, EndedRunRules, ClearedRunRules, WatchedRunRules, AirflowOutageRules
+):
     """Every promise of the port, as tests."""

@@ -11,16 +11,24 @@ from attrs import evolve
 from workflow_core.domain.served import ServedMark
 from workflow_core.errors import DagNotFound, LoaderNotInstalled
 from workflow_core.ports.airflow import ComponentState
-from workflow_core.testing.airflow.subject import BROKEN, BUILT, HELD, AirflowSubject, DagSeed, World, new_id
+from workflow_core.testing.airflow.subject import BROKEN, BUILT, COMMON, HELD, AirflowSubject, DagSeed, World, new_id
 from workflow_core.testing.together import together
 
 if TYPE_CHECKING:
-    from workflow_core.ports.airflow import AirflowPort, ServedDag
+    from workflow_core.ports.airflow import AirflowPort, ListedDag, ServedDag
 
 
 def _served(port: AirflowPort, dag_id: str) -> ServedDag:
     found = port.dag(dag_id)
     assert found is not None
+    return found
+
+
+def _listed(port: AirflowPort) -> dict[str, ListedDag]:
+    """All of them."""
+    found: dict[str, ListedDag] = {}
+    while (page := port.list_dags(len(found))).dags:
+        found |= {dag.dag_id: dag for dag in page.dags}
     return found
 
 
@@ -69,6 +77,42 @@ class ServedDagRules(AirflowSubject):
         assert next_run is not None
         assert (next_run.tzinfo, next_run.hour, next_run.minute) == (UTC, 6, 0)
         assert _served(port, HELD.dag_id).next_run is None
+
+    @pytest.mark.parametrize("limit", [3, 100])
+    @pytest.mark.usefixtures("world")
+    def test_dags_are_listed_page_by_page(self, port: AirflowPort, limit: int) -> None:
+        """Each once, by id, with what is known of it without asking for its details; no page has more than was asked for."""
+        listed: list[ListedDag] = []
+        while True:
+            page = port.list_dags(len(listed), limit=limit)
+            assert len(page.dags) <= limit
+            listed += page.dags
+            if len(listed) >= page.total:
+                break
+        dags = {dag.dag_id: dag for dag in listed}
+        assert len(dags) == len(listed)
+        assert {seed.dag_id: dags[seed.dag_id].is_paused for seed in COMMON} == {
+            seed.dag_id: seed.paused for seed in COMMON
+        }
+        assert [dag.has_import_errors for dag in listed] == [False] * len(listed)
+        assert dags[BUILT.dag_id].next_run == _served(port, BUILT.dag_id).next_run
+
+    @pytest.mark.usefixtures("world")
+    def test_no_dag_is_listed_after_the_last(self, port: AirflowPort) -> None:
+        """An empty page, which still tells how many there are."""
+        page = port.list_dags(10_000)
+        assert (list(page.dags), page.total >= len(COMMON)) == ([], True)
+
+    def test_a_withdrawn_dag_is_not_listed(self, port: AirflowPort, world: World) -> None:
+        """What is no longer served is not among them; a pause is told at once."""
+        kept, gone = DagSeed(dag_id=new_id("contract")), DagSeed(dag_id=new_id("contract"))
+        world.behind.serve(kept, gone)
+        assert {kept.dag_id, gone.dag_id} <= set(_listed(port))
+        world.behind.withdraw(gone.dag_id)
+        world.eventually(lambda: gone.dag_id in _listed(port), lambda listed: not listed)
+        for paused in (False, True):
+            port.set_paused(kept.dag_id, paused=paused)
+            assert _listed(port)[kept.dag_id].is_paused is paused
 
     def test_a_new_spec_is_served_after_a_parse(self, port: AirflowPort, world: World) -> None:
         """A spec that was added to a known file is served soon after the file's parse was asked for."""

@@ -10,12 +10,14 @@ from workflow_core.api import (
     DiffFilters,
     PauseRequest,
     RegisterRequest,
+    RetryRequest,
     RevisionFilters,
     RunRequest,
     ScheduleModel,
     StopRequest,
     UnregisterFilters,
 )
+from workflow_core.domain.conditions import ConditionType, Severity
 from workflow_core.domain.run import RunStatus
 from workflow_core.domain.workflow import WorkflowStatus
 from workflow_core.fakes.airflow import Effect
@@ -148,6 +150,31 @@ class ChangedRules(ApiSubject):
         status = twins.answer(lambda api: api.status(run_id))
         assert (status.status, status.stopped_by, status.reason) == (RunStatus.STOPPING, CALLER.name, stopped.reason)
 
+    def test_a_run_is_retried(self, twins: Twins) -> None:
+        """What failed of it, without a request; the status tells of it."""
+        twins.register()
+        twins.each(lambda world: world.airflow.end_task("iceberg_analytics_daily_clicks", "extract", "failed"))
+        run_id = twins.run()
+        twins.each(lambda world: world.clock.sleep(60))
+        assert twins.answer(lambda api: api.status(run_id)).status is RunStatus.FAILED
+        retried = twins.answer(lambda api: api.retry(run_id))
+        assert (retried.status, retried.retried_by, retried.only_failed, retried.retries) == (
+            RunStatus.PENDING,
+            CALLER.name,
+            True,
+            1,
+        )
+        status = twins.answer(lambda api: api.status(run_id))
+        assert (status.ended_at, status.retried_by, status.retries) == (None, CALLER.name, 1)
+
+    def test_all_of_a_run_is_retried(self, twins: Twins) -> None:
+        """A success, too, where all of it is asked for."""
+        twins.register()
+        run_id = twins.run()
+        twins.each(lambda world: world.clock.sleep(60))
+        assert twins.answer(lambda api: api.status(run_id)).status is RunStatus.SUCCESS
+        assert not twins.answer(lambda api: api.retry(run_id, RetryRequest(only_failed=False))).only_failed
+
     @pytest.mark.parametrize("filters", [None, UnregisterFilters(force=True)])
     def test_a_workflow_is_unregistered(self, twins: Twins, filters: UnregisterFilters | None) -> None:
         """By force also with a run in it; its history stays."""
@@ -174,6 +201,42 @@ class ChangedRules(ApiSubject):
         twins.register()
         twins.each(lambda world: world.airflow.lose_answers(Effect.NOT_DONE))
         assert twins.answer(lambda api: api.run(NAME)).status is RunStatus.PENDING
+
+    def test_why_something_does_not_run(self, twins: Twins) -> None:
+        """A workflow and a run of it; with each reason, since when it is so."""
+        twins.register()
+        run_id = twins.run()
+        twins.answer(lambda api: api.pause(NAME, PauseRequest(reason="Wartung 🙂")))
+        [paused] = twins.answer(lambda api: api.explain_workflow(NAME)).reasons
+        assert (paused.code, paused.since) == ("paused", AT.replace(microsecond=0))
+        assert "Wartung 🙂" in paused.message
+        explained = twins.answer(lambda api: api.explain_run(run_id))
+        assert (explained.subject, explained.status) == (run_id, RunStatus.PENDING)
+        assert [reason.code for reason in explained.reasons] == ["paused", "queued"]
+
+    def test_what_is_not_as_it_is_wanted_is_told(self, twins: Twins) -> None:
+        """With since when, and how bad it is."""
+        twins.register()
+        twins.each(lambda world: world.clock.sleep(60))
+        twins.each(lambda world: world.airflow.set_paused("iceberg_analytics_daily_clicks", paused=True))
+        [condition] = twins.answer(lambda api: api.workflow(NAME)).conditions
+        assert (condition.type, condition.severity) == (ConditionType.PAUSED_IN_AIRFLOW, Severity.ERROR)
+        twins.each(lambda world: world.airflow.go_down())
+        shown = twins.answer(lambda api: api.workflow(NAME))
+        assert (shown.stale, shown.observed_at is not None, len(shown.conditions)) == (True, True, 2)
+
+    def test_lists_are_stale_while_airflow_is_away(self, twins: Twins) -> None:
+        """Workflows, and runs that have not ended; those that have are what they are."""
+        twins.register()
+        ended = twins.run()
+        twins.each(lambda world: world.clock.sleep(60))
+        twins.each(lambda world: world.service.sweep())
+        active = twins.run()
+        twins.each(lambda world: world.airflow.go_down())
+        twins.each(lambda world: world.service.sweep())
+        stale = {item.run_id: item.stale for item in twins.answer(lambda api: api.history()).items}
+        assert stale == {ended: False, active: True}
+        assert [item.stale for item in twins.answer(lambda api: api.workflows()).items] == [True]
 
     def test_health(self, twins: Twins) -> None:
         """That a system is away is an answer."""

@@ -166,6 +166,9 @@ class RefusedRules(ApiSubject):
             (errors.WorkflowNotFound, lambda api: api.pause("no.such")),
             (errors.WorkflowNotFound, lambda api: api.unpause("no.such")),
             (errors.WorkflowRunNotFound, lambda api: api.status("no.such_20260101_000000")),
+            (errors.WorkflowNotFound, lambda api: api.explain_workflow("no.such")),
+            (errors.WorkflowRunNotFound, lambda api: api.explain_run("no.such_20260101_000000")),
+            (errors.WorkflowRunNotFound, lambda api: api.retry("no.such_20260101_000000")),
             (errors.WorkflowAlreadyExists, lambda api: api.register(a_registration())),
             (errors.WorkflowAlreadyExists, lambda api: api.register(a_registration(NAME.replace("_", "-")))),
         ],
@@ -180,6 +183,15 @@ class RefusedRules(ApiSubject):
         twins.register()
         twins.answer(lambda api: api.pause(NAME))
         assert type(twins.error(lambda api: api.run(NAME))) is errors.WorkflowPaused
+
+    def test_what_has_not_ended_or_not_failed_is_not_retried(self, twins: Twins) -> None:
+        """A conflict, and the message says why."""
+        twins.register()
+        run_id = twins.run()
+        assert type(twins.error(lambda api: api.retry(run_id))) is errors.RunNotRetryable
+        twins.each(lambda world: world.clock.sleep(60))
+        twins.answer(lambda api: api.status(run_id))
+        assert type(twins.error(lambda api: api.retry(run_id))) is errors.RunNotRetryable
 
     @pytest.mark.parametrize("name", ["a.b", NAME])
     def test_code_is_not_registered(self, twins: Twins, name: str) -> None:

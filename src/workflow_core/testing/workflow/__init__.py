@@ -16,6 +16,7 @@ from workflow_core.testing.workflow.outage import OutageRules
 from workflow_core.testing.workflow.published import PublishedRules
 from workflow_core.testing.workflow.registered import RegisteredWorkflowRules
 from workflow_core.testing.workflow.revised import RevisedRules
+from workflow_core.testing.workflow.seen import SeenRules
 from workflow_core.testing.workflow.subject import BehindWorkflows, WorkflowSubject
 from workflow_core.testing.workflow.work import WorkRules
 
@@ -33,6 +34,7 @@ class WorkflowContract(
     BackfillRules,
     DrivenRules,
     PublishedRules,
+    SeenRules,
     OutageRules,
 ):
     """Every promise of the port, as tests."""

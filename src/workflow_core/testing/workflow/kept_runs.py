@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workflow_core.domain.names import new_id
-from workflow_core.domain.run import Progress, Run, RunStatus, RunType, Stop, Submission
+from workflow_core.domain.run import Progress, Retry, Run, RunStatus, RunType, Stop, Submission
 from workflow_core.errors import ConcurrentUpdate, RunAlreadyExists, WorkflowNotFound
 from workflow_core.testing.entities import AT, a_run, a_workflow
 from workflow_core.testing.together import together
@@ -78,6 +78,7 @@ class KeptRunRules(WorkflowSubject):
             backfill_id="a.b_backfill_20251231_20260101",
             sent_at=AT + timedelta(microseconds=3),
             stop=Stop(by="sam", at=AT, reason="no\nmore: 数据", asked_at=AT + timedelta(microseconds=4)),
+            retry=Retry(by="rita", at=AT, only_failed=True, tasks=("a", "b"), ended_before=AT, number=3),
             progress=Progress(total_tasks=5, completed_tasks=3, failed_tasks=1, current_task="aggregate_clicks"),
             observed_at=AT + timedelta(minutes=1),
             reason="no\nsuch thing: 数据",
@@ -127,11 +128,14 @@ class KeptRunRules(WorkflowSubject):
         there = AT.astimezone(timezone(timedelta(hours=-9, minutes=-30)))
         names = ["accepted_at", "started_at", "ended_at", "logical_date", "sent_at", "observed_at"]
         changes: dict[str, Any] = dict.fromkeys(names, there)
-        port.add_run(a_run(owner, stop=Stop(by="sam", at=there, asked_at=there), **changes))
+        retry = Retry(by="rita", at=there, only_failed=False, tasks=(), ended_before=there)
+        port.add_run(a_run(owner, stop=Stop(by="sam", at=there, asked_at=there), retry=retry, **changes))
         found = _read(port, owner)
         assert found.stop is not None
+        assert found.retry is not None
         moments = [*(getattr(found, name) for name in names), found.stop.at, found.stop.asked_at]
-        assert [moment.isoformat() for moment in moments] == ["2026-01-01T10:00:00.123456+00:00"] * 8
+        moments += [found.retry.at, found.retry.ended_before]
+        assert [moment.isoformat() for moment in moments] == ["2026-01-01T10:00:00.123456+00:00"] * 10
 
     @pytest.mark.parametrize("params", _PARAMS, ids=[next(iter(params), "none") or "empty" for params in _PARAMS])
     def test_params_come_back_exactly(
@@ -278,6 +282,7 @@ class KeptRunRules(WorkflowSubject):
             backfill_id="b",
             sent_at=AT + timedelta(6),
             stop=Stop(by="sam", at=AT),
+            retry=Retry(by="rita", at=AT, only_failed=True, tasks=("a",), ended_before=None),
             progress=Progress(total_tasks=1, completed_tasks=1, failed_tasks=0, current_task=None),
             observed_at=AT + timedelta(5),
             reason="because",
@@ -296,6 +301,7 @@ class KeptRunRules(WorkflowSubject):
             "observed_at": AT,
             "sent_at": AT,
             "stop": Stop(by="sam", at=AT),
+            "retry": Retry(by="rita", at=AT, only_failed=True, tasks=("a",), ended_before=AT),
         }
         port.add_run(a_run(owner, progress=progress, reason="because", **known))
         port.save_run(a_run(owner))

@@ -218,6 +218,8 @@ class WorkflowMachine(RuleBasedStateMachine):
         self._same("runs_to_send", limit)
         self._same("stopping_runs", limit)
         self._same("active_backfills", limit)
+        self._same("retrying_runs", limit)
+        self._same("runs_to_look_at", limit)
         if self._workflows:
             self._same("active_runs", self._workflows[-1])
             self._same("dated_runs", self._workflows[-1], date(2026, 1, 1), date(2026, 1, 2))

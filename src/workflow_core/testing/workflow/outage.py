@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from workflow_core.domain.conditions import AirflowState, Observation
 from workflow_core.domain.paging import PageRequest
 from workflow_core.domain.run import HistoryFilter
 from workflow_core.domain.workflow import WorkflowFilter, first_revision
@@ -42,6 +43,8 @@ CALLS: Final[dict[str, Callable[[WorkflowPort], object]]] = {
     "last_runs": lambda port: port.last_runs(["a.b"]),
     "runs_to_send": lambda port: port.runs_to_send(1),
     "stopping_runs": lambda port: port.stopping_runs(1),
+    "retrying_runs": lambda port: port.retrying_runs(1),
+    "runs_to_look_at": lambda port: port.runs_to_look_at(1),
     "active_runs": lambda port: port.active_runs(_W),
     "dated_runs": lambda port: port.dated_runs(_W, AT.date(), AT.date()),
     "add_backfill": lambda port: port.add_backfill(a_backfill(_W), [], dated=0),
@@ -53,6 +56,12 @@ CALLS: Final[dict[str, Callable[[WorkflowPort], object]]] = {
     "backfill_counts": lambda port: port.backfill_counts(["b"]),
     "observed_until": lambda port: port.observed_until(),
     "mark_observed": lambda port: port.mark_observed(AT),
+    "workflows_of_dags": lambda port: port.workflows_of_dags(["a_b"]),
+    "workflows_to_look_at": lambda port: port.workflows_to_look_at(1, listed_before=AT),
+    "observations": lambda port: port.observations([_W.id]),
+    "save_observations": lambda port: port.save_observations([Observation(workflow_id=_W.id)]),
+    "airflow_state": lambda port: port.airflow_state(),
+    "save_airflow_state": lambda port: port.save_airflow_state(AirflowState()),
     "check": lambda port: port.check(),
 }
 

@@ -91,6 +91,51 @@ class WorkRules(WorkflowSubject):
             port.add_run(a_run(owner, run_id=run_id, status=RunStatus.STOPPING, stop=stop))
         assert [run.run_id for run in port.stopping_runs(5)] == ["r2", "r4", "r0", "r3", "r1"]
 
+    @pytest.mark.parametrize("submission", Submission)
+    @pytest.mark.parametrize("status", RunStatus)
+    def test_retrying_runs(
+        self, port: WorkflowPort, owner: Workflow, submission: Submission, status: RunStatus
+    ) -> None:
+        """Listed is what is to run again and has not ended, whatever its workflow does."""
+        run = a_run(owner, submission=submission, status=status)
+        port.add_run(run)
+        port.save_workflow(evolve(owner, pause=PAUSE))
+        retrying = submission is Submission.RETRYING and not status.is_final
+        assert list(port.retrying_runs(10)) == ([run] if retrying else [])
+
+    def test_retries_that_are_stopped_are_not_listed(self, port: WorkflowPort, owner: Workflow) -> None:
+        """Whoever stops them goes on."""
+        stop = Stop(by="sam", at=AT)
+        port.add_run(a_run(owner, submission=Submission.RETRYING, status=RunStatus.STOPPING, stop=stop))
+        assert list(port.retrying_runs(10)) == []
+
+    def test_retries_never_asked_for_come_first(self, port: WorkflowPort, owner: Workflow) -> None:
+        """Then those asked for longest ago, then by id; the limit cuts off the latest."""
+        sent = {"r1": 2, "r2": None, "r3": 1, "r0": 1, "r4": None, "r5": 3}
+        for run_id, moment in sent.items():
+            at = None if moment is None else AT + moment * MICROSECOND
+            port.add_run(a_run(owner, run_id=run_id, submission=Submission.RETRYING, sent_at=at))
+        assert [run.run_id for run in port.retrying_runs(5)] == ["r2", "r4", "r0", "r3", "r1"]
+
+    @pytest.mark.parametrize("submission", Submission)
+    @pytest.mark.parametrize("status", RunStatus)
+    def test_runs_to_look_at(
+        self, port: WorkflowPort, owner: Workflow, submission: Submission, status: RunStatus
+    ) -> None:
+        """What Airflow has and has not ended."""
+        run = a_run(owner, submission=submission, status=status)
+        port.add_run(run)
+        is_there = submission is Submission.SUBMITTED and not status.is_final
+        assert list(port.runs_to_look_at(10)) == ([run] if is_there else [])
+
+    def test_runs_never_observed_come_first(self, port: WorkflowPort, owner: Workflow) -> None:
+        """Then those observed longest ago, then by id; the limit cuts off the latest."""
+        seen = {"r1": 2, "r2": None, "r3": 1, "r0": 1, "r4": None, "r5": 3}
+        for run_id, moment in seen.items():
+            at = None if moment is None else AT + moment * MICROSECOND
+            port.add_run(a_run(owner, run_id=run_id, submission=Submission.SUBMITTED, observed_at=at))
+        assert [run.run_id for run in port.runs_to_look_at(5)] == ["r2", "r4", "r0", "r3", "r1"]
+
     def test_active_runs_are_those_that_have_not_ended(self, port: WorkflowPort, owner: Workflow) -> None:
         """Every status that is not final, by id, of this workflow only."""
         other = a_workflow("a.other")

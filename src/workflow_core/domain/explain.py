@@ -1,0 +1,175 @@
+"""Why something does not run, in words: sentences that follow from facts, and from nothing else."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from attrs import field, frozen
+
+from workflow_core.domain.run import RunStatus, Submission
+from workflow_core.domain.workflow import Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from workflow_core.domain.conditions import Condition
+    from workflow_core.domain.run import Run, TaskState
+    from workflow_core.domain.workflow import Workflow
+
+
+class ReasonCode(StrEnum):
+    """What keeps something from running, beside the conditions of a workflow, whose types are codes, too."""
+
+    UNREGISTERING = "unregistering"
+    PAUSED = "paused"
+    AIRFLOW_UNHEALTHY = "airflow_unhealthy"
+    WAITING_FOR_SCHEDULE = "waiting_for_schedule"
+    NO_NEXT_RUN = "no_next_run"
+    UNREGISTERED = "unregistered"
+    ENDED = "ended"
+    STOPPING = "stopping"
+    RETRYING = "retrying"
+    IN_BACKFILL = "in_backfill"
+    ON_ITS_WAY = "on_its_way"
+    QUEUED = "queued"
+    NOT_DUE = "not_due"
+    TASK = "task"
+    BETWEEN_TASKS = "between_tasks"
+
+
+@frozen(kw_only=True)
+class Reason:
+    """One sentence: what it is about, the words, and since when it is so, where that is known."""
+
+    code: str
+    message: str
+    since: datetime | None = None
+
+
+@frozen(kw_only=True)
+class WorkflowFacts:
+    """What is known of a workflow. ``unhealthy`` are the parts of Airflow that say they are not well."""
+
+    workflow: Workflow
+    conditions: Sequence[Condition] = ()
+    unhealthy: Sequence[str] = ()
+    next_run: datetime | None = None
+
+
+@frozen(kw_only=True)
+class RunFacts:
+    """What is known of a run. ``owner`` None: its workflow is registered no more. ``running`` is how many other runs of it run."""
+
+    run: Run
+    owner: WorkflowFacts | None
+    tasks: Sequence[TaskState] = field(default=())
+    running: int = 0
+    now: datetime
+
+
+_NEEDED: Final = {"scheduler": "starts nothing", "dag_processor": "takes over no changes of DAGs"}
+_TASK: Final = {
+    "running": "runs",
+    "restarting": "is being restarted",
+    "up_for_retry": "has failed, and waits for its next try",
+    "up_for_reschedule": "waits, and looks again later",
+    "deferred": "waits for something outside of Airflow",
+    "queued": "waits for a free worker",
+    "scheduled": "waits for a free slot of its pool",
+}
+
+
+def explain_workflow(facts: WorkflowFacts) -> tuple[Reason, ...]:
+    """What keeps a workflow from running, the most important first; when it fires next, if nothing does."""
+    found = _obstacles(facts)
+    if found:
+        return found
+    if facts.next_run is None:
+        return (_reason(ReasonCode.NO_NEXT_RUN, "Nothing keeps it from running, but its schedule never fires again."),)
+    text = f"Nothing keeps it from running. It fires next at {_moment(facts.next_run)}."
+    return (_reason(ReasonCode.WAITING_FOR_SCHEDULE, text),)
+
+
+def _obstacles(facts: WorkflowFacts) -> tuple[Reason, ...]:
+    workflow, found = facts.workflow, []
+    if workflow.phase is Phase.UNREGISTERING and workflow.removal is not None:
+        removal = workflow.removal
+        found.append(_reason(ReasonCode.UNREGISTERING, f"{removal.by} is having it unregistered.", removal.at))
+    if workflow.pause is not None:
+        why = f": {workflow.pause.reason}" if workflow.pause.reason else ", without a reason"
+        found.append(_reason(ReasonCode.PAUSED, f"{workflow.pause.by} paused it{why}.", workflow.pause.at))
+    found += [Reason(code=one.type.value, message=one.message, since=one.since) for one in facts.conditions]
+    found += [
+        _reason(ReasonCode.AIRFLOW_UNHEALTHY, f"Airflow's {part.replace('_', ' ')} is not healthy: it {_NEEDED[part]}.")
+        for part in facts.unhealthy
+        if part in _NEEDED
+    ]
+    return tuple(found)
+
+
+def explain_run(facts: RunFacts) -> tuple[Reason, ...]:
+    """Where a run stands, and what it waits for."""
+    run = facts.run
+    if run.status.is_final:
+        why = f": {run.reason}" if run.reason else ""
+        return (_reason(ReasonCode.ENDED, f"It has ended, {run.status}{why}.", run.ended_at),)
+    obstacles = _unregistered() if facts.owner is None else _obstacles(facts.owner)
+    if run.status is RunStatus.STOPPING and run.stop is not None:
+        text = f"{run.stop.by} is having it stopped; it has stopped when the last of its tasks has ended."
+        return (_reason(ReasonCode.STOPPING, text, run.stop.at), *obstacles)
+    if run.submission is Submission.RETRYING and run.retry is not None:
+        text = f"{run.retry.by} wants it to run again, and Airflow has not been seen to begin yet."
+        return (_reason(ReasonCode.RETRYING, text, run.retry.at), *obstacles)
+    if run.submission is not Submission.SUBMITTED:
+        return (*obstacles, _on_its_way(run))
+    if run.status is RunStatus.RUNNING:
+        return _at_work(facts.tasks) or (
+            *obstacles,
+            _reason(ReasonCode.BETWEEN_TASKS, "It runs; Airflow is about to choose its next task."),
+        )
+    return (*obstacles, _queued(facts))
+
+
+def _unregistered() -> tuple[Reason, ...]:
+    return (_reason(ReasonCode.UNREGISTERED, "Its workflow is registered no more."),)
+
+
+def _on_its_way(run: Run) -> Reason:
+    if run.backfill_id is not None:
+        return _reason(
+            ReasonCode.IN_BACKFILL, f"It waits for its turn in the backfill {run.backfill_id}.", run.accepted_at
+        )
+    sent = f"was last sent at {_moment(run.sent_at)}" if run.sent_at else "has not been sent yet"
+    return _reason(ReasonCode.ON_ITS_WAY, f"It is on its way to Airflow: it {sent}.", run.accepted_at)
+
+
+def _queued(facts: RunFacts) -> Reason:
+    run = facts.run
+    if run.logical_date is not None and run.logical_date > facts.now:
+        text = f"It is queued in Airflow, and its date is still to come: {_moment(run.logical_date)}."
+        return _reason(ReasonCode.NOT_DUE, text, run.accepted_at)
+    if facts.running:
+        runs = "1 other run of it runs" if facts.running == 1 else f"{facts.running} other runs of it run"
+        text = f"It is queued in Airflow: {runs}, and Airflow lets no more than so many run at once (max_active_runs)."
+        return _reason(ReasonCode.QUEUED, text, run.accepted_at)
+    return _reason(ReasonCode.QUEUED, "It is queued in Airflow, whose scheduler is about to start it.", run.accepted_at)
+
+
+def _at_work(tasks: Sequence[TaskState]) -> tuple[Reason, ...]:
+    found = []
+    for task in tasks:
+        if task.state in _TASK:
+            tries = f" (try {task.try_number})" if task.try_number > 1 or task.state == "up_for_retry" else ""
+            text = f"Task {task.task_id!r} {_TASK[task.state]}{tries}."
+            found.append(_reason(ReasonCode.TASK, text, task.started_at))
+    return tuple(found)
+
+
+def _reason(code: ReasonCode, message: str, since: datetime | None = None) -> Reason:
+    return Reason(code=code.value, message=message, since=since)
+
+
+def _moment(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"

@@ -1,0 +1,146 @@
+"""Follow Airflow and the object store: every change of a run, and a share of everything else in each pass.
+
+A pass asks Airflow five times as long as its answers fit into a page each: for the runs that changed, for their tasks, for a page of
+the DAGs it serves, for one DAG and for one active run by themselves. What cannot be seen in the list (the spec that a DAG was built from,
+and whether its YAML is still there) is looked at in turn, what is missing from the list first; and so are active runs, because a run
+that somebody deletes is no change that Airflow tells.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+from attrs import evolve
+
+from workflow_core.domain.conditions import Observation
+from workflow_core.domain.spec import spec_hash
+from workflow_core.domain.workflow import Phase, SourceType
+from workflow_core.errors import AirflowUnavailable, ConcurrentUpdate, InvalidWorkflowSpec, StorageUnavailable
+from workflow_core.usecases.observe import follow_changes, look_whether_there
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from workflow_core.domain.conditions import AirflowState
+    from workflow_core.domain.workflow import Workflow
+    from workflow_core.ports.airflow import ListedDag, ServedDag
+    from workflow_core.usecases.context import Context
+
+_log = logging.getLogger(__name__)
+
+LOOKS: Final = 1
+"""Workflows, and active runs, that a pass looks at by themselves."""
+
+
+def watch(context: Context, *, comes_back: bool = True) -> int:
+    """One pass; returns how many runs were looked at. That Airflow does not answer is recorded, and raised.
+
+    Only on somebody who comes back every few seconds can those who read rely.
+    """
+    state = before = context.workflows.airflow_state()
+    began = context.clock.now()
+    try:
+        changed = follow_changes(context)
+        state = _read_page(state, began, context)
+        for workflow in context.workflows.workflows_to_look_at(LOOKS, listed_before=state.last_cycle_at or began):
+            look_at_workflow(workflow, context)
+        for run in context.workflows.runs_to_look_at(LOOKS):
+            look_whether_there(run, context)
+    except AirflowUnavailable as error:
+        after = state.failed(error.message, context.clock.now())
+        context.workflows.save_airflow_state(after if comes_back else evolve(after, tried_at=before.tried_at))
+        raise
+    after = state.reached(began, context.clock.now())
+    context.workflows.save_airflow_state(after if comes_back else evolve(after, tried_at=before.tried_at))
+    return changed
+
+
+def _read_page(state: AirflowState, at: datetime, context: Context) -> AirflowState:
+    page = context.airflow.list_dags(state.offset)
+    dags = {dag.dag_id: dag for dag in page.dags}
+    owners = context.workflows.workflows_of_dags(dags)
+    before = context.workflows.observations(owner.id for owner in owners.values())
+    context.workflows.save_observations(
+        [
+            _listed(before.get(owner.id) or Observation(workflow_id=owner.id), dags[dag_id], at).remembering(owner, at)
+            for dag_id, owner in owners.items()
+        ]
+    )
+    began, end = at if state.offset == 0 else state.cycle_at, state.offset + len(page.dags)
+    if page.dags and end < page.total:
+        return evolve(state, offset=end, cycle_at=began)
+    return evolve(state, offset=0, cycle_at=None, last_cycle_at=began)
+
+
+def _listed(seen: Observation, dag: ListedDag, at: datetime) -> Observation:
+    return evolve(
+        seen,
+        listed_at=at,
+        is_served=True,
+        is_paused=dag.is_paused,
+        has_import_errors=dag.has_import_errors,
+        next_run=dag.next_run,
+    )
+
+
+def looked(seen: Observation, dag: ServedDag | None, at: datetime) -> Observation:
+    """What was seen of a workflow, with what a look at its DAG tells."""
+    if dag is None:
+        return evolve(seen, looked_at=at, is_served=False, is_paused=None, spec_hash=None, error=None, next_run=None)
+    return evolve(
+        seen,
+        looked_at=at,
+        is_served=True,
+        is_paused=dag.is_paused,
+        spec_hash=dag.spec_hash,
+        error=dag.error,
+        next_run=dag.next_run,
+    )
+
+
+def look_at_workflow(workflow: Workflow, context: Context) -> tuple[Workflow, Observation]:
+    """Look at its DAG and its YAML, and record what was seen; returns the workflow as it is recorded then.
+
+    Raises:
+        AirflowUnavailable: Airflow does not answer. A store that does not answer leaves what was seen of the YAML as it was.
+    """
+    at = context.clock.now()
+    dag = context.airflow.dag(workflow.dag_id)
+    before = context.workflows.observations([workflow.id]).get(workflow.id) or Observation(workflow_id=workflow.id)
+    workflow = _judged(workflow, before, dag, context)
+    seen = _with_yaml(looked(before, dag, at), workflow, context).remembering(workflow, at)
+    context.workflows.save_observations([seen])
+    return workflow, seen
+
+
+def _judged(workflow: Workflow, before: Observation, dag: ServedDag | None, context: Context) -> Workflow:
+    """Whether a DAG can be built from exactly this spec may change with what is installed in Airflow."""
+    if dag is None or dag.spec_hash != workflow.spec_hash:
+        return workflow
+    now = context.clock.now()
+    changed = workflow
+    if workflow.phase is Phase.SERVED and dag.error:
+        changed = workflow.failed(dag.error, now)
+    # What failed for another reason, a sync decides: a CODE workflow whose file is broken keeps its last good spec, and a workflow whose
+    # place in Airflow another one takes is served until Airflow has read that one.
+    could_not_be_built = workflow.source_type is SourceType.MANUAL and before.error is not None
+    if workflow.phase is Phase.FAILED and dag.error is None and could_not_be_built:
+        changed = workflow.served(now)
+    if changed is workflow:
+        return workflow
+    try:
+        return context.workflows.save_workflow(changed)
+    except ConcurrentUpdate:  # the next look is at what somebody else made of it
+        return context.workflows.workflow_by_id(workflow.id) or workflow
+
+
+def _with_yaml(seen: Observation, workflow: Workflow, context: Context) -> Observation:
+    try:
+        stored = context.storage.get(workflow.source_type, workflow.dataset_name, limit=context.policy.rules.max_bytes)
+    except StorageUnavailable as error:
+        _log.warning("the YAML of %s cannot be looked at: %s", workflow.dataset_name, error.message)
+        return seen
+    except InvalidWorkflowSpec:  # not one that was registered
+        return evolve(seen, is_stored=True, stored_hash=None)
+    return evolve(seen, is_stored=stored is not None, stored_hash=None if stored is None else spec_hash(stored.text))

@@ -1,0 +1,245 @@
+"""The answers stay true when things happen in Airflow without us. No mocks: whatever is done there is told here."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from tests.e2e.system import System, eventually
+
+TWO_STEPS = """\
+version: v1
+name: {name}
+schedule: {{cron: "0 6 1 1 *", timezone: UTC}}
+tasks:
+  - task_id: first
+    operator: bash
+    bash_command: echo first >> "{log}"
+  - task_id: second
+    operator: bash
+    bash_command: echo second >> "{log}"; test -e "{flag}"
+    dependencies: [first]
+  - task_id: third
+    operator: bash
+    bash_command: echo third >> "{log}"
+    dependencies: [second]
+"""
+NOTHING = """\
+version: v1
+name: {name}
+schedule: {{cron: "0 6 1 1 *", timezone: UTC}}
+tasks:
+  - {{task_id: first, operator: empty}}
+  - {{task_id: second, operator: empty, dependencies: [first]}}
+"""
+FAILING = """\
+version: v1
+name: {name}
+schedule: {{cron: "0 6 1 1 *", timezone: UTC}}
+tasks:
+  - {{task_id: good, operator: empty}}
+  - {{task_id: bad, operator: bash, bash_command: "test -e '{flag}'", dependencies: [good]}}
+  - {{task_id: below, operator: empty, dependencies: [bad]}}
+"""
+OURS = {"queued": "PENDING", "running": "RUNNING", "success": "SUCCESS", "failed": "FAILED"}
+
+
+def registered(system: System, name: str, spec: str, **places: object) -> str:
+    """Register; returns the DAG id."""
+    answer = system.register(name, spec.format(name=name, **places))
+    assert answer.status_code == 201, answer.text
+    return name.replace(".", "_")
+
+
+def started_there(system: System, dag_id: str, run_id: str) -> None:
+    """Start a run in Airflow's own API."""
+    body: dict[str, Any] = {"dag_run_id": run_id, "conf": {}}
+    if "/v2" in str(system.airflow.base_url):
+        body["logical_date"] = None
+    system.airflow.post(f"/dags/{dag_id}/dagRuns", json=body).raise_for_status()
+
+
+def set_there(system: System, dag_id: str, run_id: str, state: str) -> None:
+    system.airflow.patch(f"/dags/{dag_id}/dagRuns/{run_id}", json={"state": state}).raise_for_status()
+
+
+def cleared_there(system: System, dag_id: str, run_id: str) -> None:
+    body = {"dry_run": False, "reset_dag_runs": True, "only_failed": False, "dag_run_id": run_id}
+    system.airflow.post(f"/dags/{dag_id}/clearTaskInstances", json=body).raise_for_status()
+
+
+def paused_there(system: System, dag_id: str, *, paused: bool) -> None:
+    system.airflow.patch(f"/dags/{dag_id}", json={"is_paused": paused}).raise_for_status()
+
+
+def conditions(system: System, name: str) -> list[str]:
+    return [found["type"] for found in system.api.get(f"/api/v1/workflows/{name}").json().get("conditions", [])]
+
+
+def history(system: System, name: str) -> dict[str, Any]:
+    """All runs of a workflow, by id."""
+    answer = system.api.get("/api/v1/workflows/history", params={"dataset_name": name, "limit": 500})
+    return {run["run_id"]: run for run in answer.json()}
+
+
+def runs_there(system: System, dag_id: str) -> dict[str, Any]:
+    """All runs of a DAG in Airflow."""
+    found: list[Any] = []
+    while True:
+        page = system.airflow.get(
+            f"/dags/{dag_id}/dagRuns", params={"limit": 100, "offset": len(found), "order_by": "id"}
+        ).json()
+        found += page["dag_runs"]
+        if len(found) >= page["total_entries"]:
+            return {run["dag_run_id"]: run for run in found}
+
+
+@pytest.mark.parametrize("all_tasks", [False, True])
+def test_a_retry_runs_each_task_once_more_or_not_at_all(system, tmp_path, *, all_tasks):
+    """Under the same run id; what had succeeded runs again only if all of it was asked for."""
+    name, log, flag = f"e2e.truth.retry_{all_tasks}".lower(), tmp_path / "log", tmp_path / "flag"
+    registered(system, name, TWO_STEPS, log=log, flag=flag)
+    run_id = system.api.post(f"/api/v1/workflows/{name}/run").json()["run_id"]
+    assert system.finished(run_id)["status"] == "FAILED"
+    flag.touch()
+    answer = system.api.post(f"/api/v1/workflows/runs/{run_id}/retry", json={"only_failed": not all_tasks})
+    assert answer.status_code == 202, answer.text
+    again = system.api.post(f"/api/v1/workflows/runs/{run_id}/retry")
+    assert (again.status_code, again.json()["code"]) == (409, "WORKFLOW_RUN_NOT_RETRYABLE")
+    done = system.finished(run_id)
+    assert (done["status"], done["retries"], done["progress"]["completed_tasks"]) == ("SUCCESS", 1, 3)
+    ran = log.read_text().split()
+    assert sorted(ran) == sorted(["first", "second", "second", "third", *(["first"] if all_tasks else [])])
+    assert list(history(system, name)) == [run_id]
+
+
+def test_a_stopped_run_is_retried_to_its_end(system, tmp_path):
+    """What the stop kept from running runs; `dli workflow retry --wait` follows it."""
+    name, log, flag = "e2e.truth.stopped", tmp_path / "log", tmp_path / "flag"
+    spec = TWO_STEPS.replace("test -e", "test -e '{flag}' || sleep 600; test -e")
+    registered(system, name, spec, log=log, flag=flag)
+    run_id = system.api.post(f"/api/v1/workflows/{name}/run").json()["run_id"]
+    eventually(lambda: log.exists() and log.read_text().split(), lambda ran: ran == ["first", "second"], within=60)
+    system.api.post(f"/api/v1/workflows/runs/{run_id}/stop").raise_for_status()
+    assert system.finished(run_id)["status"] == "STOPPED"
+    flag.touch()
+    shown = system.dli_json("workflow", "retry", run_id, "--wait")
+    assert (shown["status"], shown["progress"]["completed_tasks"], "stopped_by" in shown) == ("SUCCESS", 3, False)
+    assert log.read_text().split() == ["first", "second", "second", "third"]
+
+
+def test_a_pause_by_hand_is_told_and_left_alone(system):
+    """Within seconds; Airflow is changed only when somebody asks for it here."""
+    name = "e2e.truth.paused"
+    dag_id = registered(system, name, NOTHING)
+    assert conditions(system, name) == []
+    paused_there(system, dag_id, paused=True)
+    eventually(lambda: conditions(system, name), lambda found: found == ["paused_in_airflow"], within=30)
+    assert "paused_in_airflow" in system.dli("workflow", "show", name).stdout
+    assert system.airflow.get(f"/dags/{dag_id}").json()["is_paused"] is True
+    system.dli("workflow", "unpause", name)
+    assert system.airflow.get(f"/dags/{dag_id}").json()["is_paused"] is False
+    assert conditions(system, name) == []
+
+
+def test_what_is_done_to_a_run_in_airflow_is_told(system, tmp_path):
+    """Started, marked failed, cleared and deleted there."""
+    name = "e2e.truth.theirs"
+    dag_id = registered(system, name, NOTHING)
+    started_there(system, dag_id, "theirs")
+
+    def told():
+        return [run["status"] for run in history(system, name).values()]
+
+    eventually(told, lambda found: found == ["SUCCESS"], within=60)
+    set_there(system, dag_id, "theirs", "failed")
+    eventually(told, lambda found: found == ["FAILED"], within=30)
+    cleared_there(system, dag_id, "theirs")
+    eventually(told, lambda found: found == ["SUCCESS"], within=60)
+    paused_there(system, dag_id, paused=True)
+    cleared_there(system, dag_id, "theirs")
+    eventually(told, lambda found: found == ["PENDING"], within=30)
+    system.airflow.delete(f"/dags/{dag_id}/dagRuns/theirs").raise_for_status()
+    eventually(told, lambda found: found == ["FAILED"], within=60)
+    paused_there(system, dag_id, paused=False)
+
+
+def test_after_a_mixed_workload_everything_is_as_airflow_has_it(system, tmp_path):
+    """200 runs: ours and Airflow's own, cleared, marked failed, stopped, failed, retried. None missing, none extra, each the same."""
+    quick, broken, held = "e2e.truth.quick", "e2e.truth.broken", "e2e.truth.held"
+    flag = tmp_path / "flag"
+    dags = {
+        quick: registered(system, quick, NOTHING),
+        broken: registered(system, broken, FAILING, flag=flag),
+        held: registered(system, held, NOTHING),
+    }
+    api, root = system.api, "/api/v1/workflows"
+    ours = [api.post(f"{root}/{quick}/run").json()["run_id"] for _ in range(90)]
+    for number in range(60):
+        started_there(system, dags[quick], f"theirs_{number}")
+    failing = [api.post(f"{root}/{broken}/run").json()["run_id"] for _ in range(30)]
+    waiting = [api.post(f"{root}/{held}/run").json()["run_id"] for _ in range(20)]
+    for run_id in waiting[:10]:
+        api.post(f"{root}/runs/{run_id}/stop")
+
+    def settled():
+        states = [run["state"] for dag_id in dags.values() for run in runs_there(system, dag_id).values()]
+        return sum(state in {"success", "failed"} for state in states), len(states)
+
+    eventually(settled, lambda found: found == (200, 200), within=300)
+    for number in range(10):
+        cleared_there(system, dags[quick], f"theirs_{number}")
+        set_there(system, dags[quick], f"theirs_{number + 10}", "failed")
+        cleared_there(system, dags[quick], ours[number])
+    flag.touch()
+    for run_id in failing[:15]:
+        assert api.post(f"{root}/runs/{run_id}/retry").status_code == 202
+    eventually(settled, lambda found: found == (200, 200), within=300)
+
+    for name, dag_id in dags.items():
+        eventually(
+            lambda name=name, dag_id=dag_id: differences(system, name, dag_id), lambda found: not found, within=60
+        )
+    assert sum(run["status"] == "SUCCESS" for run in history(system, broken).values()) == 15
+
+
+def differences(system: System, name: str, dag_id: str) -> list[Any]:
+    """What our API says otherwise than Airflow: each run by its status, times, type and progress. A run that we stopped is FAILED there."""
+    here, there = history(system, name), runs_there(system, dag_id)
+    found: list[Any] = []
+    unknown = dict(there)
+    for run_id, run in here.items():
+        status = system.api.get(f"/api/v1/workflows/runs/{run_id}").json()
+        theirs = unknown.pop(status["logs_url"].replace("=", "/").rpartition("/")[2], None)
+        if theirs is None:
+            found.append((run_id, "is not in Airflow"))
+            continue
+        expected = {
+            "status": "STOPPED" if status.get("stopped_by") else OURS[theirs["state"]],
+            "run_type": theirs["run_type"],
+            **({"started_at": _second(theirs["start_date"])} if theirs["start_date"] else {}),
+            **({} if status.get("stopped_by") else {"ended_at": _second(theirs["end_date"])}),
+        }
+        told = {field: run[field] for field in expected}
+        if told != expected:
+            found.append((run_id, told, expected))
+        if (counted := _progress(system, dag_id, theirs["dag_run_id"])) != (progress := status["progress"]):
+            found.append((run_id, progress, counted))
+    return found + [(run_id, "is not here") for run_id in unknown]
+
+
+def _progress(system: System, dag_id: str, run_id: str) -> dict[str, Any]:
+    tasks = system.airflow.get(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances").json()["task_instances"]
+    states = [task["state"] for task in tasks]
+    return {
+        "total_tasks": len(states),
+        "completed_tasks": sum(state in {"success", "skipped"} for state in states),
+        "failed_tasks": sum(state in {"failed", "upstream_failed"} for state in states),
+        "current_task": None,
+    }
+
+
+def _second(moment: str | None) -> str | None:
+    return f"{datetime.fromisoformat(moment):%Y-%m-%dT%H:%M:%SZ}" if moment else None
