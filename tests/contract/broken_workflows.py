@@ -249,6 +249,16 @@ class RunOfTheSuccessor(InMemoryWorkflows):
             super()._refuse_run_of_no_workflow(run)
 
 
+class RunOfAnyVersion(InMemoryWorkflows):
+    _refuse_other_version_than = _nothing
+
+
+class RunOfALaterVersion(InMemoryWorkflows):
+    def _refuse_other_version_than(self, version: int, run: Run) -> None:
+        owner = self._workflows.get(run.workflow_id)
+        super()._refuse_other_version_than(max(version, owner.version if owner else 0), run)
+
+
 class RunIdIsNotUnique(InMemoryWorkflows):
     _refuse_taken_run_id = _nothing
     _refuse_taken_airflow_id = _nothing

@@ -294,6 +294,29 @@ class TestRun:
         ids = [world.service.run(NAME).run_id for _ in range(3)]
         assert ids == [ids[0], f"{ids[0]}_2", f"{ids[0]}_3"]
 
+    def test_what_another_process_changed_counts(self, world):
+        """A workflow that this process has started runs of is read again when somebody else has changed it."""
+        world.register()
+        world.service.run(NAME, {"region": "EU"})
+        other = WorkflowService(
+            workflows=world.workflows, airflow=world.airflow, storage=world.storage, clock=world.clock
+        )
+        other.pause(NAME)
+        with pytest.raises(WorkflowPaused):
+            world.service.run(NAME)
+        other.unpause(NAME)
+        other.register(NAME, YAML.replace("region: US", "land: US"), caller=ME, force=True)
+        assert world.service.run(NAME, {"land": "FR"}).params == {"land": "FR"}
+        with pytest.raises(InvalidRequest):
+            world.service.run(NAME, {"region": "EU"})
+
+    def test_further_runs_need_no_read(self, world, monkeypatch):
+        """That the workflow is the one that was read for the first run is part of recording the second."""
+        world.register()
+        world.service.run(NAME)
+        monkeypatch.setattr(world.workflows, "workflow", None)
+        assert world.service.run(NAME).submission is Submission.SUBMITTED
+
     def test_it_is_followed_to_its_end(self, world):
         """Status shows real progress and the times that Airflow reports."""
         world.register()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import sqlite3
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -9,16 +10,21 @@ from typing import TYPE_CHECKING, Any, Final
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DisconnectionError
 
 from adapters.sql.columns import dump_json
 from workflow_core.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    import psycopg
     from sqlalchemy.engine import URL, Connection, Engine
+    from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 BEGIN_IMMEDIATE: Final = "workflow_core_begin_immediate"
 """The execution option by which a transaction on SQLite says that it will write."""
+
+PING_AFTER: Final = 10.0
+"""Seconds: a connection to PostgreSQL that was idle for longer is asked whether it still works before it is used."""
 
 _DRIVERS: Final = {
     "postgresql": "postgresql+psycopg",
@@ -79,7 +85,9 @@ def make_engine(  # noqa: PLR0913 - each is a setting of its own, given by name
         "keepalives_count": 3,
         "tcp_user_timeout": round(statement_timeout * 1000),
     }
-    return sa.create_engine(parsed, pool_pre_ping=True, connect_args=arguments, **options)
+    engine = sa.create_engine(parsed, connect_args=arguments, **options)
+    _replace_ended_sessions(engine)
+    return engine
 
 
 def _parsed(url: str | URL) -> URL:
@@ -96,6 +104,34 @@ def _parsed(url: str | URL) -> URL:
         msg = "SQLite needs a file: write sqlite:////path. An in-memory database would be another for every connection."
         raise ConfigurationError(msg)
     return parsed.set(drivername=driver)
+
+
+def _replace_ended_sessions(engine: Engine) -> None:
+    """Have the pool replace connections whose session has ended, as ``pool_pre_ping`` does, but without a round trip for each use.
+
+    A server that ends a session says so, and closes: then there is something to read on a connection that nobody uses. One that
+    vanished says nothing, so a connection that was idle for a while is asked.
+    """
+
+    @event.listens_for(engine, "checkin")
+    def _returned(_connection: object, record: ConnectionPoolEntry) -> None:
+        record.info["returned_at"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def _taken(connection: Any, record: ConnectionPoolEntry, _proxy: PoolProxiedConnection) -> None:
+        idle = time.monotonic() - record.info.get("returned_at", time.monotonic())
+        if idle <= PING_AFTER and not _has_something_to_read(connection):
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise DisconnectionError from error  # the pool opens another one
+
+
+def _has_something_to_read(connection: psycopg.Connection) -> bool:
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _prepare_sqlite(engine: Engine, lock_timeout: float) -> None:

@@ -59,16 +59,22 @@ class SqlRuns:
     def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
 
-    def add_run(self, run: Run) -> None:
+    def add_run(self, run: Run, *, of_version: int | None = None) -> None:
         """As the port says."""
         try:
             with self._transactions.writing(single=True) as connection:
-                statement = _insertion(submitted=run.submission is Submission.SUBMITTED)
-                values = {f"new_{name}": value for name, value in new_run_row(run).items()} | {"owner": run.workflow_id}
+                statement = _insertion(
+                    submitted=run.submission is Submission.SUBMITTED, of_version=of_version is not None
+                )
+                values = {f"new_{name}": value for name, value in new_run_row(run).items()}
+                values |= {"owner": run.workflow_id} | ({} if of_version is None else {"version_seen": of_version})
                 added = connection.execute(statement, values, execution_options={"preserve_rowcount": True}).rowcount
         except IntegrityError as error:
             self._raise_taken(error, [run])
             raise
+        if added == 0 and of_version is not None:
+            what = f"Workflow {run.dataset_name!r}"
+            raise ConcurrentUpdate(what)
         if added == 0:
             raise WorkflowNotFound(run.dataset_name)
 
@@ -182,7 +188,7 @@ class SqlRuns:
 
 
 @cache
-def _insertion(*, submitted: bool) -> sa.Insert:
+def _insertion(*, submitted: bool, of_version: bool) -> sa.Insert:
     """The statement that adds a run if its workflow takes it; made once, which takes longer than to execute it. It waits for a transaction
     that is about to retire the workflow, and that one waits for it (``FOR SHARE``; SQLite has one writer at a time anyway).
     """
@@ -190,6 +196,8 @@ def _insertion(*, submitted: bool) -> sa.Insert:
     open_phases: sa.ColumnElement[bool] = workflows.c.phase.not_in(["leaving", "gone"])
     if not submitted:
         open_phases &= workflows.c.phase != Phase.UNREGISTERING.value
+    if of_version:
+        open_phases &= workflows.c.version == sa.bindparam("version_seen", type_=workflows.c.version.type)
     owner = workflows.c.id == sa.bindparam("owner", type_=workflows.c.id.type)
     taken = sa.select(*values).where(owner, open_phases).with_for_update(read=True)
     return runs.insert().from_select([column.name for column in runs.c], taken)
@@ -197,12 +205,25 @@ def _insertion(*, submitted: bool) -> sa.Insert:
 
 def saved_run(connection: Connection, run: Run) -> Run:
     """Write a run back, inside a transaction."""
-    same = (runs.c[name] == getattr(run, name) for name in (*RUN_IDENTITY, "version"))
-    values = changes(run_row(run), RUN_IDENTITY)
-    if connection.execute(runs.update().where(*same).values(values)).rowcount == 0:
+    row = run_row(run)
+    values = {f"is_{name}": row[name] for name in _SAME} | {
+        f"new_{name}": value for name, value in changes(row, RUN_IDENTITY).items()
+    }
+    if connection.execute(_UPDATE, values).rowcount == 0:
         what = f"Run {run.run_id!r}"
         raise ConcurrentUpdate(what)
     return evolve(run, version=run.version + 1)
+
+
+def _update() -> sa.Update:
+    """The statement that saves a run, unless somebody saved it since it was read; made once, as the one that adds a run."""
+    same = [runs.c[name] == sa.bindparam(f"is_{name}", type_=runs.c[name].type) for name in _SAME]
+    changed = [column for column in runs.c if column.name not in {"id", *RUN_IDENTITY}]
+    return runs.update().where(*same).values({c.name: sa.bindparam(f"new_{c.name}", type_=c.type) for c in changed})
+
+
+_SAME: Final = (*RUN_IDENTITY, "version")
+_UPDATE: Final = _update()
 
 
 def dated_within(workflow_id: UUID, first: date, last: date) -> tuple[sa.ColumnElement[bool], ...]:

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
 
 _UNIQUE: Final = frozenset({"uq_workflows_dataset_name", "uq_workflows_dag_id"})
 _LIVE: Final = sa.text(LIVE)
+_BY_NAME: Final = sa.select(workflows).where(_LIVE, workflows.c.dataset_name == sa.bindparam("dataset_name"))
 _TRIED: Final = sa.text(
     "INSERT INTO workflow_tries (workflow_id, tried_at) SELECT id, :tried_at FROM workflows WHERE id = :workflow_id"
     " ON CONFLICT (workflow_id) DO UPDATE SET tried_at = excluded.tried_at"
@@ -102,7 +103,9 @@ class SqlWorkflows(SqlBackfills, SqlCodeObjects, SqlMirror):
 
     def workflow(self, dataset_name: str) -> Workflow | None:
         """As the port says."""
-        return self._workflow(_LIVE, workflows.c.dataset_name == dataset_name)
+        with self._transactions.reading(single=True) as connection:
+            row = connection.execute(_BY_NAME, {"dataset_name": dataset_name}).mappings().first()
+        return None if row is None else workflow_of(row)
 
     def workflow_by_id(self, workflow_id: UUID) -> Workflow | None:
         """As the port says."""

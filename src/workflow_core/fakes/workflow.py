@@ -185,9 +185,11 @@ class InMemoryWorkflows:
                 if self._is_as_read(one):
                     self._code.pop(one.dataset_name, None)
 
-    def add_run(self, run: Run) -> None:
+    def add_run(self, run: Run, *, of_version: int | None = None) -> None:
         """As the port says."""
         with self._transaction("add_run"):
+            if of_version is not None:
+                self._refuse_other_version_than(of_version, run)
             self._refuse_run_of_no_workflow(run)
             self._refuse_taken_run_id(run)
             self._refuse_taken_airflow_id(run)
@@ -454,6 +456,12 @@ class InMemoryWorkflows:
         owner = self._workflows.get(run.workflow_id)
         if owner is None or not self._takes(owner, run):
             raise WorkflowNotFound(run.dataset_name)
+
+    def _refuse_other_version_than(self, version: int, run: Run) -> None:
+        owner = self._workflows.get(run.workflow_id)
+        if owner is None or owner.version != version or not self._takes(owner, run):
+            what = f"Workflow {run.dataset_name!r}"
+            raise ConcurrentUpdate(what)
 
     def _takes(self, owner: Workflow, run: Run) -> bool:
         if owner.phase is Phase.UNREGISTERING:

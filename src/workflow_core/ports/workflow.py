@@ -121,12 +121,16 @@ class WorkflowPort(Protocol):
         """
         ...
 
-    def add_run(self, run: Run) -> None:
+    def add_run(self, run: Run, *, of_version: int | None = None) -> None:
         """Keep a new run. Of several at the same time with one run id, exactly one succeeds.
+
+        ``of_version`` is the version of its workflow that the run was decided on: whatever was checked of the workflow then still holds
+        at the moment that the run is kept. None: whatever its version is.
 
         Raises:
             RunAlreadyExists: the run id, or the pair of DAG id and Airflow's run id, is taken.
             WorkflowNotFound: its workflow does not exist, or has left; or it is being unregistered and this run is not in Airflow yet.
+            ConcurrentUpdate: its workflow is not that version any more, or takes no run.
         """
         ...
 

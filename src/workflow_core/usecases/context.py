@@ -11,6 +11,8 @@ from workflow_core.domain.names import check_dataset_name, loader_for, sentinel_
 from workflow_core.domain.spec import SpecRules
 from workflow_core.domain.workflow import SourceType
 from workflow_core.errors import WorkflowNotFound, WorkflowPermissionDenied
+from workflow_core.usecases.known import KnownWorkflows
+from workflow_core.usecases.run_ids import RunIds
 
 if TYPE_CHECKING:
     from workflow_core.domain.workflow import Workflow
@@ -63,10 +65,8 @@ class Context:
     storage: StoragePort
     clock: ClockPort
     policy: Policy = field(factory=Policy)
-    latest_ids: dict[str, tuple[str, int]] = field(factory=dict, repr=False)
-    """For each workflow the latest second in which this process accepted a run of it, and how many: where to try for a free id first.
-    A hint, no more: which id is free, the database says.
-    """
+    run_ids: RunIds = field(factory=RunIds, repr=False)
+    known: KnownWorkflows = field(factory=KnownWorkflows, repr=False)
     parsed: set[str] | None = None
 
     def require(self, dataset_name: str) -> Workflow:

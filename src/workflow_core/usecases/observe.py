@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve, frozen
 
-from workflow_core.domain.names import check_run_id, run_id_for
+from workflow_core.domain.names import check_run_id
 from workflow_core.domain.run import Run, Submission, run_date_of
 from workflow_core.errors import (
     AirflowRefused,
@@ -131,10 +131,9 @@ def _adopt(seen: AirflowRun, tasks: Sequence[TaskState] | None, owner: Workflow,
     """Remember a run that Airflow made without us, under an id of ours that says when it fired."""
     now = context.clock.now()
     fired = seen.run_after or seen.logical_date or seen.queued_at or seen.started_at or now
-    nth = 1
     while True:
         run = Run(
-            run_id=run_id_for(owner.dataset_name, fired, nth=nth),
+            run_id=context.run_ids.next(owner.dataset_name, fired),
             airflow_run_id=seen.run_id,
             workflow_id=owner.id,
             dataset_name=owner.dataset_name,
@@ -153,7 +152,6 @@ def _adopt(seen: AirflowRun, tasks: Sequence[TaskState] | None, owner: Workflow,
         except RunAlreadyExists:
             if context.workflows.runs_by_airflow_id([(seen.dag_id, seen.run_id)]):
                 return None  # another worker has adopted it
-            nth += 1
         except WorkflowNotFound:
             return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -14,9 +15,12 @@ from workflow_core.domain.run import Run, RunStatus, RunType, Submission, run_da
 from workflow_core.domain.spec.document import DATE_PARAM
 from workflow_core.domain.workflow import Phase, Workflow
 from workflow_core.errors import (
+    ConcurrentUpdate,
     InvalidRequest,
     Problem,
     RunAlreadyExists,
+    Unavailable,
+    WorkflowError,
     WorkflowNotFound,
     WorkflowNotRunnable,
     WorkflowPaused,
@@ -30,6 +34,8 @@ if TYPE_CHECKING:
     from workflow_core.domain.caller import Caller
     from workflow_core.domain.spec import WorkflowSpec
     from workflow_core.usecases.context import Context
+
+_log = logging.getLogger(__name__)
 
 
 @frozen(kw_only=True)
@@ -51,15 +57,43 @@ def trigger(command: TriggerRun, context: Context) -> Run:
         WorkflowPermissionDenied: a CODE workflow, unless the policy allows it.
         AirflowUnavailable, DatabaseUnavailable: nothing was recorded.
     """
+    if command.dry_run:
+        return _rehearsed(command, context)
+    run = _accepted(command, context)
+    return send(run, context) if run.submission is Submission.SENDING else run
+
+
+def _rehearsed(command: TriggerRun, context: Context) -> Run:
     workflow = context.require(command.dataset_name)
+    _check(workflow, command, context)
+    check_dag(workflow, context)
+    now = context.clock.now()
+    return _draft(workflow, command, now, run_id=run_id_for(workflow.dataset_name, now))
+
+
+def _accepted(command: TriggerRun, context: Context) -> Run:
+    """Decided on the workflow as this process read it last, if it still is that one; otherwise on the workflow as it is now."""
+    known = context.known.get(command.dataset_name)
+    if known is not None:
+        try:
+            return _accept(known, command, context)
+        except Unavailable:
+            raise
+        except WorkflowError:
+            _log.debug("%s is read again: it may have changed", command.dataset_name)
+    while True:
+        workflow = context.require(command.dataset_name)
+        try:
+            run = _accept(workflow, command, context)
+        except ConcurrentUpdate:  # it was paused, for example, since it was read
+            continue
+        context.known.keep(workflow)
+        return run
+
+
+def _check(workflow: Workflow, command: TriggerRun, context: Context) -> None:
     check_runnable(workflow, context)
     check_params(workflow.spec, command.params, max_bytes=context.policy.max_params_bytes)
-    if command.dry_run:
-        check_dag(workflow, context)
-        return _draft(workflow, command, context.clock.now(), nth=1)
-    context.airflow.ping()
-    run = _accept(workflow, command, context)
-    return send(run, context) if run.submission is Submission.SENDING else run
 
 
 def check_runnable(workflow: Workflow, context: Context) -> None:
@@ -88,26 +122,23 @@ def check_dag(workflow: Workflow, context: Context) -> None:
 
 def _accept(workflow: Workflow, command: TriggerRun, context: Context) -> Run:
     """Record the run under the first free id of this second: as one that is being sent, unless Airflow still serves another
-    revision of the spec, or none.
+    revision of the spec, or none. Raises :class:`ConcurrentUpdate` if the workflow is another one by now.
     """
+    _check(workflow, command, context)
+    context.airflow.ping()
     while True:
         now = context.clock.now()
-        second = run_id_for(workflow.dataset_name, now)
-        last = context.latest_ids.get(workflow.dataset_name)
-        nth = last[1] + 1 if last and last[0] == second else 1
-        context.latest_ids[workflow.dataset_name] = second, nth
-        run = _draft(workflow, command, now, nth=nth)
+        run = _draft(workflow, command, now, run_id=context.run_ids.next(workflow.dataset_name, now))
         if workflow.phase is Phase.SERVED:
             run = run.sending(now)
         try:
-            context.workflows.add_run(run)
+            context.workflows.add_run(run, of_version=workflow.version)
         except RunAlreadyExists:
             continue
         return run
 
 
-def _draft(workflow: Workflow, command: TriggerRun, now: datetime, *, nth: int) -> Run:
-    run_id = run_id_for(workflow.dataset_name, now, nth=nth)
+def _draft(workflow: Workflow, command: TriggerRun, now: datetime, *, run_id: str) -> Run:
     return Run(
         run_id=run_id,
         airflow_run_id=run_id,

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from workflow_core.domain.names import new_id
 from workflow_core.domain.run import Progress, Retry, Run, RunStatus, RunType, Stop, Submission
+from workflow_core.domain.workflow import Phase
 from workflow_core.errors import ConcurrentUpdate, RunAlreadyExists, WorkflowNotFound
 from workflow_core.testing.entities import AT, a_run, a_workflow
 from workflow_core.testing.together import together
@@ -211,6 +212,29 @@ class KeptRunRules(WorkflowSubject):
             port.add_run(a_run(a_workflow("a.b")))
         with pytest.raises(WorkflowNotFound):
             port.add_run(a_run(a_workflow()))
+        assert behind.run_facts() == {}
+
+    def test_a_run_is_added_to_the_version_it_was_decided_on(
+        self, port: WorkflowPort, owner: Workflow, behind: BehindWorkflows
+    ) -> None:
+        """A run that says of which version of its workflow it is, is kept while that is the stored one."""
+        port.add_run(a_run(owner, nth=1), of_version=owner.version)
+        saved = port.save_workflow(owner)
+        for stale in (owner.version, saved.version + 1):
+            with pytest.raises(ConcurrentUpdate, match=f"'{owner.dataset_name}'"):
+                port.add_run(a_run(owner, nth=2), of_version=stale)
+        port.add_run(a_run(owner, nth=3), of_version=saved.version)
+        port.add_run(a_run(owner, nth=4))
+        assert sorted(behind.run_facts()) == sorted(a_run(owner, nth=nth).run_id for nth in (1, 3, 4))
+
+    def test_a_version_that_takes_no_run_takes_none(
+        self, port: WorkflowPort, owner: Workflow, behind: BehindWorkflows
+    ) -> None:
+        """That it is the stored version does not help a run of a workflow that has left, or was never there."""
+        gone = port.save_workflow(evolve(owner, phase=Phase.GONE))
+        for workflow in (gone, a_workflow("a.b")):
+            with pytest.raises(ConcurrentUpdate):
+                port.add_run(a_run(workflow), of_version=workflow.version)
         assert behind.run_facts() == {}
 
     def test_one_of_many_adders_of_a_run_id_succeeds(
