@@ -63,6 +63,10 @@ bench: $(VENV)/.ready $(AIRFLOW_VENV)/.ready ## Measure the figures in benchmark
 bench-sync: $(VENV)/.ready $(AIRFLOW_VENV)/.ready ## Measure syncs of a thousand CODE workflows, for benchmarks/sync.md
 	$(BIN)/python -m benchmarks.sync
 
+.PHONY: bench-claims
+bench-claims: $(VENV)/.ready ## Claim 100,000 subjects by four workers on each database, for benchmarks/claims.md
+	$(BIN)/python -m benchmarks.claims
+
 .PHONY: lock
 lock: ## Resolve the newest versions anew and write them to constraints/
 	rm -rf $(VENV) $(AIRFLOW_VENV) $(AIRFLOW_2_VENV)

@@ -239,6 +239,8 @@ class Settings(BaseModel):
             backfill_max_dates=self.backfill_max_dates,
             backfill_max_active=self.backfill_max_active,
             fresh_for=self.fresh_for,
+            lease=max(30.0, 2 * self.airflow_total_timeout),
+            resend_after=self.airflow_total_timeout + 5.0,
         )
 
 

@@ -33,8 +33,12 @@ class Sweeping(Protocol):
         """One pass."""
         ...
 
-    def sync(self, *, caller: Caller) -> SyncReport:
-        """Take up what is published as CODE."""
+    def sync_in_turn(self, *, caller: Caller) -> SyncReport | None:
+        """Take up what is published as CODE, if no other worker does."""
+        ...
+
+    def resign(self) -> None:
+        """No further pass comes."""
         ...
 
 
@@ -56,6 +60,10 @@ class Worker:
         if self._sync_interval:
             self._begin(self._sync_again_and_again, "sync")
         self._repeat(self._service.sweep, self._interval)
+        try:
+            self._service.resign()
+        except Unavailable as error:  # the others find out by themselves, later
+            _log.warning("%s", error.message)
 
     def start(self) -> None:
         """Do so in threads of its own."""
@@ -75,7 +83,7 @@ class Worker:
         thread.start()
 
     def _sync_again_and_again(self) -> None:
-        self._repeat(lambda: self._service.sync(caller=SYNC), self._sync_interval)
+        self._repeat(lambda: self._service.sync_in_turn(caller=SYNC), self._sync_interval)
 
     def _repeat(self, work: Callable[[], object], interval: float) -> None:
         while not self._stop.is_set():

@@ -285,6 +285,13 @@ class ConcurrentUpdate(Conflict):
         super().__init__(f"{what} was changed at the same time by somebody else. Read it again.")
 
 
+class LeaseLost(ConcurrentUpdate):
+    """Somebody else has claimed what was worked on: nothing was written."""
+
+    def __init__(self, subject: str) -> None:
+        super().__init__(f"The lease of {subject!r}")
+
+
 class StorageConflict(Conflict):
     """A conditional write found another object than the one that was expected."""
 

@@ -445,7 +445,7 @@ class TestIndexes:
                 "ix_workflow_runs_dataset_name_started_at_run_id",
             ),
             (lambda port: port.last_runs(["a.b"]), "ix_workflow_runs_dataset_name_started_at_run_id"),
-            (lambda port: port.runs_to_send(5), "ix_workflow_runs_to_send"),
+            (lambda port: port.runs_to_send(5, sent_before=AT), "ix_workflow_runs_to_send"),
             (lambda port: port.stopping_runs(5), "ix_workflow_runs_stopping"),
             (lambda port: port.retrying_runs(5), "ix_workflow_runs_retrying"),
             (lambda port: port.active_runs(a_workflow()), "ix_workflow_runs_active"),

@@ -18,10 +18,14 @@ class Sweeping:
 
     def __init__(self, *, fail_first: bool = False) -> None:
         self.count = 0
+        self.resigned: int | None = None
         self.swept_twice = Event()
         self.callers: list[str] = []
         self.synced_twice = Event()
         self._fail = fail_first
+
+    def resign(self) -> None:
+        self.resigned = self.count
 
     def sweep(self) -> SweepReport:
         self.count += 1
@@ -31,7 +35,7 @@ class Sweeping:
             raise RuntimeError("boom")
         return SweepReport()
 
-    def sync(self, *, caller: Caller) -> SyncReport:
+    def sync_in_turn(self, *, caller: Caller) -> SyncReport:
         self.callers.append(caller.name)
         if len(self.callers) == 2:
             self.synced_twice.set()
@@ -52,6 +56,7 @@ def test_it_sweeps_again_and_again_until_it_is_stopped():
     assert service.swept_twice.wait(10)
     worker.stop()
     assert worker._threads == []
+    assert service.resigned == service.count
 
 
 def test_an_unexpected_error_is_logged_and_the_next_pass_comes(caplog):

@@ -12,6 +12,7 @@ from adapters.sql.backfills import SqlBackfills
 from adapters.sql.code import SqlCodeObjects, remember
 from adapters.sql.columns import UtcDateTime
 from adapters.sql.errors import violated, wrong_revision
+from adapters.sql.leases import SqlLeases
 from adapters.sql.mapping import (
     WORKFLOW_IDENTITY,
     changes,
@@ -70,7 +71,7 @@ _STATUS: Final = {
 }
 
 
-class SqlWorkflows(SqlBackfills, SqlCodeObjects, SqlMirror):
+class SqlWorkflows(SqlBackfills, SqlCodeObjects, SqlMirror, SqlLeases):
     """:class:`~workflow_core.ports.workflow.WorkflowPort` on PostgreSQL or SQLite.
 
     ``engine`` comes from :func:`adapters.sql.engine.make_engine`. Threads may share one instance.

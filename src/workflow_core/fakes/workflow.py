@@ -24,6 +24,7 @@ from workflow_core.errors import (
     WorkflowHasActiveRuns,
     WorkflowNotFound,
 )
+from workflow_core.fakes.leases import InMemoryLeases
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -43,13 +44,14 @@ _EVER: Final = datetime.min.replace(tzinfo=UTC)
 """Before all moments: what never happened comes first."""
 
 
-class InMemoryWorkflows:
+class InMemoryWorkflows(InMemoryLeases):
     """:class:`~workflow_core.ports.workflow.WorkflowPort` in this process's memory; threads may share it.
 
     Each rule of the port is a small method of its own, so that a test can break exactly one.
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self._lock = RLock()
         self._workflows: dict[UUID, Workflow] = {}
         self._revisions: dict[UUID, list[Revision]] = {}
@@ -87,6 +89,7 @@ class InMemoryWorkflows:
             if self._down or left:
                 msg = "The database in memory was told to fail."
                 raise DatabaseUnavailable(msg)
+            self._refuse_lost_lease(method)
             yield
 
     # The port.
@@ -232,10 +235,14 @@ class InMemoryWorkflows:
             earliest_first = reversed(self._latest_first(self._runs.values()))
             return {run.dataset_name: self._kept(run) for run in earliest_first if run.dataset_name in wanted}
 
-    def runs_to_send(self, limit: int) -> Sequence[Run]:
+    def runs_to_send(self, limit: int, *, sent_before: datetime) -> Sequence[Run]:
         """As the port says."""
         with self._transaction("runs_to_send"):
-            found = [run for run in self._runs.values() if self._is_to_send(run) and self._may_run(run)]
+            found = [
+                run
+                for run in self._runs.values()
+                if self._is_to_send(run) and self._is_due(run, sent_before) and self._may_run(run)
+            ]
             return self._first(sorted(found, key=self._sending_order), limit)
 
     def stopping_runs(self, limit: int) -> Sequence[Run]:
@@ -503,6 +510,9 @@ class InMemoryWorkflows:
     def _is_to_send(self, run: Run) -> bool:
         on_its_way = run.submission in {Submission.WAITING, Submission.SENDING}
         return on_its_way and not run.settled and run.backfill_id is None and run.stop is None
+
+    def _is_due(self, run: Run, sent_before: datetime) -> bool:
+        return run.submission is Submission.WAITING or run.sent_at is None or run.sent_at < sent_before
 
     def _may_run(self, entity: Run | Backfill) -> bool:
         owner = self._workflows[entity.workflow_id]

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from datetime import date, datetime
     from uuid import UUID
 
     from workflow_core.domain.backfill import Backfill
     from workflow_core.domain.code import CodeObject
     from workflow_core.domain.conditions import AirflowState, Observation
+    from workflow_core.domain.lease import Lease
     from workflow_core.domain.paging import Page, PageRequest
     from workflow_core.domain.run import HistoryFilter, Run, RunStatus
     from workflow_core.domain.workflow import Revision, Workflow, WorkflowFilter
@@ -166,10 +168,10 @@ class WorkflowPort(Protocol):
         """For each name the run that :meth:`history` would list first; names without runs are left out."""
         ...
 
-    def runs_to_send(self, limit: int) -> Sequence[Run]:
-        """Up to ``limit`` runs on their way to Airflow (waiting or sending): not of a backfill, which sends its own; not wanted to end;
-        of a workflow that may run (served, and not paused). Those never sent first, then those sent longest ago,
-        then by run id.
+    def runs_to_send(self, limit: int, *, sent_before: datetime) -> Sequence[Run]:
+        """Up to ``limit`` runs on their way to Airflow, waiting, or sending since before ``sent_before``: not of a backfill, which sends
+        its own; not wanted to end; of a workflow that may run (served, and not paused). Those never sent first, then those sent longest
+        ago, then by run id.
         """
         ...
 
@@ -288,6 +290,41 @@ class WorkflowPort(Protocol):
 
     def save_airflow_state(self, state: AirflowState) -> None:
         """Keep how the mirror stands; the last one to save counts."""
+        ...
+
+    def claim(self, subjects: Iterable[str], *, owner: str, at: datetime, until: datetime) -> Mapping[str, Lease]:
+        """Lease those of the subjects that are free: never leased, released, or leased until ``at`` at the latest, to whomever.
+
+        Of several at the same time exactly one gets a subject, and with it an epoch greater than all that this subject had before.
+        """
+        ...
+
+    def renew(self, lease: Lease, until: datetime) -> Lease:
+        """Have the lease end at another moment; its epoch stays.
+
+        Raises:
+            LeaseLost: somebody else has claimed the subject, or the lease was released.
+        """
+        ...
+
+    def release(self, leases: Iterable[Lease]) -> None:
+        """End leases. Those that somebody else has claimed since stay as they are."""
+        ...
+
+    def under(self, lease: Lease) -> AbstractContextManager[None]:
+        """Within the block every method of this port that writes, called in this thread, does so only while the subject is neither
+        claimed by somebody else nor released; that is part of the same transaction. One that only reads, :meth:`claim`, :meth:`renew`
+        and :meth:`release` take no notice. Blocks may be nested: the inner lease counts.
+
+        Raises (each of those methods):
+            LeaseLost: it is; nothing was written.
+        """
+        ...
+
+    def forget_leases(self, before: datetime) -> None:
+        """Forget the leases that ended, or were released, before this moment; the epochs of their subjects begin anew. Nobody may be at
+        work any more under one of them.
+        """
         ...
 
     def check(self) -> None:

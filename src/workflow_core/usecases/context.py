@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from attrs import field, frozen
@@ -15,6 +16,7 @@ from workflow_core.usecases.known import KnownWorkflows
 from workflow_core.usecases.run_ids import RunIds
 
 if TYPE_CHECKING:
+    from workflow_core.domain.lease import Lease
     from workflow_core.domain.workflow import Workflow
     from workflow_core.ports.airflow import AirflowPort
     from workflow_core.ports.clock import ClockPort
@@ -41,6 +43,9 @@ class Policy:
     STOPPED only after that time. ``sync_max_removed`` is the largest share of the CODE workflows that a sync removes without being
     told that it may. ``fresh_for`` is how long (seconds) after a pass of the worker reads are answered from what it saw,
     without asking Airflow.
+
+    ``lease`` is how long (seconds) a worker that is not heard of keeps others from what it works on; ``resend_after`` how long nobody else
+    sends a run that was sent: longer than any request to Airflow may take.
     """
 
     rules: SpecRules = field(factory=SpecRules)
@@ -54,6 +59,8 @@ class Policy:
     backfill_max_active: int = 8
     sync_max_removed: float = 0.3
     fresh_for: float = 3.0
+    lease: float = 30.0
+    resend_after: float = 20.0
 
 
 @frozen(kw_only=True)
@@ -68,6 +75,10 @@ class Context:
     run_ids: RunIds = field(factory=RunIds, repr=False)
     known: KnownWorkflows = field(factory=KnownWorkflows, repr=False)
     parsed: set[str] | None = None
+    worker: str = field(factory=lambda: token_hex(8))
+    """Whose leases are those of this process."""
+    led: dict[str, Lease] = field(factory=dict, repr=False)
+    """What this process does all the time, and others leave to it."""
 
     def require(self, dataset_name: str) -> Workflow:
         """The workflow of this name.

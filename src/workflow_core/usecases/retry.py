@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from workflow_core.domain.lease import run_subject
 from workflow_core.domain.names import check_run_id
 from workflow_core.domain.run import FAILED_TASKS, MAY_ARRIVE, Retry, RunStatus
 from workflow_core.domain.workflow import Phase
@@ -26,6 +27,7 @@ from workflow_core.errors import (
     WorkflowPaused,
     WorkflowRunNotFound,
 )
+from workflow_core.usecases.claims import holding
 from workflow_core.usecases.observe import look_at, record_look
 from workflow_core.usecases.submit import record_run
 
@@ -132,7 +134,8 @@ def _to_repeat(run: Run, tasks: Sequence[TaskState], *, only_failed: bool) -> tu
 def _carried_out(run: Run, context: Context) -> Run:
     """As :func:`carry_out`; where Airflow cannot be asked now, or somebody else goes on with it, the worker does the rest."""
     try:
-        return carry_out(run, context)
+        with holding(run_subject(run.run_id), context) as mine:
+            return carry_out(run, context) if mine else run
     except (Unavailable, AirflowRefused, ConcurrentUpdate) as error:
         _log.warning("%s does not run again yet: %s", run.run_id, error.message)
         return context.workflows.run(run.run_id) or run

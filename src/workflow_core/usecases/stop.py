@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
+from workflow_core.domain.lease import run_subject
 from workflow_core.domain.names import check_run_id
 from workflow_core.domain.run import MAY_ARRIVE, NOT_RETRIED, RunStatus, Submission
 from workflow_core.errors import AirflowRefused, ConcurrentUpdate, RunNotActive, Unavailable, WorkflowRunNotFound
 from workflow_core.ports.airflow import EndState
+from workflow_core.usecases.claims import holding
 from workflow_core.usecases.observe import look_at, record_look
 from workflow_core.usecases.reason import check_reason
 from workflow_core.usecases.submit import record_run
@@ -79,9 +81,10 @@ def _required(run_id: str, context: Context) -> Run:
 
 
 def try_to_end(run: Run, context: Context) -> Run:
-    """As :func:`end`; where Airflow cannot be asked now, the worker goes on."""
+    """As :func:`end`; where Airflow cannot be asked now, the worker goes on, and where it is at it already, it does."""
     try:
-        return end(run, context)
+        with holding(run_subject(run.run_id), context) as mine:
+            return end(run, context) if mine else run
     except (Unavailable, AirflowRefused) as error:
         _log.warning("%s is not stopped yet: %s", run.run_id, error.message)
         return context.workflows.run(run.run_id) or run

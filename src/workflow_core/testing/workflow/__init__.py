@@ -9,6 +9,7 @@ from workflow_core.testing.workflow.backfills import BackfillRules
 from workflow_core.testing.workflow.driven import DrivenRules
 from workflow_core.testing.workflow.history import HistoryRules
 from workflow_core.testing.workflow.kept_runs import KeptRunRules
+from workflow_core.testing.workflow.leases import LeaseRules
 from workflow_core.testing.workflow.leaving import LeavingRules
 from workflow_core.testing.workflow.listed import ListedWorkflowRules
 from workflow_core.testing.workflow.machine import workflow_machine
@@ -35,6 +36,7 @@ class WorkflowContract(
     DrivenRules,
     PublishedRules,
     SeenRules,
+    LeaseRules,
     OutageRules,
 ):
     """Every promise of the port, as tests."""

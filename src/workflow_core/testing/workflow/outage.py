@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from workflow_core.domain.conditions import AirflowState, Observation
+from workflow_core.domain.lease import Lease
 from workflow_core.domain.paging import PageRequest
 from workflow_core.domain.run import HistoryFilter
 from workflow_core.domain.workflow import WorkflowFilter, first_revision
@@ -19,6 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _W: Final = a_workflow()
+_LEASE: Final = Lease(subject="a", owner="o", epoch=1, until=AT)
+
+
+def _write_under_a_lease(port: WorkflowPort) -> None:
+    with port.under(_LEASE):
+        port.save_workflow(_W)
+
 
 CALLS: Final[dict[str, Callable[[WorkflowPort], object]]] = {
     "add_workflow": lambda port: port.add_workflow(_W),
@@ -41,7 +49,7 @@ CALLS: Final[dict[str, Callable[[WorkflowPort], object]]] = {
     "save_run": lambda port: port.save_run(a_run(_W)),
     "history": lambda port: port.history(HistoryFilter(), PageRequest()),
     "last_runs": lambda port: port.last_runs(["a.b"]),
-    "runs_to_send": lambda port: port.runs_to_send(1),
+    "runs_to_send": lambda port: port.runs_to_send(1, sent_before=AT),
     "stopping_runs": lambda port: port.stopping_runs(1),
     "retrying_runs": lambda port: port.retrying_runs(1),
     "runs_to_look_at": lambda port: port.runs_to_look_at(1),
@@ -62,6 +70,11 @@ CALLS: Final[dict[str, Callable[[WorkflowPort], object]]] = {
     "save_observations": lambda port: port.save_observations([Observation(workflow_id=_W.id)]),
     "airflow_state": lambda port: port.airflow_state(),
     "save_airflow_state": lambda port: port.save_airflow_state(AirflowState()),
+    "claim": lambda port: port.claim(["a"], owner="o", at=AT, until=AT),
+    "renew": lambda port: port.renew(_LEASE, AT),
+    "release": lambda port: port.release([_LEASE]),
+    "under": _write_under_a_lease,
+    "forget_leases": lambda port: port.forget_leases(AT),
     "check": lambda port: port.check(),
 }
 
