@@ -189,6 +189,13 @@ class Settings(BaseModel):
     sweep_interval: float = _setting(
         "WORKFLOWS_SWEEP_INTERVAL", 2.0, "Seconds between two passes of the worker.", gt=0, le=3600
     )
+    compare_interval: float = _setting(
+        "WORKFLOWS_COMPARE_INTERVAL",
+        300.0,
+        "Seconds between two full comparisons of database, object store and Airflow; 0 for none.",
+        ge=0,
+        le=86_400,
+    )
     sync_interval: float = _setting(
         "WORKFLOWS_SYNC_INTERVAL",
         60.0,
@@ -240,6 +247,7 @@ class Settings(BaseModel):
             backfill_max_active=self.backfill_max_active,
             fresh_for=self.fresh_for,
             lease=max(30.0, 2 * self.airflow_total_timeout),
+            compare_every=self.compare_interval,
             resend_after=self.airflow_total_timeout + 5.0,
         )
 

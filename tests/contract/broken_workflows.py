@@ -252,6 +252,16 @@ class RunOfTheSuccessor(InMemoryWorkflows):
             super()._refuse_run_of_no_workflow(run)
 
 
+class LeftThoughTakenAgain(InMemoryWorkflows):
+    def _is_live(self, dataset_name: str) -> bool:
+        return False
+
+
+class NeverThereCountsAsLeft(InMemoryWorkflows):
+    def names_that_left(self, dataset_names: Any) -> Any:
+        return {name for name in dataset_names if not self._is_live(name)}
+
+
 class LeasedTwice(InMemoryWorkflows):
     def _is_free(self, subject: str, at: datetime) -> bool:
         return True

@@ -23,6 +23,7 @@ from adapters.sql.mapping import (
 )
 from adapters.sql.migrations import HEAD, revision_of
 from adapters.sql.mirror import SqlMirror
+from adapters.sql.runs import batches
 from adapters.sql.tables import (
     ACTIVE,
     ACTIVE_RUN,
@@ -48,7 +49,7 @@ from workflow_core.domain.workflow import (
 from workflow_core.errors import ConcurrentUpdate, WorkflowAlreadyExists, WorkflowHasActiveRuns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -174,6 +175,16 @@ class SqlWorkflows(SqlBackfills, SqlCodeObjects, SqlMirror, SqlLeases):
         found = tuple(map(workflow_of, rows[: page.limit]))
         more = len(rows) > page.limit
         return Page(items=found, total=total, next_after=(found[-1].dataset_name,) if more else None)
+
+    def names_that_left(self, dataset_names: Iterable[str]) -> Collection[str]:
+        """As the port says."""
+        named, left = workflows.c.dataset_name, workflows.c.phase.in_(["leaving", "gone"])
+        found: dict[str, bool] = {}
+        with self._transactions.reading() as connection:
+            for some in batches(dataset_names):
+                for name, has_left in connection.execute(sa.select(named, left).where(named.in_(some))):
+                    found[name] = found.get(name, True) and bool(has_left)
+        return {name for name, have_all_left in found.items() if have_all_left}
 
     def unsettled_workflows(self, limit: int) -> Sequence[Workflow]:
         """As the port says."""

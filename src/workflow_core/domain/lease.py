@@ -19,6 +19,9 @@ SYNC: Final = "sync"
 TIDY: Final = "tidy"
 """The subject of removing what is needed no more; its lease ends by itself, when it is time again."""
 
+COMPARE: Final = "compare"
+"""The subject of comparing the three systems in full; its lease, too, ends when it is time again."""
+
 
 @frozen(kw_only=True)
 class Lease:

@@ -27,7 +27,7 @@ from workflow_core.errors import (
 from workflow_core.fakes.leases import InMemoryLeases
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import date
     from uuid import UUID
 
@@ -160,6 +160,12 @@ class InMemoryWorkflows(InMemoryLeases):
             found = [workflow for workflow in self._live() if self._matches(workflow, where)]
             ordered = sorted(found, key=self._workflow_key)
             return self._page(ordered, page, self._workflow_key, lambda key, after: key > after)
+
+    def names_that_left(self, dataset_names: Iterable[str]) -> Collection[str]:
+        """As the port says."""
+        with self._transaction("names_that_left"):
+            left = {workflow.dataset_name for workflow in self._workflows.values() if workflow.phase.has_left}
+            return {name for name in dataset_names if name in left and not self._is_live(name)}
 
     def unsettled_workflows(self, limit: int) -> Sequence[Workflow]:
         """As the port says."""
@@ -463,6 +469,9 @@ class InMemoryWorkflows(InMemoryLeases):
         owner = self._workflows.get(run.workflow_id)
         if owner is None or not self._takes(owner, run):
             raise WorkflowNotFound(run.dataset_name)
+
+    def _is_live(self, dataset_name: str) -> bool:
+        return self._holder_of_name(dataset_name) is not None
 
     def _refuse_other_version_than(self, version: int, run: Run) -> None:
         owner = self._workflows.get(run.workflow_id)

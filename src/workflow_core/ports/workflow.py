@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
     from datetime import date, datetime
     from uuid import UUID
@@ -97,6 +97,10 @@ class WorkflowPort(Protocol):
 
     def workflows(self, where: WorkflowFilter, page: PageRequest) -> Page[Workflow]:
         """Live workflows by name, ascending in code-point order. The key of a page is ``(dataset_name,)``."""
+        ...
+
+    def names_that_left(self, dataset_names: Iterable[str]) -> Collection[str]:
+        """Those of the names that a workflow had which has left, and that no live one has."""
         ...
 
     def unsettled_workflows(self, limit: int) -> Sequence[Workflow]:

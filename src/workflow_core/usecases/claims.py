@@ -64,6 +64,12 @@ def resign(context: Context) -> None:
     context.workflows.release(leases)
 
 
+def its_time(subject: str, every: timedelta, context: Context) -> bool:
+    """Whether something that is done now and then, by whichever worker comes first, is due; it then counts as done."""
+    now = context.clock.now()
+    return bool(context.workflows.claim([subject], owner=context.worker, at=now, until=now + every))
+
+
 def work_through(
     items: Iterable[T], subject_of: Callable[[T], str], work: Callable[[T], bool], context: Context
 ) -> int:

@@ -45,7 +45,8 @@ class Policy:
     without asking Airflow.
 
     ``lease`` is how long (seconds) a worker that is not heard of keeps others from what it works on; ``resend_after`` how long nobody else
-    sends a run that was sent: longer than any request to Airflow may take.
+    sends a run that was sent: longer than any request to Airflow may take; ``compare_every`` (seconds; 0: never) how often the three
+    systems are compared in full.
     """
 
     rules: SpecRules = field(factory=SpecRules)
@@ -61,6 +62,7 @@ class Policy:
     fresh_for: float = 3.0
     lease: float = 30.0
     resend_after: float = 20.0
+    compare_every: float = 300.0
 
 
 @frozen(kw_only=True)

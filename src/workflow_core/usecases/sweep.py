@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import evolve, frozen
 
-from workflow_core.domain.lease import MIRROR, TIDY, backfill_subject, run_subject, workflow_subject
+from workflow_core.domain.lease import COMPARE, MIRROR, TIDY, backfill_subject, run_subject, workflow_subject
 from workflow_core.domain.run import Submission
 from workflow_core.domain.workflow import Phase
 from workflow_core.errors import AirflowRefused, ConcurrentUpdate, LeaseLost, StorageConflict, Unavailable
-from workflow_core.usecases.claims import holding, leading, work_through
+from workflow_core.usecases.claims import holding, its_time, leading, work_through
+from workflow_core.usecases.compare import compare
 from workflow_core.usecases.drive import drive
 from workflow_core.usecases.mirror import watch
 from workflow_core.usecases.retry import carry_out
@@ -62,6 +63,7 @@ class SweepReport:
     runs_retried: int = 0
     runs_observed: int = 0
     backfills_driven: int = 0
+    drifts_mended: int = 0
 
 
 def sweep(context: Context, *, comes_back: bool = True) -> SweepReport:
@@ -75,14 +77,20 @@ def sweep(context: Context, *, comes_back: bool = True) -> SweepReport:
         backfills_driven=_step(_drive_backfills, context),
         runs_retried=_step(_settle_retries, context),
         runs_stopped=_step(_settle_stops, context),
+        drifts_mended=_step(_compare, context),
     )
 
 
 def _tidy(context: Context) -> None:
     """Remove what is needed no more, if nobody has for a while."""
-    now = context.clock.now()
-    if context.workflows.claim([TIDY], owner=context.worker, at=now, until=now + TIDY_EVERY):
-        context.workflows.forget_leases(now - LEASES_KEPT)
+    if its_time(TIDY, TIDY_EVERY, context):
+        context.workflows.forget_leases(context.clock.now() - LEASES_KEPT)
+
+
+def _compare(context: Context) -> int:
+    """If nobody has for a while; only workers that come back."""
+    every = timedelta(seconds=context.policy.compare_every)
+    return compare(context) if every and MIRROR in context.led and its_time(COMPARE, every, context) else 0
 
 
 def _step(step: Callable[[Context], int], context: Context) -> int:

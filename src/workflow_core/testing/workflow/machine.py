@@ -256,6 +256,7 @@ class WorkflowMachine(RuleBasedStateMachine):
         self._same("workflows", WorkflowFilter(), PageRequest())
         self._same("history", HistoryFilter(), PageRequest())
         self._same("last_runs", NAMES)
+        self._same("names_that_left", NAMES)
         self._same("observed_until")
         self._same("code_objects")
 

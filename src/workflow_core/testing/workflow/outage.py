@@ -39,6 +39,7 @@ CALLS: Final[dict[str, Callable[[WorkflowPort], object]]] = {
     "revision": lambda port: port.revision(_W, 1),
     "retire_workflow": lambda port: port.retire_workflow(_W, force=False),
     "workflows": lambda port: port.workflows(WorkflowFilter(), PageRequest()),
+    "names_that_left": lambda port: port.names_that_left(["a.b"]),
     "unsettled_workflows": lambda port: port.unsettled_workflows(1),
     "mark_tried": lambda port: port.mark_tried([_W], AT),
     "code_objects": lambda port: port.code_objects(),
