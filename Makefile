@@ -55,6 +55,10 @@ format: $(VENV)/.ready ## Format and fix what can be fixed by itself
 docs: $(VENV)/.ready ## Write the generated pages of docs/ anew
 	$(BIN)/python -m devstack.docs
 
+.PHONY: model
+model: $(VENV)/.ready ## 2,000 random histories of the whole service with deaths and outages, against a plain model
+	SEQUENCES=2000 $(BIN)/python -m pytest tests/unit/test_whole_service.py -q
+
 .PHONY: bench
 bench: $(VENV)/.ready $(AIRFLOW_VENV)/.ready ## Measure the figures in benchmarks/results.md
 	$(BIN)/python -m benchmarks.run

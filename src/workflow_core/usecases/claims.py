@@ -42,19 +42,21 @@ def holding(subject: str, context: Context) -> Iterator[bool]:
         _release([lease], context)
 
 
-def leading(subject: str, context: Context) -> bool:
-    """Whether this worker is the one that does something all the time; it stays so, unless it is not heard of for a while."""
+def leading(subject: str, context: Context) -> Lease | None:
+    """The lease of what one worker does all the time, if that is this one; it stays so, unless it is not heard of for a while."""
     lease = context.led.get(subject)
     if lease is not None:
         try:
-            context.led[subject] = context.workflows.renew(lease, context.clock.now() + _length(context))
+            lease = context.workflows.renew(lease, context.clock.now() + _length(context))
         except LeaseLost:
             _log.warning("Somebody else has taken over: %s", subject)
-            del context.led[subject]
-        else:
-            return True
-    context.led.update(_claimed([subject], context))
-    return subject in context.led
+            lease = None
+    lease = lease or _claimed([subject], context).get(subject)
+    if lease is None:
+        context.led.pop(subject, None)
+    else:
+        context.led[subject] = lease
+    return lease
 
 
 def resign(context: Context) -> None:

@@ -29,7 +29,7 @@ from workflow_core.errors import (
 )
 from workflow_core.usecases.claims import holding
 from workflow_core.usecases.observe import look_at, record_look
-from workflow_core.usecases.submit import record_run
+from workflow_core.usecases.submit import record_run, run_as_recorded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -138,7 +138,7 @@ def _carried_out(run: Run, context: Context) -> Run:
             return carry_out(run, context) if mine else run
     except (Unavailable, AirflowRefused, ConcurrentUpdate) as error:
         _log.warning("%s does not run again yet: %s", run.run_id, error.message)
-        return context.workflows.run(run.run_id) or run
+        return run_as_recorded(run, context)
 
 
 def carry_out(run: Run, context: Context) -> Run:

@@ -16,7 +16,7 @@ from workflow_core.ports.airflow import EndState
 from workflow_core.usecases.claims import holding
 from workflow_core.usecases.observe import look_at, record_look
 from workflow_core.usecases.reason import check_reason
-from workflow_core.usecases.submit import record_run
+from workflow_core.usecases.submit import record_run, run_as_recorded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,7 +87,7 @@ def try_to_end(run: Run, context: Context) -> Run:
             return end(run, context) if mine else run
     except (Unavailable, AirflowRefused) as error:
         _log.warning("%s is not stopped yet: %s", run.run_id, error.message)
-        return context.workflows.run(run.run_id) or run
+        return run_as_recorded(run, context)
 
 
 def end(run: Run, context: Context) -> Run:

@@ -106,10 +106,11 @@ def _watch(context: Context, *, comes_back: bool) -> int:
     if not comes_back:
         with holding(MIRROR, context) as mine:
             return watch(context, comes_back=False) if mine else 0
-    if not leading(MIRROR, context):
+    lease = leading(MIRROR, context)
+    if lease is None:
         return 0
     _tidy(context)
-    with context.workflows.under(context.led[MIRROR]):
+    with context.workflows.under(lease):
         return watch(context)
 
 
