@@ -70,16 +70,9 @@ def upgrade() -> None:
 
 def _settings() -> Settings:
     """The settings, and logging as they say."""
-    import logging
-
+    from entrypoints.logs import configure_logging
     from entrypoints.settings import load_settings
 
     settings = load_settings()
-    logging.basicConfig(
-        level=settings.log_level,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        datefmt="%Y-%m-%dT%H:%M:%S%z",
-    )
-    for chatty in ("httpx", "httpcore", "botocore", "alembic"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    configure_logging(settings)
     return settings

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from copy import copy
 from typing import TYPE_CHECKING, Any, Final
 
-from litestar import Litestar, Request, Response, Router, get
+from litestar import Request, Response, Router, get
 from litestar.di import Provide
 from litestar.exceptions import NotFoundException, PermissionDeniedException
 
@@ -18,7 +18,7 @@ from entrypoints.http.filters import read_filters, read_if_match
 from entrypoints.http.openapi import openapi_json
 from entrypoints.http.payload import read_payload
 from entrypoints.http.routes import ROUTES
-from entrypoints.http.tracing import mark_start, raw_path, stamp_answer
+from entrypoints.http.tracing import Traced, raw_path
 from workflow_core.domain.caller import Caller
 from workflow_core.errors import InvalidRequest
 from workflow_core.local import LocalWorkflowApi
@@ -26,6 +26,7 @@ from workflow_core.local import LocalWorkflowApi
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
+    from litestar import Litestar
     from litestar.types import LifespanHook
 
     from entrypoints.settings import Settings
@@ -49,7 +50,7 @@ def create_app(
     authentication every request is recorded as made by ``settings.user``.
     """
     api = LocalWorkflowApi(service, Caller(name=settings.user))
-    return Litestar(
+    return Traced(
         # In a router: one by one, the first of two handlers of a path would be given a thread twice when the second one comes.
         [Router("/", route_handlers=[*map(copy, ROUTES), _document_route()])],
         dependencies={
@@ -59,7 +60,6 @@ def create_app(
             "if_match": Provide(_if_match, sync_to_thread=False),
         },
         before_request=_admission(settings),
-        before_send=[stamp_answer],
         exception_handlers=exception_handlers(),
         lifespan=[_threads(settings.threads)],
         on_startup=on_startup,
@@ -74,7 +74,6 @@ def _admission(settings: Settings) -> Callable[[Request[Any, Any, Any]], Awaitab
     """What every request passes before its handler: path, origin, query and body are read and checked here."""
 
     async def admit(request: Request[Any, Any, Any]) -> None:
-        mark_start(request.scope)
         path = raw_path(request.scope)
         if "//" in path or path.endswith("/"):  # Litestar would take an empty name for none
             raise NotFoundException
