@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from workflow_core.domain.backfill import Backfill
     from workflow_core.domain.code import CodeObject
     from workflow_core.domain.conditions import AirflowState, Observation
+    from workflow_core.domain.counts import Counts
     from workflow_core.domain.paging import Page, PageRequest
     from workflow_core.domain.run import HistoryFilter, Run, RunStatus
     from workflow_core.domain.workflow import Revision, Workflow, WorkflowFilter
@@ -284,6 +285,10 @@ class WorkflowPort(Protocol):
 
     def save_airflow_state(self, state: AirflowState) -> None:
         """Keep how the mirror stands; the last one to save counts."""
+        ...
+
+    def counts(self) -> Counts:
+        """How many workflows and unended runs there are, from one cheap query: asked every few seconds by those who watch."""
         ...
 
     def check(self) -> None:

@@ -6,6 +6,7 @@ fake over random histories.
 """
 
 from workflow_core.testing.workflow.backfills import BackfillRules
+from workflow_core.testing.workflow.counted import CountedRules
 from workflow_core.testing.workflow.driven import DrivenRules
 from workflow_core.testing.workflow.history import HistoryRules
 from workflow_core.testing.workflow.kept_runs import KeptRunRules
@@ -35,6 +36,7 @@ class WorkflowContract(
     DrivenRules,
     PublishedRules,
     SeenRules,
+    CountedRules,
     OutageRules,
 ):
     """Every promise of the port, as tests."""

@@ -232,6 +232,7 @@ class WorkflowMachine(RuleBasedStateMachine):
         self._same("last_runs", NAMES)
         self._same("observed_until")
         self._same("code_objects")
+        self._same("counts")
 
     def _same(self, method: str, *arguments: Any, **named: Any) -> Any:
         """Ask both; the answer, or the error as type and message."""

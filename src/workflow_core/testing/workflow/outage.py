@@ -62,6 +62,7 @@ CALLS: Final[dict[str, Callable[[WorkflowPort], object]]] = {
     "save_observations": lambda port: port.save_observations([Observation(workflow_id=_W.id)]),
     "airflow_state": lambda port: port.airflow_state(),
     "save_airflow_state": lambda port: port.save_airflow_state(AirflowState()),
+    "counts": lambda port: port.counts(),
     "check": lambda port: port.check(),
 }
 
