@@ -11,27 +11,41 @@ from adapters.airflow import open_airflow
 from adapters.clock import SystemClock
 from adapters.sql import SqlWorkflows, make_engine
 from adapters.storage import open_storage
+from entrypoints.watching import System, watched
 from workflow_core.fakes.airflow import InMemoryAirflow
 from workflow_core.fakes.workflow import InMemoryWorkflows
+from workflow_core.ports.airflow import AirflowPort
+from workflow_core.ports.storage import StoragePort
+from workflow_core.ports.workflow import WorkflowPort
 from workflow_core.service import WorkflowService
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from entrypoints.settings import Settings
-    from workflow_core.ports.airflow import AirflowPort
+    from entrypoints.watching import Watch
     from workflow_core.ports.clock import ClockPort
-    from workflow_core.ports.storage import StoragePort
-    from workflow_core.ports.workflow import WorkflowPort
 
 
-def _workflows(settings: Settings) -> WorkflowPort:
+def _workflows(settings: Settings, watches: Sequence[Watch]) -> WorkflowPort:
+    return watched(_open_workflows(settings), WorkflowPort, System.DATABASE, watches)
+
+
+def _open_workflows(settings: Settings) -> WorkflowPort:
     if settings.database_url.startswith("memory:"):
         return InMemoryWorkflows()
     return SqlWorkflows(make_engine(settings.database_url, pool_size=settings.database_connections))
 
 
-def _airflow(settings: Settings, storage: StoragePort, clock: ClockPort) -> AirflowPort:
+def _storage(settings: Settings, watches: Sequence[Watch]) -> StoragePort:
+    return watched(open_storage(settings.storage), StoragePort, System.STORAGE, watches)
+
+
+def _airflow(settings: Settings, storage: StoragePort, clock: ClockPort, watches: Sequence[Watch]) -> AirflowPort:
+    return watched(_open_airflow(settings, storage, clock), AirflowPort, System.AIRFLOW, watches)
+
+
+def _open_airflow(settings: Settings, storage: StoragePort, clock: ClockPort) -> AirflowPort:
     if settings.airflow_api == "memory":
         return InMemoryAirflow(storage=storage, clock=clock, loaders=settings.loaders, rules=settings.policy.rules)
     return open_airflow(
@@ -52,10 +66,11 @@ class Container(containers.DeclarativeContainer):
     """The object graph of one process: everything is made once, when it is first asked for."""
 
     settings: providers.Dependency[Settings] = providers.Dependency()
+    watches: providers.Dependency[Sequence[Watch]] = providers.Dependency()
     clock: providers.Provider[ClockPort] = providers.Singleton(SystemClock)
-    workflows: providers.Provider[WorkflowPort] = providers.Singleton(_workflows, settings)
-    storage: providers.Provider[StoragePort] = providers.Singleton(open_storage, settings.provided.storage)
-    airflow: providers.Provider[AirflowPort] = providers.Singleton(_airflow, settings, storage, clock)
+    workflows: providers.Provider[WorkflowPort] = providers.Singleton(_workflows, settings, watches)
+    storage: providers.Provider[StoragePort] = providers.Singleton(_storage, settings, watches)
+    airflow: providers.Provider[AirflowPort] = providers.Singleton(_airflow, settings, storage, clock, watches)
     service: providers.Provider[WorkflowService] = providers.Singleton(
         WorkflowService,
         workflows=workflows,
@@ -66,9 +81,9 @@ class Container(containers.DeclarativeContainer):
     )
 
 
-def build(settings: Settings) -> Container:
-    """The container for these settings. Nothing is opened yet."""
-    return Container(settings=settings)
+def build(settings: Settings, watches: Sequence[Watch] = ()) -> Container:
+    """The container for these settings; ``watches`` are told of every call of a port. Nothing is opened yet."""
+    return Container(settings=settings, watches=tuple(watches))
 
 
 def close(container: Container) -> None:

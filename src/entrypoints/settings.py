@@ -214,6 +214,13 @@ class Settings(BaseModel):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _setting(
         "WORKFLOWS_LOG_LEVEL", "INFO", "What is logged to standard error."
     )
+    worker_metrics_port: int = _setting(
+        "WORKFLOWS_WORKER_METRICS_PORT",
+        0,
+        "The port on WORKFLOWS_HOST where `dli worker` tells its metrics; 0 for none. `dli serve` tells its own at `/metrics`.",
+        ge=0,
+        le=65535,
+    )
     log_format: Literal["console", "json"] = _setting(
         "WORKFLOWS_LOG_FORMAT", "console", "How: `console` for people, `json` (an object on each line) for machines."
     )

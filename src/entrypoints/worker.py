@@ -5,14 +5,19 @@ from __future__ import annotations
 import logging
 import time
 from threading import Event, Thread
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, Self
+from uuid import uuid4
 
+from entrypoints.logs import bound
+from entrypoints.watching import System, watched
 from workflow_core.domain.caller import Caller
 from workflow_core.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from entrypoints.settings import Settings
+    from entrypoints.watching import Watch
     from workflow_core.domain.code import SyncReport
     from workflow_core.usecases.sweep import SweepReport
 
@@ -50,12 +55,18 @@ class Worker:
         self._stop = Event()
         self._threads: list[Thread] = []
 
+    @classmethod
+    def of(cls, service: Sweeping, settings: Settings, watches: Sequence[Watch]) -> Self:
+        """The worker that the settings ask for; ``watches`` are told of each pass."""
+        seen = watched(service, Sweeping, System.WORKER, watches)
+        return cls(seen, interval=settings.sweep_interval, sync_interval=settings.sync_interval)
+
     def run(self) -> None:
         """Sweep, and sync beside it, until :meth:`stop`. An unexpected error ends the pass, is logged, and the next pass comes as ever."""
         _log.info("Sweeping every %g s", self._interval)
         if self._sync_interval:
             self._begin(self._sync_again_and_again, "sync")
-        self._repeat(self._service.sweep, self._interval)
+        self._repeat("sweep", self._service.sweep, self._interval)
 
     def start(self) -> None:
         """Do so in threads of its own."""
@@ -75,13 +86,14 @@ class Worker:
         thread.start()
 
     def _sync_again_and_again(self) -> None:
-        self._repeat(lambda: self._service.sync(caller=SYNC), self._sync_interval)
+        self._repeat("sync", lambda: self._service.sync(caller=SYNC), self._sync_interval)
 
-    def _repeat(self, work: Callable[[], object], interval: float) -> None:
+    def _repeat(self, name: str, work: Callable[[], object], interval: float) -> None:
         while not self._stop.is_set():
             began = time.monotonic()
             try:
-                work()
+                with bound(work=name, pass_id=uuid4().hex[:12]):
+                    work()
             except Unavailable as error:
                 _log.warning("%s; the next pass tries again", error.message)
             except Exception:  # noqa: BLE001 - whatever it is, the next pass must come

@@ -15,7 +15,8 @@ import httpx
 import pytest
 
 from entrypoints.http import create_app
-from entrypoints.http.server import listen, loopback_address, serve
+from entrypoints.http.server import listen, serve
+from entrypoints.loopback import loopback_address
 from entrypoints.settings import Settings
 from tests.unit.http_stack import http_stack
 from workflow_core.errors import ConfigurationError

@@ -22,17 +22,22 @@ def serve(
     from entrypoints.container import build, close
     from entrypoints.http import create_app
     from entrypoints.http.server import serve as serve_http
+    from entrypoints.metrics import Metrics
     from entrypoints.worker import Worker
 
     settings = _settings()
     changes = {"host": host, "port": port}
     settings = settings.model_copy(update={name: value for name, value in changes.items() if value is not None})
-    container = build(settings)
+    metrics = Metrics()
+    container = build(settings, [metrics])
     container.workflows().check()
+    metrics.follow(container.workflows(), container.clock())
     service = container.service()
-    worker = Worker(service, interval=settings.sweep_interval, sync_interval=settings.sync_interval)
+    worker = Worker.of(service, settings, [metrics])
     starts = [worker.start] if settings.worker and not no_worker else []
-    app = create_app(service, settings, on_startup=starts, on_shutdown=[worker.stop, partial(close, container)])
+    app = create_app(
+        service, settings, metrics=metrics, on_startup=starts, on_shutdown=[worker.stop, partial(close, container)]
+    )
     serve_http(app, settings, on_ready=lambda url: typer.echo(f"Serving at {url}", err=True))
 
 
@@ -41,15 +46,19 @@ def worker() -> None:
     import signal
 
     from entrypoints.container import build, close
+    from entrypoints.metrics import Metrics, serve_metrics
     from entrypoints.worker import Worker
 
     settings = _settings()
-    container = build(settings)
+    metrics = Metrics()
+    container = build(settings, [metrics])
     container.workflows().check()
-    sweeper = Worker(container.service(), interval=settings.sweep_interval, sync_interval=settings.sync_interval)
+    metrics.follow(container.workflows(), container.clock())
+    sweeper = Worker.of(container.service(), settings, [metrics])
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sweeper.stop())
-    sweeper.run()
+    with serve_metrics(metrics, settings):
+        sweeper.run()
     close(container)
 
 

@@ -19,6 +19,7 @@ from entrypoints.http.openapi import openapi_json
 from entrypoints.http.payload import read_payload
 from entrypoints.http.routes import ROUTES
 from entrypoints.http.tracing import Traced, raw_path
+from entrypoints.metrics import CONTENT_TYPE, Metrics
 from workflow_core.domain.caller import Caller
 from workflow_core.errors import InvalidRequest
 from workflow_core.local import LocalWorkflowApi
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from workflow_core.service import WorkflowService
 
 OPENAPI_PATH: Final = "/schema/openapi.json"
+METRICS_PATH: Final = "/metrics"
 
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -41,18 +43,21 @@ def create_app(
     service: WorkflowService,
     settings: Settings,
     *,
+    metrics: Metrics | None = None,
     on_startup: Sequence[LifespanHook] = (),
     on_shutdown: Sequence[LifespanHook] = (),
 ) -> Litestar:
     """The HTTP API over ``service``.
 
+    ``metrics`` takes its measurements and is told at ``/metrics``.
     ``on_startup`` and ``on_shutdown`` run around the serving, such as those of a worker. While there is no
     authentication every request is recorded as made by ``settings.user``.
     """
+    metrics = metrics or Metrics()
     api = LocalWorkflowApi(service, Caller(name=settings.user))
-    return Traced(
+    app = Traced(
         # In a router: one by one, the first of two handlers of a path would be given a thread twice when the second one comes.
-        [Router("/", route_handlers=[*map(copy, ROUTES), _document_route()])],
+        [Router("/", route_handlers=[*map(copy, ROUTES), _document_route(), _metrics_route(metrics)])],
         dependencies={
             "api": Provide(lambda: api, sync_to_thread=False),
             "payload": Provide(_payload, sync_to_thread=False),
@@ -68,6 +73,8 @@ def create_app(
         logging_config=None,  # the process configures logging, not its parts
         request_max_body_size=None,  # `read_payload` bounds it
     )
+    app.metrics = metrics
+    return app
 
 
 def _admission(settings: Settings) -> Callable[[Request[Any, Any, Any]], Awaitable[None]]:
@@ -118,6 +125,14 @@ def _document_route() -> Any:
         return Response(document)
 
     return openapi
+
+
+def _metrics_route(metrics: Metrics) -> Any:
+    @get(METRICS_PATH, media_type=CONTENT_TYPE, sync_to_thread=True)
+    def measured() -> Response[bytes]:
+        return Response(metrics.text())
+
+    return measured
 
 
 def _threads(count: int) -> Callable[[Litestar], Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import signal
 import socket
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import uvicorn
 
-from workflow_core.domain.names import shown
+from entrypoints.loopback import loopback_address
 from workflow_core.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -78,25 +77,6 @@ def listen(settings: Settings) -> socket.socket:
         )
         raise ConfigurationError(msg) from None
     return listener
-
-
-def loopback_address(host: str) -> str:
-    """The address of a loopback host.
-
-    Raises:
-        ConfigurationError: it is another one: without authentication, who can reach the port may do everything.
-    """
-    try:
-        address = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
-    except ValueError:
-        address = None
-    if address is None or not address.is_loopback:
-        msg = (
-            f"WORKFLOWS_HOST {shown(host)} is not a loopback address (127.0.0.0/8, ::1, localhost). There is no"
-            " authentication yet: whoever can reach the port may do everything, so that it is not opened to others."
-        )
-        raise ConfigurationError(msg)
-    return str(address)
 
 
 class _Server(uvicorn.Server):

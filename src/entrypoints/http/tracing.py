@@ -23,12 +23,14 @@ if TYPE_CHECKING:
 
     from litestar.types import HTTPScope, LifeSpanReceive, LifeSpanScope, LifeSpanSend, Message, Receive, Scope, Send
 
+    from entrypoints.metrics import Metrics
+
 _log = logging.getLogger("entrypoints.http.access")
 
 _HEADER: Final = b"x-request-id"
 _SANE: Final = re.compile(rb"[A-Za-z0-9._-]{1,128}\Z")
 _ID: Final = "request_id"
-_QUIET: Final = frozenset({"/healthz", "/readyz"})
+_QUIET: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 _METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 
 NO_ROUTE: Final = "none"
@@ -58,6 +60,7 @@ class Exchange:
     began: float = field(factory=time.perf_counter)
     status: int | None = None
     seconds: float | None = None
+    metrics: Metrics | None = None
 
     @property
     def method(self) -> str:
@@ -74,6 +77,8 @@ class Exchange:
         if self.seconds is not None:
             return
         self.seconds = time.perf_counter() - self.began
+        if self.metrics is not None:
+            self.metrics.request_ended(self.method, self.route, self.status, self.seconds)
         level = logging.DEBUG if self.scope["path"] in _QUIET else logging.INFO
         if not _log.isEnabledFor(level):
             return
@@ -87,7 +92,9 @@ class Exchange:
 
 
 class Traced(Litestar):
-    """An application that gives each request its id and its line in the log."""
+    """An application that gives each request its id and its line in the log, and measures it."""
+
+    metrics: Metrics | None = None
 
     async def __call__(
         self, scope: Scope | LifeSpanScope, receive: Receive | LifeSpanReceive, send: Send | LifeSpanSend
@@ -96,7 +103,7 @@ class Traced(Litestar):
         if scope["type"] != ScopeType.HTTP:
             await super().__call__(scope, receive, send)
             return
-        exchange = Exchange(cast("HTTPScope", scope))
+        exchange = Exchange(cast("HTTPScope", scope), metrics=self.metrics)
         number = request_id(exchange.scope)
 
         async def stamped(message: Message) -> None:
@@ -107,6 +114,8 @@ class Traced(Litestar):
                 exchange.end()  # before the client can know, so that whoever has an answer finds its line
             await send(message)  # type: ignore[arg-type]
 
+        if self.metrics is not None:
+            self.metrics.request_began()
         with ExitStack() as around:
             around.enter_context(bound(request_id=number))
             around.callback(exchange.end)
