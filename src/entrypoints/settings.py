@@ -193,6 +193,21 @@ class Settings(BaseModel):
     host: str = _setting("WORKFLOWS_HOST", "127.0.0.1", "The address that `dli serve` listens on; loopback only.")
     port: int = _setting("WORKFLOWS_PORT", 8000, "The port that `dli serve` listens on.", ge=0, le=65535)
     threads: int = _setting("WORKFLOWS_THREADS", 40, "Threads that handle requests.", ge=2, le=1000)
+    drain: float = _setting(
+        "WORKFLOWS_DRAIN",
+        5.0,
+        "Seconds after SIGTERM in which `/readyz` answers 503 and everything else is served as ever, so that a load balancer sends"
+        " requests elsewhere before the port is closed.",
+        ge=0,
+        le=300,
+    )
+    shutdown_grace: float = _setting(
+        "WORKFLOWS_SHUTDOWN_GRACE",
+        20.0,
+        "Seconds that requests under way, and the worker's pass, then have to end.",
+        ge=0,
+        le=600,
+    )
     worker: bool = _setting("WORKFLOWS_WORKER", default=True, description="Whether `dli serve` runs the worker, too.")
     sweep_interval: float = _setting(
         "WORKFLOWS_SWEEP_INTERVAL", 2.0, "Seconds between two passes of the worker.", gt=0, le=3600

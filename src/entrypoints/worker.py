@@ -23,10 +23,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-GRACE: Final = 30.0
-"""Seconds that a pass under way has to end; each of its calls is bounded more tightly."""
-
-
 SYNC: Final = Caller(name="sync")
 """Who registers the CODE workflows that a sync of the worker finds."""
 
@@ -45,21 +41,26 @@ class Sweeping(Protocol):
 
 class Worker:
     """Sweeps every ``interval`` seconds, counted from start to start; a pass that takes longer delays the next. Syncs CODE workflows
-    every ``sync_interval`` seconds (0: never) in a thread of its own, so that a large publication delays no run.
+    every ``sync_interval`` seconds (0: never) in a thread of its own, so that a large publication delays no run. A pass under way has
+    ``grace`` seconds to end when it is told to stop; each of its calls is bounded more tightly.
     """
 
-    def __init__(self, service: Sweeping, *, interval: float, sync_interval: float = 0.0) -> None:
+    def __init__(self, service: Sweeping, *, interval: float, sync_interval: float = 0.0, grace: float = 20.0) -> None:
         self._service = service
         self._interval = interval
         self._sync_interval = sync_interval
+        self._grace = grace
         self._stop = Event()
+        self._stop_by: float | None = None
         self._threads: list[Thread] = []
 
     @classmethod
     def of(cls, service: Sweeping, settings: Settings, watches: Sequence[Watch]) -> Self:
         """The worker that the settings ask for; ``watches`` are told of each pass."""
         seen = watched(service, Sweeping, System.WORKER, watches)
-        return cls(seen, interval=settings.sweep_interval, sync_interval=settings.sync_interval)
+        return cls(
+            seen, interval=settings.sweep_interval, sync_interval=settings.sync_interval, grace=settings.shutdown_grace
+        )
 
     def run(self) -> None:
         """Sweep, and sync beside it, until :meth:`stop`. An unexpected error ends the pass, is logged, and the next pass comes as ever."""
@@ -73,12 +74,23 @@ class Worker:
         if not self._threads:
             self._begin(self.run, "worker")
 
-    def stop(self) -> None:
-        """Ask for the end, and wait for a pass under way, at most :data:`GRACE` seconds. Safe to call twice, and before the start."""
+    def ask_to_stop(self) -> None:
+        """Begin no other pass. Waits for nothing."""
+        if self._stop_by is None:
+            self._stop_by = time.monotonic() + self._grace
         self._stop.set()
-        deadline = time.monotonic() + GRACE
+
+    def stop(self) -> None:
+        """Ask for the end, and wait for a pass under way. Safe to call twice, and before the start.
+
+        A pass that takes longer than its grace is left: whatever it has begun, the next process finds and ends.
+        """
+        self.ask_to_stop()
         while self._threads:
-            self._threads.pop().join(max(0.0, deadline - time.monotonic()))
+            thread = self._threads.pop()
+            thread.join(max(0.0, (self._stop_by or 0.0) - time.monotonic()))
+            if thread.is_alive():
+                _log.warning("%s did not end within %g s and is left", thread.name, self._grace)
 
     def _begin(self, work: Callable[[], None], name: str) -> None:
         thread = Thread(target=work, name=name, daemon=True)

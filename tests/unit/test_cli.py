@@ -510,7 +510,7 @@ def test_the_servers_end_cleanly_when_they_are_told_to(command, tmp_path):
     """SIGTERM ends `dli serve` and `dli worker` with exit code 0 and without an error in the log."""
     environment = {
         "WORKFLOWS_DATABASE_URL": "memory://", "WORKFLOWS_STORAGE_URL": "memory://", "WORKFLOWS_AIRFLOW_API": "memory",
-        "WORKFLOWS_SWEEP_INTERVAL": "0.05", "WORKFLOWS_LOG_LEVEL": "DEBUG",
+        "WORKFLOWS_SWEEP_INTERVAL": "0.05", "WORKFLOWS_LOG_LEVEL": "DEBUG", "WORKFLOWS_DRAIN": "0",
     }  # fmt: skip
     log = tmp_path / "log"
     with log.open("w") as output:

@@ -76,6 +76,45 @@ def test_stopping_does_not_wait_for_the_interval():
     assert not thread.is_alive()
 
 
+def test_no_pass_begins_after_the_worker_was_asked_to_stop():
+    """Asking does not wait for the pass under way, which ends as ever."""
+    worker: Worker
+    ended = Event()
+
+    class Asked(Sweeping):
+        def sweep(self) -> SweepReport:
+            worker.ask_to_stop()
+            ended.set()
+            return super().sweep()
+
+    service = Asked()
+    worker = Worker(service, interval=0)
+    worker.start()
+    assert ended.wait(10)
+    worker.stop()
+    assert service.count == 1
+
+
+def test_a_pass_that_takes_longer_than_its_grace_is_left(caplog):
+    """The process ends in bounded time, and says what it did not wait for."""
+    over = Event()
+
+    class Endless(Sweeping):
+        def sweep(self) -> SweepReport:
+            self.swept_twice.set()
+            over.wait(30)
+            return super().sweep()
+
+    service = Endless()
+    worker = Worker(service, interval=1, grace=0.05)
+    worker.start()
+    assert service.swept_twice.wait(10)
+    with caplog.at_level(logging.WARNING):
+        worker.stop()
+    over.set()
+    assert "worker did not end within 0.05 s" in caplog.text
+
+
 def test_stopping_twice_or_before_the_start_is_harmless():
     """Shutdown hooks may run in any order."""
     worker = Worker(Sweeping(), interval=1)

@@ -38,7 +38,9 @@ def serve(
     app = create_app(
         service, settings, metrics=metrics, on_startup=starts, on_shutdown=[worker.stop, partial(close, container)]
     )
-    serve_http(app, settings, on_ready=lambda url: typer.echo(f"Serving at {url}", err=True))
+    serve_http(
+        app, settings, on_ready=lambda url: typer.echo(f"Serving at {url}", err=True), on_stop=worker.ask_to_stop
+    )
 
 
 def worker() -> None:
@@ -55,10 +57,14 @@ def worker() -> None:
     container.workflows().check()
     metrics.follow(container.workflows(), container.clock())
     sweeper = Worker.of(container.service(), settings, [metrics])
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: sweeper.stop())
+    # Waited for, not handled: a handler could come while this thread holds a lock that it needs. All threads inherit the mask.
+    ends = {signal.SIGINT, signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, ends)
     with serve_metrics(metrics, settings):
-        sweeper.run()
+        sweeper.start()
+        signal.sigwait(ends)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ends)  # a second one ends the process at once
+        sweeper.stop()
     close(container)
 
 

@@ -6,7 +6,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from copy import copy
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from litestar import Request, Response, Router, get
 from litestar.di import Provide
@@ -17,7 +17,7 @@ from entrypoints.http.errors import exception_handlers
 from entrypoints.http.filters import read_filters, read_if_match
 from entrypoints.http.openapi import openapi_json
 from entrypoints.http.payload import read_payload
-from entrypoints.http.routes import ROUTES
+from entrypoints.http.routes import READY_PATH, ROUTES, stopping
 from entrypoints.http.tracing import Traced, raw_path
 from entrypoints.metrics import CONTENT_TYPE, Metrics
 from workflow_core.domain.caller import Caller
@@ -46,7 +46,7 @@ def create_app(
     metrics: Metrics | None = None,
     on_startup: Sequence[LifespanHook] = (),
     on_shutdown: Sequence[LifespanHook] = (),
-) -> Litestar:
+) -> Traced:
     """The HTTP API over ``service``.
 
     ``metrics`` takes its measurements and is told at ``/metrics``.
@@ -77,16 +77,18 @@ def create_app(
     return app
 
 
-def _admission(settings: Settings) -> Callable[[Request[Any, Any, Any]], Awaitable[None]]:
+def _admission(settings: Settings) -> Callable[[Request[Any, Any, Any]], Awaitable[Any]]:
     """What every request passes before its handler: path, origin, query and body are read and checked here."""
 
-    async def admit(request: Request[Any, Any, Any]) -> None:
+    async def admit(request: Request[Any, Any, Any]) -> Any:
         path = raw_path(request.scope)
         if "//" in path or path.endswith("/"):  # Litestar would take an empty name for none
             raise NotFoundException
         contract = contract_of(request.route_handler)
         if contract is None:
-            return
+            return None
+        if path == READY_PATH and cast("Traced", request.app).is_draining:
+            return stopping()
         if "%2f" in path.lower():  # Litestar would take a name with '/' for two segments, and so for another route
             msg = "The path holds an encoded '/' (%2F), which no name may hold."
             raise InvalidRequest(msg)
@@ -101,6 +103,7 @@ def _admission(settings: Settings) -> Callable[[Request[Any, Any, Any]], Awaitab
             request.state.payload = await read_payload(
                 request, contract.payload, limit=settings.max_body_bytes, optional=contract.payload_optional
             )
+        return None
 
     return admit
 

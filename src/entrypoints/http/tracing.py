@@ -95,6 +95,8 @@ class Traced(Litestar):
     """An application that gives each request its id and its line in the log, and measures it."""
 
     metrics: Metrics | None = None
+    is_draining = False
+    """Told to stop: not ready any more, and every answer asks the client to open its next connection elsewhere."""
 
     async def __call__(
         self, scope: Scope | LifeSpanScope, receive: Receive | LifeSpanReceive, send: Send | LifeSpanSend
@@ -109,7 +111,10 @@ class Traced(Litestar):
         async def stamped(message: Message) -> None:
             if message["type"] == "http.response.start":
                 exchange.status = message["status"]
-                MutableScopeHeaders.from_message(message)["X-Request-ID"] = number
+                headers = MutableScopeHeaders.from_message(message)
+                headers["X-Request-ID"] = number
+                if self.is_draining:
+                    headers["Connection"] = "close"
             if message["type"] == "http.response.body" and not message["more_body"]:
                 exchange.end()  # before the client can know, so that whoever has an answer finds its line
             await send(message)  # type: ignore[arg-type]
