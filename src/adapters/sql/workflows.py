@@ -20,7 +20,7 @@ from adapters.sql.mapping import (
     workflow_of,
     workflow_row,
 )
-from adapters.sql.migrations import HEAD, revision_of
+from adapters.sql.migrations import HEAD, is_served_by, revision_of
 from adapters.sql.mirror import SqlMirror
 from adapters.sql.tables import (
     ACTIVE,
@@ -211,10 +211,10 @@ class SqlWorkflows(SqlBackfills, SqlCodeObjects, SqlMirror):
         return pool.checkedout(), pool.size()
 
     def check(self) -> None:
-        """As the port says; a schema of another revision counts as unavailable."""
+        """As the port says; a schema of an earlier revision counts as unavailable, a later one does not."""
         with self._transactions.reading() as connection:
             found = revision_of(connection)
-        if found != HEAD:
+        if not is_served_by(found):
             raise wrong_revision(self._transactions.engine, found, HEAD)
 
     def _workflow(self, *conditions: sa.ColumnElement[bool] | sa.TextClause) -> Workflow | None:

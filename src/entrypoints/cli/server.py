@@ -1,4 +1,4 @@
-"""``dli serve``, ``dli worker``, ``dli db upgrade``: for those who run the service."""
+"""``dli serve``, ``dli worker``, ``dli db …``: for those who run the service."""
 
 from __future__ import annotations
 
@@ -81,6 +81,30 @@ def upgrade() -> None:
     engine = make_engine(settings.database_url)
     typer.echo(f"The schema is at revision {upgrade_schema(engine)}")
     engine.dispose()
+
+
+@db.command()
+def current() -> None:
+    """Print the revision of the database's schema, and the one that this version makes."""
+    from adapters.sql import HEAD, current_revision, make_engine
+
+    settings = _settings()
+    if settings.database_url.startswith("memory:"):
+        typer.echo("memory:// has no schema")
+        return
+    engine = make_engine(settings.database_url)
+    found = current_revision(engine)
+    engine.dispose()
+    typer.echo(f"The schema is at revision {found or 'none'}; this version makes {HEAD}")
+
+
+@db.command()
+def check() -> None:
+    """Find out whether this version can work with the database as it is; exit code 0 means that it can."""
+    from entrypoints.container import build
+
+    build(_settings()).workflows().check()
+    typer.echo("The database can be used")
 
 
 def _settings() -> Settings:

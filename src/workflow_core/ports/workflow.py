@@ -292,7 +292,7 @@ class WorkflowPort(Protocol):
         ...
 
     def check(self) -> None:
-        """Return if the database answers and its schema is the one this code needs.
+        """Return if the database answers and its schema is one that this code works with.
 
         Raises:
             DatabaseUnavailable: it does not, or its schema is another; the message says what to do.
