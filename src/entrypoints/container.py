@@ -20,11 +20,13 @@ from workflow_core.ports.workflow import WorkflowPort
 from workflow_core.service import WorkflowService
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from entrypoints.settings import Settings
     from entrypoints.watching import Watch
     from workflow_core.ports.clock import ClockPort
+
+    TraceHeaders = Callable[[], Mapping[str, str]]
 
 
 def _workflows(settings: Settings, watches: Sequence[Watch]) -> WorkflowPort:
@@ -41,11 +43,15 @@ def _storage(settings: Settings, watches: Sequence[Watch]) -> StoragePort:
     return watched(open_storage(settings.storage), StoragePort, System.STORAGE, watches)
 
 
-def _airflow(settings: Settings, storage: StoragePort, clock: ClockPort, watches: Sequence[Watch]) -> AirflowPort:
-    return watched(_open_airflow(settings, storage, clock), AirflowPort, System.AIRFLOW, watches)
+def _airflow(
+    settings: Settings, storage: StoragePort, clock: ClockPort, watches: Sequence[Watch], trace_headers: TraceHeaders
+) -> AirflowPort:
+    return watched(_open_airflow(settings, storage, clock, trace_headers), AirflowPort, System.AIRFLOW, watches)
 
 
-def _open_airflow(settings: Settings, storage: StoragePort, clock: ClockPort) -> AirflowPort:
+def _open_airflow(
+    settings: Settings, storage: StoragePort, clock: ClockPort, trace_headers: TraceHeaders
+) -> AirflowPort:
     if settings.airflow_api == "memory":
         return InMemoryAirflow(storage=storage, clock=clock, loaders=settings.loaders, rules=settings.policy.rules)
     return open_airflow(
@@ -59,6 +65,7 @@ def _open_airflow(settings: Settings, storage: StoragePort, clock: ClockPort) ->
         read_timeout=settings.airflow_read_timeout,
         total_timeout=settings.airflow_total_timeout,
         connections=settings.airflow_connections,
+        trace_headers=trace_headers,
     )
 
 
@@ -67,10 +74,13 @@ class Container(containers.DeclarativeContainer):
 
     settings: providers.Dependency[Settings] = providers.Dependency()
     watches: providers.Dependency[Sequence[Watch]] = providers.Dependency()
+    trace_headers: providers.Dependency[TraceHeaders] = providers.Dependency()
     clock: providers.Provider[ClockPort] = providers.Singleton(SystemClock)
     workflows: providers.Provider[WorkflowPort] = providers.Singleton(_workflows, settings, watches)
     storage: providers.Provider[StoragePort] = providers.Singleton(_storage, settings, watches)
-    airflow: providers.Provider[AirflowPort] = providers.Singleton(_airflow, settings, storage, clock, watches)
+    airflow: providers.Provider[AirflowPort] = providers.Singleton(
+        _airflow, settings, storage, clock, watches, trace_headers
+    )
     service: providers.Provider[WorkflowService] = providers.Singleton(
         WorkflowService,
         workflows=workflows,
@@ -81,9 +91,12 @@ class Container(containers.DeclarativeContainer):
     )
 
 
-def build(settings: Settings, watches: Sequence[Watch] = ()) -> Container:
-    """The container for these settings; ``watches`` are told of every call of a port. Nothing is opened yet."""
-    return Container(settings=settings, watches=tuple(watches))
+def build(settings: Settings, watches: Sequence[Watch] = (), trace_headers: TraceHeaders = dict) -> Container:
+    """The container for these settings. Nothing is opened yet.
+
+    ``watches`` are told of every call of a port; ``trace_headers`` are asked for at every request to Airflow.
+    """
+    return Container(settings=settings, watches=tuple(watches), trace_headers=providers.Object(trace_headers))
 
 
 def close(container: Container) -> None:

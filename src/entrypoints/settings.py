@@ -236,6 +236,12 @@ class Settings(BaseModel):
         ge=0,
         le=65535,
     )
+    traces: bool = _setting(
+        "WORKFLOWS_TRACES",
+        default=False,
+        description="Whether `dli serve` and `dli worker` send OpenTelemetry traces (extra `[otel]`), by OTLP over HTTP. Where to, and how"
+        " many: OpenTelemetry's own variables, such as `OTEL_EXPORTER_OTLP_ENDPOINT` and `OTEL_TRACES_SAMPLER`.",
+    )
     log_format: Literal["console", "json"] = _setting(
         "WORKFLOWS_LOG_FORMAT", "console", "How: `console` for people, `json` (an object on each line) for machines."
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,24 +18,22 @@ def serve(
     no_worker: Annotated[bool, typer.Option("--no-worker", help="Leave the sweeping to `dli worker`.")] = False,
 ) -> None:
     """Serve the HTTP API, and sweep beside it."""
-    from entrypoints.container import build, close
     from entrypoints.http import create_app
     from entrypoints.http.server import serve as serve_http
-    from entrypoints.metrics import Metrics
-    from entrypoints.worker import Worker
+    from entrypoints.running import Running
 
     settings = _settings()
     changes = {"host": host, "port": port}
     settings = settings.model_copy(update={name: value for name, value in changes.items() if value is not None})
-    metrics = Metrics()
-    container = build(settings, [metrics])
-    container.workflows().check()
-    metrics.follow(container.workflows(), container.clock())
-    service = container.service()
-    worker = Worker.of(service, settings, [metrics])
-    starts = [worker.start] if settings.worker and not no_worker else []
+    running = Running.of(settings)
+    worker = running.worker
     app = create_app(
-        service, settings, metrics=metrics, on_startup=starts, on_shutdown=[worker.stop, partial(close, container)]
+        running.service,
+        settings,
+        metrics=running.metrics,
+        traces=running.traces,
+        on_startup=[worker.start] if settings.worker and not no_worker else [],
+        on_shutdown=[worker.stop, running.close],
     )
     serve_http(
         app, settings, on_ready=lambda url: typer.echo(f"Serving at {url}", err=True), on_stop=worker.ask_to_stop
@@ -47,25 +44,20 @@ def worker() -> None:
     """Sweep only: settle registrations, send waiting runs, follow Airflow's changes, sync CODE workflows."""
     import signal
 
-    from entrypoints.container import build, close
-    from entrypoints.metrics import Metrics, serve_metrics
-    from entrypoints.worker import Worker
+    from entrypoints.metrics import serve_metrics
+    from entrypoints.running import Running
 
     settings = _settings()
-    metrics = Metrics()
-    container = build(settings, [metrics])
-    container.workflows().check()
-    metrics.follow(container.workflows(), container.clock())
-    sweeper = Worker.of(container.service(), settings, [metrics])
+    running = Running.of(settings)
     # Waited for, not handled: a handler could come while this thread holds a lock that it needs. All threads inherit the mask.
     ends = {signal.SIGINT, signal.SIGTERM}
     signal.pthread_sigmask(signal.SIG_BLOCK, ends)
-    with serve_metrics(metrics, settings):
-        sweeper.start()
+    with serve_metrics(running.metrics, settings):
+        running.worker.start()
         signal.sigwait(ends)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ends)  # a second one ends the process at once
-        sweeper.stop()
-    close(container)
+        running.worker.stop()
+    running.close()
 
 
 @db.command()

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from litestar.types import LifespanHook
 
     from entrypoints.settings import Settings
+    from entrypoints.traces import Traces
     from workflow_core.service import WorkflowService
 
 OPENAPI_PATH: Final = "/schema/openapi.json"
@@ -39,17 +40,18 @@ METRICS_PATH: Final = "/metrics"
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-def create_app(
+def create_app(  # noqa: PLR0913 - the parts of one thing, by name
     service: WorkflowService,
     settings: Settings,
     *,
     metrics: Metrics | None = None,
+    traces: Traces | None = None,
     on_startup: Sequence[LifespanHook] = (),
     on_shutdown: Sequence[LifespanHook] = (),
 ) -> Traced:
     """The HTTP API over ``service``.
 
-    ``metrics`` takes its measurements and is told at ``/metrics``.
+    ``metrics`` takes its measurements and is told at ``/metrics``, ``traces`` gets a span of each request.
     ``on_startup`` and ``on_shutdown`` run around the serving, such as those of a worker. While there is no
     authentication every request is recorded as made by ``settings.user``.
     """
@@ -73,7 +75,7 @@ def create_app(
         logging_config=None,  # the process configures logging, not its parts
         request_max_body_size=None,  # `read_payload` bounds it
     )
-    app.metrics = metrics
+    app.metrics, app.traces = metrics, traces
     return app
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from litestar.types import HTTPScope, LifeSpanReceive, LifeSpanScope, LifeSpanSend, Message, Receive, Scope, Send
 
     from entrypoints.metrics import Metrics
+    from entrypoints.traces import Traces
 
 _log = logging.getLogger("entrypoints.http.access")
 
@@ -95,6 +96,7 @@ class Traced(Litestar):
     """An application that gives each request its id and its line in the log, and measures it."""
 
     metrics: Metrics | None = None
+    traces: Traces | None = None
     is_draining = False
     """Told to stop: not ready any more, and every answer asks the client to open its next connection elsewhere."""
 
@@ -123,5 +125,7 @@ class Traced(Litestar):
             self.metrics.request_began()
         with ExitStack() as around:
             around.enter_context(bound(request_id=number))
+            if self.traces is not None and exchange.scope["path"] not in _QUIET:
+                around.enter_context(self.traces.request(exchange))
             around.callback(exchange.end)
             await super().__call__(scope, receive, stamped)
