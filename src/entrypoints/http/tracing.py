@@ -117,7 +117,7 @@ class Traced(Litestar):
                 headers["X-Request-ID"] = number
                 if self.is_draining:
                     headers["Connection"] = "close"
-            if message["type"] == "http.response.body" and not message["more_body"]:
+            if message["type"] == "http.response.body" and not message.get("more_body", False):
                 exchange.end()  # before the client can know, so that whoever has an answer finds its line
             await send(message)  # type: ignore[arg-type]
 
