@@ -28,7 +28,7 @@ from entrypoints.worker import Worker
 from tests.unit.http_stack import NAME, ROOT, TEN, http_stack
 from workflow_core.domain.conditions import AirflowState
 from workflow_core.domain.workflow import Phase, SourceType
-from workflow_core.errors import ConfigurationError, DatabaseUnavailable
+from workflow_core.errors import ConfigurationError, DatabaseUnavailable, StorageUnavailable
 from workflow_core.fakes.clock import ManualClock
 from workflow_core.fakes.storage import InMemoryStorage
 from workflow_core.fakes.workflow import InMemoryWorkflows
@@ -38,6 +38,8 @@ from workflow_core.testing.entities import a_run, a_workflow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from workflow_core.ports.storage import StoredRef
 
 
 def samples(metrics: Metrics) -> dict[str, list[tuple[dict[str, str], float]]]:
@@ -135,13 +137,21 @@ def test_calls_of_a_port_are_measured_by_operation_and_outcome():
 
 
 def test_a_listing_is_measured_to_its_end():
-    """An answer that comes bit by bit is one operation; an address is none."""
-    metrics, fake = Metrics(), InMemoryStorage()
+    """An answer that comes bit by bit is one operation, also if it breaks off; an address is none."""
+
+    class BreaksOff(InMemoryStorage):
+        def list(self, source: SourceType) -> Iterator[StoredRef]:
+            yield from super().list(source)
+            raise StorageUnavailable("away")
+
+    metrics, fake = Metrics(), BreaksOff()
     fake.put(SourceType.CODE, "a.b", "x", expected=None)
     port = watched(fake, StoragePort, System.STORAGE, [metrics])
     port.url(SourceType.CODE, "a.b")
-    assert [ref.dataset_name for ref in port.list(SourceType.CODE)] == ["a.b"]
-    assert counted(metrics, "storage_client_operation_duration_seconds") == [{"operation": "list", "outcome": "ok"}]
+    with pytest.raises(StorageUnavailable):
+        list(port.list(SourceType.CODE))
+    found = counted(metrics, "storage_client_operation_duration_seconds")
+    assert found == [{"operation": "list", "outcome": "STORAGE_UNAVAILABLE"}]
 
 
 def test_a_port_that_nobody_watches_is_itself():
