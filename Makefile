@@ -39,6 +39,10 @@ test-airflow-side: $(AIRFLOW_VENV)/.ready $(AIRFLOW_2_VENV)/.ready ## The tests 
 	$(AIRFLOW_VENV)/bin/python -m pytest -c tests/airflow/pytest.ini tests/airflow -q
 	$(AIRFLOW_2_VENV)/bin/python -m pytest -c tests/airflow/pytest.ini tests/airflow -q
 
+.PHONY: chaos-shutdown
+chaos-shutdown: $(VENV)/.ready ## A hundred times SIGTERM under load: no accepted request fails
+	SHUTDOWNS=100 $(BIN)/python -m pytest tests/e2e/test_shutdown.py -q
+
 .PHONY: check
 check: $(VENV)/.ready ## Format, lint, types, import arrows
 	$(BIN)/ruff format --check .

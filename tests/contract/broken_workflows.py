@@ -629,6 +629,21 @@ class ReasonIsForgotten(InMemoryWorkflows):
         return evolve(kept, pause=evolve(pause, reason=None)) if pause else kept
 
 
+class GoneIsCounted(InMemoryWorkflows):
+    def _is_counted(self, _workflow: Any) -> bool:
+        return True
+
+
+class LeavingIsNotCounted(InMemoryWorkflows):
+    def _is_counted(self, workflow: Any) -> bool:
+        return not workflow.phase.has_left
+
+
+class EndedRunsAreCounted(InMemoryWorkflows):
+    def _counts_as_active(self, _run: Any) -> bool:
+        return True
+
+
 class DeafToItsOutage(InMemoryWorkflows):
     def check(self) -> None:
         pass

@@ -1,8 +1,14 @@
 from __future__ import annotations
 
 import logging
+import signal
+import subprocess
+import sys
+from pathlib import Path
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from entrypoints.worker import Worker
 from workflow_core.domain.code import SyncReport
@@ -11,6 +17,8 @@ from workflow_core.usecases.sweep import SweepReport
 
 if TYPE_CHECKING:
     from workflow_core.domain.caller import Caller
+
+SOURCES = Path(__file__).resolve().parents[2] / "src"
 
 
 class Sweeping:
@@ -79,6 +87,83 @@ def test_stopping_does_not_wait_for_the_interval():
     worker.stop()
     thread.join(10)
     assert not thread.is_alive()
+
+
+def test_no_pass_begins_after_the_worker_was_asked_to_stop():
+    """Asking does not wait for the pass under way, which ends as ever."""
+    worker: Worker
+    ended = Event()
+
+    class Asked(Sweeping):
+        def sweep(self) -> SweepReport:
+            worker.ask_to_stop()
+            ended.set()
+            return super().sweep()
+
+    service = Asked()
+    worker = Worker(service, interval=0)
+    worker.start()
+    assert ended.wait(10)
+    worker.stop()
+    assert service.count == 1
+
+
+def test_a_pass_that_takes_longer_than_its_grace_is_left(caplog):
+    """The process ends in bounded time, and says what it did not wait for."""
+    over = Event()
+
+    class Endless(Sweeping):
+        def sweep(self) -> SweepReport:
+            self.swept_twice.set()
+            over.wait(30)
+            return super().sweep()
+
+    service = Endless()
+    worker = Worker(service, interval=1, grace=0.05)
+    worker.start()
+    assert service.swept_twice.wait(10)
+    with caplog.at_level(logging.WARNING):
+        worker.stop()
+    over.set()
+    assert "worker did not end within 0.05 s" in caplog.text
+
+
+PROGRAM = """
+import sys, time
+from entrypoints.cli.main import main
+from workflow_core.service import WorkflowService
+
+def sweep(self):
+    print("begun", flush=True)
+    time.sleep(0.5)
+    print("ended", flush=True)
+
+WorkflowService.sweep = sweep
+sys.argv = ["dli", "worker"]
+main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_process_ends_with_the_pass_that_is_under_way(number):
+    """``dli worker`` finishes it, begins no other, and ends with exit code 0."""
+    environment = {
+        "WORKFLOWS_DATABASE_URL": "memory://", "WORKFLOWS_STORAGE_URL": "memory://", "WORKFLOWS_AIRFLOW_API": "memory",
+        "WORKFLOWS_SWEEP_INTERVAL": "0.01", "PYTHONPATH": str(SOURCES),
+    }  # fmt: skip
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        process.send_signal(number)
+        rest, log = process.communicate(timeout=30)
+    finally:
+        process.kill()
+        process.communicate()
+    assert (rest, process.returncode) == ("ended\n", 0), log
+    assert "Traceback" not in log
 
 
 def test_stopping_twice_or_before_the_start_is_harmless():

@@ -6,9 +6,9 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from copy import copy
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from litestar import Litestar, Request, Response, Router, get
+from litestar import Request, Response, Router, get
 from litestar.di import Provide
 from litestar.exceptions import NotFoundException, PermissionDeniedException
 
@@ -17,8 +17,9 @@ from entrypoints.http.errors import exception_handlers
 from entrypoints.http.filters import read_filters, read_if_match
 from entrypoints.http.openapi import openapi_json
 from entrypoints.http.payload import read_payload
-from entrypoints.http.routes import ROUTES
-from entrypoints.http.tracing import mark_start, raw_path, stamp_answer
+from entrypoints.http.routes import READY_PATH, ROUTES, stopping
+from entrypoints.http.tracing import Traced, raw_path
+from entrypoints.metrics import CONTENT_TYPE, Metrics
 from workflow_core.domain.caller import Caller
 from workflow_core.errors import InvalidRequest
 from workflow_core.local import LocalWorkflowApi
@@ -26,32 +27,39 @@ from workflow_core.local import LocalWorkflowApi
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
+    from litestar import Litestar
     from litestar.types import LifespanHook
 
     from entrypoints.settings import Settings
+    from entrypoints.traces import Traces
     from workflow_core.service import WorkflowService
 
 OPENAPI_PATH: Final = "/schema/openapi.json"
+METRICS_PATH: Final = "/metrics"
 
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-def create_app(
+def create_app(  # noqa: PLR0913 - the parts of one thing, by name
     service: WorkflowService,
     settings: Settings,
     *,
+    metrics: Metrics | None = None,
+    traces: Traces | None = None,
     on_startup: Sequence[LifespanHook] = (),
     on_shutdown: Sequence[LifespanHook] = (),
-) -> Litestar:
+) -> Traced:
     """The HTTP API over ``service``.
 
+    ``metrics`` takes its measurements and is told at ``/metrics``, ``traces`` gets a span of each request.
     ``on_startup`` and ``on_shutdown`` run around the serving, such as those of a worker. While there is no
     authentication every request is recorded as made by ``settings.user``.
     """
+    metrics = metrics or Metrics()
     api = LocalWorkflowApi(service, Caller(name=settings.user))
-    return Litestar(
+    app = Traced(
         # In a router: one by one, the first of two handlers of a path would be given a thread twice when the second one comes.
-        [Router("/", route_handlers=[*map(copy, ROUTES), _document_route()])],
+        [Router("/", route_handlers=[*map(copy, ROUTES), _document_route(), _metrics_route(metrics)])],
         dependencies={
             "api": Provide(lambda: api, sync_to_thread=False),
             "payload": Provide(_payload, sync_to_thread=False),
@@ -59,7 +67,6 @@ def create_app(
             "if_match": Provide(_if_match, sync_to_thread=False),
         },
         before_request=_admission(settings),
-        before_send=[stamp_answer],
         exception_handlers=exception_handlers(),
         lifespan=[_threads(settings.threads)],
         on_startup=on_startup,
@@ -68,19 +75,22 @@ def create_app(
         logging_config=None,  # the process configures logging, not its parts
         request_max_body_size=None,  # `read_payload` bounds it
     )
+    app.metrics, app.traces = metrics, traces
+    return app
 
 
-def _admission(settings: Settings) -> Callable[[Request[Any, Any, Any]], Awaitable[None]]:
+def _admission(settings: Settings) -> Callable[[Request[Any, Any, Any]], Awaitable[Any]]:
     """What every request passes before its handler: path, origin, query and body are read and checked here."""
 
-    async def admit(request: Request[Any, Any, Any]) -> None:
-        mark_start(request.scope)
+    async def admit(request: Request[Any, Any, Any]) -> Any:
         path = raw_path(request.scope)
         if "//" in path or path.endswith("/"):  # Litestar would take an empty name for none
             raise NotFoundException
         contract = contract_of(request.route_handler)
         if contract is None:
-            return
+            return None
+        if path == READY_PATH and cast("Traced", request.app).is_draining:
+            return stopping()
         if "%2f" in path.lower():  # Litestar would take a name with '/' for two segments, and so for another route
             msg = "The path holds an encoded '/' (%2F), which no name may hold."
             raise InvalidRequest(msg)
@@ -95,6 +105,7 @@ def _admission(settings: Settings) -> Callable[[Request[Any, Any, Any]], Awaitab
             request.state.payload = await read_payload(
                 request, contract.payload, limit=settings.max_body_bytes, optional=contract.payload_optional
             )
+        return None
 
     return admit
 
@@ -119,6 +130,14 @@ def _document_route() -> Any:
         return Response(document)
 
     return openapi
+
+
+def _metrics_route(metrics: Metrics) -> Any:
+    @get(METRICS_PATH, media_type=CONTENT_TYPE, sync_to_thread=True)
+    def measured() -> Response[bytes]:
+        return Response(metrics.text())
+
+    return measured
 
 
 def _threads(count: int) -> Callable[[Litestar], Any]:

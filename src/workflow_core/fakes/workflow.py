@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import contextmanager
 from copy import deepcopy
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from attrs import evolve, fields, has
 
 from workflow_core.domain.backfill import Wanted, being_sent, counts_of
 from workflow_core.domain.conditions import AirflowState, Observation
+from workflow_core.domain.counts import Counts
 from workflow_core.domain.paging import Page, key_moment, moment_key
 from workflow_core.domain.run import RunStatus, Submission
 from workflow_core.domain.workflow import Phase, Revision, first_revision, revision_number
@@ -331,6 +333,20 @@ class InMemoryWorkflows(InMemoryLeases):
         """As the port says."""
         with self._transaction("backfill_counts"):
             return {key: counts for key in set(backfill_ids) if (counts := counts_of(self._slots(key)))}
+
+    def counts(self) -> Counts:
+        """As the port says."""
+        with self._transaction("counts"):
+            return Counts(
+                workflows=Counter(held.phase for held in self._workflows.values() if self._is_counted(held)),
+                runs=Counter(run.status for run in self._runs.values() if self._counts_as_active(run)),
+            )
+
+    def _is_counted(self, workflow: Workflow) -> bool:
+        return workflow.phase is not Phase.GONE
+
+    def _counts_as_active(self, run: Run) -> bool:
+        return not run.status.is_final
 
     def observed_until(self) -> datetime | None:
         """As the port says."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from workflow_core.domain.backfill import Backfill
     from workflow_core.domain.code import CodeObject
     from workflow_core.domain.conditions import AirflowState, Observation
+    from workflow_core.domain.counts import Counts
     from workflow_core.domain.lease import Lease
     from workflow_core.domain.paging import Page, PageRequest
     from workflow_core.domain.run import HistoryFilter, Run, RunStatus
@@ -331,8 +332,12 @@ class WorkflowPort(Protocol):
         """
         ...
 
+    def counts(self) -> Counts:
+        """How many workflows and unended runs there are, from one cheap query: asked every few seconds by those who watch."""
+        ...
+
     def check(self) -> None:
-        """Return if the database answers and its schema is the one this code needs.
+        """Return if the database answers and its schema is one that this code works with.
 
         Raises:
             DatabaseUnavailable: it does not, or its schema is another; the message says what to do.

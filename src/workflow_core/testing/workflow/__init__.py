@@ -6,6 +6,7 @@ fake over random histories.
 """
 
 from workflow_core.testing.workflow.backfills import BackfillRules
+from workflow_core.testing.workflow.counted import CountedRules
 from workflow_core.testing.workflow.driven import DrivenRules
 from workflow_core.testing.workflow.history import HistoryRules
 from workflow_core.testing.workflow.kept_runs import KeptRunRules
@@ -37,6 +38,7 @@ class WorkflowContract(
     PublishedRules,
     SeenRules,
     LeaseRules,
+    CountedRules,
     OutageRules,
 ):
     """Every promise of the port, as tests."""

@@ -259,6 +259,7 @@ class WorkflowMachine(RuleBasedStateMachine):
         self._same("names_that_left", NAMES)
         self._same("observed_until")
         self._same("code_objects")
+        self._same("counts")
 
     def _same(self, method: str, *arguments: Any, **named: Any) -> Any:
         """Ask both; the answer, or the error as type and message."""

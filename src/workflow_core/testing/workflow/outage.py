@@ -76,6 +76,7 @@ CALLS: Final[dict[str, Callable[[WorkflowPort], object]]] = {
     "release": lambda port: port.release([_LEASE]),
     "under": _write_under_a_lease,
     "forget_leases": lambda port: port.forget_leases(AT),
+    "counts": lambda port: port.counts(),
     "check": lambda port: port.check(),
 }
 
