@@ -63,6 +63,10 @@ bench: $(VENV)/.ready $(AIRFLOW_VENV)/.ready ## Measure the figures in benchmark
 bench-sync: $(VENV)/.ready $(AIRFLOW_VENV)/.ready ## Measure syncs of a thousand CODE workflows, for benchmarks/sync.md
 	$(BIN)/python -m benchmarks.sync
 
+.PHONY: chaos
+chaos: $(VENV)/.ready $(AIRFLOW_VENV)/.ready ## Kill, cut and delay everything for some minutes, count what came of it, write benchmarks/chaos.md; ARGS=--help tells more
+	$(BIN)/python -m tests.chaos --write $(ARGS)
+
 .PHONY: lock
 lock: ## Resolve the newest versions anew and write them to constraints/
 	rm -rf $(VENV) $(AIRFLOW_VENV) $(AIRFLOW_2_VENV)

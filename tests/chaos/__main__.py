@@ -1,0 +1,77 @@
+"""``make chaos``: the full run, or parts of it; ends with 1 unless everything that is promised held."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.chaos.fleet import ROOT
+from tests.chaos.harness import Plan, Result, run
+from tests.chaos.report import page, table
+from tests.chaos.servers import servers
+
+PAGE = ROOT / "benchmarks" / "chaos.md"
+
+
+def main() -> int:
+    """Run it as the command line says."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--seconds", type=float, default=540, help="of chaos, at most")
+    parser.add_argument("--least", type=float, default=60, help="of chaos, at least")
+    parser.add_argument("--operations", type=int, default=300)
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--airflow-2", action="store_true", help="on Airflow 2.11")
+    parser.add_argument("--sqlite", action="store_true", help="one process on SQLite")
+    parser.add_argument(
+        "--keys", action="store_true", help="clients repeat what was not answered, under Idempotency-Keys"
+    )
+    parser.add_argument("--random-ids", action="store_true", help="break the product: run ids are random; must go red")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="of the service's environment")
+    parser.add_argument("--write", action="store_true", help=f"write {PAGE.relative_to(ROOT)}")
+    parser.add_argument("--keep", action="store_true", help="keep the logs, also where all is well")
+    given = parser.parse_args()
+    plan = Plan(
+        seed=given.seed,
+        least=min(given.least, given.seconds),
+        most=given.seconds,
+        operations=given.operations,
+        kills=given.kills,
+        sqlite=given.sqlite,
+        keys=given.keys,
+        random_ids=given.random_ids,
+        settings=dict(setting.split("=", 1) for setting in given.set),
+    )
+    folder = Path(tempfile.mkdtemp(prefix="chaos-"))
+    folder.chmod(0o711)
+    say(f"seed {plan.seed}, logs in {folder}")
+    with servers(folder / "servers", airflow_2=given.airflow_2, say=say) as around:
+        result = run(plan, around, folder / "run", say=say)
+    title = f"Airflow {'2.11' if given.airflow_2 else '3.3'}, {'SQLite, one process' if plan.sqlite else 'PostgreSQL'}"
+    say(table(result))
+    for line in (*result.verdict.lines(), *(f"nobody died at {point}" for point in result.missed)):
+        say(line)
+    if given.write:
+        PAGE.write_text(page([(title, result)]))
+    if good(result) and not given.keep:
+        shutil.rmtree(folder)
+    return 0 if good(result) else 1
+
+
+def good(result: Result) -> bool:
+    """Whether everything held, and there was as much chaos as was asked for."""
+    plan = result.plan
+    enough = len(result.journal) >= plan.operations and result.kills >= plan.kills and not result.missed
+    return result.verdict.is_clean and enough
+
+
+def say(line: str) -> None:
+    pass
+
+
+if __name__ == "__main__":
+    sys.exit(main())
