@@ -5,8 +5,10 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from sqlalchemy.exc import DBAPIError
+
 from adapters.sql.engine import BEGIN_IMMEDIATE
-from adapters.sql.errors import unavailable
+from adapters.sql.errors import is_unanswered, outcome_unknown, unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,5 +41,15 @@ class Transactions:
     @contextmanager
     def writing(self, *, single: bool = False) -> Iterator[Connection]:
         """A transaction that may write; committed at the end of the block, rolled back if that raises."""
-        with unavailable(self.engine), (self._single_writer if single else self._writer).begin() as connection:
-            yield connection
+        writer = self._single_writer if single else self._writer
+        commits = False
+        with unavailable(self.engine):
+            try:
+                with writer.begin() as connection:
+                    commits = writer is not self._writer  # then each statement does so by itself
+                    yield connection
+                    commits = True
+            except DBAPIError as error:
+                if commits and is_unanswered(self.engine, error):
+                    raise outcome_unknown(self.engine) from error
+                raise

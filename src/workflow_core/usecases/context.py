@@ -10,9 +10,10 @@ from attrs import field, frozen
 from workflow_core.domain.names import check_dataset_name, loader_for, sentinel_dag_id
 from workflow_core.domain.spec import SpecRules
 from workflow_core.domain.workflow import SourceType
-from workflow_core.errors import WorkflowNotFound, WorkflowPermissionDenied
+from workflow_core.errors import DatabaseUnavailable, WorkflowNotFound, WorkflowPermissionDenied
 
 if TYPE_CHECKING:
+    from workflow_core.domain.run import Run
     from workflow_core.domain.workflow import Workflow
     from workflow_core.ports.airflow import AirflowPort
     from workflow_core.ports.clock import ClockPort
@@ -80,6 +81,22 @@ class Context:
         if workflow is None:
             raise WorkflowNotFound(dataset_name)
         return workflow
+
+    def recorded_run(self, run: Run) -> Run:
+        """The run as it is recorded now, or as it was last known: that the database does not answer any more does not undo what was
+        accepted.
+        """
+        try:
+            return self.workflows.run(run.run_id) or run
+        except DatabaseUnavailable:
+            return run
+
+    def recorded_workflow(self, workflow: Workflow) -> Workflow:
+        """The same for a workflow."""
+        try:
+            return self.workflows.workflow_by_id(workflow.id) or workflow
+        except DatabaseUnavailable:
+            return workflow
 
     def check_execution(self, workflow: Workflow) -> None:
         """Return if runs of this workflow may be started and ended over this API.

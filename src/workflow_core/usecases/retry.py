@@ -135,7 +135,7 @@ def _carried_out(run: Run, context: Context) -> Run:
         return carry_out(run, context)
     except (Unavailable, AirflowRefused, ConcurrentUpdate) as error:
         _log.warning("%s does not run again yet: %s", run.run_id, error.message)
-        return context.workflows.run(run.run_id) or run
+        return context.recorded_run(run)
 
 
 def carry_out(run: Run, context: Context) -> Run:

@@ -40,9 +40,9 @@ def settle_workflow(workflow: Workflow, context: Context, *, within: float = 0.0
             return advance(workflow, context, deadline)
         except (Unavailable, AirflowRefused, StorageConflict) as error:
             _log.warning("%s is not settled yet: %s", workflow.dataset_name, error.message)
-            return context.workflows.workflow_by_id(workflow.id) or workflow
+            return context.recorded_workflow(workflow)
         except ConcurrentUpdate:
-            workflow = context.workflows.workflow_by_id(workflow.id) or workflow
+            workflow = context.recorded_workflow(workflow)
             if workflow.settled or context.clock.now() >= deadline:
                 return workflow
             context.clock.sleep(context.policy.poll)

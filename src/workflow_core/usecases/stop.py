@@ -84,7 +84,7 @@ def try_to_end(run: Run, context: Context) -> Run:
         return end(run, context)
     except (Unavailable, AirflowRefused) as error:
         _log.warning("%s is not stopped yet: %s", run.run_id, error.message)
-        return context.workflows.run(run.run_id) or run
+        return context.recorded_run(run)
 
 
 def end(run: Run, context: Context) -> Run:

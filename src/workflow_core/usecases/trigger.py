@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from workflow_core.domain.run import Run, RunStatus, RunType, Submission, run_da
 from workflow_core.domain.spec.document import DATE_PARAM
 from workflow_core.domain.workflow import Phase, Workflow
 from workflow_core.errors import (
+    DatabaseUnavailable,
     InvalidRequest,
     Problem,
     RunAlreadyExists,
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from workflow_core.domain.caller import Caller
     from workflow_core.domain.spec import WorkflowSpec
     from workflow_core.usecases.context import Context
+
+_log = logging.getLogger(__name__)
 
 
 @frozen(kw_only=True)
@@ -59,7 +63,11 @@ def trigger(command: TriggerRun, context: Context) -> Run:
         return _draft(workflow, command, context.clock.now(), nth=1)
     context.airflow.ping()
     run = _accept(workflow, command, context)
-    return send(run, context) if run.submission is Submission.SENDING else run
+    try:
+        return send(run, context) if run.submission is Submission.SENDING else run
+    except DatabaseUnavailable as error:  # it is accepted: the worker goes on
+        _log.warning("%s goes on later: %s", run.run_id, error.message)
+        return run
 
 
 def check_runnable(workflow: Workflow, context: Context) -> None:
