@@ -11,6 +11,7 @@ import getpass
 import json
 import os
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
@@ -239,6 +240,7 @@ class Settings(BaseModel):
             backfill_max_dates=self.backfill_max_dates,
             backfill_max_active=self.backfill_max_active,
             fresh_for=self.fresh_for,
+            may_arrive=timedelta(seconds=max(30.0, 3 * self.airflow_total_timeout)),
         )
 
 

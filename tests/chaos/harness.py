@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 SETTLES_WITHIN: Final = 60.0
 """Seconds from the last fault until nothing may be left unsettled."""
 
-ARMED: Final = 3
+ARMED: Final = 4
 """How many crash points wait for somebody at the same time, each for :data:`_TURN` seconds before another has its turn."""
 
 _TURN: Final = 8.0
@@ -264,6 +264,7 @@ class _Chaos:
         ended = time.monotonic()
         self._say(f"chaos: {len(self._journal)} operations, {self._kills} kills, {_since(began)}")
         left, settled = self._settle(ended)
+        self._journal.write(self._folder / "journal.jsonl")
         return Result(
             plan=self._plan,
             journal=self._journal,

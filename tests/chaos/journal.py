@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from enum import StrEnum
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from attrs import field, frozen
+from attrs import asdict, field, frozen
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Told(StrEnum):
@@ -49,6 +53,10 @@ class Journal:
     def entries(self, *kinds: str) -> list[Entry]:
         with self._lock:
             return [entry for entry in self._entries if not kinds or entry.kind in kinds]
+
+    def write(self, path: Path) -> None:
+        """Keep it as lines of JSON, for those who look for what went wrong."""
+        path.write_text("".join(f"{json.dumps(asdict(entry))}\n" for entry in self.entries()))
 
     def count(self, told: Told) -> int:
         return sum(entry.told is told for entry in self.entries())

@@ -317,7 +317,9 @@ class Client:
             if self._keys and status == 409 and "IN_PROGRESS" in str(answer.get("code")):
                 time.sleep(0.2)
                 continue
-            told = Told.ACCEPTED if response.is_success else Told.UNKNOWN if status == 500 else Told.REFUSED
+            told = Told.ACCEPTED if response.is_success else Told.REFUSED
+            if status == 500 or answer.get("code") == "DATABASE_OUTCOME_UNKNOWN":
+                told = Told.UNKNOWN
             break
         entry = Entry(token=token, kind=kind, subject=subject, told=told, status=status, answer=answer, at=time.time())
         self._journal.add(entry)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,8 @@ class Policy:
     backfill_max_active: int = 8
     sync_max_removed: float = 0.3
     fresh_for: float = 3.0
+    may_arrive: timedelta = timedelta(seconds=45)
+    """What was sent to Airflow and is not there may still arrive within this time: no request of ours is under way for longer."""
 
 
 @frozen(kw_only=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from workflow_core.domain.names import check_run_id
-from workflow_core.domain.run import FAILED_TASKS, MAY_ARRIVE, Retry, RunStatus
+from workflow_core.domain.run import FAILED_TASKS, Retry, RunStatus
 from workflow_core.domain.workflow import Phase
 from workflow_core.errors import (
     AirflowOutcomeUnknown,
@@ -151,7 +151,7 @@ def carry_out(run: Run, context: Context) -> Run:
         return record_run(run.gone(now), context)
     if run.retry.is_done(seen):
         return record_look(run, run.observed(seen, context.airflow.tasks([key]).get(key, ()), now), context)
-    if run.sent_at is not None and now - run.sent_at < MAY_ARRIVE:
+    if run.sent_at is not None and now - run.sent_at < context.policy.may_arrive:
         return run
     run = context.workflows.save_run(run.retry_asked(now))
     try:
