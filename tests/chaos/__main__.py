@@ -70,7 +70,8 @@ def good(result: Result) -> bool:
 
 
 def say(line: str) -> None:
-    pass
+    """Tell it at once, also into a file."""
+    print(line, flush=True)
 
 
 if __name__ == "__main__":

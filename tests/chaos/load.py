@@ -161,8 +161,9 @@ class Client:
         token = _token()
         text = spec(mine.name, token, held=False)
         body: dict[str, Any] = {"dataset_name": mine.name, "yaml_content": text, "force": True}
-        told = self._post("revise", mine.name, "/register", token=token, **body).told
-        return mine if told is Told.ACCEPTED else None
+        entry = self._post("revise", mine.name, "/register", token=token, **body)
+        # Where the registration was not answered, and not done, this is the first.
+        return mine if entry.told is Told.ACCEPTED and (entry.answer.get("revision") or 1) > 1 else None
 
     def _restore(self) -> None:
         mine = self._revise()

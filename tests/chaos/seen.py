@@ -29,13 +29,15 @@ class Seen:
     """Everything of one run of the harness, at one moment.
 
     ``dags`` are those that Airflow has in force, with ``spec`` the hash that the served definition carries; ``their_runs`` are in the
-    order of their creation, each with ``clear_number``, how often it was cleared.
+    order of their creation, each with ``clear_number``, how often it was cleared. ``observations`` are what the service has told itself
+    of each workflow.
     """
 
     workflows: Sequence[Row]
     revisions: Sequence[Row]
     runs: Sequence[Row]
     backfills: Sequence[Row]
+    observations: Mapping[Any, Row]
     objects: Mapping[str, str]
     dags: Mapping[str, Row]
     their_runs: Sequence[Row]
@@ -98,7 +100,13 @@ class Systems:
             with engine.connect() as connection:
                 rows = {
                     table.name: [dict(row) for row in connection.execute(sa.select(table)).mappings()]
-                    for table in (tables.workflows, tables.revisions, tables.runs, tables.backfills)
+                    for table in (
+                        tables.workflows,
+                        tables.revisions,
+                        tables.runs,
+                        tables.backfills,
+                        tables.observations,
+                    )
                 }
         finally:
             engine.dispose()
@@ -108,6 +116,7 @@ class Systems:
             revisions=rows["workflow_revisions"],
             runs=rows["workflow_runs"],
             backfills=rows["backfills"],
+            observations={row["workflow_id"]: row["facts"] for row in rows["workflow_observations"]},
             objects=self._objects(),
             dags=self._dags(),
             their_runs=runs,
