@@ -24,7 +24,7 @@ run: $(VENV)/.ready $(AIRFLOW_VENV)/.ready ## Start everything and follow the ex
 .PHONY: test
 test: check $(AIRFLOW_VENV)/.ready $(AIRFLOW_2_VENV)/.ready test-airflow-side ## Everything that CI runs: checks, then every test on real servers
 	$(BIN)/python -m pytest tests/unit -q -n auto --dist worksteal --cov --cov-report=
-	$(BIN)/python -m pytest tests/contract tests/e2e --durations=20 --cov --cov-append --cov-report=term:skip-covered
+	$(BIN)/python -m pytest tests/contract tests/e2e tests/chaos --durations=20 --cov --cov-append --cov-report=term:skip-covered
 
 .PHONY: unit
 unit: $(VENV)/.ready ## The unit tests alone, in seconds

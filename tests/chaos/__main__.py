@@ -1,4 +1,4 @@
-"""``make chaos``: the full run, or parts of it; ends with 1 unless everything that is promised held."""
+"""``make chaos``: the full run, and the proof that it would notice; ends with 1 unless everything that is promised held."""
 
 from __future__ import annotations
 
@@ -8,11 +8,17 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
+
+from attrs import evolve
 
 from tests.chaos.fleet import ROOT
 from tests.chaos.harness import Plan, Result, run
 from tests.chaos.report import page, table
 from tests.chaos.servers import servers
+
+PROOF_SECONDS = 40.0
+"""Of chaos, for each safeguard that is switched off to see whether that is noticed."""
 
 PAGE = ROOT / "benchmarks" / "chaos.md"
 
@@ -32,6 +38,7 @@ def main() -> int:
     )
     parser.add_argument("--random-ids", action="store_true", help="break the product: run ids are random; must go red")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="of the service's environment")
+    parser.add_argument("--no-proof", action="store_true", help="leave out the runs with a safeguard switched off")
     parser.add_argument("--write", action="store_true", help=f"write {PAGE.relative_to(ROOT)}")
     parser.add_argument("--keep", action="store_true", help="keep the logs, also where all is well")
     given = parser.parse_args()
@@ -49,17 +56,32 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="chaos-"))
     folder.chmod(0o711)
     say(f"seed {plan.seed}, logs in {folder}")
-    with servers(folder / "servers", airflow_2=given.airflow_2, say=say) as around:
-        result = run(plan, around, folder / "run", say=say)
+    proofs: dict[str, dict[str, Any]] = (
+        {} if given.no_proof or given.random_ids else {"run ids made anew for each attempt": {"random_ids": True}}
+    )
     title = f"Airflow {'2.11' if given.airflow_2 else '3.3'}, {'SQLite, one process' if plan.sqlite else 'PostgreSQL'}"
-    say(table(result))
+    with servers(folder / "servers", airflow_2=given.airflow_2, say=say) as around:
+        results = [(title, run(plan, around, folder / "run", say=say))]
+        tell(*results[0])
+        for number, (without, switch) in enumerate(proofs.items()):
+            short = evolve(plan, least=PROOF_SECONDS, most=PROOF_SECONDS, every_point=False, **switch)
+            say(f"the proof: {without}")
+            results.append((f"Must go red: {without}", run(short, around, folder / f"proof-{number}", say=say)))
+            tell(*results[-1])
+    well = good(results[0][1]) and all(result.verdict.doubled for _, result in results[1:])
+    say("all is well" if well else "something is wrong, see above")
+    if given.write:
+        PAGE.write_text(page(results))
+    if well and not given.keep:
+        shutil.rmtree(folder)
+    return 0 if well else 1
+
+
+def tell(title: str, result: Result) -> None:
+    """The table, and whatever is wrong."""
+    say(f"{title}\n{table(result)}")
     for line in (*result.verdict.lines(), *(f"nobody died at {point}" for point in result.missed)):
         say(line)
-    if given.write:
-        PAGE.write_text(page([(title, result)]))
-    if good(result) and not given.keep:
-        shutil.rmtree(folder)
-    return 0 if good(result) else 1
 
 
 def good(result: Result) -> bool:

@@ -114,8 +114,8 @@ class Result:
 
     @property
     def missed(self) -> list[str]:
-        """Points that were met in the calm, where nobody has died."""
-        return sorted(self.in_calm - set(self.died))
+        """Points that were met in the calm, where nobody has died though somebody should have."""
+        return sorted(self.in_calm - set(self.died)) if self.plan.every_point else []
 
     @property
     def kills(self) -> int:

@@ -29,7 +29,7 @@ def table(result: Result) -> str:
         ("processes killed", result.kills, ""),
         ("of them at a crash point", len(result.died), ""),
         ("crash points met in calm", len(result.in_calm), ""),
-        ("of them not died at", len(result.missed), "0" if result.plan.every_point else ""),
+        ("of them not died at", len(result.in_calm - set(result.died)), "0" if result.plan.every_point else ""),
         ("further points met in chaos", len(set(result.points) - result.in_calm), ""),
         ("of them not died at", len(set(result.points) - result.in_calm - set(result.died)), ""),
         ("faults on the network", sum(result.weather.met.values()), ""),
