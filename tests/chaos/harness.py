@@ -37,8 +37,10 @@ if TYPE_CHECKING:
 SETTLES_WITHIN: Final = 60.0
 """Seconds from the last fault until nothing may be left unsettled."""
 
-ARMED: Final = 4
-"""How many crash points wait for somebody at the same time, each for :data:`_TURN` seconds before another has its turn."""
+ARMED: Final = {True: 2, False: 3}
+"""How many crash points of the worker's sweep, and of requests, wait for somebody at the same time, each for :data:`_TURN` seconds before
+another has its turn.
+"""
 
 _TURN: Final = 8.0
 
@@ -328,10 +330,12 @@ class _Chaos:
                 if now - since[point] > _TURN:
                     self._points.disarm(point)
             open_ = [point for point in self._points.met() if point not in dead and point not in armed]
-            open_.sort(key=lambda point: (turns.get(point, 0), point not in self._in_calm, random.random()))
-            for point in open_[: max(0, ARMED - len(armed))]:
-                turns[point], since[point] = turns.get(point, 0) + 1, now
-                self._points.arm(point)
+            open_.sort(key=lambda point: (point not in self._in_calm, turns.get(point, 0), random.random()))
+            for sweeps, most in ARMED.items():
+                free = most - sum(_is_of_sweep(point) is sweeps for point in armed)
+                for point in [point for point in open_ if _is_of_sweep(point) is sweeps][: max(0, free)]:
+                    turns[point], since[point] = turns.get(point, 0) + 1, now
+                    self._points.arm(point)
 
     def _kill_at_random(self) -> None:
         random = Random(f"{self._plan.seed} moments")
@@ -366,6 +370,10 @@ class _Chaos:
                 return [], settled
             time.sleep(1)
         return self._systems.unsettled(), settled
+
+
+def _is_of_sweep(point: str) -> bool:
+    return operation_of(point) == "sweep"
 
 
 def _since(began: float) -> str:

@@ -315,7 +315,7 @@ class Client:
                     continue
                 break
             status, answer = response.status_code, response.json()
-            if self._keys and status == 409 and "IN_PROGRESS" in str(answer.get("code")):
+            if self._keys and answer.get("code") in {"IDEMPOTENCY_KEY_IN_USE", "DATABASE_OUTCOME_UNKNOWN"}:
                 time.sleep(0.2)
                 continue
             told = Told.ACCEPTED if response.is_success else Told.REFUSED
