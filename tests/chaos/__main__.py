@@ -27,7 +27,7 @@ def main() -> int:
     """Run it as the command line says."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--seed", type=int, default=int(time.time()))
-    parser.add_argument("--seconds", type=float, default=540, help="of chaos, at most")
+    parser.add_argument("--seconds", type=float, default=600, help="of chaos, at most")
     parser.add_argument("--least", type=float, default=60, help="of chaos, at least")
     parser.add_argument("--operations", type=int, default=300)
     parser.add_argument("--kills", type=int, default=100)

@@ -22,7 +22,7 @@ from tests.chaos.faults import Link, Weather
 from tests.chaos.fleet import ROOT, Fleet, restart
 from tests.chaos.journal import Journal, Told
 from tests.chaos.load import POOL, Client
-from tests.chaos.points import Points, operation_of
+from tests.chaos.points import Points, operation_of, use_case_of
 from tests.chaos.proxy import Proxies
 from tests.chaos.seen import Systems
 from tests.chaos.victim import FOLDER, RANDOM_IDS
@@ -43,6 +43,9 @@ another has its turn.
 """
 
 _TURN: Final = 8.0
+
+_CAUSES: Final = {"drive": "backfill", "retry": "retry", "stop": "stop", "retire": "unregister", "settle": "pause"}
+"""Which operation leaves work for a use case of the sweep. Only a hint: it makes a full run shorter."""
 
 SETTINGS: Final = {
     "AIRFLOW_READ_TIMEOUT": "3",
@@ -316,8 +319,11 @@ class _Chaos:
         return self._fleet.kills + len(self._points.died())
 
     def _wanted(self) -> set[str]:
-        """The operations that armed crash points wait for."""
-        return {operation_of(point) for point in self._points.armed()}
+        """The operations that armed crash points wait for; for those of the sweep, what it may go on with."""
+        return {
+            _CAUSES.get(use_case_of(point), "run") if _is_of_sweep(point) else operation_of(point)
+            for point in self._points.armed()
+        }
 
     def _kill_at_points(self) -> None:
         """Arm a few points at a time, those of the calm first; one that nobody reaches within its turn comes again after the others."""

@@ -136,6 +136,11 @@ def _place(frame: FrameType | None) -> str | None:
     return None
 
 
+def use_case_of(point: str) -> str:
+    """The module of the use case that a point is in."""
+    return point.split(":")[1].partition(".")[0]
+
+
 def operation_of(point: str) -> str:
     """The operation that a point belongs to."""
     return point.partition(":")[0]
