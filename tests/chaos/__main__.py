@@ -31,6 +31,7 @@ def main() -> int:
     parser.add_argument("--least", type=float, default=60, help="of chaos, at least")
     parser.add_argument("--operations", type=int, default=300)
     parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--some-points", action="store_true", help="do not insist on a death at every crash point")
     parser.add_argument("--airflow-2", action="store_true", help="on Airflow 2.11")
     parser.add_argument("--sqlite", action="store_true", help="one process on SQLite")
     parser.add_argument(
@@ -48,6 +49,7 @@ def main() -> int:
         most=given.seconds,
         operations=given.operations,
         kills=given.kills,
+        every_point=not given.some_points,
         sqlite=given.sqlite,
         keys=given.keys,
         random_ids=given.random_ids,
