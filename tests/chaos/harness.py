@@ -111,6 +111,7 @@ class Result:
     points: Sequence[str]
     died: Sequence[str]
     in_calm: frozenset[str]
+    came_again: frozenset[str]
     random_kills: int
     restarts: int
     weather: Weather
@@ -119,8 +120,11 @@ class Result:
 
     @property
     def missed(self) -> list[str]:
-        """Points that were met in the calm, where nobody has died though somebody should have."""
-        return sorted(self.in_calm - set(self.died)) if self.plan.every_point else []
+        """Points that were met in the calm and in the chaos, where nobody has died though somebody should have.
+
+        The few that only the calm met came about by chance: an Airflow that dropped a DAG while its removal was still being answered.
+        """
+        return sorted((self.in_calm & self.came_again) - set(self.died)) if self.plan.every_point else []
 
     @property
     def kills(self) -> int:
@@ -260,6 +264,7 @@ class _Chaos:
         with ThreadPoolExecutor(self._plan.clients) as pool:
             list(pool.map(Client.everything_once, self._clients))
         self._in_calm = frozenset(self._points.met())
+        self._points.begin_again()
         self._say(f"calm: {len(self._journal)} operations, {len(self._in_calm)} crash points, {_since(began)}")
         began = time.monotonic()
         self._weather.begin()
@@ -277,6 +282,7 @@ class _Chaos:
             points=self._points.met(),
             died=self._points.died(),
             in_calm=self._in_calm,
+            came_again=self._points.met_again(),
             random_kills=self._fleet.kills,
             restarts=self._restarts,
             weather=self._weather,

@@ -52,6 +52,7 @@ class Points:
     def __init__(self, folder: Path) -> None:
         self._armed, self._met, self._died = folder / "armed", folder / "met", folder / "died"
         self._known: set[str] = set()
+        self._begun = 0
 
     def prepare(self) -> None:
         self._armed.mkdir(parents=True)
@@ -73,6 +74,14 @@ class Points:
     def met(self) -> list[str]:
         """Every point that was reached, in the order of the first time."""
         return list(dict.fromkeys(self._met.read_text().splitlines()))
+
+    def begin_again(self) -> None:
+        """From now on, :meth:`met_again` counts. Only processes that start later write down again what others have met."""
+        self._begun = len(self._met.read_text().splitlines())
+
+    def met_again(self) -> frozenset[str]:
+        """The points that were reached since."""
+        return frozenset(self._met.read_text().splitlines()[self._begun :])
 
     def died(self) -> list[str]:
         """Every death, by its point."""
