@@ -244,10 +244,12 @@ class Client:
         herd = max(self._quick, self._held, key=len)
         if len(herd) < 2:
             self._new(held=herd is self._held)
+            herd = max(self._quick, self._held, key=len)
         if herd:
-            mine = herd.pop(0)
+            mine = herd[0]
+            (self._held if mine.held else self._quick).remove(mine)
             if self._leave(mine.name).told is not Told.ACCEPTED:
-                herd.append(mine)
+                (self._held if mine.held else self._quick).append(mine)
 
     def _leave(self, name: str) -> Entry:
         return self._ask("unregister", name, "DELETE", f"/{name}?force=true", _token(), None)
@@ -324,6 +326,9 @@ class Client:
             break
         entry = Entry(token=token, kind=kind, subject=subject, told=told, status=status, answer=answer, at=time.time())
         self._journal.add(entry)
+        if answer.get("code") == "WORKFLOW_NOT_FOUND":  # what was not answered was not done, or was the end of it
+            self._quick = [mine for mine in self._quick if mine.name != subject]
+            self._held = [mine for mine in self._held if mine.name != subject]
         return entry
 
     def _url(self) -> str:

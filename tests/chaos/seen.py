@@ -66,6 +66,9 @@ class Systems:
         self.http = httpx.Client(base_url=airflow.api_url, headers=airflow.headers(), timeout=60, trust_env=False)
 
     def close(self) -> None:
+        """Leave nothing in the store that a sync of somebody else would take up."""
+        for key in self._objects():
+            self._s3.delete_object(Bucket=self._bucket, Key=f"workflows/{key}")
         self.http.close()
 
     def put(self, name: str, text: str) -> None:
@@ -78,18 +81,18 @@ class Systems:
     def unsettled(self) -> list[str]:
         """What has not come to rest, in words."""
         engine = make_engine(self._database_url())
+        mine = "substr(dataset_name, 1, :length) = :prefix"
         queries = {
-            f"SELECT 'workflow ' || dataset_name || ' is ' || phase FROM workflows WHERE {tables.UNSETTLED_WORKFLOW}",
-            (
-                "SELECT 'run ' || run_id || ' is ' || status || ' (' || submission || ')' FROM workflow_runs"
-                f" WHERE {tables.ACTIVE_RUN}"
-            ),
+            f"SELECT 'workflow ' || dataset_name || ' is ' || phase FROM workflows WHERE ({tables.UNSETTLED_WORKFLOW})",
+            f"SELECT 'run ' || run_id || ' is ' || status || ' (' || submission || ')' FROM workflow_runs WHERE {tables.ACTIVE_RUN}",
         }
+        given = {"length": len(self._prefix), "prefix": self._prefix}
         try:
             with engine.connect() as connection:
-                ours = [str(line) for query in queries for line in connection.scalars(sa.text(query))]
+                found = [connection.scalars(sa.text(f"{query} AND {mine}"), given).all() for query in queries]
         finally:
             engine.dispose()
+        ours = [str(line) for lines in found for line in lines]
         theirs = [run for run in self._their_runs() if run["state"] not in ENDED]
         return [*ours, *(f"run {run['dag_run_id']} is {run['state']} in Airflow" for run in theirs)]
 
@@ -99,7 +102,11 @@ class Systems:
         try:
             with engine.connect() as connection:
                 rows = {
-                    table.name: [dict(row) for row in connection.execute(sa.select(table)).mappings()]
+                    table.name: [
+                        dict(row)
+                        for row in connection.execute(sa.select(table)).mappings()
+                        if row.get("dataset_name", self._prefix).startswith(self._prefix)
+                    ]
                     for table in (
                         tables.workflows,
                         tables.revisions,
