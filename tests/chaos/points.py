@@ -1,9 +1,9 @@
-"""Crash points: between any two calls of an operation to its ports, the process may be told to kill itself.
+"""Crash points: before and after whatever an operation changes through its ports, the process may be told to kill itself.
 
 A point is named by what the process was doing, found from the call stack and never written down by hand:
 ``run:submit._send_once+2:airflow.trigger:after`` is reached in the operation ``run`` of the service, after the trigger that stands in the
-third line of ``_send_once``. Before each call there is a point, and after each call that may have changed something, too. A new call in
-a use case is a new point.
+third line of ``_send_once``. A read leaves nothing behind, so to die before or after it is to die after the change before it, or before the
+one that follows: reads are no points. A new call in a use case that changes something is a new point.
 
 In a folder that all processes share, ``met`` lists every point that any process has ever reached, a file in ``armed`` tells whoever
 reaches its point next to die there (whoever removes the file does), and ``died`` tells who has.
@@ -30,9 +30,6 @@ OPERATIONS: Final = frozenset(
 )  # fmt: skip
 """Methods of the service that change something; ``sweep`` is the worker going on with what the others began."""
 
-_NO_CALLS: Final = frozenset({"logs_url", "url", "close"})
-"""Methods of ports that ask nobody."""
-
 READS: Final = frozenset(
     {
         "ping", "health", "dag", "list_dags", "run", "tasks", "changed_runs", "get", "stat", "list", "check",
@@ -40,7 +37,7 @@ READS: Final = frozenset(
         "unsettled_workflows", "revisions", "revision", "code_objects", "runs_by_airflow_id", "history", "last_runs",
         "runs_to_send", "stopping_runs", "retrying_runs", "runs_to_look_at", "active_runs", "dated_runs", "backfill",
         "backfills", "active_backfills", "backfill_runs", "backfill_counts", "observed_until", "observations",
-        "airflow_state",
+        "airflow_state", "logs_url", "url",
     }
 )  # fmt: skip
 """Methods of ports after which nothing is different; any other counts as a change."""
@@ -115,7 +112,7 @@ class Crashing:
 
     def __getattr__(self, method: str) -> Any:
         found = getattr(self._port, method)
-        if not callable(found) or method in _NO_CALLS:
+        if not callable(found) or method in READS:
             return found
         return partial(self._call, method, found)
 
@@ -126,8 +123,7 @@ class Crashing:
         point = f"{place}:{self._name}.{method}"
         self._points.reach(f"{point}:before")
         result = call(*arguments, **named)
-        if method not in READS:
-            self._points.reach(f"{point}:after")
+        self._points.reach(f"{point}:after")
         return result
 
 
