@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Final
 
@@ -291,7 +292,9 @@ class _Chaos:
         )
 
     def _chaos(self) -> None:
-        breakers = [self._kill_at_points, self._kill_at_random, self._restart_database, self._report]
+        breakers = [self._kill_at_points, self._kill_at_random, self._report]
+        if self._postgres is not None:
+            breakers.append(partial(self._restart_database, self._postgres))
         with ThreadPoolExecutor(len(breakers) + len(self._clients)) as pool:
             try:
                 breaking = [pool.submit(breaker) for breaker in breakers]
@@ -354,10 +357,10 @@ class _Chaos:
         while not self._done.wait(random.uniform(0.2, 1.8) * self._plan.between_kills):
             self._fleet.kill_one()
 
-    def _restart_database(self) -> None:
+    def _restart_database(self, postgres: LocalPostgres) -> None:
         random = Random(f"{self._plan.seed} restarts")
-        while self._postgres is not None and not self._done.wait(random.uniform(0.5, 1.5) * self._plan.restarts):
-            restart(self._postgres, crash=self._restarts % 2 == 0)
+        while not self._done.wait(random.uniform(0.5, 1.5) * self._plan.restarts):
+            restart(postgres, crash=self._restarts % 2 == 0)
             self._restarts += 1
 
     def _report(self) -> None:
