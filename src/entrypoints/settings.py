@@ -10,6 +10,7 @@ from __future__ import annotations
 import getpass
 import json
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
@@ -294,6 +295,7 @@ class Settings(BaseModel):
             lease=max(30.0, 2 * self.airflow_total_timeout),
             compare_every=self.compare_interval,
             resend_after=self.airflow_total_timeout + 5.0,
+            may_arrive=timedelta(seconds=max(30.0, 3 * self.airflow_total_timeout)),
         )
 
 

@@ -29,7 +29,8 @@
     │   ├── AirflowUnavailable        AIRFLOW_CONNECTION_FAILED  certainly nothing was done
     │   ├── AirflowOutcomeUnknown     AIRFLOW_OUTCOME_UNKNOWN    sent, but the answer never came
     │   ├── StorageUnavailable        STORAGE_UNAVAILABLE
-    │   ├── DatabaseUnavailable       DATABASE_UNAVAILABLE
+    │   ├── DatabaseUnavailable       DATABASE_UNAVAILABLE       certainly nothing was recorded
+    │   │   └── DatabaseOutcomeUnknown DATABASE_OUTCOME_UNKNOWN  the connection broke while it was being recorded
     │   ├── ServerUnavailable         SERVER_UNAVAILABLE         our own service, asked over HTTP; nothing was done
     │   └── ServerOutcomeUnknown      SERVER_OUTCOME_UNKNOWN     sent to it, but the answer never came
     ├── AirflowRefused                AIRFLOW_REQUEST_REFUSED    Airflow understood and said no
@@ -330,9 +331,15 @@ class StorageUnavailable(Unavailable):
 
 
 class DatabaseUnavailable(Unavailable):
-    """The database cannot be reached, or gave up."""
+    """The database cannot be reached, or gave up; nothing was recorded."""
 
     code = "DATABASE_UNAVAILABLE"
+
+
+class DatabaseOutcomeUnknown(DatabaseUnavailable):
+    """The connection to the database broke during the commit: it may or may not have been recorded."""
+
+    code = "DATABASE_OUTCOME_UNKNOWN"
 
 
 class ServerUnavailable(Unavailable):

@@ -7,9 +7,10 @@ from threading import local
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
 from adapters.sql.engine import BEGIN_IMMEDIATE
-from adapters.sql.errors import unavailable
+from adapters.sql.errors import is_unanswered, outcome_unknown, unavailable
 from adapters.sql.tables import leases
 from workflow_core.errors import LeaseLost
 
@@ -53,10 +54,19 @@ class Transactions:
         """
         lease: Lease | None = getattr(self._held, "lease", None) if fenced else None
         writer = self._single_writer if single and lease is None else self._writer
-        with unavailable(self.engine), writer.begin() as connection:
-            if lease is not None:
-                _hold(connection, lease)
-            yield connection
+        commits = False
+        with unavailable(self.engine):
+            try:
+                with writer.begin() as connection:
+                    if lease is not None:
+                        _hold(connection, lease)
+                    commits = writer is not self._writer  # then each statement does so by itself
+                    yield connection
+                    commits = True
+            except DBAPIError as error:
+                if commits and is_unanswered(self.engine, error):
+                    raise outcome_unknown(self.engine) from error
+                raise
 
     @contextmanager
     def under(self, lease: Lease) -> Iterator[None]:

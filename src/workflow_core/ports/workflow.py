@@ -26,8 +26,8 @@ class WorkflowPort(Protocol):
 
     Every method is one transaction. Times come back aware, in UTC, with microseconds. JSON (``params``, ``spec``) comes back as
     equal values of the same types, whatever their size; only the order of keys is not kept. Any method may raise
-    :class:`~workflow_core.errors.DatabaseUnavailable`; then nothing was changed (unless the connection broke during the commit
-    itself: ids and versions tell afterwards).
+    :class:`~workflow_core.errors.DatabaseUnavailable`; then nothing was changed, unless it is the
+    :class:`~workflow_core.errors.DatabaseOutcomeUnknown` of a connection that broke during the commit: ids and versions tell afterwards.
 
     A workflow that has left (:attr:`Phase.has_left <workflow_core.domain.workflow.Phase.has_left>`) is kept for its runs only: its name
     and DAG id are free, and nothing but :meth:`workflow_by_id` and :meth:`unsettled_workflows` answers it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from enum import StrEnum
 from secrets import token_hex
 from typing import TYPE_CHECKING
@@ -11,12 +12,13 @@ from attrs import field, frozen
 from workflow_core.domain.names import check_dataset_name, loader_for, sentinel_dag_id
 from workflow_core.domain.spec import SpecRules
 from workflow_core.domain.workflow import SourceType
-from workflow_core.errors import WorkflowNotFound, WorkflowPermissionDenied
+from workflow_core.errors import DatabaseUnavailable, WorkflowNotFound, WorkflowPermissionDenied
 from workflow_core.usecases.known import KnownWorkflows
 from workflow_core.usecases.run_ids import RunIds
 
 if TYPE_CHECKING:
     from workflow_core.domain.lease import Lease
+    from workflow_core.domain.run import Run
     from workflow_core.domain.workflow import Workflow
     from workflow_core.ports.airflow import AirflowPort
     from workflow_core.ports.clock import ClockPort
@@ -63,6 +65,8 @@ class Policy:
     lease: float = 30.0
     resend_after: float = 20.0
     compare_every: float = 300.0
+    may_arrive: timedelta = timedelta(seconds=45)
+    """What was sent to Airflow and is not there may still arrive within this time: no request of ours is under way for longer."""
 
 
 @frozen(kw_only=True)
@@ -93,6 +97,22 @@ class Context:
         if workflow is None:
             raise WorkflowNotFound(dataset_name)
         return workflow
+
+    def recorded_run(self, run: Run) -> Run:
+        """The run as it is recorded now, or as it was last known: that the database does not answer any more does not undo what was
+        accepted.
+        """
+        try:
+            return self.workflows.run(run.run_id) or run
+        except DatabaseUnavailable:
+            return run
+
+    def recorded_workflow(self, workflow: Workflow) -> Workflow:
+        """The same for a workflow."""
+        try:
+            return self.workflows.workflow_by_id(workflow.id) or workflow
+        except DatabaseUnavailable:
+            return workflow
 
     def check_execution(self, workflow: Workflow) -> None:
         """Return if runs of this workflow may be started and ended over this API.

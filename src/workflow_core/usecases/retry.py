@@ -13,7 +13,7 @@ from attrs import frozen
 
 from workflow_core.domain.lease import run_subject
 from workflow_core.domain.names import check_run_id
-from workflow_core.domain.run import FAILED_TASKS, MAY_ARRIVE, Retry, RunStatus
+from workflow_core.domain.run import FAILED_TASKS, Retry, RunStatus
 from workflow_core.domain.workflow import Phase
 from workflow_core.errors import (
     AirflowOutcomeUnknown,
@@ -29,7 +29,7 @@ from workflow_core.errors import (
 )
 from workflow_core.usecases.claims import holding
 from workflow_core.usecases.observe import look_at, record_look
-from workflow_core.usecases.submit import record_run, run_as_recorded
+from workflow_core.usecases.submit import record_run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -138,7 +138,7 @@ def _carried_out(run: Run, context: Context) -> Run:
             return carry_out(run, context) if mine else run
     except (Unavailable, AirflowRefused, ConcurrentUpdate) as error:
         _log.warning("%s does not run again yet: %s", run.run_id, error.message)
-        return run_as_recorded(run, context)
+        return context.recorded_run(run)
 
 
 def carry_out(run: Run, context: Context) -> Run:
@@ -154,7 +154,7 @@ def carry_out(run: Run, context: Context) -> Run:
         return record_run(run.gone(now), context)
     if run.retry.is_done(seen):
         return record_look(run, run.observed(seen, context.airflow.tasks([key]).get(key, ()), now), context)
-    if run.sent_at is not None and now - run.sent_at < MAY_ARRIVE:
+    if run.sent_at is not None and now - run.sent_at < context.policy.may_arrive:
         return run
     run = context.workflows.save_run(run.retry_asked(now))
     try:

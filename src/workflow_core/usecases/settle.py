@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from workflow_core.domain.conditions import Observation
 from workflow_core.domain.lease import workflow_subject
 from workflow_core.domain.workflow import Phase, SourceType
-from workflow_core.errors import AirflowRefused, ConcurrentUpdate, DatabaseUnavailable, StorageConflict, Unavailable
+from workflow_core.errors import AirflowRefused, ConcurrentUpdate, StorageConflict, Unavailable
 from workflow_core.usecases.claims import holding
 from workflow_core.usecases.mirror import looked
 from workflow_core.usecases.retire import retire, see_off
@@ -44,22 +44,13 @@ def settle_workflow(workflow: Workflow, context: Context, *, within: float = 0.0
                     return advance(workflow, context, deadline)
         except (Unavailable, AirflowRefused, StorageConflict) as error:
             _log.warning("%s is not settled yet: %s", workflow.dataset_name, error.message)
-            return _as_recorded(workflow, context)
+            return context.recorded_workflow(workflow)
         except ConcurrentUpdate:
             _log.debug("%s was changed by somebody else", workflow.dataset_name)
-        workflow = _as_recorded(workflow, context)
+        workflow = context.recorded_workflow(workflow)
         if workflow.settled or context.clock.now() >= deadline:
             return workflow
         context.clock.sleep(context.policy.poll)
-
-
-def _as_recorded(workflow: Workflow, context: Context) -> Workflow:
-    """As it is recorded now; as it was when it was accepted, if the database has gone since."""
-    try:
-        return context.workflows.workflow_by_id(workflow.id) or workflow
-    except DatabaseUnavailable as error:
-        _log.warning("%s: %s", workflow.dataset_name, error.message)
-        return workflow
 
 
 def advance(workflow: Workflow, context: Context, deadline: datetime) -> Workflow:

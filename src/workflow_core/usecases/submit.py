@@ -10,7 +10,6 @@ from workflow_core.errors import (
     AirflowRefused,
     ConcurrentUpdate,
     DagNotFound,
-    DatabaseUnavailable,
     LogicalDateTaken,
     Unavailable,
 )
@@ -78,12 +77,3 @@ def record_run(changed: Run, context: Context) -> Run:
         return context.workflows.save_run(changed)
     except ConcurrentUpdate:
         return context.workflows.run(changed.run_id) or changed
-
-
-def run_as_recorded(run: Run, context: Context) -> Run:
-    """As it is recorded now; as it was when it was accepted, if the database has gone since."""
-    try:
-        return context.workflows.run(run.run_id) or run
-    except DatabaseUnavailable as error:
-        _log.warning("%s: %s", run.run_id, error.message)
-        return run
