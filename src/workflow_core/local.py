@@ -15,6 +15,8 @@ from workflow_core.api import (
     HistoryFilters,
     HistoryItem,
     Listing,
+    NextRunsAnswer,
+    NextRunsFilters,
     PauseAnswer,
     ReasonAnswer,
     RegisterAnswer,
@@ -29,6 +31,7 @@ from workflow_core.api import (
     SyncRequest,
     SystemAnswer,
     UnregisterAnswer,
+    ValidateAnswer,
     WorkflowDetailAnswer,
     WorkflowFilters,
     WorkflowItem,
@@ -37,6 +40,7 @@ from workflow_core.domain.paging import encode_cursor
 from workflow_core.domain.run import HistoryFilter
 from workflow_core.domain.schedule import Schedule
 from workflow_core.domain.workflow import WorkflowFilter
+from workflow_core.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -225,6 +229,27 @@ class LocalWorkflowApi:
         """End it."""
         reason = request.reason if request else None
         return BackfillItem.of(self._service.stop_backfill(backfill_id, reason, caller=self._caller))
+
+    def next_runs(self, dataset_name: str, filters: NextRunsFilters | None = None) -> NextRunsAnswer:
+        """The next fire times."""
+        return NextRunsAnswer.of(self._service.next_runs(dataset_name, (filters or NextRunsFilters()).count))
+
+    def validate(self, request: RegisterRequest) -> ValidateAnswer:
+        """What registering it would do."""
+        given = request.schedule
+        try:
+            found = self._service.preview(
+                request.dataset_name,
+                request.yaml_content,
+                source_type=request.source_type,
+                schedule=Schedule(cron=given.cron, timezone=given.timezone) if given else None,
+                owner=request.owner,
+                team=request.team,
+                description=request.description,
+            )
+        except InvalidRequest as error:
+            return ValidateAnswer.refused(request.dataset_name, error)
+        return ValidateAnswer.of(found)
 
     def explain_workflow(self, dataset_name: str) -> ExplainAnswer:
         """Why a workflow does not run."""

@@ -16,6 +16,7 @@ from workflow_core.usecases import (
     backfill,
     claims,
     explain,
+    forecast,
     health,
     look,
     look_backfill,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
     from workflow_core.domain.backfill import BackfillSummary, BackfillView
     from workflow_core.domain.code import SyncReport
+    from workflow_core.domain.forecast import Forecast, Preview
     from workflow_core.domain.schedule import Schedule
     from workflow_core.ports.airflow import AirflowPort
     from workflow_core.ports.clock import ClockPort
@@ -228,6 +230,35 @@ class WorkflowService:
         """End a backfill and its runs (:func:`workflow_core.usecases.steer_backfill.stop_backfill`)."""
         command = steer_backfill.SteerBackfill(caller=caller, backfill_id=backfill_id, reason=reason)
         return steer_backfill.stop_backfill(command, self._context)
+
+    def next_runs(self, dataset_name: str, count: int = 20) -> Forecast:
+        """When a workflow fires next (:func:`workflow_core.usecases.forecast.next_runs`)."""
+        return forecast.next_runs(dataset_name, count, self._context)
+
+    def preview(  # noqa: PLR0913 - the fields of one request, all by name
+        self,
+        dataset_name: str,
+        yaml_content: str,
+        *,
+        source_type: SourceType = SourceType.MANUAL,
+        schedule: Schedule | None = None,
+        owner: str | None = None,
+        team: str | None = None,
+        description: str | None = None,
+        caller: Caller = ANYBODY,
+    ) -> Preview:
+        """What registering this would do (:func:`workflow_core.usecases.forecast.preview`)."""
+        command = register.RegisterWorkflow(
+            caller=caller,
+            dataset_name=dataset_name,
+            yaml_content=yaml_content,
+            source_type=source_type,
+            schedule=schedule,
+            owner=owner,
+            team=team,
+            description=description,
+        )
+        return forecast.preview(command, self._context)
 
     def explain_workflow(self, dataset_name: str) -> Explanation:
         """Why a workflow does not run (:func:`workflow_core.usecases.explain.why_workflow`)."""

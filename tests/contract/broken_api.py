@@ -14,6 +14,7 @@ from workflow_core.api import (
     BackfillRequest,
     DiffFilters,
     HistoryFilters,
+    NextRunsFilters,
     PauseRequest,
     RegisterRequest,
     RetryRequest,
@@ -44,6 +45,8 @@ WHERE: dict[str, type[Given]] = {
     "history": HistoryFilters,
     "diff": DiffFilters,
     "sync": SyncRequest,
+    "next_runs": NextRunsFilters,
+    "validate": RegisterRequest,
     "backfill": BackfillRequest,
     "backfills": BackfillFilters,
     "pause_backfill": BackfillReasonRequest,
@@ -99,6 +102,8 @@ def failing(name: str, how: Callable[[errors.WorkflowError], Exception]) -> type
         "retry",
         "explain_workflow",
         "explain_run",
+        "next_runs",
+        "validate",
         "unregister",
         "sync",
         "revisions",
@@ -130,6 +135,11 @@ def without_places(error: errors.WorkflowError) -> errors.WorkflowError:
     return told(error, problems=[evolve(found, line=None, column=None) for found in error.problems])
 
 
+def _without_clocks(answer: Any) -> Any:
+    fires = tuple(fire.model_copy(update={"daylight_saving": None}) for fire in answer.next_runs)
+    return answer.model_copy(update={"next_runs": fires})
+
+
 BROKEN: list[type[LocalWorkflowApi]] = [
     *(losing("register", field) for field in ("source_type", "schedule", "owner", "team", "description")),
     *(losing("run", field) for field in ("params", "dry_run")),
@@ -146,6 +156,14 @@ BROKEN: list[type[LocalWorkflowApi]] = [
     losing("unregister", "force"),
     losing("register", "force"),
     losing("diff", "against"),
+    losing("next_runs", "count"),
+    *(losing("validate", field) for field in ("schedule", "owner", "team", "description")),
+    changing("NothingIsMoved", "next_runs", _without_clocks),
+    changing("AlwaysActive", "next_runs", lambda answer: answer.model_copy(update={"status": "active"})),
+    changing("NothingWouldChange", "validate", lambda answer: answer.model_copy(update={"changes": ()})),
+    changing("NoFindingsOfAValidation", "validate", lambda answer: answer.model_copy(update={"problems": ()})),
+    changing("NoFireTimesNow", "validate", lambda answer: answer.model_copy(update={"next_runs_now": ()})),
+    changing("NeverRegistered", "validate", lambda answer: answer.model_copy(update={"registered": False})),
     *(losing("sync", field) for field in ("dry_run", "allow_removals")),
     changing("NothingIsRefused", "sync", lambda answer: answer.model_copy(update={"failed": ()})),
     changing("NothingIsHeldBack", "sync", lambda answer: answer.model_copy(update={"guarded": ()})),

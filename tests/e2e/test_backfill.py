@@ -76,7 +76,7 @@ def test_a_week_in_parallel(system, noting):
     log = noting(name)
     answer = accepted(system, name, parallel=True, params={"region": "US"})
     assert (answer["backfill_id"], answer["total_runs"]) == (f"{name}_backfill_20260101_20260107", 7)
-    assert answer["status"] == "PENDING"
+    assert answer["status"] in {"PENDING", "RUNNING"}  # a run may have started before the answer
     done = rested(system, answer["backfill_id"], "SUCCESS", "FAILED", "PAUSED")
     assert (done["status"], done["percent"], done["counts"]["SUCCESS"], done["eta"]) == ("SUCCESS", 100, 7, None)
     assert [run["date"] for run in done["runs"]] == DATES

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +12,8 @@ from tests.e2e.system import eventually
 if TYPE_CHECKING:
     from tests.e2e.system import System
 
+FINAL = {"SUCCESS", "FAILED", "STOPPED"}
+EVER = "1970-01-01T00:00:00+00:00"
 HEAD = """\
 version: v1
 name: {name}
@@ -51,7 +54,7 @@ def started(system: System, name: str, text: str) -> str:
 
 
 def look(system: System, name: str, run_id: str) -> Any:
-    """What Airflow and what we say of the run, looked at until neither changed in between."""
+    """What Airflow and what we say of the run: in an answer that was observed after we had looked, and before Airflow changed again."""
     path = f"/dags/{name.replace('.', '_')}/dagRuns/{run_id}"
 
     def theirs() -> Any:
@@ -60,8 +63,12 @@ def look(system: System, name: str, run_id: str) -> Any:
         return run, {task["task_id"]: task["state"] for task in tasks}
 
     while True:
-        before = theirs()
-        ours = system.api.get(f"/api/v1/workflows/runs/{run_id}").json()
+        before, at = theirs(), datetime.now(UTC)
+        ours = eventually(
+            lambda: system.api.get(f"/api/v1/workflows/runs/{run_id}").json(),
+            lambda told, at=at: told["status"] in FINAL or datetime.fromisoformat(told.get("observed_at", EVER)) > at,
+            within=30,
+        )
         if theirs() == before:
             return *before, ours
 

@@ -672,3 +672,31 @@ def test_a_wrong_backfill_is_a_line_and_a_code(world, options, told):
     _, err = world.dli("workflow", "backfill", NAME, *options, expect=exit_codes.WRONG_INPUT)
     assert told in err
     assert len(err.splitlines()) == 1
+
+
+def test_the_next_fire_times(world):
+    """In the workflow's zone and in UTC; a paused workflow has a warning with them."""
+    world.register()
+    told, _ = world.dli("workflow", "next", NAME, "--count", "2")
+    assert told.count("2026-01-02T06:00:00+00:00") == 1
+    assert len(world.json("workflow", "next", NAME)["next_runs"]) == 20
+    world.dli("workflow", "pause", NAME)
+    assert "nothing fires" in world.dli("workflow", "next", NAME)[1]
+    world.dli("workflow", "next", NAME, "--count", "0", expect=2)
+    world.dli("workflow", "next", "no.such", expect=3)
+
+
+def test_validate_tells_what_would_change(world, tmp_path):
+    """Against what is registered: nothing, a new schedule, or a new workflow."""
+    file = tmp_path / "spec.yaml"
+    file.write_text(YAML, encoding="utf-8")
+    check = ("workflow", "validate", str(file), "--name", NAME, "--changes")
+    assert "is not registered yet; it would fire at 2026-" in world.dli(*check)[0]
+    world.register()
+    file.write_text(world.json("workflow", "show", NAME)["yaml_content"], encoding="utf-8")
+    assert "nothing would change" in world.dli(*check)[0]
+    file.write_text(file.read_text(encoding="utf-8").replace("0 6 * * *", "0 7 * * *"), encoding="utf-8")
+    told, _ = world.dli(*check)
+    assert '~ schedule.cron: "0 6 * * *" -> "0 7 * * *"' in told
+    assert "would fire: 2026-01-02T07:00:00" in told
+    world.dli("workflow", "validate", str(file), "--changes", expect=2)

@@ -70,6 +70,7 @@ def test_operation_ids_are_stable():
         "getRun",
         "getWorkflow",
         "listBackfills",
+        "listNextRuns",
         "listRevisions",
         "listRuns",
         "listWorkflows",
@@ -85,6 +86,7 @@ def test_operation_ids_are_stable():
         "syncWorkflows",
         "unpauseWorkflow",
         "unregisterWorkflow",
+        "validateWorkflow",
     ]
 
 

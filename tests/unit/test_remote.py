@@ -61,6 +61,8 @@ READS: Final[dict[str, Callable[[RemoteWorkflowApi], object]]] = {
     "health": lambda api: api.health(),
     "revisions": lambda api: api.revisions(NAME),
     "diff": lambda api: api.diff(NAME, 1),
+    "next_runs": lambda api: api.next_runs(NAME),
+    "validate": lambda api: api.validate(RegisterRequest(dataset_name=NAME, yaml_content="x")),
 }
 CHANGES: Final[dict[str, Callable[[RemoteWorkflowApi], object]]] = {
     "register": lambda api: api.register(RegisterRequest(dataset_name=NAME, yaml_content="x")),

@@ -99,3 +99,44 @@ def test_every_hour_keeps_its_distance_across_the_change():
 def test_the_date_of_a_moment_is_that_of_the_zone():
     """Late in the evening in New York it is tomorrow in UTC."""
     assert Schedule(cron="0 6 * * *", timezone="America/New_York").date_of(utc("2026-01-02T03:00")) == "2026-01-01"
+
+
+@pytest.mark.parametrize(
+    ("cron", "zone", "after", "expected"),
+    [
+        (
+            "30 2 * * *",
+            "Europe/Berlin",
+            datetime(2026, 3, 28, 12, tzinfo=UTC),
+            [("2026-03-29T03:30:00+02:00", "moved"), ("2026-03-30T02:30:00+02:00", None)],
+        ),
+        (
+            "30 2 * * *",
+            "Europe/Berlin",
+            datetime(2026, 10, 24, 12, tzinfo=UTC),
+            [("2026-10-25T02:30:00+01:00", "second"), ("2026-10-26T02:30:00+01:00", None)],
+        ),
+        (
+            "30 * * * *",
+            "America/New_York",
+            datetime(2026, 11, 1, 4, 45, tzinfo=UTC),
+            [
+                ("2026-11-01T01:30:00-04:00", "first"),
+                ("2026-11-01T01:30:00-05:00", "second"),
+                ("2026-11-01T02:30:00-05:00", None),
+            ],
+        ),
+        ("0 6 * * *", "UTC", datetime(2026, 1, 1, tzinfo=UTC), [("2026-01-01T06:00:00+00:00", None)]),
+        (
+            "45 1 * * *",
+            "Australia/Lord_Howe",  # its clocks change by half an hour
+            datetime(2026, 4, 3, 16, tzinfo=UTC),
+            [("2026-04-05T01:45:00+10:30", "second")],
+        ),
+    ],
+)
+def test_upcoming_fire_times_tell_what_the_clocks_do(cron, zone, after, expected):
+    """What does not exist is moved, what comes twice is marked, and equal distances stay equal."""
+    fires = Schedule(cron=cron, timezone=zone).upcoming(after, len(expected))
+    assert [(fire.local.isoformat(), fire.daylight_saving) for fire in fires] == expected
+    assert [fire.at for fire in fires] == [fire.local.astimezone(UTC) for fire in fires]

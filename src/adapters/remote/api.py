@@ -19,6 +19,8 @@ from workflow_core.api import (
     HistoryFilters,
     HistoryItem,
     Listing,
+    NextRunsAnswer,
+    NextRunsFilters,
     PauseAnswer,
     PauseRequest,
     RegisterAnswer,
@@ -36,6 +38,7 @@ from workflow_core.api import (
     SyncRequest,
     UnregisterAnswer,
     UnregisterFilters,
+    ValidateAnswer,
     WorkflowDetailAnswer,
     WorkflowFilters,
     WorkflowItem,
@@ -190,6 +193,14 @@ class RemoteWorkflowApi:
     def stop_backfill(self, backfill_id: str, request: BackfillReasonRequest | None = None) -> BackfillItem:
         """End it."""
         return self._client.change("POST", (*_of_backfill(backfill_id), "stop"), BackfillItem, body=request)
+
+    def next_runs(self, dataset_name: str, filters: NextRunsFilters | None = None) -> NextRunsAnswer:
+        """The next fire times."""
+        return self._client.read((*_of(dataset_name), "next-runs"), NextRunsAnswer, filters=filters)
+
+    def validate(self, request: RegisterRequest) -> ValidateAnswer:
+        """What registering it would do."""
+        return self._client.ask((*_WORKFLOWS, "validate"), ValidateAnswer, body=request)
 
     def explain_workflow(self, dataset_name: str) -> ExplainAnswer:
         """Why a workflow does not run."""

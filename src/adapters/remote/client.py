@@ -84,6 +84,11 @@ class ServiceClient:
         _, body = self._exchange("GET", path, params=_params(filters), also=also)
         return _parsed(TypeAdapter(answer), body, changes=False)
 
+    def ask(self, path: tuple[str, ...], answer: type[A], *, body: Request) -> A:
+        """POST a question that changes nothing, and so may be sent again."""
+        _, answered = self._exchange("POST", path, body=body)
+        return _parsed(TypeAdapter(answer), answered, changes=False)
+
     def list(self, path: tuple[str, ...], item: type[A], filters: Filters) -> Listing[A]:
         """GET a part of a list."""
         given = filters.model_dump(mode="json", exclude_none=True)

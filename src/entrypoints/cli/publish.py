@@ -12,6 +12,7 @@ from entrypoints.cli.output import Format
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from workflow_core.api import FireItem
     from workflow_core.api.sync import SyncAnswer
     from workflow_core.domain.spec import SpecRules
     from workflow_core.usecases.validate import CheckedFile
@@ -69,11 +70,16 @@ def validate(
         typer.Argument(metavar="FILE|DIR...", help="YAML files, - for standard input; or folders to be published."),
     ],
     name: Annotated[str | None, typer.Option("--name", help="The dataset name that a FILE must be for.")] = None,
+    changes: Annotated[
+        bool, typer.Option("--changes", help="Ask the service, too: what registering each FILE would change.")
+    ] = False,
     output: Output = Format.TABLE,
 ) -> None:
     """Check specs without any server; prints file:line:column for each finding (exit code 1).
 
     Of a folder every *.yaml below it is checked as CODE: named by its file, complete in itself, and in nobody else's way.
+
+    With --changes it also tells what is registered under the name now, what would be different, and the next fire times of both.
 
     Example: dli workflow validate workflows/
     """
@@ -83,6 +89,9 @@ def validate(
     from workflow_core.errors import InvalidRequest
 
     rules = load_settings().policy.rules
+    if changes:
+        _print_changes(paths, name, output)
+        return
     code = exit_codes.OK
     checked: list[CheckedFile] = []
     for path in paths:
@@ -105,6 +114,46 @@ def validate(
             typer.echo(printable(f"{file.path}: ok, {file.tasks} tasks"))
     if code:
         raise typer.Exit(code)
+
+
+def _print_changes(paths: Sequence[Path], name: str | None, output: Format) -> None:
+    """Of one file: findings, too, are the service's then."""
+    import json
+
+    from entrypoints.cli import exit_codes
+    from entrypoints.cli.inputs import decoded, read_bytes
+    from entrypoints.cli.output import print_answer, printable
+    from entrypoints.cli.session import get_api
+    from workflow_core.api import RegisterRequest
+    from workflow_core.api.findings import checked
+    from workflow_core.errors import InvalidRequest
+
+    if name is None or len(paths) != 1 or paths[0].is_dir():
+        raise InvalidRequest("needs one FILE, and its name as --name", field="--changes")
+    (path,) = paths
+    request = checked(RegisterRequest, dataset_name=name, yaml_content=decoded(read_bytes(path, "FILE")))
+    answer = get_api().validate(request)
+    if output is not Format.TABLE:
+        print_answer(answer, output)
+    elif not answer.valid:
+        for found in answer.problems:
+            typer.echo(printable(f"{found.field}: {found.message}"), err=True)
+    elif not answer.registered:
+        typer.echo(printable(f"{name} is not registered yet; it would fire at {_times(answer.next_runs)}"))
+    elif not answer.changes:
+        typer.echo(printable(f"{name}: nothing would change"))
+    else:
+        for change in answer.changes:
+            before, after = (json.dumps(one, ensure_ascii=False) for one in (change.before, change.after))
+            typer.echo(printable(f"~ {change.field}: {before} -> {after}"))
+        typer.echo(printable(f"fires now: {_times(answer.next_runs_now)}"))
+        typer.echo(printable(f"would fire: {_times(answer.next_runs)}"))
+    if not answer.valid:
+        raise typer.Exit(exit_codes.NOT_SUCCESSFUL)
+
+
+def _times(fires: Sequence[FireItem]) -> str:
+    return ", ".join(f"{fire.local}{f' ({fire.daylight_saving})' if fire.daylight_saving else ''}" for fire in fires)
 
 
 def _of_file(path: Path, name: str | None, rules: SpecRules) -> CheckedFile:

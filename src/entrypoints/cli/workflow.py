@@ -294,6 +294,31 @@ def unpause(name: Name, output: Output = Format.TABLE) -> None:
     print_warnings(answer.warnings)
 
 
+@app.command(name="next")
+def next_runs(
+    name: Name,
+    count: Annotated[int, typer.Option(min=1, max=500, help="How many fire times.")] = 20,
+    output: Output = Format.TABLE,
+) -> None:
+    """List when a workflow fires next, in its time zone and in UTC.
+
+    Example: dli workflow next iceberg.analytics.daily_clicks --count 5
+    """
+    from entrypoints.cli.output import print_answer, print_answers, print_warnings
+    from entrypoints.cli.session import get_api
+    from workflow_core.api import NextRunsFilters
+    from workflow_core.api.findings import checked
+
+    answer = get_api().next_runs(name, checked(NextRunsFilters, count=count))
+    if output is not Format.TABLE:
+        print_answer(answer, output)
+        return
+    if answer.status != "active":
+        print_warnings([f"It is {answer.status}: nothing fires until that changes."])
+    columns = {"local": answer.schedule.timezone, "at": "UTC", "daylight_saving": "CLOCKS"}
+    print_answers(answer.next_runs, output, columns, total=len(answer.next_runs), drop=("daylight_saving",))
+
+
 @app.command()
 def revisions(name: Name, limit: Limit = 50, offset: Offset = 0, output: Output = Format.TABLE) -> None:
     """List every accepted spec of a workflow, latest first."""

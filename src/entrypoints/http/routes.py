@@ -22,6 +22,8 @@ from workflow_core.api import (
     HealthAnswer,
     HistoryFilters,
     HistoryItem,
+    NextRunsAnswer,
+    NextRunsFilters,
     PauseAnswer,
     PauseRequest,
     RegisterAnswer,
@@ -40,6 +42,7 @@ from workflow_core.api import (
     SystemAnswer,
     UnregisterAnswer,
     UnregisterFilters,
+    ValidateAnswer,
     WorkflowDetailAnswer,
     WorkflowFilters,
     WorkflowItem,
@@ -423,6 +426,43 @@ def sync(api: Api, payload: NamedDependency[SyncRequest]) -> SyncAnswer:
 
 @endpoint(
     "GET",
+    f"{ROOT}/{{dataset_name:str}}/next-runs",
+    Contract(
+        operation_id="listNextRuns",
+        tag=WORKFLOWS,
+        summary="When a workflow fires next",
+        description="In UTC and in its time zone; what a change of the clocks moves or repeats is marked.",
+        answer=NextRunsAnswer,
+        filters=NextRunsFilters,
+        errors=(errors.WorkflowNotFound, errors.DatabaseUnavailable),
+    ),
+)
+def next_runs(api: Api, dataset_name: DatasetName, filters: NamedDependency[NextRunsFilters]) -> NextRunsAnswer:
+    """By its schedule."""
+    return api.next_runs(dataset_name, filters)
+
+
+@endpoint(
+    "POST",
+    f"{ROOT}/validate",
+    Contract(
+        operation_id="validateWorkflow",
+        tag=WORKFLOWS,
+        summary="What registering a spec would do",
+        description="Every finding about the YAML, what would be different from what is registered, and the next fire times by"
+        " both schedules. Nothing is stored, and Airflow is not asked.",
+        payload=RegisterRequest,
+        answer=ValidateAnswer,
+        errors=(errors.WorkflowPermissionDenied, errors.DatabaseUnavailable),
+    ),
+)
+def validate(api: Api, payload: NamedDependency[RegisterRequest]) -> ValidateAnswer:
+    """Without registering it."""
+    return api.validate(payload)
+
+
+@endpoint(
+    "GET",
     f"{ROOT}/{{dataset_name:str}}/explain",
     Contract(
         operation_id="explainWorkflow",
@@ -515,6 +555,8 @@ ROUTES: Final[tuple[HTTPRouteHandler, ...]] = (
     restore,
     stop_run,
     retry_run,
+    next_runs,
+    validate,
     explain_workflow,
     explain_run,
     unregister,

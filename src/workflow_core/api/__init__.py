@@ -12,6 +12,7 @@ from workflow_core.api.backfill import (
     SkippedDateAnswer,
 )
 from workflow_core.api.explain import ExplainAnswer, ReasonAnswer
+from workflow_core.api.forecast import ChangeItem, FireItem, NextRunsAnswer, NextRunsFilters, ValidateAnswer
 from workflow_core.api.health import HealthAnswer, SystemAnswer
 from workflow_core.api.listing import HistoryFilters, Listing, WorkflowFilters
 from workflow_core.api.problem import ProblemAnswer, ProblemItem
@@ -52,17 +53,21 @@ __all__ = [
     "BackfillRequest",
     "BackfillRunAnswer",
     "BackfillStatusAnswer",
+    "ChangeItem",
     "ConditionAnswer",
     "DiffAnswer",
     "DiffFilters",
     "ExplainAnswer",
     "FailedObjectAnswer",
+    "FireItem",
     "HealthAnswer",
     "HeldBackAnswer",
     "HistoryFilters",
     "HistoryItem",
     "LastRunAnswer",
     "Listing",
+    "NextRunsAnswer",
+    "NextRunsFilters",
     "PauseAnswer",
     "PauseRequest",
     "PlannedRunAnswer",
@@ -89,6 +94,7 @@ __all__ = [
     "SystemAnswer",
     "UnregisterAnswer",
     "UnregisterFilters",
+    "ValidateAnswer",
     "WorkflowApi",
     "WorkflowDetailAnswer",
     "WorkflowFilters",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         BackfillStatusAnswer,
     )
     from workflow_core.api.explain import ExplainAnswer
+    from workflow_core.api.forecast import NextRunsAnswer, NextRunsFilters, ValidateAnswer
     from workflow_core.api.health import HealthAnswer
     from workflow_core.api.listing import HistoryFilters, Listing, WorkflowFilters
     from workflow_core.api.revision import DiffAnswer, DiffFilters, RevisionFilters, RevisionItem
@@ -255,6 +256,18 @@ class WorkflowApi(Protocol):
             BackfillNotActive: it has ended.
             WorkflowPermissionDenied: of a CODE workflow.
         """
+        ...
+
+    def next_runs(self, dataset_name: str, filters: NextRunsFilters | None = None) -> NextRunsAnswer:
+        """When a workflow fires next, in UTC and in its time zone.
+
+        Raises:
+            InvalidRequest, WorkflowNotFound: the name.
+        """
+        ...
+
+    def validate(self, request: RegisterRequest) -> ValidateAnswer:
+        """What registering this would do, or why it cannot be registered; nothing is stored anywhere."""
         ...
 
     def explain_workflow(self, dataset_name: str) -> ExplainAnswer:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
 from functools import lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 from attrs import field, frozen
@@ -13,6 +14,9 @@ from croniter import CroniterBadDateError, croniter
 
 from workflow_core.domain.names import shown
 from workflow_core.errors import InvalidCronExpression, InvalidRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MAX_CRON: Final = 200
 """Characters of a cron expression; the longest sensible one is far shorter."""
@@ -83,6 +87,28 @@ def _zone(name: str) -> ZoneInfo:
     return ZoneInfo(name)
 
 
+class DaylightSaving(StrEnum):
+    """What a change of the clocks does to a fire time."""
+
+    MOVED = "moved"
+    """Its wall-clock time does not exist on that day: it fires as much later as the clocks go forward."""
+
+    FIRST = "first"
+    """The clocks go back, and its wall-clock time comes twice: this is the first one."""
+
+    SECOND = "second"
+    """Likewise, and this is the second one."""
+
+
+@frozen(kw_only=True)
+class Fire:
+    """One fire time: ``at`` in UTC, ``local`` in the time zone of the schedule."""
+
+    at: datetime
+    local: datetime
+    daylight_saving: DaylightSaving | None = None
+
+
 @frozen(kw_only=True)
 class Schedule:
     """A cron expression in a time zone. Both are checked when the value is made.
@@ -101,12 +127,25 @@ class Schedule:
 
     def next_after(self, moment: datetime) -> datetime:
         """The first fire time after ``moment`` (aware), in UTC."""
+        return self._next(moment)[0]
+
+    def upcoming(self, moment: datetime, count: int) -> Sequence[Fire]:
+        """The first ``count`` fire times after ``moment`` (aware)."""
+        found: list[Fire] = []
+        for _ in range(count):
+            moment, wanted = self._next(moment)
+            local = moment.astimezone(self.zone)
+            found.append(Fire(at=moment, local=local, daylight_saving=_changed(local, wanted)))
+        return found
+
+    def _next(self, moment: datetime) -> tuple[datetime, datetime | None]:
+        """The first fire time after ``moment`` in UTC, and the wall-clock time that it is for, unless distances are what counts."""
         naive = moment.astimezone(self.zone).replace(tzinfo=None)
         cron = croniter(self.cron, naive)
         scheduled: datetime = cron.get_next(datetime)
         if not _covers_every_hour(cron):
-            return _aware(scheduled, self.zone)
-        return _aware(naive, self.zone, fold=_fold(moment, self.zone)) + (scheduled - naive)
+            return _aware(scheduled, self.zone), scheduled
+        return _aware(naive, self.zone, fold=_fold(moment, self.zone)) + (scheduled - naive), None
 
     def first_from(self, moment: datetime) -> datetime:
         """The first fire time at or after ``moment`` (aware), in UTC."""
@@ -124,6 +163,15 @@ class Schedule:
     def date_of(self, moment: datetime) -> str:
         """The calendar date of ``moment`` in this schedule's time zone, as ``YYYY-MM-DD``."""
         return moment.astimezone(self.zone).date().isoformat()
+
+
+def _changed(local: datetime, wanted: datetime | None) -> DaylightSaving | None:
+    if wanted is not None and wanted != local.replace(tzinfo=None):
+        return DaylightSaving.MOVED
+    before, after = (local.replace(fold=fold).utcoffset() or timedelta() for fold in (0, 1))
+    if before <= after:
+        return None
+    return DaylightSaving.SECOND if local.fold else DaylightSaving.FIRST
 
 
 def _covers_every_hour(cron: croniter) -> bool:

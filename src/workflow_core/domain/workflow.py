@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from workflow_core.domain.schedule import Schedule
+    from workflow_core.domain.schedule import Fire, Schedule
 
 
 _MAX_DIGITS: Final = 9  # of the number of a revision
@@ -198,6 +199,12 @@ class Workflow:
             return None
         start = self.spec.start_date
         return self.schedule.next_after(now) if start is None or start <= now else self.schedule.first_from(start)
+
+    def fires(self, now: datetime, count: int) -> Sequence[Fire]:
+        """The next fire times after ``now`` by its schedule, as if it were neither paused nor disabled."""
+        start = self.spec.start_date
+        moment = now if start is None or start <= now else start - timedelta(microseconds=1)
+        return self.schedule.upcoming(moment, count)
 
     def served(self, at: datetime) -> Workflow:
         """Airflow serves a DAG with this spec's hash."""

@@ -6,6 +6,7 @@ Inherit from :class:`ApiContract` in a class that pytest collects, and give the 
 
 from workflow_core.testing.api.backfilled import BackfilledRules
 from workflow_core.testing.api.changed import ChangedRules
+from workflow_core.testing.api.forecast import ForecastRules
 from workflow_core.testing.api.listed import ListedRules
 from workflow_core.testing.api.published import PublishedRules
 from workflow_core.testing.api.refused import RefusedRules
@@ -14,5 +15,5 @@ from workflow_core.testing.api.subject import ApiSubject, ApiWorld, Twins
 __all__ = ["ApiContract", "ApiSubject", "ApiWorld", "Twins"]
 
 
-class ApiContract(ChangedRules, BackfilledRules, ListedRules, PublishedRules, RefusedRules):
+class ApiContract(ChangedRules, BackfilledRules, ListedRules, ForecastRules, PublishedRules, RefusedRules):
     """Every promise of the protocol, as tests."""

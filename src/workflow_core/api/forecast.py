@@ -1,0 +1,145 @@
+"""Looking ahead: the next fire times, and what a changed spec would change."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from pydantic import Field, JsonValue
+
+from workflow_core.api.base import Answer, UtcTime, extra
+from workflow_core.api.listing import Filters, WholeNumber
+from workflow_core.api.problem import ProblemItem
+from workflow_core.api.run import DATASET, example
+from workflow_core.api.workflow import ScheduleAnswer
+from workflow_core.domain.schedule import DaylightSaving
+from workflow_core.domain.workflow import WorkflowStatus
+
+if TYPE_CHECKING:
+    from workflow_core.domain.forecast import Forecast, Preview
+    from workflow_core.domain.schedule import Fire
+    from workflow_core.domain.workflow import Workflow
+    from workflow_core.errors import InvalidRequest
+
+MOST: Final = 500
+"""Fire times that one answer has at most."""
+
+
+class NextRunsFilters(Filters):
+    """How far ahead."""
+
+    count: WholeNumber = Field(default=20, ge=1, le=MOST, description="How many fire times.")
+
+
+class FireItem(Answer):
+    """One fire time."""
+
+    at: UtcTime = Field(description="In UTC.")
+    local: str = Field(description="The same in the workflow's time zone, with its offset from UTC.")
+    daylight_saving: DaylightSaving | None = extra(
+        description=(
+            "`moved`: that wall-clock time does not exist on that day, so it fires later; `first`, `second`: it comes twice."
+        )
+    )
+
+    @classmethod
+    def of(cls, fire: Fire) -> FireItem:
+        """The answer for a fire time."""
+        return cls(at=fire.at, local=fire.local.isoformat(timespec="seconds"), daylight_saving=fire.daylight_saving)
+
+
+class NextRunsAnswer(Answer):
+    """When a workflow fires next."""
+
+    model_config = example(
+        {
+            "dataset_name": DATASET,
+            "status": "active",
+            "schedule": {"cron": "30 2 * * *", "timezone": "Europe/Berlin"},
+            "next_runs": [
+                {"at": "2026-03-28T01:30:00Z", "local": "2026-03-28T02:30:00+01:00"},
+                {"at": "2026-03-29T01:30:00Z", "local": "2026-03-29T03:30:00+02:00", "daylight_saving": "moved"},
+            ],
+        }
+    )
+    dataset_name: str
+    status: WorkflowStatus = Field(
+        description="While it is not `active` nothing fires; the times are those as if it were."
+    )
+    schedule: ScheduleAnswer
+    next_runs: tuple[FireItem, ...]
+
+    @classmethod
+    def of(cls, forecast: Forecast) -> NextRunsAnswer:
+        """The answer for a forecast."""
+        workflow = forecast.workflow
+        return cls(
+            dataset_name=workflow.dataset_name,
+            status=workflow.status,
+            schedule=_schedule(workflow),
+            next_runs=tuple(map(FireItem.of, forecast.fires)),
+        )
+
+
+class ChangeItem(Answer):
+    """A field of the spec that would be another one."""
+
+    field: str = Field(description="Its dotted name; a task is `tasks.` and its id.")
+    before: JsonValue = Field(description="Null: it is new.")
+    after: JsonValue = Field(description="Null: it goes.")
+
+
+class ValidateAnswer(Answer):
+    """What registering a spec would do. Nothing was stored."""
+
+    model_config = example(
+        {
+            "dataset_name": DATASET,
+            "valid": True,
+            "problems": [],
+            "registered": True,
+            "revision": 1,
+            "changes": [{"field": "schedule.cron", "before": "0 6 * * *", "after": "0 8 * * *"}],
+            "diff": "--- registered\\n+++ new\\n…",
+            "next_runs": [{"at": "2026-01-02T08:00:00Z", "local": "2026-01-02T08:00:00+00:00"}],
+            "next_runs_now": [{"at": "2026-01-02T06:00:00Z", "local": "2026-01-02T06:00:00+00:00"}],
+        }
+    )
+    dataset_name: str
+    valid: bool
+    problems: tuple[ProblemItem, ...] = Field(description="Every finding; empty if it is valid.")
+    registered: bool = Field(
+        default=False, description="Whether a workflow of this name is registered: then `force` is needed."
+    )
+    revision: int | None = extra(description="The revision that is registered now.")
+    changes: tuple[ChangeItem, ...] = extra(default=(), description="What would be different from what is registered.")
+    diff: str | None = extra(description="The same as a unified diff of the complete YAML.")
+    next_runs: tuple[FireItem, ...] = extra(default=(), description="The next fire times by the new schedule.")
+    next_runs_now: tuple[FireItem, ...] = extra(default=(), description="Those by the schedule that is registered.")
+
+    @classmethod
+    def of(cls, preview: Preview) -> ValidateAnswer:
+        """The answer for what could be registered."""
+        return cls(
+            dataset_name=preview.draft.dataset_name,
+            valid=True,
+            problems=(),
+            registered=preview.current is not None,
+            revision=preview.current.revision if preview.current else None,
+            changes=tuple(ChangeItem(field=one.field, before=one.before, after=one.after) for one in preview.changes),
+            diff=preview.diff or None,
+            next_runs=tuple(map(FireItem.of, preview.fires)),
+            next_runs_now=tuple(map(FireItem.of, preview.fires_now)),
+        )
+
+    @classmethod
+    def refused(cls, dataset_name: str, error: InvalidRequest) -> ValidateAnswer:
+        """The answer for what could not."""
+        problems = tuple(
+            ProblemItem(message=one.message, field=one.field, line=one.line, column=one.column)
+            for one in error.problems
+        )
+        return cls(dataset_name=dataset_name, valid=False, problems=problems)
+
+
+def _schedule(workflow: Workflow) -> ScheduleAnswer:
+    return ScheduleAnswer(cron=workflow.schedule.cron, timezone=workflow.schedule.timezone)
