@@ -220,6 +220,13 @@ class Settings(BaseModel):
         ge=0,
         le=86_400,
     )
+    max_waiting: int = _setting(
+        "WORKFLOWS_MAX_WAITING",
+        1000,
+        "Requests that may wait for a change of a run, or follow one, at the same time.",
+        ge=1,
+        le=100_000,
+    )
     sync_interval: float = _setting(
         "WORKFLOWS_SYNC_INTERVAL",
         60.0,

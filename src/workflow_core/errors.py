@@ -312,6 +312,15 @@ class Unavailable(WorkflowError):
     """Another system did not answer as it should. Nothing of its answer is repeated in the message."""
 
 
+class TooManyWaiting(Unavailable):
+    """As many requests as may wait do so already; whoever asks without waiting is answered."""
+
+    code = "TOO_MANY_WAITING"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"{limit} requests wait already, as many as may. Ask without waiting, or later.")
+
+
 class AirflowUnavailable(Unavailable):
     """Airflow cannot be reached or does not let us in; certainly nothing was done there."""
 

@@ -24,6 +24,7 @@ from workflow_core.api import (
     RevisionFilters,
     RevisionItem,
     RunAcceptedAnswer,
+    RunFilters,
     RunRequest,
     RunStatusAnswer,
     StopAnswer,
@@ -96,9 +97,13 @@ class LocalWorkflowApi:
         accepted = self._service.run(dataset_name, given.params, dry_run=given.dry_run, caller=self._caller)
         return RunAcceptedAnswer.of(accepted, dry_run=given.dry_run)
 
-    def status(self, run_id: str) -> RunStatusAnswer:
+    def status(self, run_id: str, filters: RunFilters | None = None) -> RunStatusAnswer:
         """Section 3.4."""
-        return self._status(self._service.status(run_id))
+        view = self._service.status(run_id)
+        if filters and filters.wait and not view.run.settled:
+            self._service.wait_for_change(run_id, view.run.version, filters.wait)
+            view = self._service.status(run_id)
+        return self._status(view)
 
     def _status(self, view: RunView) -> RunStatusAnswer:
         return RunStatusAnswer.of(

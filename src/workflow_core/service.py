@@ -31,11 +31,12 @@ from workflow_core.usecases import (
     sync,
     trigger,
     unregister,
+    wait,
 )
 from workflow_core.usecases.context import Context, Policy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from datetime import date, datetime
 
     from workflow_core.domain.backfill import BackfillSummary, BackfillView
@@ -135,6 +136,14 @@ class WorkflowService:
     def status(self, run_id: str) -> RunView:
         """One run as it is now (:func:`workflow_core.usecases.observe.show_run`)."""
         return observe.show_run(run_id, self._context)
+
+    def run_versions(self, run_ids: Collection[str]) -> Mapping[str, int]:
+        """The versions of runs: what changes when a run does (:func:`workflow_core.usecases.wait.versions_of`)."""
+        return wait.versions_of(run_ids, self._context)
+
+    def wait_for_change(self, run_id: str, known: int | None, seconds: float) -> int | None:
+        """Wait in this thread until the version of a run is another one (:func:`workflow_core.usecases.wait.wait_for_change`)."""
+        return wait.wait_for_change(run_id, known, seconds, self._context)
 
     def workflow(self, dataset_name: str) -> WorkflowView:
         """One workflow with its last and next run (:func:`workflow_core.usecases.look.show_workflow`)."""

@@ -323,6 +323,16 @@ class NothingIsForgotten(InMemoryWorkflows):
     forget_leases = _nothing
 
 
+class VersionsOfAllRuns(InMemoryWorkflows):
+    def run_versions(self, run_ids: Any) -> Any:
+        return {run.run_id: run.version for run in self._runs.values()}
+
+
+class VersionsStay(InMemoryWorkflows):
+    def run_versions(self, run_ids: Any) -> Any:
+        return dict.fromkeys(super().run_versions(run_ids), 1)
+
+
 class RunOfAnyVersion(InMemoryWorkflows):
     _refuse_other_version_than = _nothing
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from adapters.remote import RemoteWorkflowApi
 from entrypoints.cli import progress, session
 from entrypoints.http import create_app
 from entrypoints.settings import Settings
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.unit.http_served import Switchboard
+    from workflow_core.api import RunFilters, RunStatusAnswer
 
 FIRST = f"{NAME}_20260101_100000"
 REGISTER = ["workflow", "register", NAME, "-f", "FILE"]
@@ -37,6 +39,7 @@ class ServedWorld(World):
         board.app = create_app(self.service, Settings(user="me@example.com"))
         monkeypatch.setattr(session, "get_service", None)
         monkeypatch.setattr(progress, "sleep", self._look_away)
+        monkeypatch.setattr(RemoteWorkflowApi, "status", self._status(RemoteWorkflowApi.status))
         monkeypatch.setenv("DLI_SERVER_URL", board.url)
 
     def dli(self, *arguments, expect=0):
@@ -49,6 +52,16 @@ class ServedWorld(World):
             finally:
                 for end in ends:
                     end()
+
+    def _status(self, status: Callable[..., RunStatusAnswer]) -> Callable[..., RunStatusAnswer]:
+        """While somebody waits for a change, the worker sweeps; waiting itself is tested in ``test_waiting.py``."""
+
+        def looking_away(api: RemoteWorkflowApi, run_id: str, filters: RunFilters | None = None) -> RunStatusAnswer:
+            if filters is not None and filters.wait:
+                self._look_away(0.5)
+            return status(api, run_id)
+
+        return looking_away
 
     def _look_away(self, seconds: float) -> None:
         self.clock.sleep(seconds)

@@ -117,10 +117,10 @@ def test_a_wait_that_ends_early_tells_how_to_go_on(world, monkeypatch):
     hint = f"dli workflow status {NAME}_20260101_100000 --follow"
     assert hint in err
 
-    def interrupt(_seconds):
+    def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(progress, "sleep", interrupt)
+    monkeypatch.setattr(world.service, "wait_for_change", interrupt)
     _, err = world.dli("workflow", "status", f"{NAME}_20260101_100000", "--follow", expect=130)
     assert hint in err
 
@@ -237,15 +237,15 @@ def test_following_while_airflow_is_away_goes_on(world, monkeypatch):
     run_id = world.json("workflow", "run", NAME)["run_id"]
     looks = []
 
-    def sleep(seconds):
+    def wait(_run_id, _known, seconds):
         looks.append(seconds)
         if len(looks) == 1:
             world.airflow.go_down()
         if len(looks) == 4:
             world.airflow.come_back()
-        world.clock.sleep(seconds)
+        world.clock.sleep(0.5)
 
-    monkeypatch.setattr(progress, "sleep", sleep)
+    monkeypatch.setattr(world.service, "wait_for_change", wait)
     out, err = world.dli("workflow", "status", run_id, "--follow", "-o", "json")
     assert json.loads(out)["status"] == "SUCCESS"
     assert err.count("(Airflow does not answer)") == 1

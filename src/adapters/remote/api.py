@@ -30,6 +30,7 @@ from workflow_core.api import (
     RevisionFilters,
     RevisionItem,
     RunAcceptedAnswer,
+    RunFilters,
     RunRequest,
     RunStatusAnswer,
     StopAnswer,
@@ -111,9 +112,11 @@ class RemoteWorkflowApi:
         """Section 3.1."""
         return self._client.change("POST", (*_of(dataset_name), "run"), RunAcceptedAnswer, body=request or RunRequest())
 
-    def status(self, run_id: str) -> RunStatusAnswer:
+    def status(self, run_id: str, filters: RunFilters | None = None) -> RunStatusAnswer:
         """Section 3.4."""
-        return self._client.read((*_WORKFLOWS, "runs", check_run_id(run_id)), RunStatusAnswer)
+        longer = filters.wait if filters else 0
+        path = (*_WORKFLOWS, "runs", check_run_id(run_id))
+        return self._client.read(path, RunStatusAnswer, filters=filters if longer else None, longer=longer)
 
     def workflow(self, dataset_name: str) -> WorkflowDetailAnswer:
         """One workflow."""

@@ -79,9 +79,12 @@ class ServiceClient:
         *,
         filters: Filters | None = None,
         also: Collection[int] = (),
+        longer: float = 0.0,
     ) -> A:
-        """GET one thing; ``also`` are further statuses under which it is answered."""
-        _, body = self._exchange("GET", path, params=_params(filters), also=also)
+        """GET one thing; ``also`` are further statuses under which it is answered, ``longer`` the seconds that the service is asked to
+        wait with its answer.
+        """
+        _, body = self._exchange("GET", path, params=_params(filters), also=also, longer=longer)
         return _parsed(TypeAdapter(answer), body, changes=False)
 
     def ask(self, path: tuple[str, ...], answer: type[A], *, body: Request) -> A:
@@ -124,13 +127,17 @@ class ServiceClient:
         headers: Mapping[str, str] | None = None,
         changes: bool = False,
         also: Collection[int] = (),
+        longer: float = 0.0,
     ) -> tuple[httpx.Response, bytes]:
         url = "/".join((self._base_url, *map(segment, path)))
         content = None if body is None else body.model_dump_json().encode()
         headers = {**(headers or {}), **({} if body is None else {"Content-Type": "application/json"})}
         try:
             request = self._http.build_request(method, url, params=params, content=content, headers=headers)
-            with time_limit(self._change_timeout if changes else self._read_timeout):
+            if longer:
+                timeouts = request.extensions["timeout"]
+                request.extensions["timeout"] = {**timeouts, "read": timeouts["read"] + longer}
+            with time_limit((self._change_timeout if changes else self._read_timeout) + longer):
                 response, answered = exchange(self._http, request, changes=changes)
         except OutOfTimeError:
             raise errors.out_of_time() from None

@@ -29,7 +29,7 @@ from workflow_core.domain.workflow import Phase
 from workflow_core.errors import ConcurrentUpdate, RunAlreadyExists, WorkflowNotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import date, datetime
     from uuid import UUID
 
@@ -92,6 +92,15 @@ class SqlRuns:
         with self._transactions.reading(single=True) as connection:
             row = connection.execute(sa.select(runs).where(runs.c.run_id == run_id)).mappings().first()
         return None if row is None else run_of(row)
+
+    def run_versions(self, run_ids: Collection[str]) -> Mapping[str, int]:
+        """As the port says."""
+        found: dict[str, int] = {}
+        with self._transactions.reading(single=len(run_ids) <= _ONE_STATEMENT) as connection:
+            for some in batches(run_ids):
+                query = sa.select(runs.c.run_id, runs.c.version).where(runs.c.run_id.in_(some))
+                found |= {row.run_id: row.version for row in connection.execute(query)}
+        return found
 
     def runs_by_airflow_id(self, keys: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], Run]:
         """As the port says."""

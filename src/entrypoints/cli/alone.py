@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from workflow_core.domain.run import RunStatus
 from workflow_core.local import LocalWorkflowApi
@@ -15,12 +15,17 @@ if TYPE_CHECKING:
         HistoryFilters,
         HistoryItem,
         Listing,
+        RunFilters,
         RunStatusAnswer,
         SyncAnswer,
         SyncRequest,
         WorkflowFilters,
         WorkflowItem,
     )
+
+
+MOMENT: Final = 0.5
+"""Seconds."""
 
 
 class SweepingApi(LocalWorkflowApi):
@@ -43,9 +48,14 @@ class SweepingApi(LocalWorkflowApi):
         self._service.sweep(comes_back=False)
         return super().history(filters)
 
-    def status(self, run_id: str) -> RunStatusAnswer:
-        """One run; if Airflow does not have it yet, or it is stopping, after doing what a worker would do."""
+    def status(self, run_id: str, filters: RunFilters | None = None) -> RunStatusAnswer:
+        """One run; if Airflow does not have it yet, or it is stopping, after doing what a worker would do. Waits for a moment at most:
+        nobody else sees to it meanwhile.
+        """
         view = self._service.status(run_id)
+        if filters and filters.wait and not view.run.settled:
+            self._service.wait_for_change(run_id, view.run.version, MOMENT)
+            view = self._service.status(run_id)
         waits = view.run.observed_at is None and not view.run.status.is_final
         if waits or view.run.status is RunStatus.STOPPING:
             self._service.sweep(comes_back=False)

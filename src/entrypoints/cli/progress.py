@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 A = TypeVar("A")
 
 POLL: Final = 0.5
-"""Seconds between two looks."""
+"""Seconds between two looks at what cannot be waited for."""
+
+LOOK: Final = 10
+"""Seconds that one look waits for a change."""
 
 
 def follow(api: WorkflowApi, run_id: str, *, timeout: float | None) -> RunStatusAnswer:
@@ -26,25 +29,34 @@ def follow(api: WorkflowApi, run_id: str, *, timeout: float | None) -> RunStatus
     Whoever stops waiting before the run has ended is told how to go on.
     """
     hint = f"The run goes on. To follow it again: dli workflow status {run_id} --follow"
-    return _follow(_Followed(run_id, "tasks", lambda: api.status(run_id), _told, _is_over), timeout, hint)
+    return _follow(_Followed(run_id, "tasks", _waiting_look(api, run_id), _told, _is_over, waits=True), timeout, hint)
 
 
 def follow_backfill(api: WorkflowApi, backfill_id: str, *, timeout: float | None) -> BackfillStatusAnswer:
     """The same for a backfill and its dates. One that is paused is not waited for: somebody has to resume it."""
     hint = f"The backfill goes on. To follow it again: dli backfill status {backfill_id} --follow"
     look = partial(api.backfill_status, backfill_id)
-    return _follow(_Followed(backfill_id, "dates", look, _told_of_backfill, _rests), timeout, hint)
+    return _follow(_Followed(backfill_id, "dates", lambda _: look(), _told_of_backfill, _rests), timeout, hint)
+
+
+def _waiting_look(api: WorkflowApi, run_id: str) -> Callable[[int], RunStatusAnswer]:
+    from workflow_core.api import RunFilters
+
+    return lambda seconds: api.status(run_id, RunFilters(wait=seconds))
 
 
 @frozen
 class _Followed(Generic[A]):
-    """What is followed: how to look at it, what a look tells (total, done, text), and whether it was the last one."""
+    """What is followed: how to look at it (waiting for a change for so many seconds, where the look ``waits``), what a look tells (total,
+    done, text), and whether it was the last one.
+    """
 
     title: str
     unit: str
-    look: Callable[[], A]
+    look: Callable[[int], A]
     told: Callable[[A], tuple[int, int, str]]
     is_over: Callable[[A], bool]
+    waits: bool = False
 
 
 def _follow(followed: _Followed[A], timeout: float | None, hint: str) -> A:
@@ -77,17 +89,21 @@ def _watch(followed: _Followed[A], deadline: float | None) -> A:
         err.print(escape(followed.title), soft_wrap=True)
     with Progress(*columns, console=err, disable=not animated, transient=False) as bar:
         task = bar.add_task("PENDING", total=None)
+        seconds = 0
         while True:
-            answer = followed.look()
+            answer = followed.look(seconds)
             total, done, text = followed.told(answer)
             bar.update(task, total=total or None, completed=done, description=escape(text))
             if not animated and (line := f"{followed.title}: {text} ({done}/{total})") != told:
                 err.print(escape(line), soft_wrap=True)
                 told = line
-            left = POLL if deadline is None else deadline - monotonic()
+            left = LOOK if deadline is None else deadline - monotonic()
             if followed.is_over(answer) or not left > 0:
                 return answer
-            sleep(min(POLL, left))
+            if followed.waits:
+                seconds = max(1, min(LOOK, int(left)))
+            else:
+                sleep(min(POLL, left))
 
 
 def _told(run: RunStatusAnswer) -> tuple[int, int, str]:

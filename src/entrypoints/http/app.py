@@ -19,6 +19,7 @@ from entrypoints.http.openapi import openapi_json
 from entrypoints.http.payload import read_payload
 from entrypoints.http.routes import READY_PATH, ROUTES, stopping
 from entrypoints.http.tracing import Traced, raw_path
+from entrypoints.http.waiting import Waiting
 from entrypoints.metrics import CONTENT_TYPE, Metrics
 from workflow_core.domain.caller import Caller
 from workflow_core.errors import InvalidRequest
@@ -57,6 +58,7 @@ def create_app(  # noqa: PLR0913 - the parts of one thing, by name
     """
     metrics = metrics or Metrics()
     api = LocalWorkflowApi(service, Caller(name=settings.user))
+    waiting = Waiting(service.run_versions, limit=settings.max_waiting, is_over=lambda: app.is_draining)
     app = Traced(
         # In a router: one by one, the first of two handlers of a path would be given a thread twice when the second one comes.
         [Router("/", route_handlers=[*map(copy, ROUTES), _document_route(), _metrics_route(metrics)])],
@@ -65,6 +67,7 @@ def create_app(  # noqa: PLR0913 - the parts of one thing, by name
             "payload": Provide(_payload, sync_to_thread=False),
             "filters": Provide(_filters, sync_to_thread=False),
             "if_match": Provide(_if_match, sync_to_thread=False),
+            "waiting": Provide(lambda: waiting, sync_to_thread=False),
         },
         before_request=_admission(settings),
         exception_handlers=exception_handlers(),
@@ -75,7 +78,7 @@ def create_app(  # noqa: PLR0913 - the parts of one thing, by name
         logging_config=None,  # the process configures logging, not its parts
         request_max_body_size=None,  # `read_payload` bounds it
     )
-    app.metrics, app.traces = metrics, traces
+    app.metrics, app.traces, app.waiting = metrics, traces, waiting
     return app
 
 

@@ -25,7 +25,8 @@ CONTRACT: Final = "contract"
 class Contract:
     """``answer`` is the body under ``status``, with ``many`` the item of a list. ``errors`` are those of the use case:
     what any request can meet is added by itself. ``conditional`` routes understand ``If-Match``, ``tagged`` ones answer an ``ETag``:
-    both are the revision of the workflow. ``other_answers`` are further bodies, by status, that are no problems.
+    both are the revision of the workflow. A route that ``waits`` understands ``Prefer: wait`` and ``If-None-Match``, one that
+    ``streams`` answers events with the ``answer`` as their data. ``other_answers`` are further bodies, by status, that are no problems.
     """
 
     operation_id: str
@@ -41,6 +42,8 @@ class Contract:
     errors: tuple[type[WorkflowError], ...] = ()
     conditional: bool = False
     tagged: bool = False
+    waits: bool = False
+    streams: bool = False
     other_answers: Mapping[int, type[Answer]] = Factory(dict)
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from entrypoints.http.contract import Contract
 
 _JSON: Final = "application/json"
+_EVENTS: Final = "text/event-stream"
 _SCHEMAS: Final = "#/components/schemas/"
 _VALIDATION: Final = "validation"
 _SERIALIZATION: Final = "serialization"
@@ -54,6 +55,32 @@ _IF_MATCH: Final[dict[str, Any]] = {
     "schema": {"type": "string", "pattern": '^"[1-9][0-9]{0,8}"$'},
     "example": '"3"',
 }
+_WAITING: Final[list[dict[str, Any]]] = [
+    {
+        "name": "Prefer",
+        "in": "header",
+        "required": False,
+        "description": "`wait=30`: as the parameter `wait`; a longer wish counts as the longest that there is.",
+        "schema": {"type": "string"},
+        "example": "wait=30",
+    },
+    {
+        "name": "If-None-Match",
+        "in": "header",
+        "required": False,
+        "description": "The ETag of the last answer: if the run is another one by now, nobody waits.",
+        "schema": {"type": "string"},
+        "example": '"7"',
+    },
+]
+_LAST_EVENT: Final[dict[str, Any]] = {
+    "name": "Last-Event-ID",
+    "in": "header",
+    "required": False,
+    "description": "The id of the last event that the client has seen.",
+    "schema": {"type": "string"},
+    "example": "7",
+}
 _PATH_PARAMETERS["backfill_id"] = {
     **_PATH_PARAMETERS["run_id"],
     "description": "The backfill, as its acceptance named it.",
@@ -69,6 +96,14 @@ _HEADERS: Final[dict[str, Any]] = {
         "description": "Names this request in the log: yours, if you sent a short plain word under this name.",
         "required": True,
         "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,128}$"},
+    },
+    "RunVersion": {
+        "description": "The version of the run, quoted, in an answer that was waited for: for `If-None-Match`.",
+        "schema": {"type": "string", "pattern": '^"[1-9][0-9]*"$'},
+    },
+    "Preference-Applied": {
+        "description": "The wait that was asked for by `Prefer`.",
+        "schema": {"type": "string"},
     },
     "X-Total-Count": {
         "description": "How many items there are on all pages.",
@@ -132,6 +167,7 @@ def _operation(path: str, contract: Contract) -> dict[str, Any]:
     parameters = [*_path_parameters(path), *_query_parameters(contract)]
     if contract.conditional:
         parameters.append(_IF_MATCH)
+    parameters += [*(_WAITING if contract.waits else ()), *((_LAST_EVENT,) if contract.streams else ())]
     if parameters:
         operation["parameters"] = parameters
     if contract.payload is not None:
@@ -169,13 +205,17 @@ def _query_parameters(contract: Contract) -> Iterator[dict[str, Any]]:
 def _responses(contract: Contract) -> dict[int, dict[str, Any]]:
     more = ("X-Total-Count", "Link") if contract.many else ("ETag",) if contract.tagged else ()
     headers = _referenced("X-Request-ID", *more)
+    if contract.waits:
+        headers |= _referenced("Preference-Applied") | {"ETag": _referenced("RunVersion")["RunVersion"]}
     found: dict[int, dict[str, Any]] = {
         contract.status: {
             "description": title(contract.status),
             "headers": headers,
-            "content": {_JSON: _media(contract.answer, many=contract.many)},
+            "content": {_EVENTS if contract.streams else _JSON: _media(contract.answer, many=contract.many)},
         }
     }
+    if contract.streams:
+        found[204] = {"description": title(204), "headers": _referenced("X-Request-ID")}
     for status, codes in _problems(contract).items():
         found[status] = _problem(status, codes)
     for status, answer in contract.other_answers.items():

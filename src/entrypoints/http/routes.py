@@ -6,14 +6,17 @@ import re
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from litestar import Response
+from litestar.concurrency import sync_to_thread
 from litestar.di import NamedDependency
 from litestar.params import FromPath
+from litestar.response import Stream
 
 from entrypoints.http.backfill_routes import BACKFILL_ROUTES
 from entrypoints.http.contract import Contract, endpoint
 from entrypoints.http.errors import RETRY_AFTER
 from entrypoints.http.filters import listing
 from entrypoints.http.shared import ROOT, AnyRequest, Api, DatasetName, NoFields
+from entrypoints.http.waiting import Waiting, events_of, preferred_wait, version_of
 from workflow_core import errors
 from workflow_core.api import (
     DiffAnswer,
@@ -33,6 +36,7 @@ from workflow_core.api import (
     RevisionFilters,
     RevisionItem,
     RunAcceptedAnswer,
+    RunFilters,
     RunRequest,
     RunStatusAnswer,
     StopAnswer,
@@ -48,6 +52,7 @@ from workflow_core.api import (
     WorkflowItem,
 )
 from workflow_core.api.base import Answer
+from workflow_core.api.run import LONGEST_WAIT
 from workflow_core.domain.names import shown
 
 if TYPE_CHECKING:
@@ -137,14 +142,67 @@ def run(api: Api, dataset_name: DatasetName, payload: NamedDependency[RunRequest
         operation_id="getRun",
         tag=RUNS,
         summary="One run as it is now",
-        description="Asks Airflow while the run has not ended; `stale` if it does not answer. Section 3.4.",
+        description="As the worker has seen it, or else as Airflow has it now; `stale` if that does not answer. With `wait`, as soon as"
+        " the run changes, or is another one than in the answer whose ETag is sent as `If-None-Match`. Section 3.4.",
         answer=RunStatusAnswer,
-        errors=(errors.WorkflowRunNotFound, errors.DatabaseUnavailable),
+        filters=RunFilters,
+        waits=True,
+        errors=(errors.WorkflowRunNotFound, errors.TooManyWaiting, errors.DatabaseUnavailable),
     ),
+    threaded=False,
 )
-def run_status(api: Api, run_id: RunId) -> RunStatusAnswer:
+async def run_status(
+    request: AnyRequest,
+    api: Api,
+    run_id: RunId,
+    filters: NamedDependency[RunFilters],
+    waiting: NamedDependency[Waiting],
+) -> Response[RunStatusAnswer]:
     """Section 3.4."""
-    return api.status(run_id)
+    preferred = preferred_wait(request.headers.get("prefer"), LONGEST_WAIT)
+    seconds = filters.wait or preferred
+    if not seconds:
+        return Response(await sync_to_thread(api.status, run_id))
+    version = await waiting.version(run_id)
+    answer = await sync_to_thread(api.status, run_id)
+    seen = request.headers.get("if-none-match")
+    if not answer.status.is_final and (seen is None or version_of(seen) == version):
+        version = await waiting.changed(run_id, version, seconds) or version
+        answer = await sync_to_thread(api.status, run_id)
+    headers = {"ETag": f'"{version}"'}
+    if not filters.wait:
+        headers["Preference-Applied"] = f"wait={preferred}"
+    return Response(answer, headers=headers)
+
+
+@endpoint(
+    "GET",
+    f"{ROOT}/runs/{{run_id:str}}/events",
+    Contract(
+        operation_id="followRun",
+        tag=RUNS,
+        summary="The changes of a run, as they come",
+        description="Server-sent events: each change is an event `run` with the run as its data and an id, until the run has"
+        " ended. After a break the client sends the id of the last one it has seen as `Last-Event-ID`, and misses nothing; 204 if there"
+        " is nothing more.",
+        answer=RunStatusAnswer,
+        streams=True,
+        errors=(errors.WorkflowRunNotFound, errors.TooManyWaiting, errors.DatabaseUnavailable),
+    ),
+    threaded=False,
+)
+async def run_events(
+    request: AnyRequest, api: Api, run_id: RunId, waiting: NamedDependency[Waiting]
+) -> Response[None] | Stream:
+    """One after the other."""
+    version = await waiting.version(run_id)
+    answer = await sync_to_thread(api.status, run_id)
+    last = version_of(request.headers.get("last-event-id"))
+    if answer.status.is_final and last == version:
+        return Response(None, status_code=204)
+    waiting.admit()
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return Stream(events_of(api, waiting, run_id, last), media_type="text/event-stream", headers=headers)
 
 
 @endpoint(
@@ -545,6 +603,7 @@ ROUTES: Final[tuple[HTTPRouteHandler, ...]] = (
     register,
     run,
     run_status,
+    run_events,
     workflows,
     history,
     pause,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from litestar.types import HTTPScope, LifeSpanReceive, LifeSpanScope, LifeSpanSend, Message, Receive, Scope, Send
 
+    from entrypoints.http.waiting import Waiting
     from entrypoints.metrics import Metrics
     from entrypoints.traces import Traces
 
@@ -97,6 +98,9 @@ class Traced(Litestar):
 
     metrics: Metrics | None = None
     traces: Traces | None = None
+    waiting: Waiting
+    """Those who wait for a change."""
+
     is_draining = False
     """Told to stop: not ready any more, and every answer asks the client to open its next connection elsewhere."""
 

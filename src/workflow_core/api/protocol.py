@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         RetryAnswer,
         RetryRequest,
         RunAcceptedAnswer,
+        RunFilters,
         RunRequest,
         RunStatusAnswer,
         StopAnswer,
@@ -79,8 +80,9 @@ class WorkflowApi(Protocol):
         """
         ...
 
-    def status(self, run_id: str) -> RunStatusAnswer:
-        """One run as it is now; as it was last seen, marked stale, if Airflow does not answer (section 3.4).
+    def status(self, run_id: str, filters: RunFilters | None = None) -> RunStatusAnswer:
+        """One run as it is now; as it was last seen, marked stale, if Airflow does not answer (section 3.4). With ``wait``, as soon as it
+        changes, or when that time is over; one that has ended is told at once.
 
         Raises:
             InvalidRequest: no run can have this id.

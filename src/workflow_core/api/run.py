@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ConfigDict, Field, JsonValue
 
 from workflow_core.api.base import Answer, Request, UtcTime, extra
+from workflow_core.api.listing import Filters, WholeNumber
 from workflow_core.domain.run import RunStatus, RunType
 
 if TYPE_CHECKING:
@@ -92,6 +93,21 @@ class ProgressAnswer(Answer):
             failed_tasks=progress.failed_tasks,
             current_task=progress.current_task,
         )
+
+
+LONGEST_WAIT: Final = 60
+"""Seconds that one request may wait for a change."""
+
+
+class RunFilters(Filters):
+    """How long to wait."""
+
+    wait: WholeNumber = Field(
+        default=0,
+        ge=0,
+        le=LONGEST_WAIT,
+        description="Seconds to wait for a change of the run, at most; `Prefer: wait=30` asks for the same.",
+    )
 
 
 class RunStatusAnswer(Answer):

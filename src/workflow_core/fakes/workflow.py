@@ -212,6 +212,11 @@ class InMemoryWorkflows(InMemoryLeases):
             found = self._runs.get(run_id)
             return None if found is None else self._kept(found)
 
+    def run_versions(self, run_ids: Collection[str]) -> Mapping[str, int]:
+        """As the port says."""
+        with self._transaction("run_versions"):
+            return {run_id: self._runs[run_id].version for run_id in run_ids if run_id in self._runs}
+
     def runs_by_airflow_id(self, keys: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], Run]:
         """As the port says."""
         with self._transaction("runs_by_airflow_id"):

@@ -145,6 +145,12 @@ class WorkflowPort(Protocol):
         """The run with this id, or None."""
         ...
 
+    def run_versions(self, run_ids: Collection[str]) -> Mapping[str, int]:
+        """The versions of these runs: a cheap question, asked twice a second for all that somebody waits for. Ids without a run are left
+        out.
+        """
+        ...
+
     def runs_by_airflow_id(self, keys: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], Run]:
         """The runs with these pairs of DAG id and Airflow's run id; pairs that are not known are left out."""
         ...

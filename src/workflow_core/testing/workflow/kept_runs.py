@@ -237,6 +237,24 @@ class KeptRunRules(WorkflowSubject):
                 port.add_run(a_run(workflow), of_version=workflow.version)
         assert behind.run_facts() == {}
 
+    def test_versions_are_told(self, port: WorkflowPort, owner: Workflow) -> None:
+        """Of those that were asked for and are there; each save changes that of its run."""
+        first, second = a_run(owner, nth=1), a_run(owner, nth=2)
+        port.add_run(first)
+        port.add_run(second)
+        names = [first.run_id, second.run_id, "no such run"]
+        assert port.run_versions(names) == {first.run_id: first.version, second.run_id: second.version}
+        saved = port.save_run(first)
+        assert port.run_versions(names) == {first.run_id: saved.version, second.run_id: second.version}
+        assert port.run_versions([second.run_id]) == {second.run_id: second.version}
+        assert port.run_versions([]) == {}
+
+    def test_versions_of_very_many_are_told(self, port: WorkflowPort, owner: Workflow) -> None:
+        """More than one statement can name."""
+        run = a_run(owner)
+        port.add_run(run)
+        assert port.run_versions([run.run_id, *map(str, range(1200))]) == {run.run_id: run.version}
+
     def test_one_of_many_adders_of_a_run_id_succeeds(
         self, port: WorkflowPort, owner: Workflow, behind: BehindWorkflows
     ) -> None:
