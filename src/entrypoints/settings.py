@@ -175,6 +175,13 @@ class Settings(BaseModel):
         ge=0,
         le=60,
     )
+    keep_keys: float = _setting(
+        "WORKFLOWS_KEEP_KEYS",
+        86_400.0,
+        "Seconds for which an `Idempotency-Key` and the answer to it are kept at least.",
+        ge=60,
+        le=2_592_000,
+    )
     user: str = _setting(
         "WORKFLOWS_USER",
         _default_user(),
@@ -239,6 +246,7 @@ class Settings(BaseModel):
             backfill_max_dates=self.backfill_max_dates,
             backfill_max_active=self.backfill_max_active,
             fresh_for=self.fresh_for,
+            keep_keys=self.keep_keys,
         )
 
 

@@ -19,6 +19,7 @@ from workflow_core.usecases import (
     look,
     look_backfill,
     observe,
+    once,
     pause,
     register,
     retry,
@@ -33,9 +34,11 @@ from workflow_core.usecases import (
 from workflow_core.usecases.context import Context, Policy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import date, datetime
+    from uuid import UUID
 
+    from workflow_core.domain.act import KeyRecord
     from workflow_core.domain.backfill import BackfillSummary, BackfillView
     from workflow_core.domain.code import SyncReport
     from workflow_core.domain.schedule import Schedule
@@ -227,6 +230,23 @@ class WorkflowService:
         """End a backfill and its runs (:func:`workflow_core.usecases.steer_backfill.stop_backfill`)."""
         command = steer_backfill.SteerBackfill(caller=caller, backfill_id=backfill_id, reason=reason)
         return steer_backfill.stop_backfill(command, self._context)
+
+    def once(self, caller: Caller, do: Callable[[], str], again: Callable[[KeyRecord], str]) -> once.Once:
+        """Carry a request with an idempotency key out, or answer as it was answered (:func:`workflow_core.usecases.once.once`)."""
+        return once.once(caller, self._context, do, again)
+
+    def recorded_run(self, run_id: str) -> Run | None:
+        """A run as it is recorded; nobody else is asked."""
+        return self._context.workflows.run(run_id)
+
+    def recorded_workflow(self, workflow_id: UUID) -> Workflow | None:
+        """A workflow as it is recorded, also one that has left."""
+        return self._context.workflows.workflow_by_id(workflow_id)
+
+    def recorded_backfill(self, backfill_id: str) -> BackfillSummary:
+        """A backfill as it is recorded, with the counts of its runs."""
+        found = look_backfill.require_backfill(backfill_id, self._context)
+        return look_backfill.summarize(found, self._context)
 
     def explain_workflow(self, dataset_name: str) -> Explanation:
         """Why a workflow does not run (:func:`workflow_core.usecases.explain.why_workflow`)."""

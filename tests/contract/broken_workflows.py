@@ -223,9 +223,9 @@ class ObjectsAreNotSeenWithTheirWorkflow(InMemoryWorkflows):
 
 
 class ObjectsAreSeenWithoutTheirWorkflow(InMemoryWorkflows):
-    def save_workflow(self, workflow: Workflow, *, seen: Any = None) -> Workflow:
+    def save_workflow(self, workflow: Workflow, *, seen: Any = None, act: Any = None) -> Workflow:
         self._keep_seen(seen)
-        return super().save_workflow(workflow)
+        return super().save_workflow(workflow, act=act)
 
 
 class ObjectsSeenFirstStay(InMemoryWorkflows):
@@ -416,8 +416,8 @@ class BackfillIdIsNotUnique(InMemoryWorkflows):
 
 
 class HalfABackfill(InMemoryWorkflows):
-    def add_backfill(self, backfill: Any, runs: Any, *, dated: int) -> None:
-        super().add_backfill(backfill, runs[:0], dated=dated)
+    def add_backfill(self, backfill: Any, runs: Any, *, dated: int, act: Any = None) -> None:
+        super().add_backfill(backfill, runs[:0], dated=dated, act=act)
         for run in runs:
             self.add_run(run)
 
@@ -435,8 +435,8 @@ class BackfillMovesHouse(InMemoryWorkflows):
 
 
 class HalfASave(InMemoryWorkflows):
-    def save_backfill(self, backfill: Any, runs: Any = ()) -> Any:
-        saved, _ = super().save_backfill(backfill)
+    def save_backfill(self, backfill: Any, runs: Any = (), *, act: Any = None) -> Any:
+        saved, _ = super().save_backfill(backfill, act=act)
         return saved, tuple(map(self.save_run, runs))
 
 
@@ -558,6 +558,100 @@ class ReasonIsForgotten(InMemoryWorkflows):
 class DeafToItsOutage(InMemoryWorkflows):
     def check(self) -> None:
         pass
+
+
+class KeysAreNotKept(InMemoryWorkflows):
+    _keep_key = _nothing
+
+
+class KeysAreOverwritten(InMemoryWorkflows):
+    _refuse_taken_key = _nothing
+
+
+class KeysOfRefusalsAreKept(InMemoryWorkflows):
+    @contextmanager
+    def _acting(self, method: str, act: Any) -> Iterator[None]:
+        with self._transaction(method):
+            self._refuse_taken_key(act)
+            self._keep_key(act)
+            yield
+
+
+class KeysAreCheckedAfterTheChange(InMemoryWorkflows):
+    @contextmanager
+    def _acting(self, method: str, act: Any) -> Iterator[None]:
+        with self._transaction(method):
+            yield
+            self._refuse_taken_key(act)
+            self._keep_key(act)
+
+
+class KeysAreKeptBeforeAndApart(InMemoryWorkflows):
+    @contextmanager
+    def _acting(self, method: str, act: Any) -> Iterator[None]:
+        self._refuse_taken_key(act)
+        sleep(0.01)  # what a database may take between looking and writing
+        with super()._acting(method, None):
+            yield
+            self._keep_key(act)
+
+
+class KeysAreOfEverybody(InMemoryWorkflows):
+    def _keep_key(self, act: Any) -> None:
+        super()._keep_key(act and evolve(act, caller=evolve(act.caller, name="anybody")))
+
+    def _refuse_taken_key(self, act: Any) -> None:
+        super()._refuse_taken_key(act and evolve(act, caller=evolve(act.caller, name="anybody")))
+
+    def key(self, scope: str, text: str) -> Any:
+        found = super().key("anybody", text)
+        return found and evolve(found, scope=scope)
+
+
+class KeysHaveNoCase(InMemoryWorkflows):
+    def key(self, scope: str, text: str) -> Any:
+        return super().key(scope, text.lower())
+
+
+class TheFingerprintIsForgotten(InMemoryWorkflows):
+    def _kept(self, entity: Any) -> Any:
+        kept = super()._kept(entity)
+        return evolve(kept, fingerprint="") if hasattr(kept, "fingerprint") else kept
+
+
+class TheLastAnswerIsKept(InMemoryWorkflows):
+    def _answered(self, record: Any, answer: str) -> Any:
+        return evolve(record, answer=answer)
+
+
+class TheAnswerIsMine(InMemoryWorkflows):
+    def keep_answer(self, scope: str, text: str, answer: str) -> str | None:
+        return answer if super().keep_answer(scope, text, answer) else None
+
+
+class AnswersToNothing(InMemoryWorkflows):
+    def keep_answer(self, scope: str, text: str, answer: str) -> str | None:
+        return super().keep_answer(scope, text, answer) or answer
+
+
+class AnswersAreTidied(InMemoryWorkflows):
+    def _answered(self, record: Any, answer: str) -> Any:
+        return super()._answered(record, json.dumps(json.loads(answer)))
+
+
+class UnansweredKeysStay(InMemoryWorkflows):
+    def _is_over(self, record: Any, before: Any) -> bool:
+        return record.answer is not None and super()._is_over(record, before)
+
+
+class KeysOfThisMomentGo(InMemoryWorkflows):
+    def _is_over(self, record: Any, before: Any) -> bool:
+        return bool(record.at <= before)
+
+
+class AllOldKeysGo(InMemoryWorkflows):
+    def forget_keys(self, before: Any, limit: int) -> int:
+        return super().forget_keys(before, 1_000_000)
 
 
 BROKEN: list[type[InMemoryWorkflows]] = [

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 WORKFLOW_FACTS = ("id", "dag_id", "owner", "phase", "paused_by", "version", "updated_at")
 CODE_FACTS = ("etag", "problems", "version")
+KEY_FACTS = ("scope", "fingerprint", "action", "subject", "answer")
 RUN_FACTS = ("airflow_run_id", "status", "params", "version", "started_at")
 
 HISTORIES = settings(
@@ -69,6 +70,10 @@ class BehindSql:
     def code_facts(self) -> Mapping[str, Mapping[str, Any]]:
         rows = self._rows(f"SELECT dataset_name, {', '.join(CODE_FACTS)} FROM code_objects")
         return {name: _plain(dict(zip(CODE_FACTS, facts, strict=True))) for name, *facts in rows}
+
+    def key_facts(self) -> Mapping[str, Mapping[str, Any]]:
+        rows = self._rows(f"SELECT key, {', '.join(KEY_FACTS)} FROM idempotency_keys")
+        return {key: dict(zip(KEY_FACTS, facts, strict=True)) for key, *facts in rows}
 
 
 def _plain(facts: dict[str, Any]) -> dict[str, Any]:

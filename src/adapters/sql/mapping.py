@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import asdict
 
+from workflow_core.domain.act import Action, KeyRecord
 from workflow_core.domain.backfill import Backfill, OnFailure, Reprocess, SkippedDate, Wanted, Wish
 from workflow_core.domain.code import CodeObject
 from workflow_core.domain.names import new_id
@@ -274,6 +275,16 @@ def backfill_of(row: Mapping[Any, Any]) -> Backfill:
         ),
         version=row["version"],
     )
+
+
+def key_row(record: KeyRecord) -> dict[str, Any]:
+    """The row of an idempotency key."""
+    return {**asdict(record), "action": record.action.value}
+
+
+def key_of(row: Mapping[Any, Any]) -> KeyRecord:
+    """The idempotency key of a row."""
+    return KeyRecord(**{**row, "action": Action(row["action"])})
 
 
 def _retry_json(retry: Retry) -> dict[str, Any]:

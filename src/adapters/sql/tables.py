@@ -218,5 +218,19 @@ airflow_state: Final = sa.Table(
     sa.CheckConstraint("id = 1", name="one_row"),
 )
 
+idempotency_keys: Final = sa.Table(
+    "idempotency_keys",
+    metadata,
+    sa.Column("scope", sa.String(), primary_key=True),
+    sa.Column("key", sa.String(), primary_key=True),
+    sa.Column("fingerprint", sa.String(), nullable=False),
+    sa.Column("attempt", sa.Uuid(), nullable=False),
+    sa.Column("action", sa.String(), nullable=False),
+    sa.Column("subject", sa.String(), nullable=False),
+    sa.Column("at", UtcDateTime(), nullable=False),
+    sa.Column("answer", sa.Text()),
+    sa.Index("ix_idempotency_keys_at", "at"),
+)
+
 schema_version: Final = "workflow_schema_version"
 """Alembic's table. Not under its usual name, so that a database shared with another program (Airflow, say) is safe."""

@@ -15,6 +15,7 @@ from litestar.exceptions import NotFoundException, PermissionDeniedException
 from entrypoints.http.contract import contract_of
 from entrypoints.http.errors import exception_handlers
 from entrypoints.http.filters import read_filters, read_if_match
+from entrypoints.http.keys import read_key
 from entrypoints.http.openapi import openapi_json
 from entrypoints.http.payload import read_payload
 from entrypoints.http.routes import ROUTES
@@ -48,12 +49,17 @@ def create_app(
     ``on_startup`` and ``on_shutdown`` run around the serving, such as those of a worker. While there is no
     authentication every request is recorded as made by ``settings.user``.
     """
-    api = LocalWorkflowApi(service, Caller(name=settings.user))
+    reading = LocalWorkflowApi(service, Caller(name=settings.user))
+
+    def api_of(request: Request[Any, Any, Any]) -> LocalWorkflowApi:
+        key = request.state.get("key")
+        return reading if key is None else LocalWorkflowApi(service, Caller(name=settings.user, key=key))
+
     return Litestar(
         # In a router: one by one, the first of two handlers of a path would be given a thread twice when the second one comes.
         [Router("/", route_handlers=[*map(copy, ROUTES), _document_route()])],
         dependencies={
-            "api": Provide(lambda: api, sync_to_thread=False),
+            "api": Provide(api_of, sync_to_thread=False),
             "payload": Provide(_payload, sync_to_thread=False),
             "filters": Provide(_filters, sync_to_thread=False),
             "if_match": Provide(_if_match, sync_to_thread=False),
@@ -95,6 +101,8 @@ def _admission(settings: Settings) -> Callable[[Request[Any, Any, Any]], Awaitab
             request.state.payload = await read_payload(
                 request, contract.payload, limit=settings.max_body_bytes, optional=contract.payload_optional
             )
+        if contract.changes:
+            request.state.key = read_key(request)
 
     return admit
 

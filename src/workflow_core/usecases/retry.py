@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from workflow_core.domain.act import Action, on_run
 from workflow_core.domain.names import check_run_id
 from workflow_core.domain.run import FAILED_TASKS, MAY_ARRIVE, Retry, RunStatus
 from workflow_core.domain.workflow import Phase
@@ -73,7 +74,8 @@ def retry(command: RetryRun, context: Context) -> Run:
             ended_before=seen.ended_at,
         )
         try:
-            run = context.workflows.save_run(run.retrying(wish, tasks))
+            act = on_run(command.caller, Action.RETRY, run, wish.at)
+            run = context.workflows.save_run(run.retrying(wish, tasks), act=act)
         except ConcurrentUpdate:  # somebody else looked at it, or has it run again
             continue
         return _carried_out(run, context)

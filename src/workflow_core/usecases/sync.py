@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import define, field, frozen
 
+from workflow_core.domain.act import Act, Action
 from workflow_core.domain.code import CodeObject, FailedObject, HeldBack, SyncReport
 from workflow_core.domain.names import dag_id_for, is_sentinel, new_id
 from workflow_core.domain.paging import PageRequest
@@ -59,6 +60,8 @@ def sync(command: SyncCode, context: Context) -> SyncReport:
         StorageUnavailable: the listing, or an object, could not be read; what was recorded before stays, and the next sync goes on.
         DatabaseUnavailable: likewise.
     """
+    if command.caller.key is not None and not command.dry_run:
+        context.workflows.record(Act(caller=command.caller, action=Action.SYNC, at=context.clock.now()))
     known = context.workflows.code_objects()  # before the listing: what another sync takes up in between is not gone
     listed = {ref.dataset_name: ref for ref in context.storage.list(SourceType.CODE)}
     work = _Sync(command=command, context=context, known=known)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
     from sqlalchemy.engine import Connection, Engine
 
-HEAD: Final = "0007"
+HEAD: Final = "0008"
 """The revision that this code needs."""
 
 _ADVISORY_LOCK: Final = 0x776F726B666C6F77  # "workflow"; any number will do that nobody else locks in this database

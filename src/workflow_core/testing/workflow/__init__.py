@@ -5,6 +5,7 @@ Inherit from :class:`WorkflowContract` in a class that pytest collects, and give
 fake over random histories.
 """
 
+from workflow_core.testing.workflow.asked import AskedRules
 from workflow_core.testing.workflow.backfills import BackfillRules
 from workflow_core.testing.workflow.driven import DrivenRules
 from workflow_core.testing.workflow.history import HistoryRules
@@ -35,6 +36,7 @@ class WorkflowContract(
     DrivenRules,
     PublishedRules,
     SeenRules,
+    AskedRules,
     OutageRules,
 ):
     """Every promise of the port, as tests."""

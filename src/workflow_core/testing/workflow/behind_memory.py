@@ -52,3 +52,16 @@ class BehindMemory:
             name: {"etag": one.etag, "problems": list(map(asdict, one.problems)) or None, "version": one.version}
             for name, one in self._fake._code.items()  # noqa: SLF001 - likewise
         }
+
+    def key_facts(self) -> Mapping[str, Mapping[str, Any]]:
+        """As :class:`~workflow_core.testing.workflow.subject.BehindWorkflows` says."""
+        return {
+            one.key: {
+                "scope": one.scope,
+                "fingerprint": one.fingerprint,
+                "action": one.action.value,
+                "subject": one.subject,
+                "answer": one.answer,
+            }
+            for one in self._fake._keys.values()  # noqa: SLF001 - likewise
+        }

@@ -12,7 +12,7 @@ from workflow_core.domain.run import HistoryFilter
 from workflow_core.domain.workflow import WorkflowFilter, first_revision
 from workflow_core.errors import DatabaseUnavailable
 from workflow_core.ports.workflow import WorkflowPort
-from workflow_core.testing.entities import AT, a_backfill, a_run, a_workflow
+from workflow_core.testing.entities import AT, a_backfill, a_run, a_workflow, an_act
 from workflow_core.testing.workflow.subject import WorkflowSubject
 
 if TYPE_CHECKING:
@@ -62,6 +62,10 @@ CALLS: Final[dict[str, Callable[[WorkflowPort], object]]] = {
     "save_observations": lambda port: port.save_observations([Observation(workflow_id=_W.id)]),
     "airflow_state": lambda port: port.airflow_state(),
     "save_airflow_state": lambda port: port.save_airflow_state(AirflowState()),
+    "record": lambda port: port.record(an_act()),
+    "key": lambda port: port.key("s", "k"),
+    "keep_answer": lambda port: port.keep_answer("s", "k", "{}"),
+    "forget_keys": lambda port: port.forget_keys(AT, 1),
     "check": lambda port: port.check(),
 }
 

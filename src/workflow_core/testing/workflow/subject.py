@@ -31,6 +31,10 @@ class BehindWorkflows(Protocol):
         """By dataset name: ``etag``, ``problems`` (decoded; None where there are none) and ``version``."""
         ...
 
+    def key_facts(self) -> Mapping[str, Mapping[str, Any]]:
+        """By idempotency key: ``scope``, ``fingerprint``, ``action``, ``subject``, ``answer``."""
+        ...
+
 
 class WorkflowSubject:
     """The fixtures to give."""
