@@ -63,6 +63,10 @@ bench: $(VENV)/.ready $(AIRFLOW_VENV)/.ready ## Measure the figures in benchmark
 bench-sync: $(VENV)/.ready $(AIRFLOW_VENV)/.ready ## Measure syncs of a thousand CODE workflows, for benchmarks/sync.md
 	$(BIN)/python -m benchmarks.sync
 
+.PHONY: bench-keys
+bench-keys: $(VENV)/.ready ## Repeat 10,000 POSTs while a fifth of the answers is lost: nothing may be done twice
+	@$(BIN)/python -m benchmarks.keys
+
 .PHONY: lock
 lock: ## Resolve the newest versions anew and write them to constraints/
 	rm -rf $(VENV) $(AIRFLOW_VENV) $(AIRFLOW_2_VENV)

@@ -220,6 +220,13 @@ class Settings(BaseModel):
         "The service that `dli workflow …` asks, such as `https://workflows.example.com`. Default: the work is done in this process.",
         pattern=r"^https?://",
     )
+    patience: float = _setting(
+        "DLI_PATIENCE",
+        10.0,
+        "Seconds that a command waits, in all, to send a change to that service again when it does not answer or says when to come back.",
+        ge=0,
+        le=120,
+    )
     server_token: SecretStr | None = _setting("DLI_TOKEN", None, "Sent to that service as `Authorization: Bearer …`.")
 
     @property

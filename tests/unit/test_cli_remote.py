@@ -38,6 +38,7 @@ class ServedWorld(World):
         monkeypatch.setattr(session, "get_service", None)
         monkeypatch.setattr(progress, "sleep", self._look_away)
         monkeypatch.setenv("DLI_SERVER_URL", board.url)
+        monkeypatch.setenv("DLI_PATIENCE", "0")
 
     def dli(self, *arguments, expect=0):
         """Run one command, to the end of its process."""

@@ -30,7 +30,7 @@ def get_api() -> WorkflowApi:
 
     tell_warnings()
     token = settings.server_token.get_secret_value() if settings.server_token else None
-    api = RemoteWorkflowApi(settings.server_url, token=token)
+    api = RemoteWorkflowApi(settings.server_url, token=token, patience=settings.patience)
     atexit.register(api.close)
     return api
 
