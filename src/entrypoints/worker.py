@@ -7,7 +7,7 @@ import time
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Final, Protocol
 
-from workflow_core.domain.caller import Caller
+from workflow_core.domain.caller import Caller, Via
 from workflow_core.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ GRACE: Final = 30.0
 """Seconds that a pass under way has to end; each of its calls is bounded more tightly."""
 
 
-SYNC: Final = Caller(name="sync")
+SYNC: Final = Caller(name="sync", via=Via.WORKER)
 """Who registers the CODE workflows that a sync of the worker finds."""
 
 

@@ -8,6 +8,8 @@ from uuid import UUID
 from attrs import evolve
 
 from workflow_core.api import (
+    AuditFilters,
+    AuditItem,
     BackfillAnswer,
     BackfillFilters,
     BackfillItem,
@@ -36,7 +38,7 @@ from workflow_core.api import (
     WorkflowFilters,
     WorkflowItem,
 )
-from workflow_core.domain.act import Action
+from workflow_core.domain.act import Action, AuditFilter
 from workflow_core.domain.paging import encode_cursor
 from workflow_core.domain.run import HistoryFilter
 from workflow_core.domain.schedule import Schedule
@@ -234,6 +236,18 @@ class LocalWorkflowApi:
     def explain_run(self, run_id: str) -> ExplainAnswer:
         """Why a run does not go on."""
         return _explained(self._service.explain_run(run_id))
+
+    def audit(self, filters: AuditFilters | None = None) -> Listing[AuditItem]:
+        """Who has changed what."""
+        given = filters or AuditFilters()
+        where = AuditFilter(
+            dataset_name=given.dataset_name,
+            action=given.action,
+            who=given.who,
+            since=given.since,
+            until=given.until,
+        )
+        return _listing(self._service.audit(where, given.page(parts=2)), AuditItem.of)
 
     def health(self) -> HealthAnswer:
         """The three systems."""

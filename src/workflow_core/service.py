@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from workflow_core.domain.act import AuditFilter
 from workflow_core.domain.backfill import OnFailure, Reprocess
 from workflow_core.domain.caller import Caller
 from workflow_core.domain.paging import Page, PageRequest
 from workflow_core.domain.run import HistoryFilter, Run
 from workflow_core.domain.workflow import Revision, RevisionDiff, SourceType, Workflow, WorkflowFilter
 from workflow_core.usecases import (
+    audit,
     backfill,
     explain,
     health,
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
     from datetime import date, datetime
     from uuid import UUID
 
-    from workflow_core.domain.act import KeyRecord
+    from workflow_core.domain.act import AuditEvent, KeyRecord
     from workflow_core.domain.backfill import BackfillSummary, BackfillView
     from workflow_core.domain.code import SyncReport
     from workflow_core.domain.schedule import Schedule
@@ -230,6 +232,10 @@ class WorkflowService:
         """End a backfill and its runs (:func:`workflow_core.usecases.steer_backfill.stop_backfill`)."""
         command = steer_backfill.SteerBackfill(caller=caller, backfill_id=backfill_id, reason=reason)
         return steer_backfill.stop_backfill(command, self._context)
+
+    def audit(self, where: AuditFilter | None = None, page: PageRequest | None = None) -> Page[AuditEvent]:
+        """Who has changed what, latest first, 50 unless the page says otherwise (:func:`workflow_core.usecases.audit.audit`)."""
+        return audit.audit(where or AuditFilter(), page or PageRequest(), self._context)
 
     def once(self, caller: Caller, do: Callable[[], str], again: Callable[[KeyRecord], str]) -> once.Once:
         """Carry a request with an idempotency key out, or answer as it was answered (:func:`workflow_core.usecases.once.once`)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
+from datetime import timedelta
 from time import sleep
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +12,11 @@ import pytest
 from attrs import evolve
 
 from workflow_core.domain.backfill import Wanted
+from workflow_core.domain.caller import Via
+from workflow_core.domain.paging import moment_key
 from workflow_core.domain.run import RunStatus, Submission
 from workflow_core.domain.workflow import Phase
-from workflow_core.errors import WorkflowAlreadyExists
+from workflow_core.errors import KeyInUse, WorkflowAlreadyExists
 from workflow_core.fakes.workflow import InMemoryWorkflows
 from workflow_core.testing.workflow import WorkflowContract
 from workflow_core.testing.workflow.behind_memory import BehindMemory
@@ -652,6 +655,100 @@ class KeysOfThisMomentGo(InMemoryWorkflows):
 class AllOldKeysGo(InMemoryWorkflows):
     def forget_keys(self, before: Any, limit: int) -> int:
         return super().forget_keys(before, 1_000_000)
+
+
+class NothingIsAudited(InMemoryWorkflows):
+    _keep_event = _nothing
+
+
+class RefusalsAreAudited(InMemoryWorkflows):
+    @contextmanager
+    def _acting(self, method: str, act: Any) -> Iterator[None]:
+        if not self._down:
+            self._keep_event(act)
+        with super()._acting(method, act):
+            yield
+        if not self._down and act is not None:
+            self._audit.pop()
+
+
+class TakenKeysAreAudited(InMemoryWorkflows):
+    def _refuse_taken_key(self, act: Any) -> None:
+        try:
+            super()._refuse_taken_key(act)
+        except KeyInUse:
+            self._keep_event(act)
+            raise
+
+
+class OnlyKeysAreAudited(InMemoryWorkflows):
+    def _keep_event(self, act: Any) -> None:
+        super()._keep_event(act if act and act.caller.key else None)
+
+
+class EverythingIsAuditedTwice(InMemoryWorkflows):
+    def _keep_event(self, act: Any) -> None:
+        super()._keep_event(act)
+        super()._keep_event(act)
+
+
+class NobodyKnowsFromWhere(InMemoryWorkflows):
+    def _kept(self, entity: Any) -> Any:
+        kept = super()._kept(entity)
+        return evolve(kept, address=None) if hasattr(kept, "address") else kept
+
+
+class EverythingCameByHttp(InMemoryWorkflows):
+    def _kept(self, entity: Any) -> Any:
+        kept = super()._kept(entity)
+        return evolve(kept, via=Via.HTTP) if hasattr(kept, "via") else kept
+
+
+class WhatWasIsForgotten(InMemoryWorkflows):
+    def _kept(self, entity: Any) -> Any:
+        kept = super()._kept(entity)
+        return evolve(kept, before=None) if hasattr(kept, "before") else kept
+
+
+class AuditIsInTheOrderOfWriting(InMemoryWorkflows):
+    def _audit_key(self, event: Any) -> tuple[str, ...]:
+        return moment_key(event.at), f"{[one.id for one in self._audit].index(event.id):09}"
+
+
+class AuditIsById(InMemoryWorkflows):
+    def _audit_key(self, event: Any) -> tuple[str, ...]:
+        return (str(event.id),)
+
+
+class AuditOfAnyCursor(InMemoryWorkflows):
+    _refuse_odd_key = _nothing
+
+
+def _not_told(name: str) -> type[InMemoryWorkflows]:
+    """The fake whose audit pays no attention to this filter."""
+
+    def told(self: Any, event: Any, where: Any) -> bool:
+        return InMemoryWorkflows._is_told(self, event, evolve(where, **{name: None}))
+
+    return type(f"AuditOfAny{name.title().replace('_', '')}", (InMemoryWorkflows,), {"_is_told": told})
+
+
+AuditOfAnyName = _not_told("dataset_name")
+AuditOfAnyAction = _not_told("action")
+AuditOfAnybody = _not_told("who")
+AuditOfAnyBeginning = _not_told("since")
+AuditOfAnyEnd = _not_told("until")
+
+
+class AuditUntilIncluded(InMemoryWorkflows):
+    def _is_told(self, event: Any, where: Any) -> bool:
+        until = where.until and where.until + timedelta(microseconds=1)
+        return super()._is_told(event, evolve(where, until=until))
+
+
+class AuditSinceExcluded(InMemoryWorkflows):
+    def _is_told(self, event: Any, where: Any) -> bool:
+        return event.at != where.since and super()._is_told(event, where)
 
 
 BROKEN: list[type[InMemoryWorkflows]] = [

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from adapters.remote.client import ServiceClient
 from workflow_core.api import (
+    AuditFilters,
+    AuditItem,
     BackfillAnswer,
     BackfillFilters,
     BackfillItem,
@@ -202,6 +204,10 @@ class RemoteWorkflowApi:
     def explain_run(self, run_id: str) -> ExplainAnswer:
         """Why a run does not go on."""
         return self._client.read((*_WORKFLOWS, "runs", check_run_id(run_id), "explain"), ExplainAnswer)
+
+    def audit(self, filters: AuditFilters | None = None) -> Listing[AuditItem]:
+        """Who has changed what."""
+        return self._client.list(("api", "v1", "audit"), AuditItem, filters or AuditFilters())
 
     def health(self) -> HealthAnswer:
         """The three systems; a service that cannot work says so with 503."""

@@ -1,4 +1,4 @@
-"""The part of the adapter that is about what was asked for: what is recorded with each change, and idempotency keys."""
+"""The part of the adapter that is about what was asked for: the audit, and idempotency keys."""
 
 from __future__ import annotations
 
@@ -10,19 +10,23 @@ from sqlalchemy.exc import IntegrityError
 
 from adapters.sql.columns import UtcDateTime
 from adapters.sql.errors import violated
-from adapters.sql.mapping import key_of, key_row
+from adapters.sql.mapping import audit_of, audit_row, key_of, key_row
+from adapters.sql.tables import audit_events as events
 from adapters.sql.tables import idempotency_keys as keys
-from workflow_core.domain.act import key_record
+from workflow_core.domain.act import audit_event, key_record
+from workflow_core.domain.names import new_id
+from workflow_core.domain.paging import Page, key_id, key_moment, moment_key
 from workflow_core.errors import KeyInUse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
     from sqlalchemy.engine import Connection
 
     from adapters.sql.transactions import Transactions
-    from workflow_core.domain.act import Act, KeyRecord
+    from workflow_core.domain.act import Act, AuditEvent, AuditFilter, KeyRecord
+    from workflow_core.domain.paging import PageRequest
 
 _TAKEN: Final = frozenset({"pk_idempotency_keys", "uq_idempotency_keys_scope_key"})
 _MINE: Final = (keys.c.scope == sa.bindparam("of_scope"), keys.c.key == sa.bindparam("of_key"))
@@ -54,6 +58,22 @@ class SqlActs:
         """As the port says."""
         with acting(self._transactions, act):
             pass
+
+    def audit(self, where: AuditFilter, page: PageRequest) -> Page[AuditEvent]:
+        """As the port says."""
+        conditions = _conditions(where)
+        place = sa.tuple_(events.c.at, events.c.id)
+        after = []
+        if page.after is not None:
+            moment, event_id = key_moment(page.after[0]), key_id(page.after[1])
+            after = [place < sa.tuple_(sa.literal(moment, UtcDateTime()), sa.literal(event_id, sa.Uuid()))]
+        query = sa.select(events).where(*conditions, *after).order_by(events.c.at.desc(), events.c.id.desc())
+        with self._transactions.reading() as connection:
+            total = connection.execute(sa.select(sa.func.count()).select_from(events).where(*conditions)).scalar_one()
+            rows = connection.execute(query.limit(page.limit + 1).offset(page.offset)).mappings().all()
+        found = tuple(map(audit_of, rows[: page.limit]))
+        key = (moment_key(found[-1].at), str(found[-1].id)) if len(rows) > page.limit else None
+        return Page(items=found, total=total, next_after=key)
 
     def key(self, scope: str, text: str) -> KeyRecord | None:
         """As the port says."""
@@ -102,5 +122,23 @@ def taken(act: Act | None) -> Iterator[None]:
 
 def rows_of(act: Act | None) -> dict[sa.Table, dict[str, Any]]:
     """What is recorded of an act, by table."""
+    if act is None:
+        return {}
+    rows = {events: audit_row(audit_event(act, new_id(act.at)))}
     record = key_record(act)
-    return {keys: key_row(record)} if record is not None else {}
+    return rows if record is None else {**rows, keys: key_row(record)}
+
+
+def _conditions(where: AuditFilter) -> Sequence[sa.ColumnElement[bool]]:
+    found: list[sa.ColumnElement[bool]] = []
+    if where.dataset_name is not None:
+        found.append(events.c.dataset_name == where.dataset_name)
+    if where.action is not None:
+        found.append(events.c.action == where.action.value)
+    if where.who is not None:
+        found.append(events.c.who == where.who)
+    if where.since is not None:
+        found.append(events.c.at >= where.since)
+    if where.until is not None:
+        found.append(events.c.at < where.until)
+    return found

@@ -19,8 +19,8 @@ from entrypoints.http.keys import read_key
 from entrypoints.http.openapi import openapi_json
 from entrypoints.http.payload import read_payload
 from entrypoints.http.routes import ROUTES
-from entrypoints.http.tracing import mark_start, raw_path, stamp_answer
-from workflow_core.domain.caller import Caller
+from entrypoints.http.tracing import mark_start, raw_path, request_id, stamp_answer
+from workflow_core.domain.caller import Caller, Via
 from workflow_core.errors import InvalidRequest
 from workflow_core.local import LocalWorkflowApi
 
@@ -49,11 +49,16 @@ def create_app(
     ``on_startup`` and ``on_shutdown`` run around the serving, such as those of a worker. While there is no
     authentication every request is recorded as made by ``settings.user``.
     """
-    reading = LocalWorkflowApi(service, Caller(name=settings.user))
 
     def api_of(request: Request[Any, Any, Any]) -> LocalWorkflowApi:
-        key = request.state.get("key")
-        return reading if key is None else LocalWorkflowApi(service, Caller(name=settings.user, key=key))
+        caller = Caller(
+            name=settings.user,
+            via=Via.HTTP,
+            address=request.client.host if request.client else None,
+            request_id=request_id(request.scope),
+            key=request.state.get("key"),
+        )
+        return LocalWorkflowApi(service, caller)
 
     return Litestar(
         # In a router: one by one, the first of two handlers of a path would be given a thread twice when the second one comes.

@@ -108,6 +108,7 @@ _TAGS: Final = {
     "Workflows": "What is registered.",
     "Runs": "What ran, runs and is about to run.",
     "Backfills": "Runs for the dates of a range.",
+    "Audit": "Who has changed what.",
     "Health": "Whether the service can do its work.",
 }
 _DESCRIPTION: Final = """\

@@ -16,6 +16,8 @@ from entrypoints.http.filters import listing
 from entrypoints.http.shared import ROOT, AnyRequest, Api, DatasetName, NoFields
 from workflow_core import errors
 from workflow_core.api import (
+    AuditFilters,
+    AuditItem,
     DiffAnswer,
     DiffFilters,
     ExplainAnswer,
@@ -53,6 +55,7 @@ _NUMBER: Final = re.compile(r"[1-9][0-9]{0,8}\Z")
 
 WORKFLOWS: Final = "Workflows"
 RUNS: Final = "Runs"
+AUDIT: Final = "Audit"
 HEALTH: Final = "Health"
 
 RunId: TypeAlias = FromPath[str]
@@ -455,6 +458,25 @@ def explain_run(api: Api, run_id: RunId) -> ExplainAnswer:
 
 @endpoint(
     "GET",
+    "/api/v1/audit",
+    Contract(
+        operation_id="listAudit",
+        tag=AUDIT,
+        summary="Who has changed what, latest first",
+        description="Every change that was accepted: by whom, when, from where, and what it changed. Written once, never changed.",
+        many=True,
+        answer=AuditItem,
+        filters=AuditFilters,
+        errors=(errors.DatabaseUnavailable,),
+    ),
+)
+def audit(api: Api, filters: NamedDependency[AuditFilters], request: AnyRequest) -> Response[list[AuditItem]]:
+    """The changes."""
+    return listing(api.audit(filters), filters=filters, scope=request.scope)
+
+
+@endpoint(
+    "GET",
     "/healthz",
     Contract(
         operation_id="getAlive",
@@ -511,6 +533,7 @@ ROUTES: Final[tuple[HTTPRouteHandler, ...]] = (
     unregister,
     sync,
     *BACKFILL_ROUTES,
+    audit,
     healthz,
     readyz,
 )

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
+from workflow_core.domain.facts import difference, facts_of_backfill, facts_of_run, facts_of_workflow
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
     from uuid import UUID
 
     from workflow_core.domain.backfill import Backfill
-    from workflow_core.domain.caller import Caller
+    from workflow_core.domain.caller import Caller, Via
     from workflow_core.domain.run import Run
     from workflow_core.domain.workflow import Workflow
 
 
 class Action(StrEnum):
-    """What can be asked for that changes something."""
+    """What can be asked for that changes something. ``PUBLISH`` and ``WITHDRAW`` are what a sync takes up of one object."""
 
     REGISTER = "register"
     RESTORE = "restore"
@@ -33,11 +36,16 @@ class Action(StrEnum):
     RESUME_BACKFILL = "resume_backfill"
     STOP_BACKFILL = "stop_backfill"
     SYNC = "sync"
+    PUBLISH = "publish"
+    WITHDRAW = "withdraw"
 
 
 @frozen(kw_only=True)
 class Act:
-    """Who asked for what, when, and what it is about: a run, a backfill, a workflow, or (a sync) all of it."""
+    """Who asked for what, when, and what it is about: a run, a backfill, a workflow, or (a sync) all of it.
+
+    ``before`` and ``after`` are what changed, as JSON; both None where nothing did, the former None for what is new.
+    """
 
     caller: Caller
     action: Action
@@ -46,6 +54,8 @@ class Act:
     workflow_id: UUID | None = None
     run_id: str | None = None
     backfill_id: str | None = None
+    before: Mapping[str, Any] | None = None
+    after: Mapping[str, Any] | None = None
 
     @property
     def subject(self) -> str:
@@ -53,32 +63,98 @@ class Act:
         return self.run_id or self.backfill_id or (str(self.workflow_id) if self.workflow_id else "")
 
 
-def on_workflow(caller: Caller, action: Action, workflow: Workflow, at: datetime) -> Act:
-    """What is about a workflow."""
-    return Act(caller=caller, action=action, at=at, dataset_name=workflow.dataset_name, workflow_id=workflow.id)
-
-
-def on_run(caller: Caller, action: Action, run: Run, at: datetime) -> Act:
-    """What is about a run."""
+def on_workflow(
+    caller: Caller, action: Action, at: datetime, after: Workflow, *, before: Workflow | None = None
+) -> Act:
+    """What makes a workflow, or makes ``before`` to ``after``."""
+    was, becomes = difference(None if before is None else facts_of_workflow(before), facts_of_workflow(after))
     return Act(
         caller=caller,
         action=action,
         at=at,
-        dataset_name=run.dataset_name,
-        workflow_id=run.workflow_id,
-        run_id=run.run_id,
+        dataset_name=after.dataset_name,
+        workflow_id=after.id,
+        before=was,
+        after=becomes,
     )
 
 
-def on_backfill(caller: Caller, action: Action, backfill: Backfill, at: datetime) -> Act:
-    """What is about a backfill."""
+def on_run(caller: Caller, action: Action, at: datetime, after: Run, *, before: Run | None = None) -> Act:
+    """What makes a run, or makes ``before`` to ``after``."""
+    was, becomes = difference(None if before is None else facts_of_run(before), facts_of_run(after))
     return Act(
         caller=caller,
         action=action,
         at=at,
-        dataset_name=backfill.dataset_name,
-        workflow_id=backfill.workflow_id,
-        backfill_id=backfill.backfill_id,
+        dataset_name=after.dataset_name,
+        workflow_id=after.workflow_id,
+        run_id=after.run_id,
+        before=was,
+        after=becomes,
+    )
+
+
+def on_backfill(
+    caller: Caller, action: Action, at: datetime, after: Backfill, *, before: Backfill | None = None
+) -> Act:
+    """What makes a backfill, or makes ``before`` to ``after``."""
+    was, becomes = difference(None if before is None else facts_of_backfill(before), facts_of_backfill(after))
+    return Act(
+        caller=caller,
+        action=action,
+        at=at,
+        dataset_name=after.dataset_name,
+        workflow_id=after.workflow_id,
+        backfill_id=after.backfill_id,
+        before=was,
+        after=becomes,
+    )
+
+
+@frozen(kw_only=True)
+class AuditEvent:
+    """An act as it is kept: ``who`` is the name of the caller."""
+
+    id: UUID
+    at: datetime
+    who: str
+    action: Action
+    via: Via
+    dataset_name: str | None = None
+    run_id: str | None = None
+    backfill_id: str | None = None
+    address: str | None = None
+    request_id: str | None = None
+    before: Mapping[str, Any] | None = None
+    after: Mapping[str, Any] | None = None
+
+
+@frozen(kw_only=True)
+class AuditFilter:
+    """Which acts to list; None means any. From ``since`` (included) until ``until`` (not included)."""
+
+    dataset_name: str | None = None
+    action: Action | None = None
+    who: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+def audit_event(act: Act, event_id: UUID) -> AuditEvent:
+    """The act as it is to be kept."""
+    return AuditEvent(
+        id=event_id,
+        at=act.at,
+        who=act.caller.name,
+        action=act.action,
+        via=act.caller.via,
+        dataset_name=act.dataset_name,
+        run_id=act.run_id,
+        backfill_id=act.backfill_id,
+        address=act.caller.address,
+        request_id=act.caller.request_id,
+        before=act.before,
+        after=act.after,
     )
 
 

@@ -1,7 +1,8 @@
-"""Who asks, and under which key."""
+"""Who asks, from where, and under which key."""
 
 from __future__ import annotations
 
+from enum import StrEnum
 from uuid import UUID, uuid4
 
 from attrs import Factory, frozen
@@ -20,9 +21,23 @@ class Key:
     attempt: UUID = Factory(uuid4)
 
 
+class Via(StrEnum):
+    """How a request came to the service."""
+
+    HTTP = "http"
+    CLI = "cli"
+    LIBRARY = "library"
+    WORKER = "worker"
+
+
 @frozen(kw_only=True)
 class Caller:
-    """The identity that is recorded as ``triggered_by``, ``paused_by``, ``registered_by``; and the key of its request, if it has one."""
+    """The identity that is recorded as ``triggered_by``, ``paused_by``, ``registered_by``; where its request came from (``address`` and
+    ``request_id`` over HTTP only); and the key of the request, if it has one.
+    """
 
     name: str
+    via: Via = Via.LIBRARY
+    address: str | None = None
+    request_id: str | None = None
     key: Key | None = None

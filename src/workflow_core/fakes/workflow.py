@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from attrs import evolve, fields, has
 
-from workflow_core.domain.act import key_record
+from workflow_core.domain.act import audit_event, key_record
 from workflow_core.domain.backfill import Wanted, being_sent, counts_of
 from workflow_core.domain.conditions import AirflowState, Observation
-from workflow_core.domain.paging import Page, key_moment, moment_key
+from workflow_core.domain.names import new_id
+from workflow_core.domain.paging import Page, key_id, key_moment, moment_key
 from workflow_core.domain.run import RunStatus, Submission
 from workflow_core.domain.workflow import Phase, Revision, first_revision, revision_number
 from workflow_core.errors import (
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from datetime import date
     from uuid import UUID
 
-    from workflow_core.domain.act import Act, KeyRecord
+    from workflow_core.domain.act import Act, AuditEvent, AuditFilter, KeyRecord
     from workflow_core.domain.backfill import Backfill
     from workflow_core.domain.code import CodeObject
     from workflow_core.domain.paging import PageRequest
@@ -63,6 +64,7 @@ class InMemoryWorkflows:
         self._observed_until: datetime | None = None
         self._observations: dict[UUID, Observation] = {}
         self._airflow_state = AirflowState()
+        self._audit: list[AuditEvent] = []
         self._keys: dict[tuple[str, str], KeyRecord] = {}
         self._down = False
         self._failures: dict[str, int] = {}
@@ -88,6 +90,7 @@ class InMemoryWorkflows:
         with self._transaction(method):
             self._refuse_taken_key(act)
             yield
+            self._keep_event(act)
             self._keep_key(act)
 
     @contextmanager
@@ -384,6 +387,16 @@ class InMemoryWorkflows:
         with self._acting("record", act):
             pass
 
+    def audit(self, where: AuditFilter, page: PageRequest) -> Page[AuditEvent]:
+        """As the port says."""
+        with self._transaction("audit"):
+            self._refuse_odd_key(page)
+            if page.after is not None:
+                key_id(page.after[1])
+            found = [event for event in self._audit if self._is_told(event, where)]
+            ordered = sorted(found, key=self._audit_key, reverse=True)
+            return self._page(ordered, page, self._audit_key, lambda key, after: key < after)
+
     def key(self, scope: str, text: str) -> KeyRecord | None:
         """As the port says."""
         with self._transaction("key"):
@@ -626,6 +639,22 @@ class InMemoryWorkflows:
         record = key_record(act)
         if record is not None and (record.scope, record.key) in self._keys:
             raise KeyInUse(record.key)
+
+    def _keep_event(self, act: Act | None) -> None:
+        if act is not None:
+            self._audit.append(self._kept(audit_event(act, new_id(act.at))))
+
+    def _is_told(self, event: AuditEvent, where: AuditFilter) -> bool:
+        return (
+            where.dataset_name in {None, event.dataset_name}
+            and where.action in {None, event.action}
+            and where.who in {None, event.who}
+            and (where.since is None or event.at >= where.since)
+            and (where.until is None or event.at < where.until)
+        )
+
+    def _audit_key(self, event: AuditEvent) -> Key:
+        return moment_key(event.at), str(event.id)
 
     def _keep_key(self, act: Act | None) -> None:
         record = key_record(act)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from datetime import date, datetime
     from uuid import UUID
 
-    from workflow_core.domain.act import Act, KeyRecord
+    from workflow_core.domain.act import Act, AuditEvent, AuditFilter, KeyRecord
     from workflow_core.domain.backfill import Backfill
     from workflow_core.domain.code import CodeObject
     from workflow_core.domain.conditions import AirflowState, Observation
@@ -33,8 +33,9 @@ class WorkflowPort(Protocol):
     Texts, in JSON too, are Unicode that UTF-8 can hold, without NUL; JSON has no NaN and no infinity; times are aware. The core
     refuses everything else before it comes here: what an implementation does with it is not defined.
 
-    Whatever takes an ``act`` records with its change, in the same transaction, what that says: of the idempotency key that it was asked
-    for with, if there was one (:meth:`key`). If a record of this key is kept already it raises
+    Whatever takes an ``act`` records with its change, in the same transaction, what that says: one row of the audit (:meth:`audit`), which
+    never changes and never goes; and what is kept of the idempotency key that it was asked for with, if there was one (:meth:`key`).
+    If a record of this key is kept already it raises
     :class:`~workflow_core.errors.KeyInUse`, and nothing was changed; of several at the same time with one key, exactly one succeeds.
     Where that and another error would both be right, either may come.
     """
@@ -302,6 +303,14 @@ class WorkflowPort(Protocol):
 
     def record(self, act: Act) -> None:
         """Record what was asked for and changes nothing that is kept: it was so already."""
+        ...
+
+    def audit(self, where: AuditFilter, page: PageRequest) -> Page[AuditEvent]:
+        """What was recorded, latest first, then by id, descending as text. The key of a page is ``(at, id)``, as for :meth:`history`.
+
+        Raises:
+            InvalidRequest: ``page.after`` is no such key.
+        """
         ...
 
     def key(self, scope: str, text: str) -> KeyRecord | None:

@@ -121,7 +121,7 @@ def _accept(workflow: Workflow, command: StartBackfill, context: Context) -> tup
     while True:
         backfill, runs, dated = _plan(workflow, command, context, nth=nth)
         try:
-            act = on_backfill(command.caller, Action.BACKFILL, backfill, backfill.created_at)
+            act = on_backfill(command.caller, Action.BACKFILL, backfill.created_at, backfill)
             context.workflows.add_backfill(backfill, runs, dated=dated, act=act)
         except (BackfillAlreadyExists, RunAlreadyExists):
             nth += 1

@@ -81,7 +81,7 @@ def _change(
         if found.removal is not None:
             raise WorkflowNotFound(command.dataset_name)
         wanted = step(found)
-        act = on_workflow(command.caller, action, found, context.clock.now())
+        act = on_workflow(command.caller, action, context.clock.now(), wanted, before=found)
         if wanted == found:
             context.workflows.record(act)
             return _apply_again(found, context)

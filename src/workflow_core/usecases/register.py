@@ -75,7 +75,7 @@ def register(command: RegisterWorkflow, context: Context) -> Workflow:
     if context.airflow.dag(sentinel) is None:
         raise LoaderNotInstalled(sentinel)
     if holder is None:
-        context.workflows.add_workflow(draft, act=on_workflow(command.caller, Action.REGISTER, draft, now))
+        context.workflows.add_workflow(draft, act=on_workflow(command.caller, Action.REGISTER, now, draft))
         return settle_workflow(draft, context, within=context.policy.register_wait)
     return revise(holder, draft, command.caller, context)
 
@@ -101,16 +101,17 @@ def revise(
     """Give a workflow the spec of ``draft`` as its next revision, and wait as a registration does. Raises :class:`ConcurrentUpdate`
     if somebody else has just changed it.
     """
-    act = on_workflow(caller, Action.REGISTER if restored_from is None else Action.RESTORE, holder, context.clock.now())
+    action = Action.REGISTER if restored_from is None else Action.RESTORE
+    now = context.clock.now()
     if (draft.yaml, draft.source_type) != (holder.yaml, holder.source_type) or holder.phase is Phase.FAILED:
-        now = context.clock.now()
         revised = holder.revised(draft, now)
         revision = Revision(
             number=revised.revision, yaml=revised.yaml, by=caller.name, at=now, restored_from=restored_from
         )
+        act = on_workflow(caller, action, now, revised, before=holder)
         holder = context.workflows.revise_workflow(revised, revision, act=act)
     else:
-        context.workflows.record(act)
+        context.workflows.record(on_workflow(caller, action, now, holder, before=holder))
     return settle_workflow(holder, context, within=context.policy.register_wait)
 
 

@@ -74,8 +74,9 @@ def retry(command: RetryRun, context: Context) -> Run:
             ended_before=seen.ended_at,
         )
         try:
-            act = on_run(command.caller, Action.RETRY, run, wish.at)
-            run = context.workflows.save_run(run.retrying(wish, tasks), act=act)
+            wanted = run.retrying(wish, tasks)
+            act = on_run(command.caller, Action.RETRY, wish.at, wanted, before=run)
+            run = context.workflows.save_run(wanted, act=act)
         except ConcurrentUpdate:  # somebody else looked at it, or has it run again
             continue
         return _carried_out(run, context)

@@ -112,7 +112,7 @@ def _change(command: SteerBackfill, action: Action, context: Context, step: Step
         backfill = require_backfill(command.backfill_id, context)
         runs = context.workflows.backfill_runs(command.backfill_id)
         wanted, changed = step(backfill, runs)
-        act = on_backfill(command.caller, action, backfill, context.clock.now())
+        act = on_backfill(command.caller, action, context.clock.now(), wanted, before=backfill)
         if wanted is backfill:
             context.workflows.record(act)
             return backfill

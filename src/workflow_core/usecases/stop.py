@@ -56,7 +56,6 @@ def stop(command: StopRun, context: Context) -> Run:
     owner = context.workflows.workflow(run.dataset_name)
     if owner is not None and owner.id == run.workflow_id:
         context.check_execution(owner)
-    act = on_run(command.caller, Action.STOP, run, context.clock.now())
     recorded = False
     while run.stop is None:
         if not run.settled and run.submission is not Submission.WAITING:
@@ -65,11 +64,12 @@ def stop(command: StopRun, context: Context) -> Run:
             raise RunNotActive(run.run_id, run.status)
         try:
             wanted = run.stopping(command.caller.name, command.reason, context.clock.now())
+            act = on_run(command.caller, Action.STOP, context.clock.now(), wanted, before=run)
             run, recorded = context.workflows.save_run(wanted, act=act), True
         except ConcurrentUpdate:
             run = _required(command.run_id, context)
     if not recorded:
-        context.workflows.record(act)
+        context.workflows.record(on_run(command.caller, Action.STOP, context.clock.now(), run, before=run))
     if run.status is RunStatus.STOPPING:
         run = try_to_end(run, context)
     if run.stop is None:  # it ended between the look and the request

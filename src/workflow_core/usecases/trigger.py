@@ -133,7 +133,7 @@ def _accept(workflow: Workflow, command: TriggerRun, context: Context) -> Run:
         if workflow.phase is Phase.SERVED:
             run = run.sending(now)
         try:
-            act = on_run(command.caller, Action.RUN, run, now)
+            act = on_run(command.caller, Action.RUN, now, run)
             context.workflows.add_run(run, of_version=workflow.version, act=act)
         except RunAlreadyExists:
             continue

@@ -48,10 +48,11 @@ def unregister(command: UnregisterWorkflow, context: Context) -> Workflow:
     while found.removal is None:
         wanted = found.unregistering(command.caller.name, context.clock.now())
         try:
-            act = on_workflow(command.caller, Action.UNREGISTER, found, context.clock.now())
+            act = on_workflow(command.caller, Action.UNREGISTER, context.clock.now(), wanted, before=found)
             found, recorded = context.workflows.retire_workflow(wanted, force=command.force, act=act), True
         except ConcurrentUpdate:
             found = context.require(command.dataset_name)
     if not recorded:
-        context.workflows.record(on_workflow(command.caller, Action.UNREGISTER, found, context.clock.now()))
+        now = context.clock.now()
+        context.workflows.record(on_workflow(command.caller, Action.UNREGISTER, now, found, before=found))
     return settle_workflow(found, context, within=context.policy.register_wait)

@@ -6,6 +6,7 @@ fake over random histories.
 """
 
 from workflow_core.testing.workflow.asked import AskedRules
+from workflow_core.testing.workflow.audited import AuditedRules
 from workflow_core.testing.workflow.backfills import BackfillRules
 from workflow_core.testing.workflow.driven import DrivenRules
 from workflow_core.testing.workflow.history import HistoryRules
@@ -37,6 +38,7 @@ class WorkflowContract(
     PublishedRules,
     SeenRules,
     AskedRules,
+    AuditedRules,
     OutageRules,
 ):
     """Every promise of the port, as tests."""

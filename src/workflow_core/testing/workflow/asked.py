@@ -61,16 +61,20 @@ STALE: Final[dict[str, Callable[[WorkflowPort, Act], object]]] = {
 """What is refused, whoever asks."""
 
 
-class AskedRules(WorkflowSubject):
-    """What holds for acts and keys."""
+class KeptSubject(WorkflowSubject):
+    """A port with something in it that can be changed."""
 
     @pytest.fixture
     def kept(self, port: WorkflowPort) -> WorkflowPort:
-        """The port, with something in it that can be changed."""
+        """What :data:`CHANGES` change."""
         port.add_workflow(_W)
         port.add_run(_R)
         port.add_backfill(_B, [], dated=len(port.dated_runs(_W, _B.start_date, _B.end_date)))
         return port
+
+
+class AskedRules(KeptSubject):
+    """What holds for acts and keys."""
 
     @pytest.mark.parametrize("method", CHANGES)
     def test_a_key_is_kept_with_the_change(self, kept: WorkflowPort, behind: BehindWorkflows, method: str) -> None:

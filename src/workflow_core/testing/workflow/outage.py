@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from workflow_core.domain.act import AuditFilter
 from workflow_core.domain.conditions import AirflowState, Observation
 from workflow_core.domain.paging import PageRequest
 from workflow_core.domain.run import HistoryFilter
@@ -63,6 +64,7 @@ CALLS: Final[dict[str, Callable[[WorkflowPort], object]]] = {
     "airflow_state": lambda port: port.airflow_state(),
     "save_airflow_state": lambda port: port.save_airflow_state(AirflowState()),
     "record": lambda port: port.record(an_act()),
+    "audit": lambda port: port.audit(AuditFilter(), PageRequest()),
     "key": lambda port: port.key("s", "k"),
     "keep_answer": lambda port: port.keep_answer("s", "k", "{}"),
     "forget_keys": lambda port: port.forget_keys(AT, 1),
