@@ -24,7 +24,7 @@ run: $(VENV)/.ready $(AIRFLOW_VENV)/.ready ## Start everything and follow the ex
 .PHONY: test
 test: check $(AIRFLOW_VENV)/.ready $(AIRFLOW_2_VENV)/.ready test-airflow-side ## Everything that CI runs: checks, then every test on real servers
 	$(BIN)/python -m pytest tests/unit -q -n auto --dist worksteal --cov --cov-report=
-	$(BIN)/python -m pytest tests/contract tests/e2e --durations=20 --cov --cov-append --cov-report=term:skip-covered
+	$(BIN)/python -m pytest tests/contract tests/e2e tests/chaos --durations=20 --cov --cov-append --cov-report=term:skip-covered
 
 .PHONY: unit
 unit: $(VENV)/.ready ## The unit tests alone, in seconds
@@ -38,6 +38,10 @@ contract: $(VENV)/.ready $(AIRFLOW_VENV)/.ready $(AIRFLOW_2_VENV)/.ready ## The 
 test-airflow-side: $(AIRFLOW_VENV)/.ready $(AIRFLOW_2_VENV)/.ready ## The tests of the DAG loader, in the environment of each Airflow
 	$(AIRFLOW_VENV)/bin/python -m pytest -c tests/airflow/pytest.ini tests/airflow -q
 	$(AIRFLOW_2_VENV)/bin/python -m pytest -c tests/airflow/pytest.ini tests/airflow -q
+
+.PHONY: chaos-shutdown
+chaos-shutdown: $(VENV)/.ready ## A hundred times SIGTERM under load: no accepted request fails
+	SHUTDOWNS=100 $(BIN)/python -m pytest tests/e2e/test_shutdown.py -q
 
 .PHONY: check
 check: $(VENV)/.ready ## Format, lint, types, import arrows
@@ -55,6 +59,10 @@ format: $(VENV)/.ready ## Format and fix what can be fixed by itself
 docs: $(VENV)/.ready ## Write the generated pages of docs/ anew
 	$(BIN)/python -m devstack.docs
 
+.PHONY: model
+model: $(VENV)/.ready ## 2,000 random histories of the whole service with deaths and outages, against a plain model
+	SEQUENCES=2000 $(BIN)/python -m pytest tests/unit/test_whole_service.py -q
+
 .PHONY: bench
 bench: $(VENV)/.ready $(AIRFLOW_VENV)/.ready ## Measure the figures in benchmarks/results.md
 	$(BIN)/python -m benchmarks.run
@@ -66,6 +74,14 @@ bench-sync: $(VENV)/.ready $(AIRFLOW_VENV)/.ready ## Measure syncs of a thousand
 .PHONY: bench-keys
 bench-keys: $(VENV)/.ready ## Repeat 10,000 POSTs while a fifth of the answers is lost: nothing may be done twice
 	@$(BIN)/python -m benchmarks.keys
+
+.PHONY: bench-claims
+bench-claims: $(VENV)/.ready ## Claim 100,000 subjects by four workers on each database, for benchmarks/claims.md
+	$(BIN)/python -m benchmarks.claims
+
+.PHONY: chaos
+chaos: $(VENV)/.ready $(AIRFLOW_VENV)/.ready ## Kill, cut and delay everything for some minutes, count what came of it, write benchmarks/chaos.md; ARGS=--help tells more
+	$(BIN)/python -m tests.chaos --write $(ARGS)
 
 .PHONY: lock
 lock: ## Resolve the newest versions anew and write them to constraints/

@@ -120,7 +120,7 @@ def _write_config(airflow: LocalAirflow, storage: str, port: int) -> None:
 def _environment() -> dict[str, str]:
     """Our own environment without settings that would win over the file."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("WORKFLOWS_", "AIRFLOW_"))}
-    return {**kept, "WORKFLOWS_CONFIG": str(CONFIG)}
+    return {**kept, "WORKFLOWS_CONFIG": str(CONFIG), "WORKFLOWS_DRAIN": "0"}
 
 
 def _dli(*arguments: str, quiet: bool = False, allowed: tuple[int, ...] = (0,)) -> int:

@@ -11,27 +11,47 @@ from adapters.airflow import open_airflow
 from adapters.clock import SystemClock
 from adapters.sql import SqlWorkflows, make_engine
 from adapters.storage import open_storage
+from entrypoints.watching import System, watched
 from workflow_core.fakes.airflow import InMemoryAirflow
 from workflow_core.fakes.workflow import InMemoryWorkflows
+from workflow_core.ports.airflow import AirflowPort
+from workflow_core.ports.storage import StoragePort
+from workflow_core.ports.workflow import WorkflowPort
 from workflow_core.service import WorkflowService
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from entrypoints.settings import Settings
-    from workflow_core.ports.airflow import AirflowPort
+    from entrypoints.watching import Watch
     from workflow_core.ports.clock import ClockPort
-    from workflow_core.ports.storage import StoragePort
-    from workflow_core.ports.workflow import WorkflowPort
+
+    TraceHeaders = Callable[[], Mapping[str, str]]
 
 
-def _workflows(settings: Settings) -> WorkflowPort:
+def _workflows(settings: Settings, watches: Sequence[Watch]) -> WorkflowPort:
+    return watched(_open_workflows(settings), WorkflowPort, System.DATABASE, watches)
+
+
+def _open_workflows(settings: Settings) -> WorkflowPort:
     if settings.database_url.startswith("memory:"):
         return InMemoryWorkflows()
     return SqlWorkflows(make_engine(settings.database_url, pool_size=settings.database_connections))
 
 
-def _airflow(settings: Settings, storage: StoragePort, clock: ClockPort) -> AirflowPort:
+def _storage(settings: Settings, watches: Sequence[Watch]) -> StoragePort:
+    return watched(open_storage(settings.storage), StoragePort, System.STORAGE, watches)
+
+
+def _airflow(
+    settings: Settings, storage: StoragePort, clock: ClockPort, watches: Sequence[Watch], trace_headers: TraceHeaders
+) -> AirflowPort:
+    return watched(_open_airflow(settings, storage, clock, trace_headers), AirflowPort, System.AIRFLOW, watches)
+
+
+def _open_airflow(
+    settings: Settings, storage: StoragePort, clock: ClockPort, trace_headers: TraceHeaders
+) -> AirflowPort:
     if settings.airflow_api == "memory":
         return InMemoryAirflow(storage=storage, clock=clock, loaders=settings.loaders, rules=settings.policy.rules)
     return open_airflow(
@@ -45,6 +65,7 @@ def _airflow(settings: Settings, storage: StoragePort, clock: ClockPort) -> Airf
         read_timeout=settings.airflow_read_timeout,
         total_timeout=settings.airflow_total_timeout,
         connections=settings.airflow_connections,
+        trace_headers=trace_headers,
     )
 
 
@@ -52,10 +73,14 @@ class Container(containers.DeclarativeContainer):
     """The object graph of one process: everything is made once, when it is first asked for."""
 
     settings: providers.Dependency[Settings] = providers.Dependency()
+    watches: providers.Dependency[Sequence[Watch]] = providers.Dependency()
+    trace_headers: providers.Dependency[TraceHeaders] = providers.Dependency()
     clock: providers.Provider[ClockPort] = providers.Singleton(SystemClock)
-    workflows: providers.Provider[WorkflowPort] = providers.Singleton(_workflows, settings)
-    storage: providers.Provider[StoragePort] = providers.Singleton(open_storage, settings.provided.storage)
-    airflow: providers.Provider[AirflowPort] = providers.Singleton(_airflow, settings, storage, clock)
+    workflows: providers.Provider[WorkflowPort] = providers.Singleton(_workflows, settings, watches)
+    storage: providers.Provider[StoragePort] = providers.Singleton(_storage, settings, watches)
+    airflow: providers.Provider[AirflowPort] = providers.Singleton(
+        _airflow, settings, storage, clock, watches, trace_headers
+    )
     service: providers.Provider[WorkflowService] = providers.Singleton(
         WorkflowService,
         workflows=workflows,
@@ -66,9 +91,12 @@ class Container(containers.DeclarativeContainer):
     )
 
 
-def build(settings: Settings) -> Container:
-    """The container for these settings. Nothing is opened yet."""
-    return Container(settings=settings)
+def build(settings: Settings, watches: Sequence[Watch] = (), trace_headers: TraceHeaders = dict) -> Container:
+    """The container for these settings. Nothing is opened yet.
+
+    ``watches`` are told of every call of a port; ``trace_headers`` are asked for at every request to Airflow.
+    """
+    return Container(settings=settings, watches=tuple(watches), trace_headers=providers.Object(trace_headers))
 
 
 def close(container: Container) -> None:

@@ -10,9 +10,10 @@ from __future__ import annotations
 import getpass
 import json
 import os
-import re
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -27,6 +28,7 @@ from pydantic import (
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from entrypoints.redaction import MASK, redact
 from workflow_core.domain.spec import DEFAULT_OPERATORS, SpecRules
 from workflow_core.errors import ConfigurationError
 from workflow_core.usecases.context import CodeExecution, Policy
@@ -49,6 +51,13 @@ def _headers(value: SecretStr | None) -> SecretStr | None:
     if value is not None:
         _HEADERS.validate_json(value.get_secret_value())
     return value
+
+
+def _password_of(url: str) -> str | None:
+    try:
+        return urlsplit(url).password
+    except ValueError:
+        return None
 
 
 def _default_user() -> str:
@@ -192,9 +201,31 @@ class Settings(BaseModel):
     host: str = _setting("WORKFLOWS_HOST", "127.0.0.1", "The address that `dli serve` listens on; loopback only.")
     port: int = _setting("WORKFLOWS_PORT", 8000, "The port that `dli serve` listens on.", ge=0, le=65535)
     threads: int = _setting("WORKFLOWS_THREADS", 40, "Threads that handle requests.", ge=2, le=1000)
+    drain: float = _setting(
+        "WORKFLOWS_DRAIN",
+        5.0,
+        "Seconds after SIGTERM in which `/readyz` answers 503 and everything else is served as ever, so that a load balancer sends"
+        " requests elsewhere before the port is closed.",
+        ge=0,
+        le=300,
+    )
+    shutdown_grace: float = _setting(
+        "WORKFLOWS_SHUTDOWN_GRACE",
+        20.0,
+        "Seconds that requests under way, and the worker's pass, then have to end.",
+        ge=0,
+        le=600,
+    )
     worker: bool = _setting("WORKFLOWS_WORKER", default=True, description="Whether `dli serve` runs the worker, too.")
     sweep_interval: float = _setting(
         "WORKFLOWS_SWEEP_INTERVAL", 2.0, "Seconds between two passes of the worker.", gt=0, le=3600
+    )
+    compare_interval: float = _setting(
+        "WORKFLOWS_COMPARE_INTERVAL",
+        300.0,
+        "Seconds between two full comparisons of database, object store and Airflow; 0 for none.",
+        ge=0,
+        le=86_400,
     )
     sync_interval: float = _setting(
         "WORKFLOWS_SYNC_INTERVAL",
@@ -212,6 +243,22 @@ class Settings(BaseModel):
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _setting(
         "WORKFLOWS_LOG_LEVEL", "INFO", "What is logged to standard error."
+    )
+    worker_metrics_port: int = _setting(
+        "WORKFLOWS_WORKER_METRICS_PORT",
+        0,
+        "The port on WORKFLOWS_HOST where `dli worker` tells its metrics; 0 for none. `dli serve` tells its own at `/metrics`.",
+        ge=0,
+        le=65535,
+    )
+    traces: bool = _setting(
+        "WORKFLOWS_TRACES",
+        default=False,
+        description="Whether `dli serve` and `dli worker` send OpenTelemetry traces (extra `[otel]`), by OTLP over HTTP. Where to, and how"
+        " many: OpenTelemetry's own variables, such as `OTEL_EXPORTER_OTLP_ENDPOINT` and `OTEL_TRACES_SAMPLER`.",
+    )
+    log_format: Literal["console", "json"] = _setting(
+        "WORKFLOWS_LOG_FORMAT", "console", "How: `console` for people, `json` (an object on each line) for machines."
     )
 
     server_url: str | None = _setting(
@@ -234,6 +281,12 @@ class Settings(BaseModel):
         """More headers for requests to Airflow."""
         return _HEADERS.validate_json(self.airflow_headers.get_secret_value()) if self.airflow_headers else {}
 
+    def secrets(self) -> list[str]:
+        """Every secret, for those who keep them out of the log."""
+        values = [getattr(self, name) for name in type(self).model_fields]
+        found = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
+        return [*found, *self.headers.values(), *filter(None, map(_password_of, (self.database_url, self.storage)))]
+
     @property
     def storage(self) -> str:
         """The storage URL in force."""
@@ -254,6 +307,10 @@ class Settings(BaseModel):
             backfill_max_active=self.backfill_max_active,
             fresh_for=self.fresh_for,
             keep_keys=self.keep_keys,
+            lease=max(30.0, 2 * self.airflow_total_timeout),
+            compare_every=self.compare_interval,
+            resend_after=self.airflow_total_timeout + 5.0,
+            may_arrive=timedelta(seconds=max(30.0, 3 * self.airflow_total_timeout)),
         )
 
 
@@ -314,18 +371,11 @@ def described(settings: Settings, environment: Mapping[str, str] | None = None) 
     for name, field in NAMES.items():
         value = getattr(settings, field)
         if isinstance(value, SecretStr):
-            value = "****"
+            value = MASK
         elif isinstance(value, str):
-            value = _QUERY_SECRET.sub(r"\1****", _PASSWORD.sub(r"\1****@", value))
+            value = redact(value)
         elif isinstance(value, tuple):
             value = ",".join(value)
         source = "environment" if environment.get(name) else "file" if name in in_file else "default"
         found.append((name, value, source))
     return found
-
-
-_PASSWORD: Final = re.compile(r"(://[^:/?#@]*:).*@")
-"""Up to the last ``@``: a password may hold ``/``, and one that is not quoted as it should be may hold ``@``."""
-
-_QUERY_SECRET: Final = re.compile(r"([?&][^=&]*(?:pass|secret|token|key)[^=&]*=)[^&]*", re.IGNORECASE)
-"""``postgresql://host/name?password=…`` is as good as a password in front of the host."""

@@ -5,22 +5,23 @@ from __future__ import annotations
 import logging
 import time
 from threading import Event, Thread
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, Self
+from uuid import uuid4
 
+from entrypoints.logs import bound
+from entrypoints.watching import System, watched
 from workflow_core.domain.caller import Caller, Via
 from workflow_core.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from entrypoints.settings import Settings
+    from entrypoints.watching import Watch
     from workflow_core.domain.code import SyncReport
     from workflow_core.usecases.sweep import SweepReport
 
 _log = logging.getLogger(__name__)
-
-GRACE: Final = 30.0
-"""Seconds that a pass under way has to end; each of its calls is bounded more tightly."""
-
 
 SYNC: Final = Caller(name="sync", via=Via.WORKER)
 """Who registers the CODE workflows that a sync of the worker finds."""
@@ -33,41 +34,71 @@ class Sweeping(Protocol):
         """One pass."""
         ...
 
-    def sync(self, *, caller: Caller) -> SyncReport:
-        """Take up what is published as CODE."""
+    def sync_in_turn(self, *, caller: Caller) -> SyncReport | None:
+        """Take up what is published as CODE, if no other worker does."""
+        ...
+
+    def resign(self) -> None:
+        """No further pass comes."""
         ...
 
 
 class Worker:
     """Sweeps every ``interval`` seconds, counted from start to start; a pass that takes longer delays the next. Syncs CODE workflows
-    every ``sync_interval`` seconds (0: never) in a thread of its own, so that a large publication delays no run.
+    every ``sync_interval`` seconds (0: never) in a thread of its own, so that a large publication delays no run. A pass under way has
+    ``grace`` seconds to end when it is told to stop; each of its calls is bounded more tightly.
     """
 
-    def __init__(self, service: Sweeping, *, interval: float, sync_interval: float = 0.0) -> None:
+    def __init__(self, service: Sweeping, *, interval: float, sync_interval: float = 0.0, grace: float = 20.0) -> None:
         self._service = service
         self._interval = interval
         self._sync_interval = sync_interval
+        self._grace = grace
         self._stop = Event()
+        self._stop_by: float | None = None
         self._threads: list[Thread] = []
+
+    @classmethod
+    def of(cls, service: Sweeping, settings: Settings, watches: Sequence[Watch]) -> Self:
+        """The worker that the settings ask for; ``watches`` are told of each pass."""
+        seen = watched(service, Sweeping, System.WORKER, watches)
+        return cls(
+            seen, interval=settings.sweep_interval, sync_interval=settings.sync_interval, grace=settings.shutdown_grace
+        )
 
     def run(self) -> None:
         """Sweep, and sync beside it, until :meth:`stop`. An unexpected error ends the pass, is logged, and the next pass comes as ever."""
         _log.info("Sweeping every %g s", self._interval)
         if self._sync_interval:
             self._begin(self._sync_again_and_again, "sync")
-        self._repeat(self._service.sweep, self._interval)
+        self._repeat("sweep", self._service.sweep, self._interval)
+        try:
+            self._service.resign()
+        except Unavailable as error:  # the others find out by themselves, later
+            _log.warning("%s", error.message)
 
     def start(self) -> None:
         """Do so in threads of its own."""
         if not self._threads:
             self._begin(self.run, "worker")
 
-    def stop(self) -> None:
-        """Ask for the end, and wait for a pass under way, at most :data:`GRACE` seconds. Safe to call twice, and before the start."""
+    def ask_to_stop(self) -> None:
+        """Begin no other pass. Waits for nothing."""
+        if self._stop_by is None:
+            self._stop_by = time.monotonic() + self._grace
         self._stop.set()
-        deadline = time.monotonic() + GRACE
+
+    def stop(self) -> None:
+        """Ask for the end, and wait for a pass under way. Safe to call twice, and before the start.
+
+        A pass that takes longer than its grace is left: whatever it has begun, the next process finds and ends.
+        """
+        self.ask_to_stop()
         while self._threads:
-            self._threads.pop().join(max(0.0, deadline - time.monotonic()))
+            thread = self._threads.pop()
+            thread.join(max(0.0, (self._stop_by or 0.0) - time.monotonic()))
+            if thread.is_alive():
+                _log.warning("%s did not end within %g s and is left", thread.name, self._grace)
 
     def _begin(self, work: Callable[[], None], name: str) -> None:
         thread = Thread(target=work, name=name, daemon=True)
@@ -75,13 +106,14 @@ class Worker:
         thread.start()
 
     def _sync_again_and_again(self) -> None:
-        self._repeat(lambda: self._service.sync(caller=SYNC), self._sync_interval)
+        self._repeat("sync", lambda: self._service.sync_in_turn(caller=SYNC), self._sync_interval)
 
-    def _repeat(self, work: Callable[[], object], interval: float) -> None:
+    def _repeat(self, name: str, work: Callable[[], object], interval: float) -> None:
         while not self._stop.is_set():
             began = time.monotonic()
             try:
-                work()
+                with bound(work=name, pass_id=uuid4().hex[:12]):
+                    work()
             except Unavailable as error:
                 _log.warning("%s; the next pass tries again", error.message)
             except Exception:  # noqa: BLE001 - whatever it is, the next pass must come

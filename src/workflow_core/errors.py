@@ -31,7 +31,8 @@
     │   ├── AirflowUnavailable        AIRFLOW_CONNECTION_FAILED  certainly nothing was done
     │   ├── AirflowOutcomeUnknown     AIRFLOW_OUTCOME_UNKNOWN    sent, but the answer never came
     │   ├── StorageUnavailable        STORAGE_UNAVAILABLE
-    │   ├── DatabaseUnavailable       DATABASE_UNAVAILABLE
+    │   ├── DatabaseUnavailable       DATABASE_UNAVAILABLE       certainly nothing was recorded
+    │   │   └── DatabaseOutcomeUnknown DATABASE_OUTCOME_UNKNOWN  the connection broke while it was being recorded
     │   ├── ServerUnavailable         SERVER_UNAVAILABLE         our own service, asked over HTTP; nothing was done
     │   └── ServerOutcomeUnknown      SERVER_OUTCOME_UNKNOWN     sent to it, but the answer never came
     ├── AirflowRefused                AIRFLOW_REQUEST_REFUSED    Airflow understood and said no
@@ -287,6 +288,13 @@ class ConcurrentUpdate(Conflict):
         super().__init__(f"{what} was changed at the same time by somebody else. Read it again.")
 
 
+class LeaseLost(ConcurrentUpdate):
+    """Somebody else has claimed what was worked on: nothing was written."""
+
+    def __init__(self, subject: str) -> None:
+        super().__init__(f"The lease of {subject!r}")
+
+
 class StorageConflict(Conflict):
     """A conditional write found another object than the one that was expected."""
 
@@ -343,9 +351,15 @@ class StorageUnavailable(Unavailable):
 
 
 class DatabaseUnavailable(Unavailable):
-    """The database cannot be reached, or gave up."""
+    """The database cannot be reached, or gave up; nothing was recorded."""
 
     code = "DATABASE_UNAVAILABLE"
+
+
+class DatabaseOutcomeUnknown(DatabaseUnavailable):
+    """The connection to the database broke during the commit: it may or may not have been recorded."""
+
+    code = "DATABASE_OUTCOME_UNKNOWN"
 
 
 class ServerUnavailable(Unavailable):

@@ -16,6 +16,7 @@ from workflow_core.domain.workflow import Revision, RevisionDiff, SourceType, Wo
 from workflow_core.usecases import (
     audit,
     backfill,
+    claims,
     explain,
     health,
     look,
@@ -275,8 +276,16 @@ class WorkflowService:
         command = sync.SyncCode(caller=caller, dry_run=dry_run, allow_removals=allow_removals)
         return sync.sync(command, self._context)
 
+    def sync_in_turn(self, *, caller: Caller = ANYBODY) -> SyncReport | None:
+        """As :meth:`sync`, for workers that do so on a timer: one of them does (:func:`workflow_core.usecases.sync.sync_in_turn`)."""
+        return sync.sync_in_turn(sync.SyncCode(caller=caller), self._context)
+
     def sweep(self, *, comes_back: bool = True) -> SweepReport:
         """One pass of the worker (:func:`workflow_core.usecases.sweep.sweep`); embedding programs call it on a timer, every few seconds,
         or say that they do not.
         """
         return sweep.sweep(self._context, comes_back=comes_back)
+
+    def resign(self) -> None:
+        """Leave to other workers at once what this one does all the time; call it when no further :meth:`sweep` comes."""
+        claims.resign(self._context)

@@ -6,6 +6,7 @@ import json
 from contextlib import contextmanager
 from datetime import timedelta
 from time import sleep
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,6 +24,7 @@ from workflow_core.testing.workflow.behind_memory import BehindMemory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from workflow_core.domain.paging import PageRequest
     from workflow_core.domain.run import HistoryFilter, Run
@@ -250,6 +252,77 @@ class RunOfTheSuccessor(InMemoryWorkflows):
     def _refuse_run_of_no_workflow(self, run: Run) -> None:
         if self._holder_of_name(run.dataset_name) is None:
             super()._refuse_run_of_no_workflow(run)
+
+
+class LeftThoughTakenAgain(InMemoryWorkflows):
+    def _is_live(self, dataset_name: str) -> bool:
+        return False
+
+
+class NeverThereCountsAsLeft(InMemoryWorkflows):
+    def names_that_left(self, dataset_names: Any) -> Any:
+        return {name for name in dataset_names if not self._is_live(name)}
+
+
+class LeasedTwice(InMemoryWorkflows):
+    def _is_free(self, subject: str, at: datetime) -> bool:
+        return True
+
+
+class LeasedAgainToItsOwner(InMemoryWorkflows):
+    def claim(self, subjects: Any, *, owner: str, at: datetime, until: datetime) -> Any:
+        subjects = list(subjects)
+        mine = {name: lease for name, lease in self._leases.items() if name in subjects and lease.owner == owner}
+        return mine | dict(super().claim(subjects, owner=owner, at=at, until=until))
+
+
+class LeaseEndsTooLate(InMemoryWorkflows):
+    def _is_free(self, subject: str, at: datetime) -> bool:
+        return super()._is_free(subject, at - timedelta(microseconds=1))
+
+
+class EpochStays(InMemoryWorkflows):
+    def _next_epoch(self, subject: str) -> int:
+        return 1
+
+
+class LeaseIsNotLookedAt(InMemoryWorkflows):
+    _refuse_lost_lease = _nothing
+
+
+class LeaseIsNotLookedAtByRuns(InMemoryWorkflows):
+    def _refuse_lost_lease(self, method: str) -> None:
+        if "run" not in method:
+            super()._refuse_lost_lease(method)
+
+
+class LeaseIsNeededToRead(InMemoryWorkflows):
+    def _refuse_lost_lease(self, method: str) -> None:
+        super()._refuse_lost_lease("save_" + method)
+
+
+class LeaseOfAllThreads(InMemoryWorkflows):
+    def __init__(self) -> None:
+        super().__init__()
+        self._held: Any = SimpleNamespace()
+
+
+class ReleaseDoesNothing(InMemoryWorkflows):
+    release = _nothing
+
+
+class ReleasesWhatIsOfOthers(InMemoryWorkflows):
+    def release(self, leases: Any) -> None:
+        super().release([self._leases.get(lease.subject, lease) for lease in leases])
+
+
+class LostLeaseIsRenewed(InMemoryWorkflows):
+    def renew(self, lease: Any, until: datetime) -> Any:
+        return super().renew(self._leases.get(lease.subject, lease), until)
+
+
+class NothingIsForgotten(InMemoryWorkflows):
+    forget_leases = _nothing
 
 
 class RunOfAnyVersion(InMemoryWorkflows):
@@ -556,6 +629,21 @@ class ReasonIsForgotten(InMemoryWorkflows):
         kept = super()._kept(entity)
         pause = getattr(kept, "pause", None)
         return evolve(kept, pause=evolve(pause, reason=None)) if pause else kept
+
+
+class GoneIsCounted(InMemoryWorkflows):
+    def _is_counted(self, _workflow: Any) -> bool:
+        return True
+
+
+class LeavingIsNotCounted(InMemoryWorkflows):
+    def _is_counted(self, workflow: Any) -> bool:
+        return not workflow.phase.has_left
+
+
+class EndedRunsAreCounted(InMemoryWorkflows):
+    def _counts_as_active(self, _run: Any) -> bool:
+        return True
 
 
 class DeafToItsOutage(InMemoryWorkflows):

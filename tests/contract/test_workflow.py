@@ -27,7 +27,7 @@ from adapters.sql.tables import metadata, schema_version
 from devstack.ports import free_ports
 from workflow_core.domain.paging import PageRequest
 from workflow_core.domain.run import HistoryFilter
-from workflow_core.errors import DatabaseUnavailable
+from workflow_core.errors import DatabaseOutcomeUnknown, DatabaseUnavailable
 from workflow_core.fakes.workflow import InMemoryWorkflows
 from workflow_core.testing.entities import NAME, a_workflow, an_act
 from workflow_core.testing.together import together
@@ -37,7 +37,7 @@ from workflow_core.testing.workflow.behind_memory import BehindMemory
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from sqlalchemy import Engine
+    from sqlalchemy import Connection, Engine
 
     from devstack.postgres import LocalPostgres
 
@@ -231,6 +231,21 @@ class TestSqlWorkflowsOnPostgres(WorkflowContract):
             others = "FROM pg_stat_activity WHERE datname = 'workflows' AND pid <> pg_backend_pid()"
             connection.execute(f"SELECT pg_terminate_backend(pid, 5000) {others}")
         assert port.workflow(NAME) is not None
+
+    def test_a_commit_that_is_not_answered_is_unknown(self, port: SqlWorkflows, postgres_url: str) -> None:
+        """Where the session ends between the last statement and the answer to the commit, nobody says that nothing was recorded."""
+        engine = make_engine(postgres_url)
+        plain = postgres_url.replace("+psycopg", "")
+
+        def cut(connection: Connection) -> None:
+            with psycopg.connect(plain, autocommit=True) as other:
+                pid = connection.connection.driver_connection.info.backend_pid  # type: ignore[union-attr]
+                other.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+
+        sa.event.listen(engine, "commit", cut)
+        with pytest.raises(DatabaseOutcomeUnknown):
+            SqlWorkflows(engine).add_workflow(a_workflow())
+        engine.dispose()
 
     def test_a_statement_that_takes_too_long_is_given_up(self, port: SqlWorkflows, postgres_url: str) -> None:
         """A row that somebody else holds is waited for in bounded time, and then nothing was changed."""

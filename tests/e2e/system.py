@@ -93,6 +93,7 @@ def settings_for(airflow, s3, database_url: str, **more: str) -> dict[str, str]:
         "WORKFLOWS_STORAGE_URL": airflow.storage_url,
         "WORKFLOWS_LOADERS": str(airflow.loaders),
         "WORKFLOWS_USER": "user@example.com",
+        "WORKFLOWS_DRAIN": "0",
         **more,
     }
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from adapters.sql import HEAD
 from entrypoints.cli import exit_codes, main, progress, session
 from workflow_core import errors
 from workflow_core.domain.caller import Caller
@@ -184,6 +185,7 @@ def test_status_sends_a_run_that_waits(world):
     world.register()
     world.airflow.lose_answers(Effect.NOT_DONE)
     run_id = world.json("workflow", "run", NAME)["run_id"]
+    world.clock.sleep(21)  # until then somebody else may still be sending it
     world.json("workflow", "status", run_id)
     assert world.airflow.run(DAG, run_id) is not None
 
@@ -426,6 +428,16 @@ def test_config_show_hides_secrets(world, monkeypatch):
     assert shown["WORKFLOWS_PORT"]["source"] == "default"
 
 
+def test_the_schema_is_checked_upgraded_and_told(world, monkeypatch, tmp_path):
+    """A database without a schema is refused with what to run, and fits afterwards."""
+    monkeypatch.setenv("WORKFLOWS_DATABASE_URL", f"sqlite:///{tmp_path / 'new.db'}")
+    assert "dli db upgrade" in world.dli("db", "check", expect=exit_codes.UNAVAILABLE)[1]
+    assert "revision none; this version makes" in world.dli("db", "current")[0]
+    world.dli("db", "upgrade")
+    assert world.dli("db", "check")[0] == "The database can be used\n"
+    assert f"revision {HEAD}; this version makes {HEAD}" in world.dli("db", "current")[0]
+
+
 def test_airflow_install_writes_the_files(world, tmp_path):
     """And says where; a folder that does not exist is refused."""
     out, _ = world.dli(
@@ -510,7 +522,7 @@ def test_the_servers_end_cleanly_when_they_are_told_to(command, tmp_path):
     """SIGTERM ends `dli serve` and `dli worker` with exit code 0 and without an error in the log."""
     environment = {
         "WORKFLOWS_DATABASE_URL": "memory://", "WORKFLOWS_STORAGE_URL": "memory://", "WORKFLOWS_AIRFLOW_API": "memory",
-        "WORKFLOWS_SWEEP_INTERVAL": "0.05", "WORKFLOWS_LOG_LEVEL": "DEBUG",
+        "WORKFLOWS_SWEEP_INTERVAL": "0.05", "WORKFLOWS_LOG_LEVEL": "DEBUG", "WORKFLOWS_DRAIN": "0",
     }  # fmt: skip
     log = tmp_path / "log"
     with log.open("w") as output:

@@ -13,6 +13,7 @@ from litestar.testing import TestClient
 from entrypoints.http import create_app
 from entrypoints.settings import Settings
 from tests.unit.http_stack import NAME, ROOT, TEN, USER, http_stack
+from tests.unit.log_lines import logged
 from workflow_core.domain.run import Progress, Run, RunStatus, RunType, Submission
 
 NEW = "iceberg.analytics.new_workflow"
@@ -588,14 +589,31 @@ def test_an_odd_request_id_is_replaced(stack, odd):
     assert len(given) == 32
 
 
-def test_each_request_is_one_line_in_the_log(stack, caplog):
-    """Method, path, status, time and id; what a path holds cannot forge a second line."""
-    with caplog.at_level(logging.INFO, "entrypoints.http.access"):
+def test_each_request_is_one_line_in_the_log(stack):
+    """Method, route, path, status, time and id; what a path holds cannot forge a second line."""
+    with logged("entrypoints.http.access") as lines:
         stack.get(f"{ROOT}/a%0Ab", headers={"X-Request-ID": "me"})
-    lines = [record.getMessage() for record in caplog.records if record.name == "entrypoints.http.access"]
     assert len(lines) == 1
-    assert lines[0].startswith(r"GET /api/v1/workflows/a\nb 400 ")
-    assert lines[0].endswith(" ms me")
+    assert lines[0]["message"].startswith(r"GET /api/v1/workflows/a\nb 400 ")
+    assert lines[0]["route"] == f"{ROOT}/{{dataset_name}}"
+    assert (lines[0]["method"], lines[0]["status"], lines[0]["request_id"]) == ("GET", 400, "me")
+    assert 0 < lines[0]["duration_ms"] < 10_000
+
+
+@pytest.mark.parametrize("path", ["/no/such/path", "/%0A"])
+def test_a_request_for_nothing_is_a_line_too(stack, path):
+    """Its route is none, whatever its path."""
+    with logged("entrypoints.http.access") as lines:
+        stack.client.get(path)
+    assert [(line["route"], line["status"]) for line in lines] == [("none", 404)]
+
+
+def test_what_a_handler_logs_in_its_thread_has_the_id_of_the_request(stack, monkeypatch):
+    """Whatever is logged on the way, the adapters' lines included, can be found by the id of the answer."""
+    monkeypatch.setattr(stack.service, "workflow", lambda *_: logging.getLogger("adapters.x").info("here"))
+    with logged("adapters.x") as lines:
+        answer = stack.client.get(f"{ROOT}/{NAME}")
+    assert [line["request_id"] for line in lines] == [answer.headers["x-request-id"]]
 
 
 def test_hooks_run_around_the_serving(stack):

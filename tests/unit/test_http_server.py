@@ -9,19 +9,23 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import httpx
 import pytest
 
+from devstack.ports import is_free
 from entrypoints.http import create_app
-from entrypoints.http.server import listen, loopback_address, serve
+from entrypoints.http.server import listen, serve
+from entrypoints.loopback import loopback_address
 from entrypoints.settings import Settings
 from tests.unit.http_stack import http_stack
 from workflow_core.errors import ConfigurationError
 
 SRC = Path(__file__).resolve().parents[2] / "src"
 SERVER = """
+import sys
 import time
 from entrypoints.http import create_app, serve
 from entrypoints.settings import Settings
@@ -41,9 +45,11 @@ def slow_health():
     return WorkflowService.health(service)
 
 service.health = slow_health
-settings = Settings(port=0)
+settings = Settings(port=0, drain=float(sys.argv[1]))
 app = create_app(service, settings, on_shutdown=[lambda: print("worker stopped", flush=True)])
-serve(app, settings, on_ready=lambda url: print(url, flush=True))
+serve(
+    app, settings, on_ready=lambda url: print(url, flush=True), on_stop=lambda: print("told to stop", flush=True)
+)
 print("cleaned up", flush=True)
 """
 
@@ -106,10 +112,10 @@ def test_an_application_that_does_not_start_is_an_error():
 
 
 @contextlib.contextmanager
-def running_server():
+def running_server(drain: float = 0):
     """A service over the fakes in a process of its own, and its URL."""
     process = subprocess.Popen(
-        [sys.executable, "-c", SERVER],
+        [sys.executable, "-c", SERVER, str(drain)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -135,9 +141,52 @@ def test_a_stop_lets_requests_end_and_returns(number):
         rest, log = process.communicate(timeout=20)
         client.join()
     assert answers == [200]
-    assert rest.split("\n")[:2] == ["worker stopped", "cleaned up"]
+    assert rest.split("\n")[:3] == ["told to stop", "worker stopped", "cleaned up"]
     assert "Traceback" not in log
     assert process.returncode == 0
+
+
+def test_while_it_drains_the_service_serves_but_is_not_ready():
+    """``/readyz`` is 503 at once and asks nobody; the rest is answered, and each answer ends its connection."""
+    with running_server(drain=60) as (process, url), httpx.Client(base_url=url, trust_env=False) as client:
+        assert "connection" not in client.get("/healthz").headers
+        process.send_signal(signal.SIGTERM)
+        assert process.stdout.readline() == "told to stop\n"
+        until = time.monotonic() + 0.5
+        while time.monotonic() < until:  # also on new connections
+            assert httpx.get(f"{url}/healthz", trust_env=False).status_code == 200
+        ready, alive = client.get("/readyz"), client.get("/healthz")
+        assert (ready.status_code, ready.headers["retry-after"], alive.status_code) == (503, "5", 200)
+        assert {ready.json()[name]["detail"] for name in ("database", "storage", "airflow")} == {
+            "not asked: this process is stopping"
+        }
+        assert ready.headers["connection"] == alive.headers["connection"] == "close"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_ends_the_draining(number):
+    """Whoever does not want to wait says so again."""
+    with running_server(drain=60) as (process, _):
+        process.send_signal(signal.SIGTERM)
+        assert process.stdout.readline() == "told to stop\n"
+        process.send_signal(number)
+        assert process.wait(20) == 0
+
+
+def test_a_request_on_its_way_when_the_port_is_closed_is_answered():
+    """A connection that is established is given time to send its request."""
+    with running_server() as (process, url):
+        port = int(url.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port)) as connection:
+            process.send_signal(signal.SIGTERM)
+            assert process.stdout.readline() == "told to stop\n"
+            deadline = time.monotonic() + 10
+            while not is_free(port):
+                assert time.monotonic() < deadline
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            answer = b"".join(iter(lambda: connection.recv(65_536), b""))
+        assert process.wait(20) == 0
+    assert answer.startswith(b"HTTP/1.1 200 ")
 
 
 def test_what_is_no_http_path_is_answered_over_the_wire():

@@ -8,7 +8,7 @@ import pytest
 from attrs import evolve, frozen
 
 from workflow_core.domain.caller import Caller
-from workflow_core.domain.run import DELETED, MAY_ARRIVE, NOT_RETRIED, RunStatus, RunType, Submission
+from workflow_core.domain.run import DELETED, NOT_RETRIED, RunStatus, RunType, Submission
 from workflow_core.domain.workflow import SourceType
 from workflow_core.errors import (
     AirflowRefused,
@@ -28,6 +28,7 @@ from workflow_core.fakes import InMemoryAirflow, InMemoryStorage, InMemoryWorkfl
 from workflow_core.fakes.airflow import Effect
 from workflow_core.service import WorkflowService
 from workflow_core.testing.together import together
+from workflow_core.usecases.context import Policy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -180,7 +181,7 @@ class TestOnce:
         world.later(30)
         assert world.airflow.clears == before
         assert world.run(run_id).status is (RunStatus.SUCCESS if effect is Effect.DONE else RunStatus.PENDING)
-        world.later(MAY_ARRIVE.total_seconds())
+        world.later(Policy().may_arrive.total_seconds())
         world.later()
         assert (world.airflow.clears, world.run(run_id).status) == (1, RunStatus.SUCCESS)
 
@@ -289,7 +290,7 @@ class TestStopped:
         world.airflow.lose_answers(Effect.NOT_DONE)
         world.service.retry(run_id)
         world.service.stop(run_id)
-        world.later(MAY_ARRIVE.total_seconds())
+        world.later(Policy().may_arrive.total_seconds())
         assert (world.run(run_id).status, world.airflow.clears) == (RunStatus.FAILED, 0)
 
 

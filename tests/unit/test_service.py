@@ -415,6 +415,7 @@ class TestRun:
         world.airflow.lose_answers(effect)
         run = world.service.run(NAME)
         assert (run.status, run.submission) == (RunStatus.PENDING, Submission.SENDING)
+        world.clock.sleep(21)  # until then the request may still be under way
         assert world.service.sweep().runs_submitted == 1
         assert world.workflows.run(run.run_id).submission is Submission.SUBMITTED
         assert len(world.airflow.changed_runs(world.clock.now() - timedelta(days=1)).runs) == 1
@@ -436,6 +437,7 @@ class TestRun:
         world.airflow.lose_answers(Effect.NOT_DONE)
         run = world.service.run(NAME)
         world.service.pause(NAME)
+        world.clock.sleep(21)
         assert world.service.sweep().runs_submitted == 0
         world.service.unpause(NAME)
         assert world.service.sweep().runs_submitted == 1

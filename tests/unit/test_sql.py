@@ -297,12 +297,18 @@ class TestErrors:
                 ask()
         engine.dispose()
 
-    def test_another_revision_is_unavailable(self, engine: sa.Engine) -> None:
+    @pytest.mark.parametrize("revision", ["0001", "abc"])
+    def test_an_earlier_revision_is_unavailable(self, engine: sa.Engine, revision: str) -> None:
         """A schema that this code was not written for is refused; the message names both revisions."""
-        with engine.begin() as connection:
-            connection.execute(sa.text(f"UPDATE {schema_version} SET version_num = '9999'"))
-        with pytest.raises(DatabaseUnavailable, match=rf"revision 9999; {HEAD} is needed.*`dli db upgrade`"):
+        _mark(engine, revision)
+        with pytest.raises(DatabaseUnavailable, match=rf"revision {revision}; {HEAD} is needed.*`dli db upgrade`"):
             SqlWorkflows(engine).check()
+
+    def test_a_later_revision_is_served(self, engine: sa.Engine) -> None:
+        """While the next version is rolled out, this one goes on; to upgrade with it changes nothing."""
+        _mark(engine, "9999")
+        SqlWorkflows(engine).check()
+        assert upgrade(engine) == "9999"
 
     def test_an_unexpected_violation_is_not_swallowed(self, engine: sa.Engine) -> None:
         """A constraint that no rule of the port stands for is our mistake, and stays visible as one."""
@@ -340,6 +346,11 @@ class TestErrors:
         """Where a database is, is said without who we are there."""
         assert place(make_engine("postgresql://u:p@db.example.com:5433/w")) == "'db.example.com:5433/w'"
         assert place(make_engine("sqlite:////data/w.db")) == "'/data/w.db'"
+
+
+def _mark(engine: sa.Engine, revision: str) -> None:
+    with engine.begin() as connection:
+        connection.execute(sa.text(f"UPDATE {schema_version} SET version_num = '{revision}'"))
 
 
 class TestMigrations:
@@ -447,7 +458,7 @@ class TestIndexes:
                 "ix_workflow_runs_dataset_name_started_at_run_id",
             ),
             (lambda port: port.last_runs(["a.b"]), "ix_workflow_runs_dataset_name_started_at_run_id"),
-            (lambda port: port.runs_to_send(5), "ix_workflow_runs_to_send"),
+            (lambda port: port.runs_to_send(5, sent_before=AT), "ix_workflow_runs_to_send"),
             (lambda port: port.stopping_runs(5), "ix_workflow_runs_stopping"),
             (lambda port: port.retrying_runs(5), "ix_workflow_runs_retrying"),
             (lambda port: port.active_runs(a_workflow()), "ix_workflow_runs_active"),

@@ -11,7 +11,6 @@ from workflow_core.domain.caller import Caller
 from workflow_core.domain.paging import PageRequest
 from workflow_core.domain.run import (
     ENDED_FIRST,
-    MAY_ARRIVE,
     HistoryFilter,
     RunStatus,
     RunType,
@@ -263,7 +262,7 @@ class TestStop:
         world.airflow.lose_answers(effect)
         run = world.service.run(NAME)
         assert world.service.stop(run.run_id).status is RunStatus.STOPPING
-        world.settle(MAY_ARRIVE.total_seconds())
+        world.settle(Policy().may_arrive.total_seconds())
         assert world.status(run) is RunStatus.STOPPED
         seen = world.airflow.run(DAG, run.run_id)
         assert (seen.state if seen else None) == ("failed" if effect is Effect.DONE else None)
@@ -273,7 +272,7 @@ class TestStop:
         world.airflow.lose_answers(Effect.NOT_DONE)
         run = world.service.run(NAME)
         world.service.stop(run.run_id)
-        world.settle(MAY_ARRIVE.total_seconds())
+        world.settle(Policy().may_arrive.total_seconds())
         assert world.status(run) is RunStatus.STOPPED
         world.airflow.trigger(DAG, run.run_id, conf={})
         world.settle()
@@ -319,6 +318,21 @@ class TestStop:
             world.service.stop(run.run_id)
         world.settle()
         assert world.status(run) is RunStatus.STOPPED
+
+    def test_somebody_who_goes_on_with_it_at_the_same_time_is_no_refusal(self, world, monkeypatch):
+        """What is recorded is accepted: a worker that is faster than the request does not make a 409 of it."""
+        run = world.start()
+        world.service.status(run.run_id)
+        ours = world.airflow.run
+
+        def overtaken(dag_id, run_id):
+            found = world.workflows.run(run_id)
+            if found.status is RunStatus.STOPPING and found.stop.asked_at is None:
+                world.workflows.save_run(found.stop_asked(world.clock.now()))
+            return ours(dag_id, run_id)
+
+        monkeypatch.setattr(world.airflow, "run", overtaken)
+        assert world.service.stop(run.run_id).status is RunStatus.STOPPING
 
     def test_a_run_deleted_while_it_is_stopping_is_stopped(self, world):
         """Nothing of it runs."""
@@ -393,6 +407,16 @@ class TestUnregister:
         assert {run.run_id for run in world.service.history().items} == {before.run_id, after.run_id}
         assert world.workflows.unsettled_workflows(10) == ()
         assert world.storage.stat(SourceType.MANUAL, NAME) is not None
+
+    def test_a_write_of_its_yaml_that_arrives_late_is_undone(self, world, monkeypatch):
+        """The request that stored it was given up, and reached the store only after the YAML had been deleted."""
+        with monkeypatch.context() as patched:
+            patched.setattr(world.airflow, "request_parse", lambda _: None)  # Airflow takes its time to drop the DAG
+            assert world.service.unregister(NAME).phase is Phase.LEAVING
+        world.storage.put(SourceType.MANUAL, NAME, YAML, expected=None)
+        world.settle()
+        assert world.storage.stat(SourceType.MANUAL, NAME) is None
+        assert world.workflows.unsettled_workflows(10) == ()
 
     @pytest.mark.parametrize("running", [True, False])
     def test_active_runs_are_in_the_way(self, world, running):

@@ -30,7 +30,7 @@ from adapters.http.exchange import (
 from workflow_core.errors import ConfigurationError, Unavailable, WorkflowError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
 
 # What an answer may mean to the call at hand; every other status is an error in itself.
@@ -120,6 +120,7 @@ class ClientSettings(TypedDict):
     read_timeout: NotRequired[float]
     total_timeout: NotRequired[float]
     connections: NotRequired[int]
+    trace_headers: NotRequired[Callable[[], Mapping[str, str]] | None]
 
 
 class AirflowClient:
@@ -138,6 +139,7 @@ class AirflowClient:
         read_timeout: seconds without any byte of the answer.
         total_timeout: seconds for a whole call, login included.
         connections: how many there are at most; further calls wait for a free one.
+        trace_headers: asked at each request for headers that say what it is a part of (``traceparent``).
 
     Raises:
         ConfigurationError: ``base_url`` is not an http(s) URL or carries credentials, or the token or a header could not be sent.
@@ -157,6 +159,7 @@ class AirflowClient:
         read_timeout: float = 10.0,
         total_timeout: float = 15.0,
         connections: int = 16,
+        trace_headers: Callable[[], Mapping[str, str]] | None = None,
     ) -> None:
         self.base_url = checked_url(base_url, "AIRFLOW_BASE_URL")
         self.api = api
@@ -173,6 +176,7 @@ class AirflowClient:
         self._let_in_at: float | None = None
         self._login_lock = Lock()
         self._total_timeout = total_timeout
+        self._trace_headers = trace_headers
         self._http = open_client(
             self.base_url,
             headers=headers,
@@ -242,7 +246,9 @@ class AirflowClient:
         return answer
 
     def _send(self, request: _Request, url: str, authorization: str | None) -> Answer:
-        headers = {} if authorization is None else {"Authorization": authorization}
+        headers = dict(self._trace_headers()) if self._trace_headers else {}
+        if authorization is not None:
+            headers["Authorization"] = authorization
         content = None
         if request.body is not None:
             headers["Content-Type"] = "application/json"

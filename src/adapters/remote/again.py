@@ -11,7 +11,7 @@ import httpx
 
 from adapters.http.deadline import left
 from adapters.http.exchange import NEVER_SENT
-from workflow_core.errors import KeyInUse
+from workflow_core.errors import DatabaseOutcomeUnknown, KeyInUse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +51,7 @@ class Again:
     def after_answer(self, response: httpx.Response, body: bytes) -> bool:
         """Wait, and say whether to send again, after an answer that may be another one later."""
         in_use = response.status_code == HTTPStatus.CONFLICT and KeyInUse.code.encode() in body
-        self.is_unknown |= in_use
+        self.is_unknown |= in_use or DatabaseOutcomeUnknown.code.encode() in body
         told = response.headers.get("Retry-After", "")
         if not (in_use or response.status_code in _TOLD) or not (told.isascii() and told.isdigit()):
             return False

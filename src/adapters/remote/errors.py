@@ -71,7 +71,7 @@ def problem(response: httpx.Response, body: bytes, *, changes: bool, is_unknown:
     error = _problem(response, body, changes=changes)
     if changes and isinstance(error, errors.KeyInUse):
         return _failed("it is still at it", changes=True)
-    if is_unknown and isinstance(error, errors.Unavailable):
+    if is_unknown and isinstance(error, errors.Unavailable) and not isinstance(error, errors.DatabaseOutcomeUnknown):
         return _failed(f"it did not say what became of it ({error.message})", changes=True)
     return error
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import exc
 
-from workflow_core.errors import DatabaseUnavailable
+from workflow_core.errors import DatabaseOutcomeUnknown, DatabaseUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 _UNDEFINED: Final = frozenset({"42P01", "42703"})  # PostgreSQL: undefined_table, undefined_column
+_SHUTDOWN: Final = "57P"  # PostgreSQL: admin_shutdown, crash_shutdown, cannot_connect_now …
 _UPGRADE: Final = "Run `dli db upgrade` with the version of this service."
 
 
@@ -38,6 +39,21 @@ def unavailable(engine: Engine) -> Iterator[None]:
             msg = f"The database {place(engine)} cannot be reached, or gave up."
             raise DatabaseUnavailable(msg) from error
         raise
+
+
+def is_unanswered(engine: Engine, error: exc.DBAPIError) -> bool:
+    """Whether a statement that commits may have been carried out all the same: its connection broke before the server had answered it.
+    The last words of a server that is shut down are no answer to it. SQLite always answers.
+    """
+    told = str(getattr(error.orig, "sqlstate", None) or _SHUTDOWN)
+    return engine.dialect.name == "postgresql" and told.startswith(_SHUTDOWN)
+
+
+def outcome_unknown(engine: Engine) -> DatabaseOutcomeUnknown:
+    """The error of a commit that was not answered."""
+    return DatabaseOutcomeUnknown(
+        f"The connection to the database {place(engine)} broke while this was being recorded."
+    )
 
 
 def wrong_revision(engine: Engine, found: str | None, wanted: str) -> DatabaseUnavailable:

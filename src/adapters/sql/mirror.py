@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from adapters.sql.columns import UtcDateTime
+from adapters.sql.dialects import upsert_into
 from adapters.sql.mapping import workflow_of
 from adapters.sql.runs import batches
 from adapters.sql.tables import LIVE, airflow_state, observations, workflows
@@ -77,7 +78,7 @@ class SqlMirror:
             return
         rows = [_observation_row(one) for one in sorted(seen, key=lambda one: one.workflow_id)]
         with self._transactions.writing() as connection:
-            connection.execute(_upsert(connection, observations, "workflow_id"), rows)
+            connection.execute(upsert_into(connection, observations, "workflow_id"), rows)
 
     def airflow_state(self) -> AirflowState:
         """As the port says."""
@@ -98,18 +99,7 @@ class SqlMirror:
             "last_cycle_at": state.last_cycle_at,
         }
         with self._transactions.writing(single=True) as connection:
-            connection.execute(_upsert(connection, airflow_state, "id"), row)
-
-
-def _upsert(connection: sa.Connection, table: sa.Table, key: str) -> sa.Insert:
-    """Insert a row, or write over the one that is there. Both databases spell it alike, SQLAlchemy has it apart."""
-    if connection.dialect.name == "postgresql":
-        from sqlalchemy.dialects.postgresql import insert  # noqa: PLC0415 - of the database in use
-    else:
-        from sqlalchemy.dialects.sqlite import insert  # type: ignore[assignment]  # noqa: PLC0415 - likewise
-    statement = insert(table)
-    others = {column.name: statement.excluded[column.name] for column in table.columns if column.name != key}
-    return statement.on_conflict_do_update(index_elements=[key], set_=others)
+            connection.execute(upsert_into(connection, airflow_state, "id"), row)
 
 
 def _observation_row(seen: Observation) -> dict[str, Any]:

@@ -143,11 +143,13 @@ class SqlRuns:
         )
         return {run.dataset_name: run for run in self._all(queries)}
 
-    def runs_to_send(self, limit: int) -> Sequence[Run]:
+    def runs_to_send(self, limit: int, *, sent_before: datetime) -> Sequence[Run]:
         """As the port says."""
         may_run = sa.exists().where(workflows.c.id == runs.c.workflow_id, sa.text(MAY_RUN))
         order = runs.c.sent_at.asc().nulls_first(), runs.c.run_id
-        query = sa.select(runs).where(sa.text(RUN_TO_SEND), may_run).order_by(*order).limit(limit)
+        waits = runs.c.submission == Submission.WAITING.value
+        due = sa.or_(waits, runs.c.sent_at.is_(None), runs.c.sent_at < sa.literal(sent_before, UtcDateTime()))
+        query = sa.select(runs).where(sa.text(RUN_TO_SEND), may_run, due).order_by(*order).limit(limit)
         return tuple(self._all([query]))
 
     def stopping_runs(self, limit: int) -> Sequence[Run]:

@@ -252,5 +252,16 @@ idempotency_keys: Final = sa.Table(
     sa.Index("ix_idempotency_keys_at", "at"),
 )
 
+leases: Final = sa.Table(
+    "leases",
+    metadata,
+    sa.Column("subject", name_type(), primary_key=True),
+    sa.Column("owner", sa.String(), nullable=False),
+    sa.Column("epoch", sa.BigInteger(), nullable=False),
+    sa.Column("until", UtcDateTime(), nullable=False),
+    sa.Column("released", sa.Boolean(), nullable=False, server_default=sa.false()),
+    sa.Index("ix_leases_until", "until"),
+)
+
 schema_version: Final = "workflow_schema_version"
 """Alembic's table. Not under its usual name, so that a database shared with another program (Airflow, say) is safe."""

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from threading import local
 from typing import TYPE_CHECKING
 
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+
 from adapters.sql.engine import BEGIN_IMMEDIATE
-from adapters.sql.errors import unavailable
+from adapters.sql.errors import is_unanswered, outcome_unknown, unavailable
+from adapters.sql.tables import leases
+from workflow_core.errors import LeaseLost
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlalchemy.engine import Connection, Engine
+
+    from workflow_core.domain.lease import Lease
 
 
 class Transactions:
@@ -22,6 +30,7 @@ class Transactions:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self._held = local()
         self._writer = engine.execution_options(**{BEGIN_IMMEDIATE: True})
         self._reader = engine
         self._single_reader, self._single_writer = self._reader, self._writer
@@ -37,7 +46,47 @@ class Transactions:
             yield connection
 
     @contextmanager
-    def writing(self, *, single: bool = False) -> Iterator[Connection]:
-        """A transaction that may write; committed at the end of the block, rolled back if that raises."""
-        with unavailable(self.engine), (self._single_writer if single else self._writer).begin() as connection:
-            yield connection
+    def writing(self, *, single: bool = False, fenced: bool = True) -> Iterator[Connection]:
+        """A transaction that may write; committed at the end of the block, rolled back if that raises.
+
+        Raises:
+            LeaseLost: ``fenced``, and the lease that this thread works under is not its own any more.
+        """
+        lease: Lease | None = getattr(self._held, "lease", None) if fenced else None
+        writer = self._single_writer if single and lease is None else self._writer
+        commits = False
+        with unavailable(self.engine):
+            try:
+                with writer.begin() as connection:
+                    if lease is not None:
+                        _hold(connection, lease)
+                    commits = writer is not self._writer  # then each statement does so by itself
+                    yield connection
+                    commits = True
+            except DBAPIError as error:
+                if commits and is_unanswered(self.engine, error):
+                    raise outcome_unknown(self.engine) from error
+                raise
+
+    @contextmanager
+    def under(self, lease: Lease) -> Iterator[None]:
+        """Have this thread write only while this lease is its own."""
+        before = getattr(self._held, "lease", None)
+        self._held.lease = lease
+        try:
+            yield
+        finally:
+            self._held.lease = before
+
+
+def held(lease: Lease) -> tuple[sa.ColumnElement[bool], ...]:
+    """The conditions under which the lease is nobody else's, and not released."""
+    same = leases.c.subject == lease.subject, leases.c.owner == lease.owner, leases.c.epoch == lease.epoch
+    return *same, sa.not_(leases.c.released)
+
+
+def _hold(connection: Connection, lease: Lease) -> None:
+    """Make sure of a lease until the end of the transaction: whoever claims its subject waits for that."""
+    mine = sa.select(leases.c.epoch).where(*held(lease)).with_for_update(read=True)
+    if connection.execute(mine).first() is None:
+        raise LeaseLost(lease.subject)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import sqlalchemy as sa
 from attrs import evolve
@@ -13,6 +13,7 @@ from adapters.sql.backfills import SqlBackfills
 from adapters.sql.code import SqlCodeObjects, remember
 from adapters.sql.columns import UtcDateTime
 from adapters.sql.errors import violated, wrong_revision
+from adapters.sql.leases import SqlLeases
 from adapters.sql.mapping import (
     WORKFLOW_IDENTITY,
     changes,
@@ -21,8 +22,9 @@ from adapters.sql.mapping import (
     workflow_of,
     workflow_row,
 )
-from adapters.sql.migrations import HEAD, revision_of
+from adapters.sql.migrations import HEAD, is_served_by, revision_of
 from adapters.sql.mirror import SqlMirror
+from adapters.sql.runs import batches
 from adapters.sql.tables import (
     ACTIVE,
     ACTIVE_RUN,
@@ -36,8 +38,11 @@ from adapters.sql.tables import (
     workflows,
 )
 from adapters.sql.transactions import Transactions
+from workflow_core.domain.counts import Counts
 from workflow_core.domain.paging import Page
+from workflow_core.domain.run import RunStatus
 from workflow_core.domain.workflow import (
+    Phase,
     Revision,
     Workflow,
     WorkflowFilter,
@@ -48,7 +53,7 @@ from workflow_core.domain.workflow import (
 from workflow_core.errors import ConcurrentUpdate, WorkflowAlreadyExists, WorkflowHasActiveRuns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -65,6 +70,10 @@ _TRIED: Final = sa.text(
     "INSERT INTO workflow_tries (workflow_id, tried_at) SELECT id, :tried_at FROM workflows WHERE id = :workflow_id"
     " ON CONFLICT (workflow_id) DO UPDATE SET tried_at = excluded.tried_at"
 ).bindparams(sa.bindparam("workflow_id", type_=sa.Uuid()), sa.bindparam("tried_at", type_=UtcDateTime()))
+_COUNTS: Final = sa.text(
+    "SELECT 'workflow', phase, count(*) FROM workflows WHERE phase <> 'gone' GROUP BY phase"  # noqa: S608 - our own conditions
+    f" UNION ALL SELECT 'run', status, count(*) FROM workflow_runs WHERE {ACTIVE_RUN} GROUP BY status"
+)
 _STATUS: Final = {
     WorkflowStatus.ACTIVE: ACTIVE,
     WorkflowStatus.PAUSED: PAUSED,
@@ -72,7 +81,7 @@ _STATUS: Final = {
 }
 
 
-class SqlWorkflows(SqlBackfills, SqlCodeObjects, SqlMirror, SqlActs):
+class SqlWorkflows(SqlBackfills, SqlCodeObjects, SqlMirror, SqlLeases, SqlActs):
     """:class:`~workflow_core.ports.workflow.WorkflowPort` on PostgreSQL or SQLite.
 
     ``engine`` comes from :func:`adapters.sql.engine.make_engine`. Threads may share one instance.
@@ -178,6 +187,16 @@ class SqlWorkflows(SqlBackfills, SqlCodeObjects, SqlMirror, SqlActs):
         more = len(rows) > page.limit
         return Page(items=found, total=total, next_after=(found[-1].dataset_name,) if more else None)
 
+    def names_that_left(self, dataset_names: Iterable[str]) -> Collection[str]:
+        """As the port says."""
+        named, left = workflows.c.dataset_name, workflows.c.phase.in_(["leaving", "gone"])
+        found: dict[str, bool] = {}
+        with self._transactions.reading() as connection:
+            for some in batches(dataset_names):
+                for name, has_left in connection.execute(sa.select(named, left).where(named.in_(some))):
+                    found[name] = found.get(name, True) and bool(has_left)
+        return {name for name, have_all_left in found.items() if have_all_left}
+
     def unsettled_workflows(self, limit: int) -> Sequence[Workflow]:
         """As the port says."""
         tried = workflows.outerjoin(tries, tries.c.workflow_id == workflows.c.id)
@@ -196,11 +215,25 @@ class SqlWorkflows(SqlBackfills, SqlCodeObjects, SqlMirror, SqlActs):
         with self._transactions.writing() as connection:
             connection.execute(_TRIED, rows)
 
+    def counts(self) -> Counts:
+        """As the port says."""
+        with self._transactions.reading(single=True) as connection:
+            rows = connection.execute(_COUNTS).all()
+        return Counts(
+            workflows={Phase(state): number for kind, state, number in rows if kind == "workflow"},
+            runs={RunStatus(state): number for kind, state, number in rows if kind == "run"},
+        )
+
+    def connections(self) -> tuple[int, int]:
+        """How many connections are in use, and how many there may be."""
+        pool = cast("sa.QueuePool", self._engine.pool)
+        return pool.checkedout(), pool.size()
+
     def check(self) -> None:
-        """As the port says; a schema of another revision counts as unavailable."""
+        """As the port says; a schema of an earlier revision counts as unavailable, a later one does not."""
         with self._transactions.reading() as connection:
             found = revision_of(connection)
-        if found != HEAD:
+        if not is_served_by(found):
             raise wrong_revision(self._transactions.engine, found, HEAD)
 
     def _workflow(self, *conditions: sa.ColumnElement[bool] | sa.TextClause) -> Workflow | None:

@@ -35,7 +35,7 @@ class SweepingApi(LocalWorkflowApi):
         """And have Airflow follow."""
         answer = super().sync(request)
         if not answer.dry_run:
-            self._service.sweep()
+            self._service.sweep(comes_back=False)
         return answer
 
     def history(self, filters: HistoryFilters | None = None) -> Listing[HistoryItem]:
@@ -54,7 +54,7 @@ class SweepingApi(LocalWorkflowApi):
 
     def backfills(self, dataset_name: str, filters: BackfillFilters | None = None) -> Listing[BackfillItem]:
         """As far as a worker would have brought them."""
-        self._service.sweep()
+        self._service.sweep(comes_back=False)
         return super().backfills(dataset_name, filters)
 
     def backfill_status(self, backfill_id: str) -> BackfillStatusAnswer:
@@ -62,5 +62,5 @@ class SweepingApi(LocalWorkflowApi):
         answer = super().backfill_status(backfill_id)
         if answer.status.is_final:
             return answer
-        self._service.sweep()
+        self._service.sweep(comes_back=False)
         return super().backfill_status(backfill_id)

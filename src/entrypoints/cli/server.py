@@ -1,8 +1,7 @@
-"""``dli serve``, ``dli worker``, ``dli db upgrade``: for those who run the service."""
+"""``dli serve``, ``dli worker``, ``dli db …``: for those who run the service."""
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,38 +18,46 @@ def serve(
     no_worker: Annotated[bool, typer.Option("--no-worker", help="Leave the sweeping to `dli worker`.")] = False,
 ) -> None:
     """Serve the HTTP API, and sweep beside it."""
-    from entrypoints.container import build, close
     from entrypoints.http import create_app
     from entrypoints.http.server import serve as serve_http
-    from entrypoints.worker import Worker
+    from entrypoints.running import Running
 
     settings = _settings()
     changes = {"host": host, "port": port}
     settings = settings.model_copy(update={name: value for name, value in changes.items() if value is not None})
-    container = build(settings)
-    container.workflows().check()
-    service = container.service()
-    worker = Worker(service, interval=settings.sweep_interval, sync_interval=settings.sync_interval)
-    starts = [worker.start] if settings.worker and not no_worker else []
-    app = create_app(service, settings, on_startup=starts, on_shutdown=[worker.stop, partial(close, container)])
-    serve_http(app, settings, on_ready=lambda url: typer.echo(f"Serving at {url}", err=True))
+    running = Running.of(settings)
+    worker = running.worker
+    app = create_app(
+        running.service,
+        settings,
+        metrics=running.metrics,
+        traces=running.traces,
+        on_startup=[worker.start] if settings.worker and not no_worker else [],
+        on_shutdown=[worker.stop, running.close],
+    )
+    serve_http(
+        app, settings, on_ready=lambda url: typer.echo(f"Serving at {url}", err=True), on_stop=worker.ask_to_stop
+    )
 
 
 def worker() -> None:
     """Sweep only: settle registrations, send waiting runs, follow Airflow's changes, sync CODE workflows."""
     import signal
 
-    from entrypoints.container import build, close
-    from entrypoints.worker import Worker
+    from entrypoints.metrics import serve_metrics
+    from entrypoints.running import Running
 
     settings = _settings()
-    container = build(settings)
-    container.workflows().check()
-    sweeper = Worker(container.service(), interval=settings.sweep_interval, sync_interval=settings.sync_interval)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: sweeper.stop())
-    sweeper.run()
-    close(container)
+    running = Running.of(settings)
+    # Waited for, not handled: a handler could come while this thread holds a lock that it needs. All threads inherit the mask.
+    ends = {signal.SIGINT, signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, ends)
+    with serve_metrics(running.metrics, settings):
+        running.worker.start()
+        signal.sigwait(ends)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ends)  # a second one ends the process at once
+        running.worker.stop()
+    running.close()
 
 
 @db.command()
@@ -68,18 +75,35 @@ def upgrade() -> None:
     engine.dispose()
 
 
+@db.command()
+def current() -> None:
+    """Print the revision of the database's schema, and the one that this version makes."""
+    from adapters.sql import HEAD, current_revision, make_engine
+
+    settings = _settings()
+    if settings.database_url.startswith("memory:"):
+        typer.echo("memory:// has no schema")
+        return
+    engine = make_engine(settings.database_url)
+    found = current_revision(engine)
+    engine.dispose()
+    typer.echo(f"The schema is at revision {found or 'none'}; this version makes {HEAD}")
+
+
+@db.command()
+def check() -> None:
+    """Find out whether this version can work with the database as it is; exit code 0 means that it can."""
+    from entrypoints.container import build
+
+    build(_settings()).workflows().check()
+    typer.echo("The database can be used")
+
+
 def _settings() -> Settings:
     """The settings, and logging as they say."""
-    import logging
-
+    from entrypoints.logs import configure_logging
     from entrypoints.settings import load_settings
 
     settings = load_settings()
-    logging.basicConfig(
-        level=settings.log_level,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        datefmt="%Y-%m-%dT%H:%M:%S%z",
-    )
-    for chatty in ("httpx", "httpcore", "botocore", "alembic"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    configure_logging(settings)
     return settings

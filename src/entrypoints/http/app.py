@@ -6,9 +6,9 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from copy import copy
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from litestar import Litestar, Request, Response, Router, get
+from litestar import Request, Response, Router, get
 from litestar.di import Provide
 from litestar.exceptions import NotFoundException, PermissionDeniedException
 
@@ -18,8 +18,9 @@ from entrypoints.http.filters import read_filters, read_if_match
 from entrypoints.http.keys import read_key
 from entrypoints.http.openapi import openapi_json
 from entrypoints.http.payload import read_payload
-from entrypoints.http.routes import ROUTES
-from entrypoints.http.tracing import mark_start, raw_path, request_id, stamp_answer
+from entrypoints.http.routes import READY_PATH, ROUTES, stopping
+from entrypoints.http.tracing import Traced, raw_path, request_id
+from entrypoints.metrics import CONTENT_TYPE, Metrics
 from workflow_core.domain.caller import Caller, Via
 from workflow_core.errors import InvalidRequest
 from workflow_core.local import LocalWorkflowApi
@@ -27,28 +28,36 @@ from workflow_core.local import LocalWorkflowApi
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
+    from litestar import Litestar
     from litestar.types import LifespanHook
 
+    from entrypoints.http.contract import Contract
     from entrypoints.settings import Settings
+    from entrypoints.traces import Traces
     from workflow_core.service import WorkflowService
 
 OPENAPI_PATH: Final = "/schema/openapi.json"
+METRICS_PATH: Final = "/metrics"
 
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-def create_app(
+def create_app(  # noqa: PLR0913 - the parts of one thing, by name
     service: WorkflowService,
     settings: Settings,
     *,
+    metrics: Metrics | None = None,
+    traces: Traces | None = None,
     on_startup: Sequence[LifespanHook] = (),
     on_shutdown: Sequence[LifespanHook] = (),
-) -> Litestar:
+) -> Traced:
     """The HTTP API over ``service``.
 
+    ``metrics`` takes its measurements and is told at ``/metrics``, ``traces`` gets a span of each request.
     ``on_startup`` and ``on_shutdown`` run around the serving, such as those of a worker. While there is no
     authentication every request is recorded as made by ``settings.user``.
     """
+    metrics = metrics or Metrics()
 
     def api_of(request: Request[Any, Any, Any]) -> LocalWorkflowApi:
         caller = Caller(
@@ -60,9 +69,9 @@ def create_app(
         )
         return LocalWorkflowApi(service, caller)
 
-    return Litestar(
+    app = Traced(
         # In a router: one by one, the first of two handlers of a path would be given a thread twice when the second one comes.
-        [Router("/", route_handlers=[*map(copy, ROUTES), _document_route()])],
+        [Router("/", route_handlers=[*map(copy, ROUTES), _document_route(), _metrics_route(metrics)])],
         dependencies={
             "api": Provide(api_of, sync_to_thread=False),
             "payload": Provide(_payload, sync_to_thread=False),
@@ -70,7 +79,6 @@ def create_app(
             "if_match": Provide(_if_match, sync_to_thread=False),
         },
         before_request=_admission(settings),
-        before_send=[stamp_answer],
         exception_handlers=exception_handlers(),
         lifespan=[_threads(settings.threads)],
         on_startup=on_startup,
@@ -79,37 +87,46 @@ def create_app(
         logging_config=None,  # the process configures logging, not its parts
         request_max_body_size=None,  # `read_payload` bounds it
     )
+    app.metrics, app.traces = metrics, traces
+    return app
 
 
-def _admission(settings: Settings) -> Callable[[Request[Any, Any, Any]], Awaitable[None]]:
+def _admission(settings: Settings) -> Callable[[Request[Any, Any, Any]], Awaitable[Any]]:
     """What every request passes before its handler: path, origin, query and body are read and checked here."""
 
-    async def admit(request: Request[Any, Any, Any]) -> None:
-        mark_start(request.scope)
+    async def admit(request: Request[Any, Any, Any]) -> Any:
         path = raw_path(request.scope)
         if "//" in path or path.endswith("/"):  # Litestar would take an empty name for none
             raise NotFoundException
         contract = contract_of(request.route_handler)
         if contract is None:
-            return
+            return None
+        if path == READY_PATH and cast("Traced", request.app).is_draining:
+            return stopping()
         if "%2f" in path.lower():  # Litestar would take a name with '/' for two segments, and so for another route
             msg = "The path holds an encoded '/' (%2F), which no name may hold."
             raise InvalidRequest(msg)
         if request.method not in _SAFE and request.headers.get("sec-fetch-site") in {"cross-site", "same-site"}:
             # without authentication any page in a browser on this host could start runs; browsers send this header
             raise PermissionDeniedException(detail="Requests from the pages of other sites are refused.")
-        if contract.filters is not None:
-            request.state.filters = read_filters(request.scope, contract.filters)
-        if contract.conditional:
-            request.state.if_match = read_if_match(request.headers.get("if-match"))
-        if contract.payload is not None:
-            request.state.payload = await read_payload(
-                request, contract.payload, limit=settings.max_body_bytes, optional=contract.payload_optional
-            )
-        if contract.changes:
-            request.state.key = read_key(request)
+        await _read(request, contract, settings)
+        return None
 
     return admit
+
+
+async def _read(request: Request[Any, Any, Any], contract: Contract, settings: Settings) -> None:
+    """Query, headers and body; the key last, because it is of all of them."""
+    if contract.filters is not None:
+        request.state.filters = read_filters(request.scope, contract.filters)
+    if contract.conditional:
+        request.state.if_match = read_if_match(request.headers.get("if-match"))
+    if contract.payload is not None:
+        request.state.payload = await read_payload(
+            request, contract.payload, limit=settings.max_body_bytes, optional=contract.payload_optional
+        )
+    if contract.changes:
+        request.state.key = read_key(request)
 
 
 def _payload(request: Request[Any, Any, Any]) -> Any:
@@ -132,6 +149,14 @@ def _document_route() -> Any:
         return Response(document)
 
     return openapi
+
+
+def _metrics_route(metrics: Metrics) -> Any:
+    @get(METRICS_PATH, media_type=CONTENT_TYPE, sync_to_thread=True)
+    def measured() -> Response[bytes]:
+        return Response(metrics.text())
+
+    return measured
 
 
 def _threads(count: int) -> Callable[[Litestar], Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from litestar import Response
 from litestar.exceptions import HTTPException
 
-from entrypoints.http.tracing import raw_path, request_id
+from entrypoints.http.tracing import raw_path
 from workflow_core.api import ProblemAnswer
 from workflow_core.errors import KeyInUse, WorkflowError
 
@@ -62,6 +62,7 @@ STATUS: Final[Mapping[str, int]] = {
     "AIRFLOW_OUTCOME_UNKNOWN": 503,
     "STORAGE_UNAVAILABLE": 503,
     "DATABASE_UNAVAILABLE": 503,
+    "DATABASE_OUTCOME_UNKNOWN": 503,
     "SERVER_UNAVAILABLE": 503,
     "SERVER_OUTCOME_UNKNOWN": 503,
 }
@@ -101,7 +102,7 @@ def _on_workflow_error(request: Request[Any, Any, Any], error: WorkflowError) ->
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
         return _on_exception(request, error)
     if status > HTTPStatus.INTERNAL_SERVER_ERROR:
-        _log.warning("request %s: %s: %s", request_id(request.scope), error.code, error.message)
+        _log.warning("%s: %s", error.code, error.message)
     answer = ProblemAnswer.of(error, status=status, title=title(status), instance=raw_path(request.scope))
     answer = answer.model_copy(update={"errors": answer.errors[:MAX_FINDINGS]})
     headers = {}
@@ -134,7 +135,7 @@ def _on_http_exception(request: Request[Any, Any, Any], error: HTTPException) ->
 
 def _on_exception(request: Request[Any, Any, Any], error: Exception) -> Response[ProblemAnswer]:
     """What nobody expected: told to the log in full, to the caller not at all."""
-    _log.error("request %s: %s", request_id(request.scope), type(error).__name__, exc_info=error)
+    _log.error("unexpected %s", type(error).__name__, exc_info=error)
     status = HTTPStatus.INTERNAL_SERVER_ERROR
     answer = ProblemAnswer(
         title=title(status),

@@ -39,6 +39,7 @@ from workflow_core.api import (
     StopRequest,
     SyncAnswer,
     SyncRequest,
+    SystemAnswer,
     UnregisterAnswer,
     UnregisterFilters,
     WorkflowDetailAnswer,
@@ -57,6 +58,7 @@ WORKFLOWS: Final = "Workflows"
 RUNS: Final = "Runs"
 AUDIT: Final = "Audit"
 HEALTH: Final = "Health"
+READY_PATH: Final = "/readyz"
 
 RunId: TypeAlias = FromPath[str]
 
@@ -495,12 +497,12 @@ async def healthz() -> AliveAnswer:
 
 @endpoint(
     "GET",
-    "/readyz",
+    READY_PATH,
     Contract(
         operation_id="getReady",
         tag=HEALTH,
         summary="Whether the database, the storage and Airflow can be used",
-        description="200 if all three can, 503 with the same body if one cannot.",
+        description="200 if all three can, 503 with the same body if one cannot, or if this process is about to stop.",
         answer=HealthAnswer,
         filters=None,
         other_answers={503: HealthAnswer},
@@ -511,6 +513,13 @@ def readyz(api: Api) -> Response[HealthAnswer]:
     health = api.health()
     if health.status == "ok":
         return Response(health)
+    return Response(health, status_code=503, headers={"Retry-After": str(RETRY_AFTER)})
+
+
+def stopping() -> Response[HealthAnswer]:
+    """What :func:`readyz` answers while the process stops: at once, without asking anybody."""
+    system = SystemAnswer(status="unavailable", detail="not asked: this process is stopping")
+    health = HealthAnswer(status="unavailable", database=system, storage=system, airflow=system)
     return Response(health, status_code=503, headers={"Retry-After": str(RETRY_AFTER)})
 
 

@@ -5,31 +5,42 @@ from __future__ import annotations
 import logging
 import re
 import time
-from typing import TYPE_CHECKING, Any, Final
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import quote
 from uuid import uuid4
 
+from attrs import define, field
+from litestar import Litestar
 from litestar.datastructures import MutableScopeHeaders
+from litestar.enums import ScopeType
 
+from entrypoints.logs import FIELDS, bound
 from workflow_core.domain.names import shown
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
-    from litestar.types import Message, Scope
+    from litestar.types import HTTPScope, LifeSpanReceive, LifeSpanScope, LifeSpanSend, Message, Receive, Scope, Send
+
+    from entrypoints.metrics import Metrics
+    from entrypoints.traces import Traces
 
 _log = logging.getLogger("entrypoints.http.access")
 
 _HEADER: Final = b"x-request-id"
 _SANE: Final = re.compile(rb"[A-Za-z0-9._-]{1,128}\Z")
 _ID: Final = "request_id"
-_STARTED: Final = "started"
-_QUIET: Final = frozenset({"/healthz", "/readyz"})
+_QUIET: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
+
+NO_ROUTE: Final = "none"
+"""The route of a request that fits none: never its path, of which there are endlessly many."""
 
 
 def request_id(scope: Scope) -> str:
     """The caller's ``X-Request-ID`` if it is a short plain word, else one of ours; the same for the whole request."""
-    state = _state(scope)
+    state: MutableMapping[str, Any] = scope.setdefault("state", {})
     if _ID not in state:
         given = next((value for name, value in scope["headers"] if name == _HEADER), b"")
         state[_ID] = given.decode() if _SANE.match(given) else uuid4().hex
@@ -42,28 +53,79 @@ def raw_path(scope: Scope) -> str:
     return sent or quote(scope["path"])
 
 
-def mark_start(scope: Scope) -> None:
-    """Remember when the handling of the request began."""
-    _state(scope)[_STARTED] = time.perf_counter()
+@define
+class Exchange:
+    """A request and what became of it. Ended when the last byte of the answer is about to be sent, or nothing more will come."""
+
+    scope: HTTPScope
+    began: float = field(factory=time.perf_counter)
+    status: int | None = None
+    seconds: float | None = None
+    metrics: Metrics | None = None
+
+    @property
+    def method(self) -> str:
+        """The method; ``_OTHER`` for what no standard knows."""
+        return self.scope["method"] if self.scope["method"] in _METHODS else "_OTHER"
+
+    @property
+    def route(self) -> str:
+        """The template of the route, such as ``/api/v1/workflows/{dataset_name}``; :data:`NO_ROUTE` if there is none."""
+        return self.scope.get("path_template") or NO_ROUTE
+
+    def end(self) -> None:
+        """Take the time, and write the line; only once."""
+        if self.seconds is not None:
+            return
+        self.seconds = time.perf_counter() - self.began
+        if self.metrics is not None:
+            self.metrics.request_ended(self.method, self.route, self.status, self.seconds)
+        level = logging.DEBUG if self.scope["path"] in _QUIET else logging.INFO
+        if not _log.isEnabledFor(level):
+            return
+        path = shown(self.scope["path"], limit=250).strip("'\"")
+        taken = round(self.seconds * 1000, 1)
+        fields = {
+            "method": self.method, "route": self.route, "path": path, "status": self.status, "duration_ms": taken
+        }  # fmt: skip
+        status = "unanswered" if self.status is None else self.status
+        _log.log(level, "%s %s %s %s ms", self.method, path, status, taken, extra={FIELDS: fields})
 
 
-async def stamp_answer(message: Message, scope: Scope) -> None:
-    """Give the answer its id and write the log line (Litestar's ``before_send``)."""
-    if message["type"] == "http.response.start":
-        MutableScopeHeaders.from_message(message)["X-Request-ID"] = request_id(scope)
-        _write_line(scope, message["status"])
+class Traced(Litestar):
+    """An application that gives each request its id and its line in the log, and measures it."""
 
+    metrics: Metrics | None = None
+    traces: Traces | None = None
+    is_draining = False
+    """Told to stop: not ready any more, and every answer asks the client to open its next connection elsewhere."""
 
-def _write_line(scope: Scope, status: int) -> None:
-    level = logging.DEBUG if scope["path"] in _QUIET else logging.INFO
-    if not _log.isEnabledFor(level):
-        return
-    started = _state(scope).get(_STARTED)
-    taken = "-" if started is None else f"{(time.perf_counter() - started) * 1000:.1f}"
-    path = shown(scope["path"], limit=250).strip("'\"")
-    _log.log(level, "%s %s %d %s ms %s", scope.get("method"), path, status, taken, request_id(scope))
+    async def __call__(
+        self, scope: Scope | LifeSpanScope, receive: Receive | LifeSpanReceive, send: Send | LifeSpanSend
+    ) -> None:
+        """Serve one request, or start and stop."""
+        if scope["type"] != ScopeType.HTTP:
+            await super().__call__(scope, receive, send)
+            return
+        exchange = Exchange(cast("HTTPScope", scope), metrics=self.metrics)
+        number = request_id(exchange.scope)
 
+        async def stamped(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                exchange.status = message["status"]
+                headers = MutableScopeHeaders.from_message(message)
+                headers["X-Request-ID"] = number
+                if self.is_draining:
+                    headers["Connection"] = "close"
+            if message["type"] == "http.response.body" and not message.get("more_body", False):
+                exchange.end()  # before the client can know, so that whoever has an answer finds its line
+            await send(message)  # type: ignore[arg-type]
 
-def _state(scope: Scope) -> MutableMapping[str, Any]:
-    state: MutableMapping[str, Any] = scope.setdefault("state", {})
-    return state
+        if self.metrics is not None:
+            self.metrics.request_began()
+        with ExitStack() as around:
+            around.enter_context(bound(request_id=number))
+            if self.traces is not None and exchange.scope["path"] not in _QUIET:
+                around.enter_context(self.traces.request(exchange))
+            around.callback(exchange.end)
+            await super().__call__(scope, receive, stamped)

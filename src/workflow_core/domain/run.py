@@ -75,8 +75,6 @@ RUNNING_TASKS = ("running", "restarting", "deferred", "up_for_reschedule", "up_f
 
 ENDED_FIRST: Final = "It had ended before the stop reached it."
 NOT_RETRIED: Final = "It was to run again, and was stopped before it did."
-MAY_ARRIVE: Final = timedelta(minutes=2)
-"""What was sent to Airflow and is not there may still arrive within this time: no request of ours is under way for longer."""
 DELETED: Final = "The run was deleted in Airflow."
 DATE_STEP: Final = timedelta(microseconds=1)
 """Between the logical dates of runs that are for the same moment; the smallest that every database of Airflow keeps."""

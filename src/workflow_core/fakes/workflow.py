@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import contextmanager
 from copy import deepcopy
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from attrs import evolve, fields, has
 from workflow_core.domain.act import audit_event, key_record
 from workflow_core.domain.backfill import Wanted, being_sent, counts_of
 from workflow_core.domain.conditions import AirflowState, Observation
+from workflow_core.domain.counts import Counts
 from workflow_core.domain.names import new_id
 from workflow_core.domain.paging import Page, key_id, key_moment, moment_key
 from workflow_core.domain.run import RunStatus, Submission
@@ -27,9 +29,10 @@ from workflow_core.errors import (
     WorkflowHasActiveRuns,
     WorkflowNotFound,
 )
+from workflow_core.fakes.leases import InMemoryLeases
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import date
     from uuid import UUID
 
@@ -47,13 +50,14 @@ _EVER: Final = datetime.min.replace(tzinfo=UTC)
 """Before all moments: what never happened comes first."""
 
 
-class InMemoryWorkflows:
+class InMemoryWorkflows(InMemoryLeases):
     """:class:`~workflow_core.ports.workflow.WorkflowPort` in this process's memory; threads may share it.
 
     Each rule of the port is a small method of its own, so that a test can break exactly one.
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self._lock = RLock()
         self._workflows: dict[UUID, Workflow] = {}
         self._revisions: dict[UUID, list[Revision]] = {}
@@ -102,6 +106,7 @@ class InMemoryWorkflows:
             if self._down or left:
                 msg = "The database in memory was told to fail."
                 raise DatabaseUnavailable(msg)
+            self._refuse_lost_lease(method)
             yield
 
     # The port.
@@ -174,6 +179,12 @@ class InMemoryWorkflows:
             found = [workflow for workflow in self._live() if self._matches(workflow, where)]
             ordered = sorted(found, key=self._workflow_key)
             return self._page(ordered, page, self._workflow_key, lambda key, after: key > after)
+
+    def names_that_left(self, dataset_names: Iterable[str]) -> Collection[str]:
+        """As the port says."""
+        with self._transaction("names_that_left"):
+            left = {workflow.dataset_name for workflow in self._workflows.values() if workflow.phase.has_left}
+            return {name for name in dataset_names if name in left and not self._is_live(name)}
 
     def unsettled_workflows(self, limit: int) -> Sequence[Workflow]:
         """As the port says."""
@@ -249,10 +260,14 @@ class InMemoryWorkflows:
             earliest_first = reversed(self._latest_first(self._runs.values()))
             return {run.dataset_name: self._kept(run) for run in earliest_first if run.dataset_name in wanted}
 
-    def runs_to_send(self, limit: int) -> Sequence[Run]:
+    def runs_to_send(self, limit: int, *, sent_before: datetime) -> Sequence[Run]:
         """As the port says."""
         with self._transaction("runs_to_send"):
-            found = [run for run in self._runs.values() if self._is_to_send(run) and self._may_run(run)]
+            found = [
+                run
+                for run in self._runs.values()
+                if self._is_to_send(run) and self._is_due(run, sent_before) and self._may_run(run)
+            ]
             return self._first(sorted(found, key=self._sending_order), limit)
 
     def stopping_runs(self, limit: int) -> Sequence[Run]:
@@ -337,6 +352,20 @@ class InMemoryWorkflows:
         """As the port says."""
         with self._transaction("backfill_counts"):
             return {key: counts for key in set(backfill_ids) if (counts := counts_of(self._slots(key)))}
+
+    def counts(self) -> Counts:
+        """As the port says."""
+        with self._transaction("counts"):
+            return Counts(
+                workflows=Counter(held.phase for held in self._workflows.values() if self._is_counted(held)),
+                runs=Counter(run.status for run in self._runs.values() if self._counts_as_active(run)),
+            )
+
+    def _is_counted(self, workflow: Workflow) -> bool:
+        return workflow.phase is not Phase.GONE
+
+    def _counts_as_active(self, run: Run) -> bool:
+        return not run.status.is_final
 
     def observed_until(self) -> datetime | None:
         """As the port says."""
@@ -513,6 +542,9 @@ class InMemoryWorkflows:
         if owner is None or not self._takes(owner, run):
             raise WorkflowNotFound(run.dataset_name)
 
+    def _is_live(self, dataset_name: str) -> bool:
+        return self._holder_of_name(dataset_name) is not None
+
     def _refuse_other_version_than(self, version: int, run: Run) -> None:
         owner = self._workflows.get(run.workflow_id)
         if owner is None or owner.version != version or not self._takes(owner, run):
@@ -559,6 +591,9 @@ class InMemoryWorkflows:
     def _is_to_send(self, run: Run) -> bool:
         on_its_way = run.submission in {Submission.WAITING, Submission.SENDING}
         return on_its_way and not run.settled and run.backfill_id is None and run.stop is None
+
+    def _is_due(self, run: Run, sent_before: datetime) -> bool:
+        return run.submission is Submission.WAITING or run.sent_at is None or run.sent_at < sent_before
 
     def _may_run(self, entity: Run | Backfill) -> bool:
         owner = self._workflows[entity.workflow_id]

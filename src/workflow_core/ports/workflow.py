@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from datetime import date, datetime
     from uuid import UUID
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from workflow_core.domain.backfill import Backfill
     from workflow_core.domain.code import CodeObject
     from workflow_core.domain.conditions import AirflowState, Observation
+    from workflow_core.domain.counts import Counts
+    from workflow_core.domain.lease import Lease
     from workflow_core.domain.paging import Page, PageRequest
     from workflow_core.domain.run import HistoryFilter, Run, RunStatus
     from workflow_core.domain.workflow import Revision, Workflow, WorkflowFilter
@@ -24,8 +27,8 @@ class WorkflowPort(Protocol):
 
     Every method is one transaction. Times come back aware, in UTC, with microseconds. JSON (``params``, ``spec``) comes back as
     equal values of the same types, whatever their size; only the order of keys is not kept. Any method may raise
-    :class:`~workflow_core.errors.DatabaseUnavailable`; then nothing was changed (unless the connection broke during the commit
-    itself: ids and versions tell afterwards).
+    :class:`~workflow_core.errors.DatabaseUnavailable`; then nothing was changed, unless it is the
+    :class:`~workflow_core.errors.DatabaseOutcomeUnknown` of a connection that broke during the commit: ids and versions tell afterwards.
 
     A workflow that has left (:attr:`Phase.has_left <workflow_core.domain.workflow.Phase.has_left>`) is kept for its runs only: its name
     and DAG id are free, and nothing but :meth:`workflow_by_id` and :meth:`unsettled_workflows` answers it.
@@ -106,6 +109,10 @@ class WorkflowPort(Protocol):
         """Live workflows by name, ascending in code-point order. The key of a page is ``(dataset_name,)``."""
         ...
 
+    def names_that_left(self, dataset_names: Iterable[str]) -> Collection[str]:
+        """Those of the names that a workflow had which has left, and that no live one has."""
+        ...
+
     def unsettled_workflows(self, limit: int) -> Sequence[Workflow]:
         """Up to ``limit`` workflows for which :attr:`Workflow.settled` is false: those tried longest ago (never tried before all) first,
         then those longest unchanged, then by name.
@@ -175,10 +182,10 @@ class WorkflowPort(Protocol):
         """For each name the run that :meth:`history` would list first; names without runs are left out."""
         ...
 
-    def runs_to_send(self, limit: int) -> Sequence[Run]:
-        """Up to ``limit`` runs on their way to Airflow (waiting or sending): not of a backfill, which sends its own; not wanted to end;
-        of a workflow that may run (served, and not paused). Those never sent first, then those sent longest ago,
-        then by run id.
+    def runs_to_send(self, limit: int, *, sent_before: datetime) -> Sequence[Run]:
+        """Up to ``limit`` runs on their way to Airflow, waiting, or sending since before ``sent_before``: not of a backfill, which sends
+        its own; not wanted to end; of a workflow that may run (served, and not paused). Those never sent first, then those sent longest
+        ago, then by run id.
         """
         ...
 
@@ -329,8 +336,47 @@ class WorkflowPort(Protocol):
         """Forget up to ``limit`` keys that were recorded before this moment, the oldest first; return how many."""
         ...
 
+    def claim(self, subjects: Iterable[str], *, owner: str, at: datetime, until: datetime) -> Mapping[str, Lease]:
+        """Lease those of the subjects that are free: never leased, released, or leased until ``at`` at the latest, to whomever.
+
+        Of several at the same time exactly one gets a subject, and with it an epoch greater than all that this subject had before.
+        """
+        ...
+
+    def renew(self, lease: Lease, until: datetime) -> Lease:
+        """Have the lease end at another moment; its epoch stays.
+
+        Raises:
+            LeaseLost: somebody else has claimed the subject, or the lease was released.
+        """
+        ...
+
+    def release(self, leases: Iterable[Lease]) -> None:
+        """End leases. Those that somebody else has claimed since stay as they are."""
+        ...
+
+    def under(self, lease: Lease) -> AbstractContextManager[None]:
+        """Within the block every method of this port that writes, called in this thread, does so only while the subject is neither
+        claimed by somebody else nor released; that is part of the same transaction. One that only reads, :meth:`claim`, :meth:`renew`
+        and :meth:`release` take no notice. Blocks may be nested: the inner lease counts.
+
+        Raises (each of those methods):
+            LeaseLost: it is; nothing was written.
+        """
+        ...
+
+    def forget_leases(self, before: datetime) -> None:
+        """Forget the leases that ended, or were released, before this moment; the epochs of their subjects begin anew. Nobody may be at
+        work any more under one of them.
+        """
+        ...
+
+    def counts(self) -> Counts:
+        """How many workflows and unended runs there are, from one cheap query: asked every few seconds by those who watch."""
+        ...
+
     def check(self) -> None:
-        """Return if the database answers and its schema is the one this code needs.
+        """Return if the database answers and its schema is one that this code works with.
 
         Raises:
             DatabaseUnavailable: it does not, or its schema is another; the message says what to do.

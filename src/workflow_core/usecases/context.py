@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from enum import StrEnum
+from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from attrs import field, frozen
@@ -10,11 +12,13 @@ from attrs import field, frozen
 from workflow_core.domain.names import check_dataset_name, loader_for, sentinel_dag_id
 from workflow_core.domain.spec import SpecRules
 from workflow_core.domain.workflow import SourceType
-from workflow_core.errors import WorkflowNotFound, WorkflowPermissionDenied
+from workflow_core.errors import DatabaseUnavailable, WorkflowNotFound, WorkflowPermissionDenied
 from workflow_core.usecases.known import KnownWorkflows
 from workflow_core.usecases.run_ids import RunIds
 
 if TYPE_CHECKING:
+    from workflow_core.domain.lease import Lease
+    from workflow_core.domain.run import Run
     from workflow_core.domain.workflow import Workflow
     from workflow_core.ports.airflow import AirflowPort
     from workflow_core.ports.clock import ClockPort
@@ -41,6 +45,10 @@ class Policy:
     STOPPED only after that time. ``sync_max_removed`` is the largest share of the CODE workflows that a sync removes without being
     told that it may. ``fresh_for`` is how long (seconds) after a pass of the worker reads are answered from what it saw,
     without asking Airflow. ``keep_keys`` is how long (seconds) an idempotency key and the answer to it are kept at least.
+
+    ``lease`` is how long (seconds) a worker that is not heard of keeps others from what it works on; ``resend_after`` how long nobody else
+    sends a run that was sent: longer than any request to Airflow may take; ``compare_every`` (seconds; 0: never) how often the three
+    systems are compared in full.
     """
 
     rules: SpecRules = field(factory=SpecRules)
@@ -55,6 +63,11 @@ class Policy:
     sync_max_removed: float = 0.3
     fresh_for: float = 3.0
     keep_keys: float = 86_400.0
+    lease: float = 30.0
+    resend_after: float = 20.0
+    compare_every: float = 300.0
+    may_arrive: timedelta = timedelta(seconds=45)
+    """What was sent to Airflow and is not there may still arrive within this time: no request of ours is under way for longer."""
 
 
 @frozen(kw_only=True)
@@ -69,6 +82,10 @@ class Context:
     run_ids: RunIds = field(factory=RunIds, repr=False)
     known: KnownWorkflows = field(factory=KnownWorkflows, repr=False)
     parsed: set[str] | None = None
+    worker: str = field(factory=lambda: token_hex(8))
+    """Whose leases are those of this process."""
+    led: dict[str, Lease] = field(factory=dict, repr=False)
+    """What this process does all the time, and others leave to it."""
 
     def require(self, dataset_name: str) -> Workflow:
         """The workflow of this name.
@@ -81,6 +98,22 @@ class Context:
         if workflow is None:
             raise WorkflowNotFound(dataset_name)
         return workflow
+
+    def recorded_run(self, run: Run) -> Run:
+        """The run as it is recorded now, or as it was last known: that the database does not answer any more does not undo what was
+        accepted.
+        """
+        try:
+            return self.workflows.run(run.run_id) or run
+        except DatabaseUnavailable:
+            return run
+
+    def recorded_workflow(self, workflow: Workflow) -> Workflow:
+        """The same for a workflow."""
+        try:
+            return self.workflows.workflow_by_id(workflow.id) or workflow
+        except DatabaseUnavailable:
+            return workflow
 
     def check_execution(self, workflow: Workflow) -> None:
         """Return if runs of this workflow may be started and ended over this API.

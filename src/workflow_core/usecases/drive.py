@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Final
 from workflow_core.domain.act import Action, on_backfill
 from workflow_core.domain.backfill import SYSTEM, Wanted, being_sent, waiting_of
 from workflow_core.domain.caller import Caller, Via
+from workflow_core.domain.lease import backfill_subject
 from workflow_core.domain.run import RunStatus, Submission
 from workflow_core.domain.workflow import WorkflowStatus
 from workflow_core.errors import AirflowRefused, ConcurrentUpdate, Unavailable
+from workflow_core.usecases.claims import holding
 from workflow_core.usecases.stop import try_to_end
 from workflow_core.usecases.submit import record_run, send
 
@@ -43,7 +45,9 @@ def drive(backfill: Backfill, context: Context) -> None:
 def try_to_drive(backfill: Backfill, context: Context) -> None:
     """As :func:`drive`; where it cannot go on now, the worker does."""
     try:
-        drive(backfill, context)
+        with holding(backfill_subject(backfill.backfill_id), context) as mine:
+            if mine:
+                drive(backfill, context)
     except (Unavailable, AirflowRefused, ConcurrentUpdate) as error:
         _log.warning("%s goes on later: %s", backfill.backfill_id, error.message)
 

@@ -77,8 +77,14 @@ def _wound_up(runs: Sequence[Run], context: Context) -> tuple[list[Run], bool]:
 
 
 def see_off(workflow: Workflow, context: Context) -> Workflow:
-    """Wait, over many passes, until Airflow has dropped the DAG; a successor of the same DAG id takes it over."""
+    """Wait, over many passes, until Airflow has dropped the DAG; a successor of the same DAG id takes it over.
+
+    A write of the YAML that somebody gave up waiting for may have arrived after the YAML was removed: then that is done again.
+    """
     if context.workflows.workflow_by_dag(workflow.dag_id) is None:
+        place = (workflow.source_type, workflow.dataset_name)
+        if workflow.source_type is SourceType.MANUAL and context.storage.stat(*place) is not None:
+            context.storage.delete(*place)
         context.request_parse(workflow)
         if context.airflow.dag(workflow.dag_id) is not None:
             return workflow

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from workflow_core.domain.act import Action, on_run
+from workflow_core.domain.lease import run_subject
 from workflow_core.domain.names import check_run_id
-from workflow_core.domain.run import FAILED_TASKS, MAY_ARRIVE, Retry, RunStatus
+from workflow_core.domain.run import FAILED_TASKS, Retry, RunStatus
 from workflow_core.domain.workflow import Phase
 from workflow_core.errors import (
     AirflowOutcomeUnknown,
@@ -27,6 +28,7 @@ from workflow_core.errors import (
     WorkflowPaused,
     WorkflowRunNotFound,
 )
+from workflow_core.usecases.claims import holding
 from workflow_core.usecases.observe import look_at, record_look
 from workflow_core.usecases.submit import record_run
 
@@ -135,10 +137,11 @@ def _to_repeat(run: Run, tasks: Sequence[TaskState], *, only_failed: bool) -> tu
 def _carried_out(run: Run, context: Context) -> Run:
     """As :func:`carry_out`; where Airflow cannot be asked now, or somebody else goes on with it, the worker does the rest."""
     try:
-        return carry_out(run, context)
+        with holding(run_subject(run.run_id), context) as mine:
+            return carry_out(run, context) if mine else run
     except (Unavailable, AirflowRefused, ConcurrentUpdate) as error:
         _log.warning("%s does not run again yet: %s", run.run_id, error.message)
-        return context.workflows.run(run.run_id) or run
+        return context.recorded_run(run)
 
 
 def carry_out(run: Run, context: Context) -> Run:
@@ -154,7 +157,7 @@ def carry_out(run: Run, context: Context) -> Run:
         return record_run(run.gone(now), context)
     if run.retry.is_done(seen):
         return record_look(run, run.observed(seen, context.airflow.tasks([key]).get(key, ()), now), context)
-    if run.sent_at is not None and now - run.sent_at < MAY_ARRIVE:
+    if run.sent_at is not None and now - run.sent_at < context.policy.may_arrive:
         return run
     run = context.workflows.save_run(run.retry_asked(now))
     try:

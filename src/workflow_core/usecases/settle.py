@@ -10,8 +10,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from workflow_core.domain.conditions import Observation
+from workflow_core.domain.lease import workflow_subject
 from workflow_core.domain.workflow import Phase, SourceType
 from workflow_core.errors import AirflowRefused, ConcurrentUpdate, StorageConflict, Unavailable
+from workflow_core.usecases.claims import holding
 from workflow_core.usecases.mirror import looked
 from workflow_core.usecases.retire import retire, see_off
 
@@ -37,15 +39,18 @@ def settle_workflow(workflow: Workflow, context: Context, *, within: float = 0.0
     deadline = context.clock.now() + timedelta(seconds=within)
     while True:
         try:
-            return advance(workflow, context, deadline)
+            with holding(workflow_subject(workflow.id), context) as mine:
+                if mine:
+                    return advance(workflow, context, deadline)
         except (Unavailable, AirflowRefused, StorageConflict) as error:
             _log.warning("%s is not settled yet: %s", workflow.dataset_name, error.message)
-            return context.workflows.workflow_by_id(workflow.id) or workflow
+            return context.recorded_workflow(workflow)
         except ConcurrentUpdate:
-            workflow = context.workflows.workflow_by_id(workflow.id) or workflow
-            if workflow.settled or context.clock.now() >= deadline:
-                return workflow
-            context.clock.sleep(context.policy.poll)
+            _log.debug("%s was changed by somebody else", workflow.dataset_name)
+        workflow = context.recorded_workflow(workflow)
+        if workflow.settled or context.clock.now() >= deadline:
+            return workflow
+        context.clock.sleep(context.policy.poll)
 
 
 def advance(workflow: Workflow, context: Context, deadline: datetime) -> Workflow:

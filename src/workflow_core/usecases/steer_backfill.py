@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from workflow_core.domain.act import Action, on_backfill
-from workflow_core.domain.backfill import Wanted, counts_of, waiting_of
-from workflow_core.errors import BackfillNotActive, ConcurrentUpdate
+from workflow_core.domain.backfill import BackfillSummary, Wanted, counts_of, waiting_of
+from workflow_core.errors import BackfillNotActive, ConcurrentUpdate, DatabaseUnavailable
 from workflow_core.usecases.drive import try_to_drive
 from workflow_core.usecases.look_backfill import require_backfill, summarize
 from workflow_core.usecases.reason import check_reason
@@ -17,7 +17,7 @@ from workflow_core.usecases.trigger import check_runnable
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from workflow_core.domain.backfill import Backfill, BackfillSummary
+    from workflow_core.domain.backfill import Backfill
     from workflow_core.domain.caller import Caller
     from workflow_core.domain.run import Run
     from workflow_core.usecases.context import Context
@@ -53,7 +53,7 @@ def pause_backfill(command: SteerBackfill, context: Context) -> BackfillSummary:
         _refuse_ended(backfill, runs)
         return backfill.paused(command.caller.name, command.reason, context.clock.now()), ()
 
-    return summarize(_change(command, Action.PAUSE_BACKFILL, context, step), context)
+    return _told(*_change(command, Action.PAUSE_BACKFILL, context, step), context)
 
 
 def resume_backfill(command: SteerBackfill, context: Context) -> BackfillSummary:
@@ -75,9 +75,9 @@ def resume_backfill(command: SteerBackfill, context: Context) -> BackfillSummary
             check_runnable(owner, context)
         return backfill.resumed(command.caller.name, runs, context.clock.now()), ()
 
-    changed = _change(command, Action.RESUME_BACKFILL, context, step)
+    changed, runs = _change(command, Action.RESUME_BACKFILL, context, step)
     try_to_drive(changed, context)
-    return summarize(require_backfill(command.backfill_id, context), context)
+    return _told(changed, runs, context)
 
 
 def stop_backfill(command: SteerBackfill, context: Context) -> BackfillSummary:
@@ -101,13 +101,21 @@ def stop_backfill(command: SteerBackfill, context: Context) -> BackfillSummary:
         cancelled = [run.stopping(by, command.reason, at) for run in waiting_of(runs)]
         return backfill.stopping(by, command.reason, at), cancelled
 
-    changed = _change(command, Action.STOP_BACKFILL, context, step)
+    changed, runs = _change(command, Action.STOP_BACKFILL, context, step)
     try_to_drive(changed, context)
-    return summarize(require_backfill(command.backfill_id, context), context)
+    return _told(changed, runs, context)
 
 
-def _change(command: SteerBackfill, action: Action, context: Context, step: Step) -> Backfill:
-    """Record what the step makes of it. Somebody else's save in between means: read again, decide again."""
+def _told(changed: Backfill, runs: Sequence[Run], context: Context) -> BackfillSummary:
+    """The backfill as it is recorded now; as it was changed, if the database does not answer any more: the wish is accepted."""
+    try:
+        return summarize(require_backfill(changed.backfill_id, context), context)
+    except DatabaseUnavailable:
+        return BackfillSummary(backfill=changed, counts=counts_of(runs))
+
+
+def _change(command: SteerBackfill, action: Action, context: Context, step: Step) -> tuple[Backfill, Sequence[Run]]:
+    """Record what the step makes of it, and of its runs. Somebody else's save in between means: read again, decide again."""
     while True:
         backfill = require_backfill(command.backfill_id, context)
         runs = context.workflows.backfill_runs(command.backfill_id)
@@ -115,9 +123,10 @@ def _change(command: SteerBackfill, action: Action, context: Context, step: Step
         act = on_backfill(command.caller, action, context.clock.now(), wanted, before=backfill)
         if wanted is backfill:
             context.workflows.record(act)
-            return backfill
+            return backfill, runs
         try:
-            return context.workflows.save_backfill(wanted, changed, act=act)[0]
+            saved, changed = context.workflows.save_backfill(wanted, changed, act=act)
+            return saved, list(({run.run_id: run for run in runs} | {run.run_id: run for run in changed}).values())
         except ConcurrentUpdate:
             continue
 

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Final
 from attrs import frozen
 
 from workflow_core.domain.act import Action, on_run
+from workflow_core.domain.lease import run_subject
 from workflow_core.domain.names import check_run_id
-from workflow_core.domain.run import MAY_ARRIVE, NOT_RETRIED, RunStatus, Submission
+from workflow_core.domain.run import NOT_RETRIED, RunStatus, Submission
 from workflow_core.errors import AirflowRefused, ConcurrentUpdate, RunNotActive, Unavailable, WorkflowRunNotFound
 from workflow_core.ports.airflow import EndState
+from workflow_core.usecases.claims import holding
 from workflow_core.usecases.observe import look_at, record_look
 from workflow_core.usecases.reason import check_reason
 from workflow_core.usecases.submit import record_run
@@ -85,12 +87,13 @@ def _required(run_id: str, context: Context) -> Run:
 
 
 def try_to_end(run: Run, context: Context) -> Run:
-    """As :func:`end`; where Airflow cannot be asked now, the worker goes on."""
+    """As :func:`end`; where Airflow cannot be asked now, or somebody else goes on with it, the worker does the rest."""
     try:
-        return end(run, context)
-    except (Unavailable, AirflowRefused) as error:
+        with holding(run_subject(run.run_id), context) as mine:
+            return end(run, context) if mine else run
+    except (Unavailable, AirflowRefused, ConcurrentUpdate) as error:
         _log.warning("%s is not stopped yet: %s", run.run_id, error.message)
-        return context.workflows.run(run.run_id) or run
+        return context.recorded_run(run)
 
 
 def end(run: Run, context: Context) -> Run:
@@ -123,14 +126,14 @@ def _not_there(run: Run, context: Context) -> Run:
     now = context.clock.now()
     if run.submission in {Submission.SUBMITTED, Submission.RETRYING}:
         return record_run(run.gone(now), context)
-    if run.sent_at is not None and now - run.sent_at < MAY_ARRIVE:
+    if run.sent_at is not None and now - run.sent_at < context.policy.may_arrive:
         return run
     return record_run(run.cancelled(now), context)
 
 
 def _not_cleared(run: Run, seen: AirflowRun, context: Context) -> Run:
     """It was to run again, and Airflow was not told, or has not done it: then it will not, once no request of ours is under way."""
-    if run.sent_at is not None and context.clock.now() - run.sent_at < MAY_ARRIVE:
+    if run.sent_at is not None and context.clock.now() - run.sent_at < context.policy.may_arrive:
         return run
     return record_run(run.retry_given_up(seen, NOT_RETRIED), context)
 

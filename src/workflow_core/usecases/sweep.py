@@ -6,13 +6,17 @@ import logging
 from collections import Counter
 from datetime import timedelta
 from functools import partial
+from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
 from attrs import evolve, frozen
 
+from workflow_core.domain.lease import COMPARE, MIRROR, TIDY, backfill_subject, run_subject, workflow_subject
 from workflow_core.domain.run import Submission
 from workflow_core.domain.workflow import Phase
-from workflow_core.errors import AirflowRefused, ConcurrentUpdate, StorageConflict, Unavailable
+from workflow_core.errors import AirflowRefused, ConcurrentUpdate, LeaseLost, StorageConflict, Unavailable
+from workflow_core.usecases.claims import holding, its_time, leading, work_through
+from workflow_core.usecases.compare import compare
 from workflow_core.usecases.drive import drive
 from workflow_core.usecases.mirror import watch
 from workflow_core.usecases.once import forget_keys
@@ -22,8 +26,10 @@ from workflow_core.usecases.stop import end
 from workflow_core.usecases.submit import submit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from workflow_core.domain.backfill import Backfill
+    from workflow_core.domain.run import Run
     from workflow_core.domain.workflow import Workflow
     from workflow_core.usecases.context import Context
 
@@ -33,6 +39,10 @@ BATCH: Final = 100
 
 WORKFLOWS: Final = 500
 """Workflows that one pass takes up at most: many come at once where a CI pipeline publishes."""
+
+TIDY_EVERY: Final = timedelta(minutes=10)
+LEASES_KEPT: Final = timedelta(hours=1)
+"""So long after its end nobody works under a lease any more: each call to another system is over within minutes."""
 
 SETTLE_FOR: Final = timedelta(seconds=5)
 """So long one pass settles workflows before it goes on to the runs."""
@@ -55,6 +65,7 @@ class SweepReport:
     runs_observed: int = 0
     backfills_driven: int = 0
     keys_forgotten: int = 0
+    drifts_mended: int = 0
 
 
 def sweep(context: Context, *, comes_back: bool = True) -> SweepReport:
@@ -65,20 +76,46 @@ def sweep(context: Context, *, comes_back: bool = True) -> SweepReport:
     return SweepReport(
         workflows_settled=_step(_settle_workflows, context),
         runs_submitted=_step(_send_runs, context),
-        runs_observed=_step(partial(watch, comes_back=comes_back), context),
+        runs_observed=_step(partial(_watch, comes_back=comes_back), context),
         backfills_driven=_step(_drive_backfills, context),
         runs_retried=_step(_settle_retries, context),
         runs_stopped=_step(_settle_stops, context),
         keys_forgotten=_step(forget_keys, context),
+        drifts_mended=_step(_compare, context),
     )
+
+
+def _tidy(context: Context) -> None:
+    """Remove what is needed no more, if nobody has for a while."""
+    if its_time(TIDY, TIDY_EVERY, context):
+        context.workflows.forget_leases(context.clock.now() - LEASES_KEPT)
+
+
+def _compare(context: Context) -> int:
+    """If nobody has for a while; only workers that come back."""
+    every = timedelta(seconds=context.policy.compare_every)
+    return compare(context) if every and MIRROR in context.led and its_time(COMPARE, every, context) else 0
 
 
 def _step(step: Callable[[Context], int], context: Context) -> int:
     try:
         return step(context)
-    except (Unavailable, AirflowRefused) as error:
+    except (Unavailable, AirflowRefused, LeaseLost) as error:
         _log.warning("the sweep ended early: %s", error.message)
         return 0
+
+
+def _watch(context: Context, *, comes_back: bool) -> int:
+    """Of several workers that come back one follows Airflow; when it is not heard of for a while, another one does."""
+    if not comes_back:
+        with holding(MIRROR, context) as mine:
+            return watch(context, comes_back=False) if mine else 0
+    lease = leading(MIRROR, context)
+    if lease is None:
+        return 0
+    _tidy(context)
+    with context.workflows.under(lease):
+        return watch(context)
 
 
 def _settle_workflows(context: Context) -> int:
@@ -90,22 +127,27 @@ def _settle_workflows(context: Context) -> int:
     clock = context.clock
     until = clock.now() + SETTLE_FOR
     tried: list[Workflow] = []
-    settled = 0
     misses: Counter[tuple[str, Phase]] = Counter()
+
+    def settle(workflow: Workflow) -> bool:
+        kind = context.sentinel_of(workflow), workflow.phase
+        if clock.now() >= until or (workflow.phase in _WAITING and misses[kind] >= MISSES):
+            return False
+        tried.append(workflow)
+        after = _advanced(workflow, context)
+        misses[kind] = misses[kind] + 1 if after.phase is workflow.phase else 0
+        return after.settled
+
+    open_ones = context.workflows.unsettled_workflows(WORKFLOWS)
     try:
-        for workflow in context.workflows.unsettled_workflows(WORKFLOWS):
-            kind = context.sentinel_of(workflow), workflow.phase
-            if clock.now() >= until:
-                break
-            if workflow.phase in _WAITING and misses[kind] >= MISSES:
-                continue
-            tried.append(workflow)
-            after = _advanced(workflow, context)
-            settled += after.settled
-            misses[kind] = misses[kind] + 1 if after.phase is workflow.phase else 0
+        return work_through(
+            takewhile(lambda _: clock.now() < until, open_ones),
+            lambda workflow: workflow_subject(workflow.id),
+            settle,
+            context,
+        )
     finally:
         context.workflows.mark_tried(tried, clock.now())
-    return settled
 
 
 def _advanced(workflow: Workflow, context: Context) -> Workflow:
@@ -119,36 +161,35 @@ def _advanced(workflow: Workflow, context: Context) -> Workflow:
 
 
 def _send_runs(context: Context) -> int:
-    sent = [submit(run, context) for run in context.workflows.runs_to_send(BATCH)]
-    return sum(run.submission is Submission.SUBMITTED for run in sent)
-
-
-def _drive_backfills(context: Context) -> int:
-    driven = 0
-    for backfill in context.workflows.active_backfills(BATCH):
-        try:
-            drive(backfill, context)
-        except ConcurrentUpdate:  # somebody else goes on with it
-            continue
-        driven += 1
-    return driven
+    sent_before = context.clock.now() - timedelta(seconds=context.policy.resend_after)
+    return _over_runs(
+        context.workflows.runs_to_send(BATCH, sent_before=sent_before),
+        lambda run: submit(run, context).submission is Submission.SUBMITTED,
+        context,
+    )
 
 
 def _settle_retries(context: Context) -> int:
-    done = 0
-    for run in context.workflows.retrying_runs(BATCH):
-        try:
-            done += carry_out(run, context).submission is not Submission.RETRYING
-        except ConcurrentUpdate:  # somebody else goes on with it
-            continue
-    return done
+    return _over_runs(
+        context.workflows.retrying_runs(BATCH),
+        lambda run: carry_out(run, context).submission is not Submission.RETRYING,
+        context,
+    )
 
 
 def _settle_stops(context: Context) -> int:
-    ended = 0
-    for run in context.workflows.stopping_runs(BATCH):
-        try:
-            ended += end(run, context).settled
-        except ConcurrentUpdate:  # somebody else goes on with it
-            continue
-    return ended
+    return _over_runs(context.workflows.stopping_runs(BATCH), lambda run: end(run, context).settled, context)
+
+
+def _over_runs(runs: Sequence[Run], step: Callable[[Run], bool], context: Context) -> int:
+    """Take a step with each of the runs; returns of how many it is told to be the last one."""
+    return work_through(runs, lambda run: run_subject(run.run_id), step, context)
+
+
+def _drive_backfills(context: Context) -> int:
+    def one(backfill: Backfill) -> bool:
+        drive(backfill, context)
+        return True
+
+    found = context.workflows.active_backfills(BATCH)
+    return work_through(found, lambda backfill: backfill_subject(backfill.backfill_id), one, context)

@@ -16,11 +16,13 @@ from attrs import define, evolve, field, frozen
 from workflow_core.domain.act import Act, Action, on_workflow
 from workflow_core.domain.caller import Via
 from workflow_core.domain.code import CodeObject, FailedObject, HeldBack, SyncReport
+from workflow_core.domain.lease import SYNC
 from workflow_core.domain.names import dag_id_for, is_sentinel, new_id
 from workflow_core.domain.paging import PageRequest
 from workflow_core.domain.spec import SpecRules, parse_complete_spec
 from workflow_core.domain.workflow import Phase, Revision, SourceType, Workflow, WorkflowFilter
 from workflow_core.errors import ConcurrentUpdate, InvalidRequest, Problem, WorkflowAlreadyExists
+from workflow_core.usecases.claims import leading
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,6 +35,9 @@ _log = logging.getLogger(__name__)
 
 FEW: Final = 3
 """So many workflows may be removed at once, whatever share of all they are."""
+
+HEARD_OF_AFTER: Final = 20
+"""Objects after which a worker says that it still syncs; a few seconds at most."""
 
 _LOOK_AGAIN: Final = ""
 """The ETag of an object that is refused for what others hold: no listing says this, so that every sync looks whether they still do."""
@@ -66,10 +71,17 @@ def sync(command: SyncCode, context: Context) -> SyncReport:
     known = context.workflows.code_objects()  # before the listing: what another sync takes up in between is not gone
     listed = {ref.dataset_name: ref for ref in context.storage.list(SourceType.CODE)}
     work = _Sync(command=command, context=context, known=known)
-    for ref in listed.values():
+    for place, ref in enumerate(listed.values()):
         work.look_at(ref)
+        if place % HEARD_OF_AFTER == 0 and SYNC in context.led:
+            leading(SYNC, context)
     work.drop([seen for name, seen in known.items() if name not in listed], listed=len(listed))
     return work.finish()
+
+
+def sync_in_turn(command: SyncCode, context: Context) -> SyncReport | None:
+    """As :func:`sync`, for workers that do so on a timer: one of them does, and None is what the others get."""
+    return sync(command, context) if leading(SYNC, context) else None
 
 
 @define(kw_only=True)

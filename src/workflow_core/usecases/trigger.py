@@ -17,6 +17,7 @@ from workflow_core.domain.spec.document import DATE_PARAM
 from workflow_core.domain.workflow import Phase, Workflow
 from workflow_core.errors import (
     ConcurrentUpdate,
+    DatabaseUnavailable,
     InvalidRequest,
     Problem,
     RunAlreadyExists,
@@ -61,7 +62,13 @@ def trigger(command: TriggerRun, context: Context) -> Run:
     if command.dry_run:
         return _rehearsed(command, context)
     run = _accepted(command, context)
-    return send(run, context) if run.submission is Submission.SENDING else run
+    if run.submission is not Submission.SENDING:
+        return run
+    try:
+        return send(run, context)
+    except DatabaseUnavailable as error:  # it is recorded as being sent: the worker sees what became of that
+        _log.warning("%s: %s", run.run_id, error.message)
+        return run
 
 
 def _rehearsed(command: TriggerRun, context: Context) -> Run:

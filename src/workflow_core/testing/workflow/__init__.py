@@ -8,9 +8,11 @@ fake over random histories.
 from workflow_core.testing.workflow.asked import AskedRules
 from workflow_core.testing.workflow.audited import AuditedRules
 from workflow_core.testing.workflow.backfills import BackfillRules
+from workflow_core.testing.workflow.counted import CountedRules
 from workflow_core.testing.workflow.driven import DrivenRules
 from workflow_core.testing.workflow.history import HistoryRules
 from workflow_core.testing.workflow.kept_runs import KeptRunRules
+from workflow_core.testing.workflow.leases import LeaseRules
 from workflow_core.testing.workflow.leaving import LeavingRules
 from workflow_core.testing.workflow.listed import ListedWorkflowRules
 from workflow_core.testing.workflow.machine import workflow_machine
@@ -39,6 +41,8 @@ class WorkflowContract(
     SeenRules,
     AskedRules,
     AuditedRules,
+    LeaseRules,
+    CountedRules,
     OutageRules,
 ):
     """Every promise of the port, as tests."""

@@ -67,6 +67,28 @@ class LeavingRules(WorkflowSubject):
             port.save_workflow(evolve(_kept(port), phase=phase))
         assert len(port.unsettled_workflows(10)) == 2
 
+    @HAS_LEFT
+    def test_the_names_that_were_left_are_known(self, port: WorkflowPort, phase: Phase) -> None:
+        """Of those that were asked for; not that of a live one, nor one that nobody ever had."""
+        port.save_workflow(evolve(_kept(port), phase=phase))
+        other = a_workflow("a.other")
+        port.add_workflow(other)
+        names = [NAME, "a.other", "a.never"]
+        assert set(port.names_that_left(names)) == {NAME}
+        assert set(port.names_that_left(["a.other"])) == set()
+        assert set(port.names_that_left([])) == set()
+        port.save_workflow(evolve(other, phase=phase))
+        assert set(port.names_that_left(names)) == {NAME, "a.other"}
+
+    @HAS_LEFT
+    def test_a_name_that_is_taken_again_is_not_left(self, port: WorkflowPort, phase: Phase) -> None:
+        """Whatever the successor does, until it has left, too."""
+        port.save_workflow(evolve(_kept(port), phase=phase))
+        successor = _kept(port, phase=Phase.UNREGISTERING, removal=Removal(by="rita", at=AT))
+        assert set(port.names_that_left([NAME])) == set()
+        port.save_workflow(evolve(successor, phase=phase))
+        assert set(port.names_that_left([NAME])) == {NAME}
+
     def test_its_runs_stay(self, port: WorkflowPort, behind: BehindWorkflows) -> None:
         """History by name has the runs of what has left and of its successor; each can be read and saved."""
         workflow = _kept(port)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from uuid import UUID
 
+    from workflow_core.domain.lease import Lease
     from workflow_core.domain.run import Run
     from workflow_core.domain.workflow import Workflow
     from workflow_core.ports.workflow import WorkflowPort
@@ -78,6 +79,7 @@ class WorkflowMachine(RuleBasedStateMachine):
         self._workflows: list[Workflow] = []
         self._runs: list[Run] = []
         self._backfills: list[Backfill] = []
+        self._leases: list[Lease] = []
 
     def teardown(self) -> None:
         """Give the subject back."""
@@ -211,11 +213,35 @@ class WorkflowMachine(RuleBasedStateMachine):
         """List, page by page."""
         self._same_pages("history", HistoryFilter(dataset_name=name, start_date=start, end_date=end), page)
 
+    @rule(
+        subjects=st.lists(st.sampled_from("abc"), max_size=3), owner=st.sampled_from("xy"), at=_moments, until=_moments
+    )
+    def claim(self, subjects: list[str], owner: str, at: Any, until: Any) -> None:
+        """Claim what may be free."""
+        self._leases += self._same("claim", subjects, owner=owner, at=at, until=until).values()
+
+    @rule(data=st.data(), until=_moments)
+    def renew(self, data: st.DataObject, until: Any) -> None:
+        """Renew what was claimed at some time."""
+        if self._leases:
+            self._same("renew", data.draw(st.sampled_from(self._leases)), until)
+
+    @rule(data=st.data())
+    def release(self, data: st.DataObject) -> None:
+        """Release what was claimed at some time."""
+        if self._leases:
+            self._same("release", [data.draw(st.sampled_from(self._leases))])
+
+    @rule(before=_moments)
+    def forget_leases(self, before: Any) -> None:
+        """Forget old ones."""
+        self._same("forget_leases", before)
+
     @rule(limit=st.integers(1, 4))
     def list_unsettled(self, limit: int) -> None:
         """List what is open."""
         self._same("unsettled_workflows", limit)
-        self._same("runs_to_send", limit)
+        self._same("runs_to_send", limit, sent_before=AT)
         self._same("stopping_runs", limit)
         self._same("active_backfills", limit)
         self._same("retrying_runs", limit)
@@ -230,8 +256,10 @@ class WorkflowMachine(RuleBasedStateMachine):
         self._same("workflows", WorkflowFilter(), PageRequest())
         self._same("history", HistoryFilter(), PageRequest())
         self._same("last_runs", NAMES)
+        self._same("names_that_left", NAMES)
         self._same("observed_until")
         self._same("code_objects")
+        self._same("counts")
 
     def _same(self, method: str, *arguments: Any, **named: Any) -> Any:
         """Ask both; the answer, or the error as type and message."""

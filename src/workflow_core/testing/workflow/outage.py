@@ -8,6 +8,7 @@ import pytest
 
 from workflow_core.domain.act import AuditFilter
 from workflow_core.domain.conditions import AirflowState, Observation
+from workflow_core.domain.lease import Lease
 from workflow_core.domain.paging import PageRequest
 from workflow_core.domain.run import HistoryFilter
 from workflow_core.domain.workflow import WorkflowFilter, first_revision
@@ -20,6 +21,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _W: Final = a_workflow()
+_LEASE: Final = Lease(subject="a", owner="o", epoch=1, until=AT)
+
+
+def _write_under_a_lease(port: WorkflowPort) -> None:
+    with port.under(_LEASE):
+        port.save_workflow(_W)
+
 
 CALLS: Final[dict[str, Callable[[WorkflowPort], object]]] = {
     "add_workflow": lambda port: port.add_workflow(_W),
@@ -32,6 +40,7 @@ CALLS: Final[dict[str, Callable[[WorkflowPort], object]]] = {
     "revision": lambda port: port.revision(_W, 1),
     "retire_workflow": lambda port: port.retire_workflow(_W, force=False),
     "workflows": lambda port: port.workflows(WorkflowFilter(), PageRequest()),
+    "names_that_left": lambda port: port.names_that_left(["a.b"]),
     "unsettled_workflows": lambda port: port.unsettled_workflows(1),
     "mark_tried": lambda port: port.mark_tried([_W], AT),
     "code_objects": lambda port: port.code_objects(),
@@ -42,7 +51,7 @@ CALLS: Final[dict[str, Callable[[WorkflowPort], object]]] = {
     "save_run": lambda port: port.save_run(a_run(_W)),
     "history": lambda port: port.history(HistoryFilter(), PageRequest()),
     "last_runs": lambda port: port.last_runs(["a.b"]),
-    "runs_to_send": lambda port: port.runs_to_send(1),
+    "runs_to_send": lambda port: port.runs_to_send(1, sent_before=AT),
     "stopping_runs": lambda port: port.stopping_runs(1),
     "retrying_runs": lambda port: port.retrying_runs(1),
     "runs_to_look_at": lambda port: port.runs_to_look_at(1),
@@ -68,6 +77,12 @@ CALLS: Final[dict[str, Callable[[WorkflowPort], object]]] = {
     "key": lambda port: port.key("s", "k"),
     "keep_answer": lambda port: port.keep_answer("s", "k", "{}"),
     "forget_keys": lambda port: port.forget_keys(AT, 1),
+    "claim": lambda port: port.claim(["a"], owner="o", at=AT, until=AT),
+    "renew": lambda port: port.renew(_LEASE, AT),
+    "release": lambda port: port.release([_LEASE]),
+    "under": _write_under_a_lease,
+    "forget_leases": lambda port: port.forget_leases(AT),
+    "counts": lambda port: port.counts(),
     "check": lambda port: port.check(),
 }
 

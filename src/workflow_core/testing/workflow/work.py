@@ -37,7 +37,7 @@ class WorkRules(WorkflowSubject):
         run = a_run(owner, submission=submission)
         port.add_run(run)
         to_send = submission in {Submission.WAITING, Submission.SENDING}
-        assert list(port.runs_to_send(10)) == ([run] if to_send else [])
+        assert list(port.runs_to_send(10, sent_before=AT)) == ([run] if to_send else [])
 
     @pytest.mark.parametrize(
         "changes",
@@ -54,7 +54,7 @@ class WorkRules(WorkflowSubject):
     ) -> None:
         """A backfill sends its own; what is to end, or has ended, is not sent any more."""
         port.add_run(a_run(owner, submission=Submission.SENDING, **changes))
-        assert list(port.runs_to_send(10)) == []
+        assert list(port.runs_to_send(10, sent_before=AT)) == []
 
     @pytest.mark.parametrize("phase", Phase)
     @pytest.mark.parametrize("pause", [None, PAUSE])
@@ -66,14 +66,26 @@ class WorkRules(WorkflowSubject):
         port.add_run(run)
         port.save_workflow(evolve(owner, phase=phase, pause=pause))
         may_run = phase is Phase.SERVED and pause is None
-        assert list(port.runs_to_send(10)) == ([run] if may_run else [])
+        assert list(port.runs_to_send(10, sent_before=AT)) == ([run] if may_run else [])
 
     def test_those_never_sent_come_first(self, port: WorkflowPort, owner: Workflow) -> None:
         """Then those sent longest ago, then by id; the limit cuts off the latest."""
         sent = {"r1": 2, "r2": None, "r3": 1, "r0": 1, "r4": None, "r5": 3, "r10": None}
         for run_id, moment in sent.items():
             port.add_run(a_run(owner, run_id=run_id, sent_at=None if moment is None else AT + moment * MICROSECOND))
-        assert [run.run_id for run in port.runs_to_send(6)] == ["r10", "r2", "r4", "r0", "r3", "r1"]
+        found = [run.run_id for run in port.runs_to_send(6, sent_before=AT)]
+        assert found == ["r10", "r2", "r4", "r0", "r3", "r1"]
+
+    def test_a_run_that_was_sent_lately_is_not_to_send(self, port: WorkflowPort, owner: Workflow) -> None:
+        """Whoever sent it may still wait for the answer; one that waits again was certainly not taken."""
+        for run_id, submission, moment in [
+            ("before", Submission.SENDING, AT - MICROSECOND),
+            ("then", Submission.SENDING, AT),
+            ("after", Submission.SENDING, AT + MICROSECOND),
+            ("back", Submission.WAITING, AT + MICROSECOND),
+        ]:
+            port.add_run(a_run(owner, run_id=run_id, submission=submission, sent_at=moment))
+        assert [run.run_id for run in port.runs_to_send(9, sent_before=AT)] == ["before", "back"]
 
     @pytest.mark.parametrize("status", RunStatus)
     def test_stopping_runs(self, port: WorkflowPort, owner: Workflow, status: RunStatus) -> None:

@@ -84,7 +84,7 @@ def upgrade() -> None:
     """Add columns, free the names of those that leave, and keep the runs of every workflow."""
     for name in _OLD_INDEXES:
         op.drop_index(name)
-    if op.get_bind().dialect.name == "postgresql":
+    if op.get_context().dialect.name == "postgresql":
         _upgrade_postgresql()
     else:
         _upgrade_sqlite()

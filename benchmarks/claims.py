@@ -1,0 +1,97 @@
+"""``make bench-claims``: many claims by several workers at once, counted and timed; writes ``benchmarks/claims.md``.
+
+Every subject is claimed once by somebody, and by nobody else: what is counted is who believes to have it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import platform
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from adapters.sql import SqlWorkflows, make_engine, upgrade
+from devstack.postgres import LocalPostgres
+from workflow_core.usecases.claims import CHUNK
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+RESULTS = Path(__file__).resolve().parent / "claims.md"
+CLAIMS = 100_000
+WORKERS = 4
+
+
+def claim_all(url: str, owner: str, seed: int, claims: int) -> list[str]:
+    """Claim every subject there is, in an order of one's own; returns those that this worker got."""
+    engine = make_engine(url)
+    port = SqlWorkflows(engine)
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    subjects = [f"run:{number}" for number in range(claims)]
+    random.Random(seed).shuffle(subjects)
+    got: list[str] = []
+    for first in range(0, claims, CHUNK):
+        got += port.claim(subjects[first : first + CHUNK], owner=owner, at=at, until=at + timedelta(hours=1))
+    engine.dispose()
+    return got
+
+
+def contest(url: str, *, claims: int = CLAIMS, workers: int = WORKERS) -> tuple[Counter[str], float, list[int]]:
+    """Have processes claim the same subjects at the same time: how often each was claimed, seconds, and how many each worker got."""
+    engine = make_engine(url)
+    upgrade(engine)
+    engine.dispose()
+    began = time.monotonic()
+    with multiprocessing.get_context("spawn").Pool(workers) as pool:
+        got = pool.starmap(claim_all, [(url, f"worker {number}", number, claims) for number in range(workers)])
+    taken = time.monotonic() - began
+    return Counter(subject for some in got for subject in some), taken, [len(some) for some in got]
+
+
+def row(name: str, found: tuple[Counter[str], float, list[int]], claims: int) -> str:
+    counts, taken, shares = found
+    twice = sum(1 for count in counts.values() if count > 1)
+    return (
+        f"| {name} | {claims} | {len(counts)} | {twice} | {', '.join(map(str, shares))} | {taken:.1f} s |"
+        f" {len(shares) * claims / taken:,.0f} |"
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run both contests; exit 1 if a subject was claimed twice, or not at all."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--claims", type=int, default=CLAIMS)
+    claims: int = parser.parse_args(arguments).claims
+    with tempfile.TemporaryDirectory() as directory, LocalPostgres() as postgres:
+        found = {
+            "PostgreSQL": contest(postgres.create_database("claims"), claims=claims),
+            "SQLite": contest(f"sqlite:///{directory}/claims.db", claims=claims),
+        }
+    lines = [
+        "# Claims",
+        "",
+        (
+            f"Written by `make bench-claims` on {datetime.now(UTC):%Y-%m-%d}: {WORKERS} processes claim the same subjects, {CHUNK} at a"
+            f" time, each in an order of its own, Python {platform.python_version()}."
+        ),
+        "",
+        "| Database | subjects | claimed | claimed twice | by each worker | time | attempts/s |",
+        "|---|---|---|---|---|---|---|",
+        *[row(name, one, claims) for name, one in found.items()],
+        "",
+    ]
+    print("\n".join(lines))
+    if claims == CLAIMS:
+        RESULTS.write_text("\n".join(lines), encoding="utf-8")
+    return 0 if all(len(one[0]) == claims and set(one[0].values()) == {1} for one in found.values()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

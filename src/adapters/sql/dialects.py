@@ -1,0 +1,24 @@
+"""What both databases spell alike, and SQLAlchemy has apart."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy.dialects import postgresql, sqlite
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+
+def insert_into(connection: sa.Connection, table: sa.Table) -> postgresql.Insert:
+    """An INSERT that can say ON CONFLICT, for the database of this connection."""
+    if connection.dialect.name == "postgresql":
+        return postgresql.insert(table)
+    return sqlite.insert(table)  # type: ignore[return-value] # of the same methods
+
+
+def upsert_into(connection: sa.Connection, table: sa.Table, key: str) -> postgresql.Insert:
+    """Insert a row, or write over the one that is there."""
+    statement = insert_into(connection, table)
+    others = {column.name: statement.excluded[column.name] for column in table.columns if column.name != key}
+    return statement.on_conflict_do_update(index_elements=[key], set_=others)

@@ -1,0 +1,57 @@
+"""Secrets are taken out of whatever is shown or logged: by where they stand, and by their values where those are known."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+MASK: Final = "****"
+
+SHORTEST: Final = 6
+"""Characters of the shortest secret that is looked for by its value: a shorter one (``admin``) is in many an innocent word."""
+
+_PATTERNS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
+    # The user stays. Up to the last @ of the word: a password may hold "/", and one that is not quoted as it should be may hold "@".
+    (re.compile(r"(://(?:[^\s:/?#@\"'<>]*:)?)[^\s\"'<>]*@"), rf"\1{MASK}@"),
+    # postgresql://host/name?password=… is as good as a password in front of the host; so is a signature of S3.
+    (
+        re.compile(
+            r"([?&][^\s=&\"']*(?:pass|secret|token|key|signature|credential)[^\s=&\"']*=)[^\s&\"']*", re.IGNORECASE
+        ),
+        rf"\1{MASK}",
+    ),
+    # Authorization: Bearer …, 'Authorization': 'Basic …'
+    (
+        re.compile(r"(\bauthorization[\"']?\s*[:=]\s*b?[\"']?)(?:[A-Za-z-]+\s+)?[^\s\"',;}]+", re.IGNORECASE),
+        rf"\1{MASK}",
+    ),
+    # the scheme alone; no word of a sentence about "basic authentication" has digits or capitals
+    (re.compile(r"\b((?i:bearer|basic)\s+)(?=\S*[0-9A-Z])[A-Za-z0-9._~+/-]{8,}=*"), rf"\1{MASK}"),
+    # password=…, "access_token": "…"
+    (
+        re.compile(
+            r"(\b\w*(?:password|passwd|secret|token|api_?key|access_?key)\w*(?:\s*=\s*|[\"']\s*:\s*)b?[\"']?)[^\s\"',;&}]+",
+            re.IGNORECASE,
+        ),
+        rf"\1{MASK}",
+    ),
+)
+
+
+def redact(text: str) -> str:
+    """The text without credentials in URLs, headers and assignments."""
+    for pattern, replacement in _PATTERNS:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def redactor(secrets: Iterable[str]) -> Callable[[str], str]:
+    """:func:`redact` that knows these secrets by their values, too, wherever they stand."""
+    known = sorted({secret for secret in secrets if len(secret) >= SHORTEST}, key=len, reverse=True)
+    if not known:
+        return redact
+    values = re.compile("|".join(map(re.escape, known)))
+    return lambda text: redact(values.sub(MASK, text))

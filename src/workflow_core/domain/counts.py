@@ -1,0 +1,21 @@
+"""How much there is of what."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import Factory, frozen
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from workflow_core.domain.run import RunStatus
+    from workflow_core.domain.workflow import Phase
+
+
+@frozen(kw_only=True)
+class Counts:
+    """Workflows by phase, those that are gone left out, and runs that have not ended by status. What there is none of is left out."""
+
+    workflows: Mapping[Phase, int] = Factory(dict)
+    runs: Mapping[RunStatus, int] = Factory(dict)

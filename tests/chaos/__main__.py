@@ -1,0 +1,102 @@
+"""``make chaos``: the full run, and the proof that it would notice; ends with 1 unless everything that is promised held."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from attrs import evolve
+
+from tests.chaos.fleet import ROOT
+from tests.chaos.harness import Plan, Result, run
+from tests.chaos.report import page, table
+from tests.chaos.servers import servers
+
+PROOF_SECONDS = 40.0
+"""Of chaos, for each safeguard that is switched off to see whether that is noticed."""
+
+PAGE = ROOT / "benchmarks" / "chaos.md"
+
+
+def main() -> int:
+    """Run it as the command line says."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--seconds", type=float, default=600, help="of chaos, at most")
+    parser.add_argument("--least", type=float, default=60, help="of chaos, at least")
+    parser.add_argument("--operations", type=int, default=300)
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--some-points", action="store_true", help="do not insist on a death at every crash point")
+    parser.add_argument("--airflow-2", action="store_true", help="on Airflow 2.11")
+    parser.add_argument("--sqlite", action="store_true", help="one process on SQLite")
+    parser.add_argument(
+        "--keys", action="store_true", help="clients repeat what was not answered, under Idempotency-Keys"
+    )
+    parser.add_argument("--random-ids", action="store_true", help="break the product: run ids are random; must go red")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="of the service's environment")
+    parser.add_argument("--no-proof", action="store_true", help="leave out the runs with a safeguard switched off")
+    parser.add_argument("--write", action="store_true", help=f"write {PAGE.relative_to(ROOT)}")
+    parser.add_argument("--keep", action="store_true", help="keep the logs, also where all is well")
+    given = parser.parse_args()
+    plan = Plan(
+        seed=given.seed,
+        least=min(given.least, given.seconds),
+        most=given.seconds,
+        operations=given.operations,
+        kills=given.kills,
+        every_point=not given.some_points,
+        sqlite=given.sqlite,
+        keys=given.keys,
+        random_ids=given.random_ids,
+        settings=dict(setting.split("=", 1) for setting in given.set),
+    )
+    folder = Path(tempfile.mkdtemp(prefix="chaos-"))
+    folder.chmod(0o711)
+    say(f"seed {plan.seed}, logs in {folder}")
+    proofs: dict[str, dict[str, Any]] = (
+        {} if given.no_proof or given.random_ids else {"run ids made anew for each attempt": {"random_ids": True}}
+    )
+    title = f"Airflow {'2.11' if given.airflow_2 else '3.3'}, {'SQLite, one process' if plan.sqlite else 'PostgreSQL'}"
+    with servers(folder / "servers", airflow_2=given.airflow_2, say=say) as around:
+        results = [(title, run(plan, around, folder / "run", say=say))]
+        tell(*results[0])
+        for number, (without, switch) in enumerate(proofs.items()):
+            short = evolve(plan, least=PROOF_SECONDS, most=PROOF_SECONDS, every_point=False, **switch)
+            say(f"the proof: {without}")
+            results.append((f"Must go red: {without}", run(short, around, folder / f"proof-{number}", say=say)))
+            tell(*results[-1])
+    well = good(results[0][1]) and all(result.verdict.doubled for _, result in results[1:])
+    say("all is well" if well else "something is wrong, see above")
+    if given.write:
+        PAGE.write_text(page(results))
+    if well and not given.keep:
+        shutil.rmtree(folder)
+    return 0 if well else 1
+
+
+def tell(title: str, result: Result) -> None:
+    """The table, and whatever is wrong."""
+    say(f"{title}\n{table(result)}")
+    for line in (*result.verdict.lines(), *(f"nobody died at {point}" for point in result.missed)):
+        say(line)
+
+
+def good(result: Result) -> bool:
+    """Whether everything held, and there was as much chaos as was asked for."""
+    plan = result.plan
+    enough = len(result.journal) >= plan.operations and result.kills >= plan.kills and not result.missed
+    return result.verdict.is_clean and enough
+
+
+def say(line: str) -> None:
+    """Tell it at once, also into a file."""
+    print(line, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,102 @@
+"""The processes of the service, killed at random and started again, and its PostgreSQL, restarted under them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, Self
+
+import httpx
+
+from devstack.ports import LOOPBACK, free_ports
+from devstack.process import ManagedProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from devstack.postgres import LocalPostgres
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+class Fleet:
+    """Some ``dli serve`` and ``dli worker``, each started again as soon as it is dead.
+
+    Attributes:
+        urls: where the replicas of the API answer, if they live.
+        kills: how many processes were killed from outside.
+    """
+
+    def __init__(self, environment: Mapping[str, str], *, servers: int, workers: int, folder: Path, seed: int) -> None:
+        ports = free_ports(servers)
+        plan = [
+            (f"serve-{port}", ["serve", "--port", str(port), *(["--no-worker"] if workers else [])]) for port in ports
+        ]
+        plan += [(f"worker-{number}", ["worker"]) for number in range(workers)]
+        self.urls: Sequence[str] = [f"http://{LOOPBACK}:{port}" for port in ports]
+        self._environment = dict(environment)
+        self._members = {
+            name: ManagedProcess(
+                [sys.executable, "-m", "tests.chaos.victim", *arguments],
+                name=name,
+                log_path=folder / f"{name}.log",
+                env=self._environment,
+                cwd=ROOT,
+            )
+            for name, arguments in plan
+        }
+        self._random = Random(f"{seed} kills")
+        self._stop = threading.Event()
+        self._keeper = threading.Thread(target=self._keep, name="fleet")
+        self.kills = 0
+
+    def __enter__(self) -> Self:
+        self._keeper.start()
+        deadline = time.monotonic() + 60
+        while not all(_answers(url) for url in self.urls):
+            if time.monotonic() > deadline:
+                raise next(iter(self._members.values())).error("does not answer")
+            time.sleep(0.1)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._keeper.join()
+        for member in self._members.values():
+            member.stop()
+
+    def kill_one(self) -> None:
+        """``kill -9`` for one that lives, whatever it is doing. Its guard goes, and takes it along at once."""
+        living = [member for member in self._members.values() if member.is_running]
+        if living:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._random.choice(living).pid, signal.SIGKILL)
+                self.kills += 1
+
+    def _keep(self) -> None:
+        while not self._stop.wait(0.05):
+            for member in self._members.values():
+                if not member.is_running:
+                    member.start()
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/healthz", timeout=2, trust_env=False).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def restart(postgres: LocalPostgres, *, crash: bool) -> None:
+    """End PostgreSQL, in good order or in the middle of everything (it recovers from its log then), and start it again."""
+    if crash:
+        postmaster = int((postgres.directory / "data" / "postmaster.pid").read_text().split()[0])
+        os.kill(postmaster, signal.SIGQUIT)
+    postgres.stop()
+    postgres.start()

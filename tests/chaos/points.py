@@ -1,0 +1,151 @@
+"""Crash points: before and after whatever an operation changes through its ports, the process may be told to kill itself.
+
+A point is named by what the process was doing, found from the call stack and never written down by hand:
+``run:submit._send_once+2:airflow.trigger:after`` is reached in the operation ``run`` of the service, after the trigger that stands in the
+third line of ``_send_once``. A read leaves nothing behind, so to die before or after it is to die after the change before it, or before the
+one that follows: reads are no points. A new call in a use case that changes something is a new point.
+
+In a folder that all processes share, ``met`` lists every point that any process has ever reached, a file in ``armed`` tells whoever
+reaches its point next to die there (whoever removes the file does), and ``died`` tells who has.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from types import FrameType
+
+OPERATIONS: Final = frozenset(
+    {
+        "register", "restore", "run", "retry", "stop", "backfill", "pause_backfill", "resume_backfill", "stop_backfill",
+        "pause", "unpause", "unregister", "sync", "sync_in_turn", "sweep",
+    }
+)  # fmt: skip
+"""Methods of the service that change something; ``sweep`` is the worker going on with what the others began."""
+
+READS: Final = frozenset(
+    {
+        "ping", "health", "dag", "list_dags", "run", "tasks", "changed_runs", "get", "stat", "list", "check",
+        "workflow", "workflow_by_id", "workflow_by_dag", "workflows", "workflows_of_dags", "workflows_to_look_at",
+        "unsettled_workflows", "revisions", "revision", "code_objects", "runs_by_airflow_id", "history", "last_runs",
+        "runs_to_send", "stopping_runs", "retrying_runs", "runs_to_look_at", "active_runs", "dated_runs", "backfill",
+        "backfills", "active_backfills", "backfill_runs", "backfill_counts", "observed_until", "observations",
+        "airflow_state", "logs_url", "url", "under", "counts", "names_that_left",
+    }
+)  # fmt: skip
+"""Methods of ports after which nothing is different; any other counts as a change."""
+
+
+class Points:
+    """The points of this process, over the shared folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._armed, self._met, self._died = folder / "armed", folder / "met", folder / "died"
+        self._known: set[str] = set()
+        self._begun = 0
+
+    def prepare(self) -> None:
+        self._armed.mkdir(parents=True)
+        self._met.touch()
+        self._died.touch()
+
+    def arm(self, point: str) -> None:
+        """Whoever reaches it next dies there."""
+        (self._armed / point).touch()
+
+    def armed(self) -> set[str]:
+        return {path.name for path in self._armed.iterdir()}
+
+    def disarm(self, point: str | None = None) -> None:
+        """Nobody dies there any more; None: nobody anywhere."""
+        for name in [point] if point is not None else self.armed():
+            (self._armed / name).unlink(missing_ok=True)
+
+    def met(self) -> list[str]:
+        """Every point that was reached, in the order of the first time."""
+        return list(dict.fromkeys(self._met.read_text().splitlines()))
+
+    def begin_again(self) -> None:
+        """From now on, :meth:`met_again` counts. Only processes that start later write down again what others have met."""
+        self._begun = len(self._met.read_text().splitlines())
+
+    def met_again(self) -> frozenset[str]:
+        """The points that were reached since."""
+        return frozenset(self._met.read_text().splitlines()[self._begun :])
+
+    def died(self) -> list[str]:
+        """Every death, by its point."""
+        return self._died.read_text().splitlines()
+
+    def reach(self, point: str) -> None:
+        """Go on, or die here."""
+        if point not in self._known:
+            self._known.add(point)
+            _append(self._met, point)
+        try:
+            (self._armed / point).unlink()
+        except FileNotFoundError:
+            return
+        _append(self._died, point)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _append(path: Path, line: str) -> None:
+    with path.open("a") as file:  # one write of one line: whole, whoever else writes
+        file.write(f"{line}\n")
+
+
+class Crashing:
+    """A port whose calls are crash points."""
+
+    def __init__(self, port: object, name: str, points: Points) -> None:
+        self._port = port
+        self._name = name
+        self._points = points
+
+    def __getattr__(self, method: str) -> Any:
+        found = getattr(self._port, method)
+        if not callable(found) or method in READS:
+            return found
+        return partial(self._call, method, found)
+
+    def _call(self, method: str, call: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        place = _place(sys._getframe(1))
+        if place is None:
+            return call(*arguments, **named)
+        point = f"{place}:{self._name}.{method}"
+        self._points.reach(f"{point}:before")
+        result = call(*arguments, **named)
+        self._points.reach(f"{point}:after")
+        return result
+
+
+def _place(frame: FrameType | None) -> str | None:
+    """The operation under way, and the line of the use case that called; None outside of :data:`OPERATIONS`."""
+    site: str | None = None
+    while frame is not None:
+        module = frame.f_globals.get("__name__", "")
+        code = frame.f_code
+        if site is None and module.startswith("workflow_core.usecases.") and module != "workflow_core.usecases.claims":
+            site = f"{module.rpartition('.')[2]}.{code.co_name}+{frame.f_lineno - code.co_firstlineno}"
+        if module == "workflow_core.service" and site is not None:
+            return f"{code.co_name}:{site}" if code.co_name in OPERATIONS else None
+        frame = frame.f_back
+    return None
+
+
+def use_case_of(point: str) -> str:
+    """The module of the use case that a point is in."""
+    return point.split(":")[1].partition(".")[0]
+
+
+def operation_of(point: str) -> str:
+    """The operation that a point belongs to."""
+    return point.partition(":")[0]

@@ -1,0 +1,78 @@
+"""What a run of the harness shows: a table to look at, and the page that is kept."""
+
+from __future__ import annotations
+
+import platform
+from collections import Counter
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from tests.chaos.harness import SETTLES_WITHIN
+from tests.chaos.journal import Told
+from tests.chaos.points import OPERATIONS, operation_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tests.chaos.harness import Result
+
+
+def table(result: Result) -> str:
+    """The counts, as a table in Markdown."""
+    journal, verdict = result.journal, result.verdict
+    settled = "not" if result.settled_after is None else f"{result.settled_after:.0f} s after the last fault"
+    rows = [
+        ("operations", len(journal.entries()), ""),
+        ("accepted", journal.count(Told.ACCEPTED), ""),
+        ("refused", journal.count(Told.REFUSED), ""),
+        ("without an answer", journal.count(Told.UNKNOWN), ""),
+        ("processes killed", result.kills, ""),
+        ("of them at a crash point", len(result.died), ""),
+        ("crash points met in calm", len(result.in_calm), ""),
+        ("of them came again, and nobody died there", len(result.missed), "0" if result.plan.every_point else ""),
+        ("of them never came again", len(result.in_calm - result.came_again), ""),
+        ("further points met in chaos", len(set(result.points) - result.in_calm), ""),
+        ("of them not died at", len(set(result.points) - result.in_calm - set(result.died)), ""),
+        ("faults on the network", sum(result.weather.met.values()), ""),
+        ("restarts of PostgreSQL", result.restarts, ""),
+        ("pause states overtaken, and told so", len(verdict.overtaken), ""),
+        ("settled", settled, f"{SETTLES_WITHIN:.0f} s"),
+        ("**lost**", len(verdict.lost), "0"),
+        ("**done twice**", len(verdict.doubled), "0"),
+        ("**left unsettled**", len(verdict.unsettled), "0"),
+        ("**answers that lied**", len(verdict.lied), "0"),
+    ]
+    return _table(("", "counted", "must be"), rows)
+
+
+def page(results: Sequence[tuple[str, Result]]) -> str:
+    """``benchmarks/chaos.md``."""
+    return "\n".join(_page(results)) + "\n"
+
+
+def _page(results: Sequence[tuple[str, Result]]) -> Iterator[str]:
+    yield "# Chaos"
+    yield ""
+    yield "Written by `make chaos`; what is done and how it is counted: `docs/adr/0023-chaos.md`."
+    yield ""
+    yield f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, Python {platform.python_version()}."
+    for title, result in results:
+        yield from ("", f"## {title}, seed {result.plan.seed}", "")
+        yield f"{result.chaos_seconds:.0f} s of chaos."
+        yield from ("", table(result), "")
+        journal = result.journal
+        kinds = sorted({entry.kind for entry in journal.entries()} - {"publish", "withdraw"})
+        counts = [(kind, *(sum(one.told is told for one in journal.entries(kind)) for told in Told)) for kind in kinds]
+        yield from (_table(("operation", "accepted", "refused", "without an answer"), counts), "")
+        met, died = (Counter(map(operation_of, points)) for points in (result.points, set(result.died)))
+        yield from (
+            _table(("operation", "crash points", "died at"), [(o, met[o], died[o]) for o in sorted(OPERATIONS)]),
+            "",
+        )
+        faults = sorted((link, fault, number) for (link, fault), number in result.weather.met.items())
+        yield _table(("link", "fault", "times"), faults)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)

@@ -1,0 +1,101 @@
+"""The chaos in short, beside the Airflow of the test session; `make chaos` runs all of it."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.chaos.faults import Fault, Link, Weather, storms
+from tests.chaos.harness import Plan, Surroundings, run
+from tests.chaos.journal import Told
+from tests.chaos.points import Crashing, Points, operation_of
+from tests.chaos.report import table
+from workflow_core.ports.airflow import AirflowPort
+from workflow_core.ports.storage import StoragePort
+from workflow_core.ports.workflow import WorkflowPort
+
+SHORT = Plan(
+    seed=23, least=20, most=20, operations=0, kills=0, every_point=False, clients=4, restarts=9, between_kills=5
+)
+
+
+@pytest.fixture
+def around(airflow, s3):
+    return Surroundings(
+        airflow=airflow.server, s3=s3, bucket=airflow.storage_url.split("/")[2], loaders=airflow.loaders
+    )
+
+
+@pytest.fixture
+def folder():
+    """Not below pytest's own, which is closed to the user that PostgreSQL runs as where we are root."""
+    with tempfile.TemporaryDirectory(prefix="chaos-") as made:
+        yield Path(made)
+
+
+def test_nothing_is_lost_and_nothing_done_twice(around, folder):
+    """Twenty seconds of storms, kills and a restart of PostgreSQL under every kind of operation leaves all three systems agreed."""
+    result = run(SHORT, around, folder)
+    assert result.verdict.is_clean, "\n".join([table(result), *result.verdict.lines()])
+    assert result.journal.count(Told.ACCEPTED) >= 60
+    assert result.kills >= 10
+    assert result.restarts >= 1
+
+
+def test_the_same_seed_gives_the_same_storms():
+    """A run that went wrong can be had again."""
+    assert storms(7, 600) == storms(7, 600)
+    assert storms(7, 600) != storms(8, 600)
+    assert {storm.link for storm in storms(7, 60)} == set(Link)
+    assert {fault for storm in storms(7, 600) for fault in storm.faults} == set(Fault)
+
+
+def test_it_is_calm_before_the_beginning_and_after_the_end():
+    """Whatever the schedule says."""
+    weather = Weather(1, 600)
+    before = [weather.draw(link) for link in Link for _ in range(100)]
+    weather.begin()
+    weather._began = time.monotonic() - 20
+    assert any(weather.draw(link)[0] for link in Link for _ in range(1000))
+    weather.end()
+    assert {fault for fault, _ in [*before, *(weather.draw(link) for link in Link)]} == {None}
+
+
+def test_every_read_of_the_ports_is_one():
+    """What counts as a read is a method that exists, so that a renamed one is no longer passed over."""
+    from tests.chaos.points import READS
+
+    methods = {name for port in (AirflowPort, StoragePort, WorkflowPort) for name in vars(port)}
+    assert methods >= READS
+
+
+def test_a_point_is_where_the_service_called_from(tmp_path):
+    """Named by operation, place and call, met once, and deadly only where it is armed; calls of others are no points."""
+    from workflow_core.fakes import InMemoryAirflow, InMemoryStorage, InMemoryWorkflows, ManualClock
+    from workflow_core.service import WorkflowService
+
+    points = Points(tmp_path / "points")
+    points.prepare()
+    clock, storage = ManualClock(), InMemoryStorage()
+    ports: dict[str, Any] = {
+        "workflows": InMemoryWorkflows(),
+        "storage": storage,
+        "airflow": InMemoryAirflow(storage=storage, clock=clock, queue_seconds=1, task_seconds=5),
+    }
+    wrapped: dict[str, Any] = {name: Crashing(port, name, points) for name, port in ports.items()}
+    service = WorkflowService(**wrapped, clock=clock)
+    service.register("a.b", "version: v1\nname: a.b\nowner: o\nschedule: {cron: 0 6 1 1 *}\n")
+    service.workflows()
+    met = points.met()
+    assert {operation_of(point) for point in met} == {"register"}
+    put = [point.split("+")[0] + point[point.index(":storage") :] for point in met if "storage.put" in point]
+    assert put == [
+        "register:settle._store:storage.put:before",
+        "register:settle._store:storage.put:after",
+    ]
+    assert len(met) == len(set(met))
+    assert points.died() == []

@@ -1,0 +1,100 @@
+"""``dli``, with crash points around its three ports, and with parts of it broken on purpose where the harness is to notice.
+
+It changes nothing in the product: the container that ``dli serve`` and ``dli worker`` build has its ports wrapped, that is all.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import evolve
+
+from entrypoints import container as composition
+from entrypoints.cli.main import main
+from tests.chaos.points import Crashing, Points
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+
+    from entrypoints.container import Container
+    from entrypoints.settings import Settings
+    from entrypoints.watching import Watch
+    from workflow_core.domain.run import AirflowRun, TaskState
+    from workflow_core.ports.airflow import AirflowPort, ChangedRuns, EndState
+
+FOLDER: Final = "CHAOS_FOLDER"
+"""Names the folder that the processes share."""
+
+RANDOM_IDS: Final = "CHAOS_RANDOM_IDS"
+"""Set: each attempt to trigger has a run id of its own, as it would have if the id were made for the request."""
+
+
+class RandomIds:
+    """Airflow as it looks to a client that makes up a run id for each request, and remembers the one that was answered."""
+
+    def __init__(self, airflow: AirflowPort, folder: Path) -> None:
+        self._airflow = airflow
+        self._folder = folder
+        folder.mkdir(exist_ok=True)
+
+    def __getattr__(self, method: str) -> Any:
+        return getattr(self._airflow, method)
+
+    def trigger(
+        self, dag_id: str, run_id: str, *, conf: Mapping[str, Any], logical_date: datetime | None = None
+    ) -> AirflowRun:
+        made = f"{run_id}~{secrets.token_hex(4)}"
+        seen = self._airflow.trigger(dag_id, made, conf=conf, logical_date=logical_date)
+        (self._folder / f"{run_id}.part").write_text(made)
+        (self._folder / f"{run_id}.part").rename(self._folder / run_id)
+        return evolve(seen, run_id=run_id)
+
+    def run(self, dag_id: str, run_id: str) -> AirflowRun | None:
+        seen = self._airflow.run(dag_id, self._theirs(run_id))
+        return seen and evolve(seen, run_id=run_id)
+
+    def end_run(self, dag_id: str, run_id: str, state: EndState) -> AirflowRun | None:
+        seen = self._airflow.end_run(dag_id, self._theirs(run_id), state)
+        return seen and evolve(seen, run_id=run_id)
+
+    def clear_run(self, dag_id: str, run_id: str, task_ids: Sequence[str] | None = None) -> bool:
+        return self._airflow.clear_run(dag_id, self._theirs(run_id), task_ids)
+
+    def tasks(self, runs: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], Sequence[TaskState]]:
+        asked = {(dag_id, self._theirs(run_id)): (dag_id, run_id) for dag_id, run_id in runs}
+        return {asked[key]: states for key, states in self._airflow.tasks(list(asked)).items()}
+
+    def changed_runs(self, since: datetime, *, limit: int = 1000) -> ChangedRuns:
+        seen = self._airflow.changed_runs(since, limit=limit)
+        return evolve(seen, runs=[evolve(run, run_id=run.run_id.partition("~")[0]) for run in seen.runs])
+
+    def _theirs(self, run_id: str) -> str:
+        known = self._folder / run_id
+        return known.read_text() if known.exists() else run_id
+
+
+def _build(
+    settings: Settings, watches: Sequence[Watch] = (), trace_headers: Callable[[], Mapping[str, str]] = dict
+) -> Container:
+    """The product's container, its ports wrapped."""
+    container = _plain_build(settings, watches, trace_headers)
+    folder = Path(os.environ[FOLDER])
+    points = Points(folder)
+    airflow = container.airflow()
+    if os.environ.get(RANDOM_IDS):
+        airflow = RandomIds(airflow, folder / "ids")
+    container.airflow.override(Crashing(airflow, "airflow", points))
+    container.storage.override(Crashing(container.storage(), "storage", points))
+    container.workflows.override(Crashing(container.workflows(), "workflows", points))
+    return container
+
+
+_plain_build = composition.build
+
+if __name__ == "__main__":
+    composition.build = _build
+    main()

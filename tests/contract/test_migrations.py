@@ -1,0 +1,75 @@
+"""Upgrades of a PostgreSQL that others are using."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.operations import Operations
+from alembic.runtime.migration import MigrationContext
+
+from adapters.sql import HEAD, current_revision, make_engine, migrations, upgrade
+from adapters.sql.migrations import alembic_config, online
+from workflow_core.errors import DatabaseUnavailable
+
+if TYPE_CHECKING:
+    from devstack.postgres import LocalPostgres
+
+
+def test_an_upgrade_waits_for_another_process(postgres: LocalPostgres, caplog: pytest.LogCaptureFixture) -> None:
+    """While somebody else has the lock nothing is changed; when they are done it goes on by itself."""
+    engine = make_engine(postgres.create_database("waits"))
+    with ThreadPoolExecutor(1) as thread, engine.connect() as other, caplog.at_level("INFO"):
+        other.execute(sa.select(sa.func.pg_advisory_lock(migrations._ADVISORY_LOCK)))
+        other.commit()
+        waiting = thread.submit(upgrade, engine)
+        deadline = time.monotonic() + 20
+        while "another process upgrades" not in caplog.text:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert current_revision(engine) is None
+        other.execute(sa.select(sa.func.pg_advisory_unlock(migrations._ADVISORY_LOCK)))
+        assert waiting.result(30) == HEAD
+    engine.dispose()
+
+
+def test_an_upgrade_gives_up_rather_than_have_everybody_queue_behind_it(
+    postgres: LocalPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long transaction of somebody else stops a revision, which then left nothing; repeated later, it succeeds."""
+    engine = make_engine(postgres.create_database("gives_up"))
+    with engine.connect() as connection:
+        command.upgrade(alembic_config(connection), "0006")
+    monkeypatch.setattr(migrations, "LOCK_WAIT", 100)
+    with engine.connect() as reader:
+        reader.execute(sa.text("SELECT count(*) FROM workflow_runs"))
+        with pytest.raises(DatabaseUnavailable):
+            upgrade(engine)
+        assert current_revision(engine) == "0006"
+        with engine.connect() as writer:
+            writer.execute(sa.text("UPDATE workflow_runs SET reason = 'x'"))
+    assert upgrade(engine) == HEAD
+    engine.dispose()
+
+
+def test_an_index_is_made_online(postgres: LocalPostgres) -> None:
+    """Outside of the revision's transaction, in the place of an invalid one that a failed attempt left."""
+    engine = make_engine(postgres.create_database("online"))
+    upgrade(engine)
+    with engine.connect() as connection:
+        connection.execute(sa.text("CREATE INDEX i ON workflows (owner)"))
+        connection.execute(sa.text("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'i'::regclass"))
+        connection.commit()
+        context = MigrationContext.configure(connection, opts={"transaction_per_migration": True})
+        with context.begin_transaction(_per_migration=True), Operations.context(context):
+            online.create_index("i", "workflows", ["owner", "dataset_name"], where="phase = 'served'")
+        found = connection.execute(
+            sa.text("SELECT indisvalid, pg_get_indexdef(indexrelid) FROM pg_index WHERE indexrelid = 'i'::regclass")
+        ).one()
+    assert found.indisvalid
+    assert "(owner, dataset_name) WHERE" in found.pg_get_indexdef
+    engine.dispose()
