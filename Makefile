@@ -71,6 +71,10 @@ bench: $(VENV)/.ready $(AIRFLOW_VENV)/.ready ## Measure the figures in benchmark
 bench-sync: $(VENV)/.ready $(AIRFLOW_VENV)/.ready ## Measure syncs of a thousand CODE workflows, for benchmarks/sync.md
 	$(BIN)/python -m benchmarks.sync
 
+.PHONY: bench-keys
+bench-keys: $(VENV)/.ready ## Repeat 10,000 POSTs while a fifth of the answers is lost: nothing may be done twice
+	@$(BIN)/python -m benchmarks.keys
+
 .PHONY: bench-claims
 bench-claims: $(VENV)/.ready ## Claim 100,000 subjects by four workers on each database, for benchmarks/claims.md
 	$(BIN)/python -m benchmarks.claims

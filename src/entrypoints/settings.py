@@ -184,6 +184,13 @@ class Settings(BaseModel):
         ge=0,
         le=60,
     )
+    keep_keys: float = _setting(
+        "WORKFLOWS_KEEP_KEYS",
+        86_400.0,
+        "Seconds for which an `Idempotency-Key` and the answer to it are kept at least.",
+        ge=60,
+        le=2_592_000,
+    )
     user: str = _setting(
         "WORKFLOWS_USER",
         _default_user(),
@@ -267,6 +274,13 @@ class Settings(BaseModel):
         "The service that `dli workflow …` asks, such as `https://workflows.example.com`. Default: the work is done in this process.",
         pattern=r"^https?://",
     )
+    patience: float = _setting(
+        "DLI_PATIENCE",
+        10.0,
+        "Seconds that a command waits, in all, to send a change to that service again when it does not answer or says when to come back.",
+        ge=0,
+        le=120,
+    )
     server_token: SecretStr | None = _setting("DLI_TOKEN", None, "Sent to that service as `Authorization: Bearer …`.")
 
     @property
@@ -299,6 +313,7 @@ class Settings(BaseModel):
             backfill_max_dates=self.backfill_max_dates,
             backfill_max_active=self.backfill_max_active,
             fresh_for=self.fresh_for,
+            keep_keys=self.keep_keys,
             lease=max(30.0, 2 * self.airflow_total_timeout),
             compare_every=self.compare_interval,
             resend_after=self.airflow_total_timeout + 5.0,

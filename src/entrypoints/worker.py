@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from entrypoints.logs import bound
 from entrypoints.watching import System, watched
-from workflow_core.domain.caller import Caller
+from workflow_core.domain.caller import Caller, Via
 from workflow_core.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-SYNC: Final = Caller(name="sync")
+SYNC: Final = Caller(name="sync", via=Via.WORKER)
 """Who registers the CODE workflows that a sync of the worker finds."""
 
 

@@ -23,7 +23,9 @@
     │   ├── BackfillNotActive         BACKFILL_NOT_ACTIVE        every run of it has ended, or is being stopped
     │   ├── BackfillAlreadyExists     BACKFILL_ALREADY_EXISTS
     │   ├── ConcurrentUpdate          CONCURRENT_UPDATE          the row changed since it was read
-    │   └── StorageConflict           STORAGE_CONFLICT           the object is not the one that was expected
+    │   ├── StorageConflict           STORAGE_CONFLICT           the object is not the one that was expected
+    │   ├── KeyInUse                  IDEMPOTENCY_KEY_IN_USE     a request with this key is under way
+    │   └── KeyReused                 IDEMPOTENCY_KEY_REUSED     it came with another request before
     ├── WorkflowPermissionDenied      WORKFLOW_PERMISSION_DENIED
     ├── Unavailable                                              another system did not answer as it should
     │   ├── AirflowUnavailable        AIRFLOW_CONNECTION_FAILED  certainly nothing was done
@@ -300,6 +302,24 @@ class StorageConflict(Conflict):
 
     def __init__(self, url: str) -> None:
         super().__init__(f"The stored object {url} is not the one that was expected.")
+
+
+class KeyInUse(Conflict):
+    """A request with this idempotency key was accepted and has not been answered yet: ask again, with the same key."""
+
+    code = "IDEMPOTENCY_KEY_IN_USE"
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"A request with the Idempotency-Key {key!r} is still under way. Send it again in a second.")
+
+
+class KeyReused(Conflict):
+    """The idempotency key was used for another request; nothing was done."""
+
+    code = "IDEMPOTENCY_KEY_REUSED"
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"The Idempotency-Key {key!r} was sent with another request before. Take a new one for each.")
 
 
 class WorkflowPermissionDenied(WorkflowError):

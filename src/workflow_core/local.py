@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
+from uuid import UUID
+
+from attrs import evolve
 
 from workflow_core.api import (
+    AuditFilters,
+    AuditItem,
     BackfillAnswer,
     BackfillFilters,
     BackfillItem,
@@ -37,14 +42,15 @@ from workflow_core.api import (
     WorkflowFilters,
     WorkflowItem,
 )
+from workflow_core.domain.act import Action, AuditFilter
 from workflow_core.domain.paging import encode_cursor
 from workflow_core.domain.run import HistoryFilter
 from workflow_core.domain.schedule import Schedule
 from workflow_core.domain.workflow import WorkflowFilter
-from workflow_core.errors import InvalidRequest
+from workflow_core.errors import InvalidRequest, RunNotActive
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from workflow_core.api import (
         BackfillReasonRequest,
@@ -56,12 +62,17 @@ if TYPE_CHECKING:
         StopRequest,
         UnregisterFilters,
     )
+    from workflow_core.api.base import Answer
+    from workflow_core.domain.act import KeyRecord
     from workflow_core.domain.caller import Caller
     from workflow_core.domain.paging import Page
+    from workflow_core.domain.run import Run
+    from workflow_core.domain.workflow import Workflow
     from workflow_core.service import WorkflowService
     from workflow_core.usecases.explain import Explanation
     from workflow_core.usecases.health import SystemHealth
     from workflow_core.usecases.observe import RunView
+    from workflow_core.usecases.once import Once
 
 E = TypeVar("E")
 A = TypeVar("A")
@@ -168,26 +179,17 @@ class LocalWorkflowApi:
 
     def stop(self, run_id: str, request: StopRequest | None = None) -> StopAnswer:
         """Section 3.3."""
-        run = self._service.stop(run_id, request.reason if request else None, caller=self._caller)
-        if run.stop is None:  # stop() raises RunNotActive then
-            raise AssertionError(run.run_id)
-        return StopAnswer.of(run, run.stop)
+        return _stopped(self._service.stop(run_id, request.reason if request else None, caller=self._caller))
 
     def retry(self, run_id: str, request: RetryRequest | None = None) -> RetryAnswer:
         """Have a run that has ended run again."""
         only_failed = request is None or request.only_failed
-        run = self._service.retry(run_id, only_failed=only_failed, caller=self._caller)
-        if run.retry is None:  # retry() has set it
-            raise AssertionError(run.run_id)
-        return RetryAnswer.of(run, run.retry)
+        return _retried(self._service.retry(run_id, only_failed=only_failed, caller=self._caller))
 
     def unregister(self, dataset_name: str, filters: UnregisterFilters | None = None) -> UnregisterAnswer:
         """Section 3.9."""
         force = filters is not None and filters.force
-        workflow = self._service.unregister(dataset_name, force=force, caller=self._caller)
-        if workflow.removal is None:  # unregister() has set it
-            raise AssertionError(workflow.dataset_name)
-        return UnregisterAnswer.of(workflow, workflow.removal)
+        return _unregistered(self._service.unregister(dataset_name, force=force, caller=self._caller))
 
     def sync(self, request: SyncRequest | None = None) -> SyncAnswer:
         """What is published as CODE."""
@@ -264,6 +266,18 @@ class LocalWorkflowApi:
         """Why a run does not go on."""
         return _explained(self._service.explain_run(run_id))
 
+    def audit(self, filters: AuditFilters | None = None) -> Listing[AuditItem]:
+        """Who has changed what."""
+        given = filters or AuditFilters()
+        where = AuditFilter(
+            dataset_name=given.dataset_name,
+            action=given.action,
+            who=given.who,
+            since=given.since,
+            until=given.until,
+        )
+        return _listing(self._service.audit(where, given.page(parts=2)), AuditItem.of)
+
     def health(self) -> HealthAnswer:
         """The three systems."""
         health = self._service.health()
@@ -273,6 +287,73 @@ class LocalWorkflowApi:
             storage=_system(health.storage),
             airflow=_system(health.airflow),
         )
+
+    @property
+    def has_key(self) -> bool:
+        """Whether what is asked is asked with an idempotency key."""
+        return self._caller.key is not None
+
+    def once(self, ask: Callable[[LocalWorkflowApi], Answer]) -> Once:
+        """What ``ask`` gets of this API, as JSON; or, if it was asked with this key before, what it got then.
+
+        Raises:
+            KeyReused, KeyInUse: the key came before, with another request or with one that is under way.
+        """
+
+        def again(record: KeyRecord) -> str:
+            if record.action is Action.SYNC:  # takes up what there is: once more changes nothing that is wrong
+                return ask(LocalWorkflowApi(self._service, evolve(self._caller, key=None))).model_dump_json()
+            return self.recorded(record).model_dump_json()
+
+        return self._service.once(self._caller, lambda: ask(self).model_dump_json(), again)
+
+    def recorded(self, record: KeyRecord) -> Answer:
+        """The answer to an earlier request with an idempotency key that ended without one: of what it has recorded, as that is now."""
+        if record.action is Action.BACKFILL:
+            return BackfillAnswer.of(self._service.backfill_status(record.subject), dry_run=False)
+        if record.action in {Action.PAUSE_BACKFILL, Action.RESUME_BACKFILL, Action.STOP_BACKFILL}:
+            return BackfillItem.of(self._service.recorded_backfill(record.subject))
+        if record.action in _OF_RUNS:
+            run = self._service.recorded_run(record.subject)
+            if run is None:  # runs are never deleted
+                raise AssertionError(record)
+            return _OF_RUNS[record.action](run)
+        workflow = self._service.recorded_workflow(UUID(record.subject))
+        if workflow is None:  # workflows are never deleted
+            raise AssertionError(record)
+        return _OF_WORKFLOWS[record.action](workflow)
+
+
+def _stopped(run: Run) -> StopAnswer:
+    if run.stop is None:  # it ended between the look and the request
+        raise RunNotActive(run.run_id, run.status)
+    return StopAnswer.of(run, run.stop)
+
+
+def _retried(run: Run) -> RetryAnswer:
+    if run.retry is None:  # retry() has set it
+        raise AssertionError(run.run_id)
+    return RetryAnswer.of(run, run.retry)
+
+
+def _unregistered(workflow: Workflow) -> UnregisterAnswer:
+    if workflow.removal is None:  # unregister() has set it
+        raise AssertionError(workflow.dataset_name)
+    return UnregisterAnswer.of(workflow, workflow.removal)
+
+
+_OF_RUNS: Final[Mapping[Action, Callable[[Run], Answer]]] = {
+    Action.RUN: RunAcceptedAnswer.of,
+    Action.STOP: _stopped,
+    Action.RETRY: _retried,
+}
+_OF_WORKFLOWS: Final[Mapping[Action, Callable[[Workflow], Answer]]] = {
+    Action.REGISTER: RegisterAnswer.of,
+    Action.RESTORE: RegisterAnswer.of,
+    Action.PAUSE: PauseAnswer.of,
+    Action.UNPAUSE: PauseAnswer.of,
+    Action.UNREGISTER: _unregistered,
+}
 
 
 def _explained(found: Explanation) -> ExplainAnswer:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from workflow_core.domain.act import AuditFilter
 from workflow_core.domain.backfill import OnFailure, Reprocess
 from workflow_core.domain.caller import Caller
 from workflow_core.domain.paging import Page, PageRequest
 from workflow_core.domain.run import HistoryFilter, Run
 from workflow_core.domain.workflow import Revision, RevisionDiff, SourceType, Workflow, WorkflowFilter
 from workflow_core.usecases import (
+    audit,
     backfill,
     claims,
     explain,
@@ -21,6 +23,7 @@ from workflow_core.usecases import (
     look,
     look_backfill,
     observe,
+    once,
     pause,
     register,
     retry,
@@ -36,9 +39,11 @@ from workflow_core.usecases import (
 from workflow_core.usecases.context import Context, Policy
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from datetime import date, datetime
+    from uuid import UUID
 
+    from workflow_core.domain.act import AuditEvent, KeyRecord
     from workflow_core.domain.backfill import BackfillSummary, BackfillView
     from workflow_core.domain.code import SyncReport
     from workflow_core.domain.forecast import Forecast, Preview
@@ -268,6 +273,27 @@ class WorkflowService:
             description=description,
         )
         return forecast.preview(command, self._context)
+
+    def audit(self, where: AuditFilter | None = None, page: PageRequest | None = None) -> Page[AuditEvent]:
+        """Who has changed what, latest first, 50 unless the page says otherwise (:func:`workflow_core.usecases.audit.audit`)."""
+        return audit.audit(where or AuditFilter(), page or PageRequest(), self._context)
+
+    def once(self, caller: Caller, do: Callable[[], str], again: Callable[[KeyRecord], str]) -> once.Once:
+        """Carry a request with an idempotency key out, or answer as it was answered (:func:`workflow_core.usecases.once.once`)."""
+        return once.once(caller, self._context, do, again)
+
+    def recorded_run(self, run_id: str) -> Run | None:
+        """A run as it is recorded; nobody else is asked."""
+        return self._context.workflows.run(run_id)
+
+    def recorded_workflow(self, workflow_id: UUID) -> Workflow | None:
+        """A workflow as it is recorded, also one that has left."""
+        return self._context.workflows.workflow_by_id(workflow_id)
+
+    def recorded_backfill(self, backfill_id: str) -> BackfillSummary:
+        """A backfill as it is recorded, with the counts of its runs."""
+        found = look_backfill.require_backfill(backfill_id, self._context)
+        return look_backfill.summarize(found, self._context)
 
     def explain_workflow(self, dataset_name: str) -> Explanation:
         """Why a workflow does not run (:func:`workflow_core.usecases.explain.why_workflow`)."""

@@ -9,6 +9,7 @@ from attrs import evolve
 
 from workflow_core import errors
 from workflow_core.api import (
+    AuditFilters,
     BackfillFilters,
     BackfillReasonRequest,
     BackfillRequest,
@@ -49,6 +50,7 @@ WHERE: dict[str, type[Given]] = {
     "validate": RegisterRequest,
     "backfill": BackfillRequest,
     "backfills": BackfillFilters,
+    "audit": AuditFilters,
     "pause_backfill": BackfillReasonRequest,
     "stop_backfill": BackfillReasonRequest,
 }
@@ -115,6 +117,7 @@ def failing(name: str, how: Callable[[errors.WorkflowError], Exception]) -> type
         "pause_backfill",
         "resume_backfill",
         "stop_backfill",
+        "audit",
     )
     return type(name, (LocalWorkflowApi,), {method: wrapped(method) for method in methods})
 
@@ -149,6 +152,18 @@ BROKEN: list[type[LocalWorkflowApi]] = [
         for field in ("params", "dry_run", "parallel", "max_active", "reprocess", "run_backwards", "on_failure")
     ),
     *(losing("backfills", field) for field in ("limit", "offset", "cursor")),
+    *(
+        losing("audit", field)
+        for field in ("dataset_name", "action", "who", "since", "until", "limit", "offset", "cursor")
+    ),
+    changing(
+        "NobodyDidIt", "audit", lambda found: evolve(found, items=tuple(without("who")(one) for one in found.items))
+    ),
+    changing(
+        "NothingBefore",
+        "audit",
+        lambda found: evolve(found, items=tuple(without("before")(one) for one in found.items)),
+    ),
     losing("pause_backfill", "reason"),
     losing("stop_backfill", "reason"),
     losing("stop", "reason"),

@@ -13,9 +13,11 @@ import pytest
 from attrs import evolve
 
 from workflow_core.domain.backfill import Wanted
+from workflow_core.domain.caller import Via
+from workflow_core.domain.paging import moment_key
 from workflow_core.domain.run import RunStatus, Submission
 from workflow_core.domain.workflow import Phase
-from workflow_core.errors import WorkflowAlreadyExists
+from workflow_core.errors import KeyInUse, WorkflowAlreadyExists
 from workflow_core.fakes.workflow import InMemoryWorkflows
 from workflow_core.testing.workflow import WorkflowContract
 from workflow_core.testing.workflow.behind_memory import BehindMemory
@@ -226,9 +228,9 @@ class ObjectsAreNotSeenWithTheirWorkflow(InMemoryWorkflows):
 
 
 class ObjectsAreSeenWithoutTheirWorkflow(InMemoryWorkflows):
-    def save_workflow(self, workflow: Workflow, *, seen: Any = None) -> Workflow:
+    def save_workflow(self, workflow: Workflow, *, seen: Any = None, act: Any = None) -> Workflow:
         self._keep_seen(seen)
-        return super().save_workflow(workflow)
+        return super().save_workflow(workflow, act=act)
 
 
 class ObjectsSeenFirstStay(InMemoryWorkflows):
@@ -500,8 +502,8 @@ class BackfillIdIsNotUnique(InMemoryWorkflows):
 
 
 class HalfABackfill(InMemoryWorkflows):
-    def add_backfill(self, backfill: Any, runs: Any, *, dated: int) -> None:
-        super().add_backfill(backfill, runs[:0], dated=dated)
+    def add_backfill(self, backfill: Any, runs: Any, *, dated: int, act: Any = None) -> None:
+        super().add_backfill(backfill, runs[:0], dated=dated, act=act)
         for run in runs:
             self.add_run(run)
 
@@ -519,8 +521,8 @@ class BackfillMovesHouse(InMemoryWorkflows):
 
 
 class HalfASave(InMemoryWorkflows):
-    def save_backfill(self, backfill: Any, runs: Any = ()) -> Any:
-        saved, _ = super().save_backfill(backfill)
+    def save_backfill(self, backfill: Any, runs: Any = (), *, act: Any = None) -> Any:
+        saved, _ = super().save_backfill(backfill, act=act)
         return saved, tuple(map(self.save_run, runs))
 
 
@@ -657,6 +659,194 @@ class EndedRunsAreCounted(InMemoryWorkflows):
 class DeafToItsOutage(InMemoryWorkflows):
     def check(self) -> None:
         pass
+
+
+class KeysAreNotKept(InMemoryWorkflows):
+    _keep_key = _nothing
+
+
+class KeysAreOverwritten(InMemoryWorkflows):
+    _refuse_taken_key = _nothing
+
+
+class KeysOfRefusalsAreKept(InMemoryWorkflows):
+    @contextmanager
+    def _acting(self, method: str, act: Any) -> Iterator[None]:
+        with self._transaction(method):
+            self._refuse_taken_key(act)
+            self._keep_key(act)
+            yield
+
+
+class KeysAreCheckedAfterTheChange(InMemoryWorkflows):
+    @contextmanager
+    def _acting(self, method: str, act: Any) -> Iterator[None]:
+        with self._transaction(method):
+            yield
+            self._refuse_taken_key(act)
+            self._keep_key(act)
+
+
+class KeysAreKeptBeforeAndApart(InMemoryWorkflows):
+    @contextmanager
+    def _acting(self, method: str, act: Any) -> Iterator[None]:
+        self._refuse_taken_key(act)
+        sleep(0.01)  # what a database may take between looking and writing
+        with super()._acting(method, None):
+            yield
+            self._keep_key(act)
+
+
+class KeysAreOfEverybody(InMemoryWorkflows):
+    def _keep_key(self, act: Any) -> None:
+        super()._keep_key(act and evolve(act, caller=evolve(act.caller, name="anybody")))
+
+    def _refuse_taken_key(self, act: Any) -> None:
+        super()._refuse_taken_key(act and evolve(act, caller=evolve(act.caller, name="anybody")))
+
+    def key(self, scope: str, text: str) -> Any:
+        found = super().key("anybody", text)
+        return found and evolve(found, scope=scope)
+
+
+class KeysHaveNoCase(InMemoryWorkflows):
+    def key(self, scope: str, text: str) -> Any:
+        return super().key(scope, text.lower())
+
+
+class TheFingerprintIsForgotten(InMemoryWorkflows):
+    def _kept(self, entity: Any) -> Any:
+        kept = super()._kept(entity)
+        return evolve(kept, fingerprint="") if hasattr(kept, "fingerprint") else kept
+
+
+class TheLastAnswerIsKept(InMemoryWorkflows):
+    def _answered(self, record: Any, answer: str) -> Any:
+        return evolve(record, answer=answer)
+
+
+class TheAnswerIsMine(InMemoryWorkflows):
+    def keep_answer(self, scope: str, text: str, answer: str) -> str | None:
+        return answer if super().keep_answer(scope, text, answer) else None
+
+
+class AnswersToNothing(InMemoryWorkflows):
+    def keep_answer(self, scope: str, text: str, answer: str) -> str | None:
+        return super().keep_answer(scope, text, answer) or answer
+
+
+class AnswersAreTidied(InMemoryWorkflows):
+    def _answered(self, record: Any, answer: str) -> Any:
+        return super()._answered(record, json.dumps(json.loads(answer)))
+
+
+class UnansweredKeysStay(InMemoryWorkflows):
+    def _is_over(self, record: Any, before: Any) -> bool:
+        return record.answer is not None and super()._is_over(record, before)
+
+
+class KeysOfThisMomentGo(InMemoryWorkflows):
+    def _is_over(self, record: Any, before: Any) -> bool:
+        return bool(record.at <= before)
+
+
+class AllOldKeysGo(InMemoryWorkflows):
+    def forget_keys(self, before: Any, limit: int) -> int:
+        return super().forget_keys(before, 1_000_000)
+
+
+class NothingIsAudited(InMemoryWorkflows):
+    _keep_event = _nothing
+
+
+class RefusalsAreAudited(InMemoryWorkflows):
+    @contextmanager
+    def _acting(self, method: str, act: Any) -> Iterator[None]:
+        if not self._down:
+            self._keep_event(act)
+        with super()._acting(method, act):
+            yield
+        if not self._down and act is not None:
+            self._audit.pop()
+
+
+class TakenKeysAreAudited(InMemoryWorkflows):
+    def _refuse_taken_key(self, act: Any) -> None:
+        try:
+            super()._refuse_taken_key(act)
+        except KeyInUse:
+            self._keep_event(act)
+            raise
+
+
+class OnlyKeysAreAudited(InMemoryWorkflows):
+    def _keep_event(self, act: Any) -> None:
+        super()._keep_event(act if act and act.caller.key else None)
+
+
+class EverythingIsAuditedTwice(InMemoryWorkflows):
+    def _keep_event(self, act: Any) -> None:
+        super()._keep_event(act)
+        super()._keep_event(act)
+
+
+class NobodyKnowsFromWhere(InMemoryWorkflows):
+    def _kept(self, entity: Any) -> Any:
+        kept = super()._kept(entity)
+        return evolve(kept, address=None) if hasattr(kept, "address") else kept
+
+
+class EverythingCameByHttp(InMemoryWorkflows):
+    def _kept(self, entity: Any) -> Any:
+        kept = super()._kept(entity)
+        return evolve(kept, via=Via.HTTP) if hasattr(kept, "via") else kept
+
+
+class WhatWasIsForgotten(InMemoryWorkflows):
+    def _kept(self, entity: Any) -> Any:
+        kept = super()._kept(entity)
+        return evolve(kept, before=None) if hasattr(kept, "before") else kept
+
+
+class AuditIsInTheOrderOfWriting(InMemoryWorkflows):
+    def _audit_key(self, event: Any) -> tuple[str, ...]:
+        return moment_key(event.at), f"{[one.id for one in self._audit].index(event.id):09}"
+
+
+class AuditIsById(InMemoryWorkflows):
+    def _audit_key(self, event: Any) -> tuple[str, ...]:
+        return (str(event.id),)
+
+
+class AuditOfAnyCursor(InMemoryWorkflows):
+    _refuse_odd_key = _nothing
+
+
+def _not_told(name: str) -> type[InMemoryWorkflows]:
+    """The fake whose audit pays no attention to this filter."""
+
+    def told(self: Any, event: Any, where: Any) -> bool:
+        return InMemoryWorkflows._is_told(self, event, evolve(where, **{name: None}))
+
+    return type(f"AuditOfAny{name.title().replace('_', '')}", (InMemoryWorkflows,), {"_is_told": told})
+
+
+AuditOfAnyName = _not_told("dataset_name")
+AuditOfAnyAction = _not_told("action")
+AuditOfAnybody = _not_told("who")
+AuditOfAnyBeginning = _not_told("since")
+AuditOfAnyEnd = _not_told("until")
+
+
+class AuditUntilIncluded(InMemoryWorkflows):
+    def _is_told(self, event: Any, where: Any) -> bool:
+        until = where.until and where.until + timedelta(microseconds=1)
+        return super()._is_told(event, evolve(where, until=until))
+
+
+class AuditSinceExcluded(InMemoryWorkflows):
+    def _is_told(self, event: Any, where: Any) -> bool:
+        return event.at != where.since and super()._is_told(event, where)
 
 
 BROKEN: list[type[InMemoryWorkflows]] = [

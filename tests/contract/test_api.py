@@ -42,7 +42,7 @@ class OverHttp:
     @pytest.fixture
     def api(self, world: ApiWorld, board: Switchboard) -> Iterator[RemoteWorkflowApi]:
         board.app = create_app(world.service, Settings(user=CALLER.name))
-        with RemoteWorkflowApi(board.url) as api:
+        with RemoteWorkflowApi(board.url, patience=0) as api:
             yield api
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -29,13 +29,13 @@ from workflow_core.domain.paging import PageRequest
 from workflow_core.domain.run import HistoryFilter
 from workflow_core.errors import DatabaseOutcomeUnknown, DatabaseUnavailable
 from workflow_core.fakes.workflow import InMemoryWorkflows
-from workflow_core.testing.entities import NAME, a_workflow
+from workflow_core.testing.entities import NAME, a_workflow, an_act
 from workflow_core.testing.together import together
 from workflow_core.testing.workflow import WorkflowContract, workflow_machine
 from workflow_core.testing.workflow.behind_memory import BehindMemory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from sqlalchemy import Connection, Engine
 
@@ -43,6 +43,13 @@ if TYPE_CHECKING:
 
 WORKFLOW_FACTS = ("id", "dag_id", "owner", "phase", "paused_by", "version", "updated_at")
 CODE_FACTS = ("etag", "problems", "version")
+AUDIT_CHANGES = (
+    "UPDATE audit_events SET who = 'x'",
+    "DELETE FROM audit_events",
+    "DELETE FROM audit_events WHERE who <> 'x'",
+)
+AUDIT_FACTS = ("who", "action", "run_id", "before", "after")
+KEY_FACTS = ("scope", "fingerprint", "action", "subject", "answer")
 RUN_FACTS = ("airflow_run_id", "status", "params", "version", "started_at")
 
 HISTORIES = settings(
@@ -70,6 +77,14 @@ class BehindSql:
         rows = self._rows(f"SELECT dataset_name, {', '.join(CODE_FACTS)} FROM code_objects")
         return {name: _plain(dict(zip(CODE_FACTS, facts, strict=True))) for name, *facts in rows}
 
+    def audit_facts(self) -> Sequence[Mapping[str, Any]]:
+        rows = self._rows("""SELECT who, action, run_id, "before", "after" FROM audit_events""")
+        return [_plain(dict(zip(AUDIT_FACTS, row, strict=True))) for row in rows]
+
+    def key_facts(self) -> Mapping[str, Mapping[str, Any]]:
+        rows = self._rows(f"SELECT key, {', '.join(KEY_FACTS)} FROM idempotency_keys")
+        return {key: dict(zip(KEY_FACTS, facts, strict=True)) for key, *facts in rows}
+
 
 def _plain(facts: dict[str, Any]) -> dict[str, Any]:
     for name in ("updated_at", "started_at"):
@@ -77,7 +92,7 @@ def _plain(facts: dict[str, Any]) -> dict[str, Any]:
             value = facts[name]
             moment = datetime.fromisoformat(value + "+00:00") if isinstance(value, str) else value.astimezone(UTC)
             facts[name] = moment.isoformat(timespec="microseconds")
-    for name in ("params", "problems"):
+    for name in ("params", "problems", "before", "after"):
         if isinstance(facts.get(name), str):
             facts[name] = json.loads(facts[name])
     if "id" in facts:
@@ -132,6 +147,15 @@ class TestSqlWorkflowsOnSqlite(WorkflowContract):
         yield BehindSql(lambda query: connection.execute(query).fetchall())
         connection.close()
 
+    @pytest.mark.parametrize("change", AUDIT_CHANGES)
+    def test_the_audit_only_grows(self, port: SqlWorkflows, path: Path, change: str) -> None:
+        """Whoever has the file, and no more, changes nothing in it and takes nothing away."""
+        port.record(an_act())
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+                connection.execute(change)
+            assert connection.execute("SELECT who FROM audit_events").fetchall() == [("user@example.com",)]
+
     @pytest.fixture
     def unreachable(self, tmp_path: Path) -> SqlWorkflows:
         return SqlWorkflows(make_engine(f"sqlite:///{tmp_path}/no/such/folder/workflows.db"))
@@ -173,6 +197,15 @@ class TestSqlWorkflowsOnPostgres(WorkflowContract):
     def behind(self, postgres_url: str) -> Iterator[BehindSql]:
         with psycopg.connect(postgres_url.replace("+psycopg", ""), autocommit=True) as connection:
             yield BehindSql(lambda query: connection.execute(query).fetchall())
+
+    @pytest.mark.parametrize("change", [*AUDIT_CHANGES, "TRUNCATE audit_events"])
+    def test_the_audit_only_grows(self, port: SqlWorkflows, postgres_url: str, change: str) -> None:
+        """The role of the service itself changes nothing in it and takes nothing away."""
+        port.record(an_act())
+        with psycopg.connect(postgres_url.replace("+psycopg", ""), autocommit=True) as connection:
+            with pytest.raises(psycopg.errors.RaiseException, match="append-only"):
+                connection.execute(change)
+            assert connection.execute("SELECT who FROM audit_events").fetchall() == [("user@example.com",)]
 
     @pytest.fixture
     def unreachable(self) -> SqlWorkflows:
@@ -304,10 +337,25 @@ def _definitions(engine: Engine) -> set[str]:
         return {text for query in queries for text in connection.execute(sa.text(query), version).scalars()}
 
 
+@contextmanager
+def _audit_can_go(connection: sa.Connection) -> Iterator[None]:
+    """Without the triggers that keep the audit, as the guide tells those who must prune it."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.text("ALTER TABLE audit_events DISABLE TRIGGER audit_events_append_only"))
+        yield
+        connection.execute(sa.text("ALTER TABLE audit_events ENABLE TRIGGER audit_events_append_only"))
+        return
+    query = "SELECT sql FROM sqlite_master WHERE name = 'audit_events_no_delete'"
+    made = connection.execute(sa.text(query)).scalar_one()
+    connection.execute(sa.text("DROP TRIGGER audit_events_no_delete"))
+    yield
+    connection.exec_driver_sql(made)
+
+
 def _emptied(engine: Engine) -> Callable[[], Any]:
     @contextmanager
     def port() -> Iterator[SqlWorkflows]:
-        with engine.begin() as connection:
+        with engine.begin() as connection, _audit_can_go(connection):
             for table in reversed(metadata.sorted_tables):
                 connection.execute(table.delete())
             for table in ("workflow_observations", "airflow_state", "workflow_runs", "workflows", "observation"):

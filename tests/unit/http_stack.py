@@ -96,17 +96,26 @@ class Stack:
 
 @contextmanager
 def http_stack(
-    *, queue_seconds: float = 1.0, task_seconds: float = 1.0, policy: Policy | None = None, **settings: Any
+    *,
+    queue_seconds: float = 1.0,
+    task_seconds: float = 1.0,
+    policy: Policy | None = None,
+    client: TestClient[Any] | None = None,
+    **settings: Any,
 ) -> Iterator[Stack]:
-    """A running application over empty fakes, at ten o'clock."""
+    """A running application over empty fakes, at ten o'clock; or the fakes for a ``client`` of one that runs already."""
     clock = ManualClock(TEN)
     storage = InMemoryStorage()
     airflow = InMemoryAirflow(storage=storage, clock=clock, queue_seconds=queue_seconds, task_seconds=task_seconds)
     workflows = InMemoryWorkflows()
     service = WorkflowService(workflows=workflows, airflow=airflow, storage=storage, clock=clock, policy=policy)
+    parts = {"service": service, "workflows": workflows, "airflow": airflow, "storage": storage, "clock": clock}
+    if client is not None:
+        yield Stack(client=client, **parts)  # type: ignore[arg-type]
+        return
     app = create_app(service, Settings(user=USER, **settings))
-    with TestClient(app, raise_server_exceptions=False) as client:
-        yield Stack(client=client, service=service, workflows=workflows, airflow=airflow, storage=storage, clock=clock)
+    with TestClient(app, raise_server_exceptions=False) as running:
+        yield Stack(client=running, **parts)  # type: ignore[arg-type]
 
 
 def check_answer(answer: Response) -> None:

@@ -407,10 +407,10 @@ class TestDatesThatHaveRuns:
         theirs: list[BackfillView] = []
 
         class Overtaken(InMemoryWorkflows):
-            def add_backfill(self, backfill, runs, *, dated):
+            def add_backfill(self, backfill, runs, *, dated, act=None):
                 if not theirs:
                     theirs.append(world.backfill(2, 3))
-                return world.workflows.add_backfill(backfill, runs, dated=dated)
+                return world.workflows.add_backfill(backfill, runs, dated=dated, act=act)
 
             def __getattribute__(self, name):
                 mine = name == "add_backfill" or name.startswith("__")
@@ -705,10 +705,10 @@ class TestSteering:
             world.service.pause_backfill(view.backfill.backfill_id)
         save, faults = world.workflows.save_backfill, [ConcurrentUpdate("x"), ConcurrentUpdate("y")]
 
-        def overtaken(*given):
+        def overtaken(*given, **named):
             if faults:
                 raise faults.pop()
-            return save(*given)
+            return save(*given, **named)
 
         world.workflows.save_backfill = overtaken
         getattr(world.service, act)(view.backfill.backfill_id)

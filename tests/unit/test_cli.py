@@ -700,3 +700,26 @@ def test_validate_tells_what_would_change(world, tmp_path):
     assert '~ schedule.cron: "0 6 * * *" -> "0 7 * * *"' in told
     assert "would fire: 2026-01-02T07:00:00" in told
     world.dli("workflow", "validate", str(file), "--changes", expect=2)
+
+
+def test_audit_prints_who_has_changed_what(world):
+    """Latest first; filtered by name, kind, caller and moment."""
+    world.register()
+    world.clock.sleep(60)
+    world.dli("workflow", "pause", NAME, "--reason", "tea")
+    pause, registration = world.json("audit", NAME)
+    assert (pause["action"], pause["who"], pause["after"]["pause_reason"]) == ("pause", "me@example.com", "tea")
+    assert registration["action"] == "register"
+    assert world.json("audit", "--action", "register") == [registration]
+    assert world.json("audit", "--since", "2026-01-01T10:01:00Z") == [pause]
+    assert world.json("audit", "--until", "2026-01-01") == []
+    assert world.json("audit", "--who", "nobody", "--limit", "5") == []
+    out, _ = world.dli("audit")
+    assert "ACTION" in out
+    assert NAME in out
+
+
+def test_audit_refuses_what_is_no_moment(world):
+    """Two, and the name of the option's field."""
+    _, err = world.dli("audit", "--since", "yesterday", expect=2)
+    assert "since" in err

@@ -41,6 +41,7 @@ class ServedWorld(World):
         monkeypatch.setattr(progress, "sleep", self._look_away)
         monkeypatch.setattr(RemoteWorkflowApi, "status", self._status(RemoteWorkflowApi.status))
         monkeypatch.setenv("DLI_SERVER_URL", board.url)
+        monkeypatch.setenv("DLI_PATIENCE", "0")
 
     def dli(self, *arguments, expect=0):
         """Run one command, to the end of its process."""

@@ -59,6 +59,7 @@ READS: Final[dict[str, Callable[[RemoteWorkflowApi], object]]] = {
     "explain_workflow": lambda api: api.explain_workflow(NAME),
     "explain_run": lambda api: api.explain_run(RUN_ID),
     "health": lambda api: api.health(),
+    "audit": lambda api: api.audit(),
     "revisions": lambda api: api.revisions(NAME),
     "diff": lambda api: api.diff(NAME, 1),
     "next_runs": lambda api: api.next_runs(NAME),
@@ -84,8 +85,16 @@ ALL: Final = {**READS, **CHANGES}
 
 @pytest.fixture
 def api() -> Iterator[RemoteWorkflowApi]:
-    with RemoteWorkflowApi(BASE, token=TOKEN) as remote:
+    with RemoteWorkflowApi(BASE, token=TOKEN, patience=0) as remote:
         yield remote
+
+
+@pytest.fixture
+def slept(monkeypatch) -> list[float]:
+    """The pauses before something is sent again, none of which is made."""
+    pauses: list[float] = []
+    monkeypatch.setattr("adapters.remote.again.sleep", pauses.append)
+    return pauses
 
 
 def unknown_if_it_changes(name: str) -> type[errors.WorkflowError]:
@@ -181,9 +190,11 @@ def test_a_route_that_the_server_does_not_have_is_no_missing_workflow(respx_mock
     assert "older version" in error.message
 
 
-def problem(status: int, code: str, detail: str) -> httpx.Response:
+def problem(status: int, code: str, detail: str, **more: str) -> httpx.Response:
     body = {"type": "about:blank", "title": "x", "status": status, "code": code, "detail": detail, "new": {"a": 1}}
-    return httpx.Response(status, content=json.dumps(body), headers={"Content-Type": "application/problem+json"})
+    return httpx.Response(
+        status, content=json.dumps(body), headers={"Content-Type": "application/problem+json", **more}
+    )
 
 
 # Answers that are not of the service.
@@ -296,7 +307,7 @@ def recorded() -> Iterator[tuple[RemoteWorkflowApi, Callable[[Callable[[Any], An
 def with_more(value: Any) -> Any:
     """The answer of a server that has learned something: one more field in every object but those whose fields are data."""
     if isinstance(value, dict):
-        data = {"params", "parts", "spec", "counts"}
+        data = {"params", "parts", "spec", "counts", "before", "after"}
         more = {name: inner if name in data else with_more(inner) for name, inner in value.items()}
         return {**more, "new": {"x": [1]}}
     return [with_more(inner) for inner in value] if isinstance(value, list) else value
@@ -405,19 +416,153 @@ def test_what_is_no_address_is_refused(url):
         RemoteWorkflowApi(url)
 
 
+# Changes that are sent again.
+
+
+@pytest.fixture
+def patient() -> Iterator[RemoteWorkflowApi]:
+    with RemoteWorkflowApi(BASE, token=TOKEN) as remote:
+        yield remote
+
+
+PAUSED: Final = {
+    "dataset_name": NAME,
+    "status": "paused",
+    "paused_by": "x",
+    "paused_at": "2026-01-01T10:00:00Z",
+    "reason": None,
+}
+
+
+def keys_of(route: Any) -> list[str]:
+    return [call.request.headers["Idempotency-Key"] for call in route.calls]
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_every_change_has_a_key_of_its_own(respx_mock, patient, slept, name):
+    """One for each call, the same each time that the call is sent."""
+    route = respx_mock.route().mock(side_effect=httpx.ReadError)
+    for _ in range(2):
+        assert type(raised(patient, name)) is errors.ServerOutcomeUnknown
+    keys = keys_of(route)
+    assert (len(set(keys[:4])), len(set(keys[4:])), len(set(keys))) == (1, 1, 2)
+    assert len(keys) == 8
+
+
+@pytest.mark.parametrize("name", READS)
+def test_reads_have_no_key(respx_mock, patient, slept, name):
+    """And wait for nothing."""
+    route = respx_mock.route().mock(return_value=problem(503, "DATABASE_UNAVAILABLE", "x", **{"Retry-After": "1"}))
+    raised(patient, name)
+    assert [call for call in route.calls if "Idempotency-Key" in call.request.headers] == []
+    assert slept == []
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        httpx.ConnectError("x"),
+        httpx.ConnectTimeout("x"),
+        httpx.PoolTimeout("x"),
+        httpx.ReadError("x"),
+        httpx.WriteError("x"),
+        httpx.RemoteProtocolError("x"),
+    ],
+    ids=lambda fault: type(fault).__name__,
+)
+def test_a_change_without_an_answer_is_sent_again(respx_mock, patient, slept, fault):
+    """With growing pauses, until it has one."""
+    route = respx_mock.route().mock(side_effect=[fault, fault, fault, httpx.Response(200, json=PAUSED)])
+    assert patient.pause(NAME).paused_by == "x"
+    assert len(set(keys_of(route))) == 1
+    assert [0.1 <= slept[0] < 0.2, 0.5 <= slept[1] < 1, 2 <= slept[2] < 3] == [True] * 3
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(503, "AIRFLOW_CONNECTION_FAILED"), (503, "X"), (429, "X"), (409, "IDEMPOTENCY_KEY_IN_USE")],
+)
+def test_a_server_that_says_when_to_come_back_is_asked_again_then(respx_mock, patient, slept, status, code):
+    """After so many seconds, a little more."""
+    refusal = problem(status, code, "x", **{"Retry-After": "3"})
+    respx_mock.route().mock(side_effect=[refusal, refusal, httpx.Response(200, json=PAUSED)])
+    assert patient.pause(NAME).paused_by == "x"
+    assert [3 <= pause < 4 for pause in slept] == [True, True]
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        (503, "AIRFLOW_CONNECTION_FAILED", {}),
+        (503, "AIRFLOW_CONNECTION_FAILED", {"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}),
+        (503, "AIRFLOW_CONNECTION_FAILED", {"Retry-After": "11"}),
+        (409, "WORKFLOW_PAUSED", {"Retry-After": "1"}),
+        (500, "INTERNAL_ERROR", {"Retry-After": "1"}),
+    ],
+    ids=str,
+)
+def test_other_refusals_are_final(respx_mock, patient, slept, refusal):
+    """Nothing that says when, or later than there is patience for."""
+    status, code, headers = refusal
+    route = respx_mock.route().mock(return_value=problem(status, code, "x", **headers))
+    assert raised(patient, "pause").code == code
+    assert (route.call_count, slept) == (1, [])
+
+
+def test_patience_ends(respx_mock, patient, slept):
+    """Ten seconds in all, and then the error is the last one."""
+    route = respx_mock.route().mock(return_value=problem(503, "X", "x", **{"Retry-After": "4"}))
+    assert raised(patient, "pause").code == "X"
+    assert route.call_count == 3
+    assert 8 <= sum(slept) <= 10
+
+
+def test_the_time_of_a_call_ends_its_repeats(respx_mock, slept):
+    """No pause reaches beyond it."""
+    route = respx_mock.route().mock(return_value=problem(503, "X", "x", **{"Retry-After": "4"}))
+    with RemoteWorkflowApi(BASE, token=TOKEN, change_timeout=3) as api:
+        assert raised(api, "pause").code == "X"
+    assert (route.call_count, slept) == (1, [])
+
+
+@pytest.mark.parametrize("last", ["connect", "503", "404"])
+def test_what_may_have_been_done_stays_unknown(respx_mock, patient, slept, last):
+    """Whatever failed after it: the first request may have arrived."""
+    ends: dict[str, Any] = {
+        "connect": httpx.ConnectError("x"),
+        "503": problem(503, "DATABASE_UNAVAILABLE", "x"),
+        "404": httpx.Response(404, html=SAID),
+    }
+    respx_mock.route().mock(side_effect=[httpx.ReadError("x"), *[ends[last]] * 3])
+    assert type(raised(patient, "pause")) is errors.ServerOutcomeUnknown
+
+
+def test_a_refusal_after_a_lost_answer_is_a_refusal(respx_mock, patient, slept):
+    """The server knows the key: had the first request been accepted, the answer to that would have come."""
+    respx_mock.route().mock(side_effect=[httpx.ReadError("x"), problem(409, "WORKFLOW_PAUSED", "so it is")])
+    assert type(raised(patient, "run")) is errors.WorkflowPaused
+
+
+def test_a_request_that_stays_under_way_is_unknown(respx_mock, patient, slept):
+    """Nobody but this client knows its key."""
+    in_use = problem(409, "IDEMPOTENCY_KEY_IN_USE", "x", **{"Retry-After": "1"})
+    respx_mock.route().mock(return_value=in_use)
+    assert type(raised(patient, "run")) is errors.ServerOutcomeUnknown
+
+
 # Time and connections, on real sockets.
 
 
-def test_a_closed_port_is_unavailable():
-    """Nobody listens: nothing was done, and it is known at once."""
+def test_a_closed_port_is_unavailable(slept):
+    """Nobody listens: nothing was done, however often it was tried."""
     [port] = free_ports(1)
     with RemoteWorkflowApi(f"http://127.0.0.1:{port}") as api:
         for name in ALL:
             assert type(raised(api, name)) is errors.ServerUnavailable
 
 
-def test_a_dropped_connection_is_tried_again_by_reads_only():
-    """A change could be carried out twice."""
+def test_a_dropped_connection_is_tried_again(slept):
+    """By a read once, at once; by a change three times, after pauses."""
     accepted: list[int] = []
 
     def hang_up(connection: socket.socket) -> None:
@@ -427,11 +572,12 @@ def test_a_dropped_connection_is_tried_again_by_reads_only():
     with raw_server(hang_up) as url, RemoteWorkflowApi(url) as api:
         for name in ALL:
             accepted.clear()
+            slept.clear()
             assert type(raised(api, name)) is unknown_if_it_changes(name)
-            assert len(accepted) == (2 if name in READS else 1), name
+            assert (len(accepted), len(slept)) == ((2, 0) if name in READS else (4, 3)), name
 
 
-def test_half_a_body_is_no_answer():
+def test_half_a_body_is_no_answer(slept):
     """The connection ended before the body did."""
 
     def talk(connection: socket.socket) -> None:

@@ -560,11 +560,11 @@ class TestPause:
         world.register()
         save = world.workflows.save_workflow
 
-        def interfere(workflow):
+        def interfere(workflow, **named):
             monkeypatch.undo()
             current = world.workflows.workflow(NAME)
             save(current.pause_confirmed(paused=True))
-            return save(workflow)
+            return save(workflow, **named)
 
         monkeypatch.setattr(world.workflows, "save_workflow", interfere)
         assert world.service.pause(NAME, "tea").pause.reason == "tea"

@@ -183,7 +183,8 @@ class TestStop:
         """Between the look and the request it may end by itself."""
         run = world.start()
         save = world.workflows.save_run
-        monkeypatch.setattr(world.workflows, "save_run", lambda one: (world.clock.sleep(60), save(one))[1])
+        late = lambda one, **named: (world.clock.sleep(60), save(one, **named))[1]  # noqa: E731 - in one line
+        monkeypatch.setattr(world.workflows, "save_run", late)
         with pytest.raises(RunNotActive, match="SUCCESS"):
             world.service.stop(run.run_id)
         found = world.workflows.run(run.run_id)

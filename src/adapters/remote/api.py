@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from adapters.remote.client import ServiceClient
 from workflow_core.api import (
+    AuditFilters,
+    AuditItem,
     BackfillAnswer,
     BackfillFilters,
     BackfillItem,
@@ -56,8 +58,8 @@ _WORKFLOWS: Final = ("api", "v1", "workflows")
 class RemoteWorkflowApi:
     """:class:`~workflow_core.api.WorkflowApi` of a running service (``dli serve``), for many threads.
 
-    A dropped connection is tried again for what only reads. Whatever changes something is sent once: a
-    :class:`~workflow_core.errors.ServerOutcomeUnknown` means that it may have been carried out. Redirects are not followed,
+    A dropped connection is tried again. Whatever changes something carries an idempotency key, so that it is done once however often it
+    is sent; a :class:`~workflow_core.errors.ServerOutcomeUnknown` means that it may have been carried out. Redirects are not followed,
     TLS certificates are verified (``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` are honoured), proxies of the environment are not used.
 
     Args:
@@ -66,6 +68,8 @@ class RemoteWorkflowApi:
         connect_timeout: seconds for a connection, and for a free place among ``connections``.
         read_timeout: seconds for a whole call that only reads.
         change_timeout: seconds for a whole call that changes something; a registration waits in the service for Airflow.
+        patience: seconds that a call that changes something waits, in all, to be sent again: after a connection that failed, and where
+            the server says when to come back (``Retry-After``). 0: it is sent once.
         connections: how many there are at most; further calls wait for a free one.
 
     Raises:
@@ -80,6 +84,7 @@ class RemoteWorkflowApi:
         connect_timeout: float = 5.0,
         read_timeout: float = 30.0,
         change_timeout: float = 150.0,
+        patience: float = 10.0,
         connections: int = 16,
     ) -> None:
         self._client = ServiceClient(
@@ -88,6 +93,7 @@ class RemoteWorkflowApi:
             connect_timeout=connect_timeout,
             read_timeout=read_timeout,
             change_timeout=change_timeout,
+            patience=patience,
             connections=connections,
         )
 
@@ -212,6 +218,10 @@ class RemoteWorkflowApi:
     def explain_run(self, run_id: str) -> ExplainAnswer:
         """Why a run does not go on."""
         return self._client.read((*_WORKFLOWS, "runs", check_run_id(run_id), "explain"), ExplainAnswer)
+
+    def audit(self, filters: AuditFilters | None = None) -> Listing[AuditItem]:
+        """Who has changed what."""
+        return self._client.list(("api", "v1", "audit"), AuditItem, filters or AuditFilters())
 
     def health(self) -> HealthAnswer:
         """The three systems; a service that cannot work says so with 503."""

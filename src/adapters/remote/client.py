@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import parse_qs, urlsplit
+from uuid import uuid4
 
 import httpx
 from pydantic import TypeAdapter, ValidationError
@@ -21,6 +22,7 @@ from adapters.http.exchange import (
     without_secrets,
 )
 from adapters.remote import errors
+from adapters.remote.again import Again
 from workflow_core.api.listing import Listing
 from workflow_core.errors import ConfigurationError
 
@@ -49,6 +51,7 @@ class ServiceClient:
         connect_timeout: float,
         read_timeout: float,
         change_timeout: float,
+        patience: float,
         connections: int,
     ) -> None:
         self._base_url = checked_url(base_url, "The address of the server (DLI_SERVER_URL)")
@@ -57,6 +60,7 @@ class ServiceClient:
             raise ConfigurationError(msg)
         self._read_timeout = read_timeout
         self._change_timeout = change_timeout
+        self._patience = patience
         self._http = open_client(
             self._base_url,
             headers={"Authorization": f"Bearer {token}"} if token else {},
@@ -112,8 +116,8 @@ class ServiceClient:
         filters: Filters | None = None,
         if_match: int | None = None,
     ) -> A:
-        """Change something; sent once. ``if_match`` is the revision that it is to change."""
-        headers = {} if if_match is None else {"If-Match": f'"{if_match}"'}
+        """Change something: done once, however often it has to be sent. ``if_match`` is the revision that it is to change."""
+        headers = {"Idempotency-Key": str(uuid4()), **({} if if_match is None else {"If-Match": f'"{if_match}"'})}
         _, answered = self._exchange(method, path, params=_params(filters), body=body, headers=headers, changes=True)
         return _parsed(TypeAdapter(answer), answered, changes=True)
 
@@ -132,22 +136,34 @@ class ServiceClient:
         url = "/".join((self._base_url, *map(segment, path)))
         content = None if body is None else body.model_dump_json().encode()
         headers = {**(headers or {}), **({} if body is None else {"Content-Type": "application/json"})}
+        again = Again(self._patience if changes else 0.0)
         try:
             request = self._http.build_request(method, url, params=params, content=content, headers=headers)
             if longer:
                 timeouts = request.extensions["timeout"]
                 request.extensions["timeout"] = {**timeouts, "read": timeouts["read"] + longer}
             with time_limit((self._change_timeout if changes else self._read_timeout) + longer):
-                response, answered = exchange(self._http, request, changes=changes)
+                response, answered = self._sent(request, again, changes=changes)
         except OutOfTimeError:
-            raise errors.out_of_time() from None
+            raise errors.out_of_time(is_unknown=again.is_unknown) from None
         except UnreadableError:
             raise errors.bad_body(changes=changes) from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise errors.no_answer(error, changes=changes) from without_secrets(error)
+            raise errors.no_answer(error, changes=changes, is_unknown=again.is_unknown) from without_secrets(error)
         if not response.is_success and response.status_code not in also:
-            raise errors.problem(response, answered, changes=changes)
+            raise errors.problem(response, answered, changes=changes, is_unknown=again.is_unknown)
         return response, answered
+
+    def _sent(self, request: httpx.Request, again: Again, *, changes: bool) -> tuple[httpx.Response, bytes]:
+        while True:
+            try:
+                response, body = exchange(self._http, request, changes=changes)
+            except httpx.HTTPError as error:
+                if not again.after_failure(error):
+                    raise
+                continue
+            if response.is_success or not changes or not again.after_answer(response, body):
+                return response, body
 
 
 def _params(filters: Filters | None) -> dict[str, Any] | None:

@@ -40,16 +40,20 @@ _NO_SUCH_ROUTE: Final = frozenset({"NOT_FOUND", "METHOD_NOT_ALLOWED"})
 _NOT_DONE: Final = frozenset(range(300, 500)) - {HTTPStatus.SEE_OTHER, HTTPStatus.REQUEST_TIMEOUT}
 
 
-def no_answer(error: httpx.HTTPError | httpx.InvalidURL, *, changes: bool) -> errors.Unavailable:
-    """The error for a request that ended without an answer."""
+def no_answer(
+    error: httpx.HTTPError | httpx.InvalidURL, *, changes: bool, is_unknown: bool = False
+) -> errors.Unavailable:
+    """The error for a request that ended without an answer; ``is_unknown``: it was sent more than once, and may have arrived before."""
     kind = type(error).__name__
-    if isinstance(error, NEVER_SENT):
+    if isinstance(error, NEVER_SENT) and not is_unknown:
         return errors.ServerUnavailable(f"The server cannot be reached ({kind}). Check its address (DLI_SERVER_URL).")
     return _failed(f"its answer never came ({kind})", changes=changes)
 
 
-def out_of_time() -> errors.ServerUnavailable:
-    """The error for a call whose time was over before anything was sent."""
+def out_of_time(*, is_unknown: bool = False) -> errors.Unavailable:
+    """The error for a call whose time was over before anything was sent, or (``is_unknown``) before it was sent once more."""
+    if is_unknown:
+        return _failed("its answer never came in time", changes=True)
     return errors.ServerUnavailable("The server took too long to answer.")
 
 
@@ -60,8 +64,19 @@ def bad_body(*, changes: bool) -> errors.Unavailable:
     )
 
 
-def problem(response: httpx.Response, body: bytes, *, changes: bool) -> errors.WorkflowError:
-    """The error for an answer whose status is none of those that say "done"."""
+def problem(response: httpx.Response, body: bytes, *, changes: bool, is_unknown: bool = False) -> errors.WorkflowError:
+    """The error for an answer whose status is none of those that say "done"; ``is_unknown`` as above. A refusal stays one: had the same
+    request been accepted before, the answer to that would have come.
+    """
+    error = _problem(response, body, changes=changes)
+    if changes and isinstance(error, errors.KeyInUse):
+        return _failed("it is still at it", changes=True)
+    if is_unknown and isinstance(error, errors.Unavailable) and not isinstance(error, errors.DatabaseOutcomeUnknown):
+        return _failed(f"it did not say what became of it ({error.message})", changes=True)
+    return error
+
+
+def _problem(response: httpx.Response, body: bytes, *, changes: bool) -> errors.WorkflowError:
     status = response.status_code
     if response.headers.get("Content-Type", "").partition(";")[0].strip().lower() == PROBLEM_JSON:
         try:

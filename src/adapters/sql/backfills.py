@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from attrs import evolve
 from sqlalchemy.exc import IntegrityError
 
+from adapters.sql.acts import acting
 from adapters.sql.columns import UtcDateTime
 from adapters.sql.errors import violated
 from adapters.sql.mapping import (
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection
 
+    from workflow_core.domain.act import Act
     from workflow_core.domain.backfill import Backfill
     from workflow_core.domain.paging import PageRequest
     from workflow_core.domain.run import Run
@@ -43,10 +45,10 @@ _BACKFILL_ID: Final = "uq_backfills_backfill_id"
 class SqlBackfills(SqlRuns):
     """Backfills, and the runs and the progress of Airflow below them."""
 
-    def add_backfill(self, backfill: Backfill, runs: Sequence[Run], *, dated: int) -> None:
+    def add_backfill(self, backfill: Backfill, runs: Sequence[Run], *, dated: int, act: Act | None = None) -> None:
         """As the port says."""
         try:
-            with self._transactions.writing() as connection:
+            with acting(self._transactions, act) as connection:
                 _lock_open_workflow(connection, backfill)
                 if _number_dated(connection, backfill.workflow_id, backfill.start_date, backfill.end_date) != dated:
                     raise _changed(backfill)
@@ -66,12 +68,14 @@ class SqlBackfills(SqlRuns):
             row = connection.execute(query).mappings().first()
         return None if row is None else backfill_of(row)
 
-    def save_backfill(self, backfill: Backfill, runs: Sequence[Run] = ()) -> tuple[Backfill, Sequence[Run]]:
+    def save_backfill(
+        self, backfill: Backfill, runs: Sequence[Run] = (), *, act: Act | None = None
+    ) -> tuple[Backfill, Sequence[Run]]:
         """As the port says."""
         row = backfill_row(backfill)
         same = (backfills.c[name] == row[name] for name in (*BACKFILL_IDENTITY, "version") if name in row)
         values = changes(row, BACKFILL_IDENTITY)
-        with self._transactions.writing() as connection:
+        with acting(self._transactions, act) as connection:
             if connection.execute(backfills.update().where(*same).values(values)).rowcount == 0:
                 raise _changed(backfill)
             saved = tuple(saved_run(connection, run) for run in runs)

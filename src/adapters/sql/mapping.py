@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import asdict
 
+from workflow_core.domain.act import Action, AuditEvent, KeyRecord
 from workflow_core.domain.backfill import Backfill, OnFailure, Reprocess, SkippedDate, Wanted, Wish
+from workflow_core.domain.caller import Via
 from workflow_core.domain.code import CodeObject
 from workflow_core.domain.names import new_id
 from workflow_core.domain.run import Progress, Retry, Run, RunStatus, RunType, Stop, Submission
@@ -274,6 +276,26 @@ def backfill_of(row: Mapping[Any, Any]) -> Backfill:
         ),
         version=row["version"],
     )
+
+
+def audit_row(event: AuditEvent) -> dict[str, Any]:
+    """The row of an act."""
+    return {**asdict(event, recurse=False), "action": event.action.value, "via": event.via.value}
+
+
+def audit_of(row: Mapping[Any, Any]) -> AuditEvent:
+    """The act of a row."""
+    return AuditEvent(**{**row, "action": Action(row["action"]), "via": Via(row["via"])})
+
+
+def key_row(record: KeyRecord) -> dict[str, Any]:
+    """The row of an idempotency key."""
+    return {**asdict(record), "action": record.action.value}
+
+
+def key_of(row: Mapping[Any, Any]) -> KeyRecord:
+    """The idempotency key of a row."""
+    return KeyRecord(**{**row, "action": Action(row["action"])})
 
 
 def _retry_json(retry: Retry) -> dict[str, Any]:

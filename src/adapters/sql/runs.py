@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from attrs import evolve
 from sqlalchemy.exc import IntegrityError
 
+from adapters.sql.acts import acting, rows_of, taken
 from adapters.sql.columns import UtcDateTime
 from adapters.sql.errors import violated
 from adapters.sql.mapping import RUN_IDENTITY, changes, new_run_row, run_of, run_row
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
     from adapters.sql.transactions import Transactions
+    from workflow_core.domain.act import Act
     from workflow_core.domain.paging import PageRequest
     from workflow_core.domain.run import HistoryFilter, Run
     from workflow_core.domain.workflow import Workflow
@@ -59,24 +61,28 @@ class SqlRuns:
     def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
 
-    def add_run(self, run: Run, *, of_version: int | None = None) -> None:
+    def add_run(self, run: Run, *, of_version: int | None = None, act: Act | None = None) -> None:
         """As the port says."""
+        values = {f"new_{name}": value for name, value in new_run_row(run).items()}
+        values |= {"owner": run.workflow_id} | ({} if of_version is None else {"version_seen": of_version})
+        kind = {"submitted": run.submission is Submission.SUBMITTED, "of_version": of_version is not None}
+        rows = rows_of(act)
         try:
-            with self._transactions.writing(single=True) as connection:
-                statement = _insertion(
-                    submitted=run.submission is Submission.SUBMITTED, of_version=of_version is not None
-                )
-                values = {f"new_{name}": value for name, value in new_run_row(run).items()}
-                values |= {"owner": run.workflow_id} | ({} if of_version is None else {"version_seen": of_version})
-                added = connection.execute(statement, values, execution_options={"preserve_rowcount": True}).rowcount
+            # with all that is recorded in one statement on PostgreSQL, where each is a round trip
+            if rows and self._transactions.engine.dialect.name == "postgresql":
+                for table, row in rows.items():
+                    values |= {f"{table.name}_{name}": value for name, value in row.items()}
+                with taken(act), self._transactions.writing(single=True) as connection:
+                    added = connection.execute(_insertion_with(*rows, **kind), values).scalar_one()
+                    _check_added(added, run, of_version)
+            else:
+                with acting(self._transactions, act, single=True) as connection:
+                    keep = {"preserve_rowcount": True}
+                    added = connection.execute(_insertion(**kind), values, execution_options=keep).rowcount
+                    _check_added(added, run, of_version)
         except IntegrityError as error:
             self._raise_taken(error, [run])
             raise
-        if added == 0 and of_version is not None:
-            what = f"Workflow {run.dataset_name!r}"
-            raise ConcurrentUpdate(what)
-        if added == 0:
-            raise WorkflowNotFound(run.dataset_name)
 
     def _raise_taken(self, error: IntegrityError, runs_added: Sequence[Run]) -> None:
         """Raise :class:`RunAlreadyExists` if an id of one of these runs was taken."""
@@ -108,9 +114,9 @@ class SqlRuns:
         queries = (sa.select(runs).where(pair.in_(some)) for some in batches(keys))
         return {(run.dag_id, run.airflow_run_id): run for run in self._all(queries)}
 
-    def save_run(self, run: Run) -> Run:
+    def save_run(self, run: Run, *, act: Act | None = None) -> Run:
         """As the port says."""
-        with self._transactions.writing(single=True) as connection:
+        with acting(self._transactions, act, single=True) as connection:
             return saved_run(connection, run)
 
     def history(self, where: HistoryFilter, page: PageRequest) -> Page[Run]:
@@ -212,6 +218,30 @@ def _insertion(*, submitted: bool, of_version: bool) -> sa.Insert:
     owner = workflows.c.id == sa.bindparam("owner", type_=workflows.c.id.type)
     taken = sa.select(*values).where(owner, open_phases).with_for_update(read=True)
     return runs.insert().from_select([column.name for column in runs.c], taken)
+
+
+@cache
+def _insertion_with(*tables: sa.Table, submitted: bool, of_version: bool) -> sa.Select[Any]:
+    """The statement that adds a run and, only if it did, a row to each of these tables; answers how many runs. For PostgreSQL."""
+    added = _insertion(submitted=submitted, of_version=of_version).returning(runs.c.run_id).cte("added")
+    query = sa.select(sa.func.count()).select_from(added)
+    for table in tables:
+        values = [
+            sa.bindparam(f"{table.name}_{column.name}", type_=column.type).label(column.name) for column in table.c
+        ]
+        row = sa.select(*values).select_from(added)
+        query = query.add_cte(
+            table.insert().from_select([column.name for column in table.c], row).cte(f"to_{table.name}")
+        )
+    return query
+
+
+def _check_added(added: int, run: Run, of_version: int | None) -> None:
+    if added == 0 and of_version is not None:
+        what = f"Workflow {run.dataset_name!r}"
+        raise ConcurrentUpdate(what)
+    if added == 0:
+        raise WorkflowNotFound(run.dataset_name)
 
 
 def saved_run(connection: Connection, run: Run) -> Run:

@@ -218,6 +218,40 @@ airflow_state: Final = sa.Table(
     sa.CheckConstraint("id = 1", name="one_row"),
 )
 
+audit_events: Final = sa.Table(
+    "audit_events",
+    metadata,
+    sa.Column("id", sa.Uuid(), primary_key=True),
+    sa.Column("at", UtcDateTime(), nullable=False),
+    sa.Column("who", sa.String(), nullable=False),
+    sa.Column("action", sa.String(), nullable=False),
+    sa.Column("via", sa.String(), nullable=False),
+    sa.Column("dataset_name", name_type()),
+    sa.Column("run_id", name_type()),
+    sa.Column("backfill_id", name_type()),
+    sa.Column("address", sa.String()),
+    sa.Column("request_id", sa.String()),
+    sa.Column("before", json_type()),
+    sa.Column("after", json_type()),
+    sa.Index("ix_audit_events_at_id", "at", "id"),
+    sa.Index("ix_audit_events_dataset_name_at_id", "dataset_name", "at", "id"),
+)
+"""Append-only: triggers of the migration refuse every update and delete."""
+
+idempotency_keys: Final = sa.Table(
+    "idempotency_keys",
+    metadata,
+    sa.Column("scope", sa.String(), primary_key=True),
+    sa.Column("key", sa.String(), primary_key=True),
+    sa.Column("fingerprint", sa.String(), nullable=False),
+    sa.Column("attempt", sa.Uuid(), nullable=False),
+    sa.Column("action", sa.String(), nullable=False),
+    sa.Column("subject", sa.String(), nullable=False),
+    sa.Column("at", UtcDateTime(), nullable=False),
+    sa.Column("answer", sa.Text()),
+    sa.Index("ix_idempotency_keys_at", "at"),
+)
+
 leases: Final = sa.Table(
     "leases",
     metadata,

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from attrs import evolve
 from sqlalchemy.exc import IntegrityError
 
+from adapters.sql.acts import SqlActs, acting
 from adapters.sql.backfills import SqlBackfills
 from adapters.sql.code import SqlCodeObjects, remember
 from adapters.sql.columns import UtcDateTime
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection, Engine
 
+    from workflow_core.domain.act import Act
     from workflow_core.domain.code import CodeObject
     from workflow_core.domain.paging import PageRequest
 
@@ -79,7 +81,7 @@ _STATUS: Final = {
 }
 
 
-class SqlWorkflows(SqlBackfills, SqlCodeObjects, SqlMirror, SqlLeases):
+class SqlWorkflows(SqlBackfills, SqlCodeObjects, SqlMirror, SqlLeases, SqlActs):
     """:class:`~workflow_core.ports.workflow.WorkflowPort` on PostgreSQL or SQLite.
 
     ``engine`` comes from :func:`adapters.sql.engine.make_engine`. Threads may share one instance.
@@ -93,10 +95,10 @@ class SqlWorkflows(SqlBackfills, SqlCodeObjects, SqlMirror, SqlLeases):
         """Close the connections that nobody is using."""
         self._engine.dispose()
 
-    def add_workflow(self, workflow: Workflow, *, seen: CodeObject | None = None) -> None:
+    def add_workflow(self, workflow: Workflow, *, seen: CodeObject | None = None, act: Act | None = None) -> None:
         """As the port says."""
         try:
-            with self._transactions.writing() as connection:
+            with acting(self._transactions, act) as connection:
                 connection.execute(workflows.insert(), workflow_row(workflow))
                 connection.execute(revisions.insert(), spec_revision_row(workflow, first_revision(workflow)))
                 remember(connection, seen)
@@ -124,16 +126,18 @@ class SqlWorkflows(SqlBackfills, SqlCodeObjects, SqlMirror, SqlLeases):
         """As the port says."""
         return self._workflow(_LIVE, workflows.c.dag_id == dag_id)
 
-    def save_workflow(self, workflow: Workflow, *, seen: CodeObject | None = None) -> Workflow:
+    def save_workflow(self, workflow: Workflow, *, seen: CodeObject | None = None, act: Act | None = None) -> Workflow:
         """As the port says."""
-        with self._transactions.writing() as connection:
+        with acting(self._transactions, act) as connection:
             saved = _saved(connection, workflow)
             remember(connection, seen)
         return saved
 
-    def revise_workflow(self, workflow: Workflow, revision: Revision, *, seen: CodeObject | None = None) -> Workflow:
+    def revise_workflow(
+        self, workflow: Workflow, revision: Revision, *, seen: CodeObject | None = None, act: Act | None = None
+    ) -> Workflow:
         """As the port says."""
-        with self._transactions.writing() as connection:
+        with acting(self._transactions, act) as connection:
             saved = _saved(connection, workflow)
             connection.execute(revisions.insert(), spec_revision_row(workflow, revision))
             remember(connection, seen)
@@ -158,10 +162,10 @@ class SqlWorkflows(SqlBackfills, SqlCodeObjects, SqlMirror, SqlLeases):
             row = connection.execute(query).mappings().first()
         return None if row is None else spec_revision_of(row)
 
-    def retire_workflow(self, workflow: Workflow, *, force: bool) -> Workflow:
+    def retire_workflow(self, workflow: Workflow, *, force: bool, act: Act | None = None) -> Workflow:
         """As the port says. The update comes first: it waits for runs that are being added, and later ones wait for it."""
         active = sa.select(runs.c.run_id).where(runs.c.workflow_id == workflow.id, sa.text(ACTIVE_RUN))
-        with self._transactions.writing() as connection:
+        with acting(self._transactions, act) as connection:
             saved = _saved(connection, workflow)
             found = [] if force else connection.execute(active.order_by(runs.c.run_id)).scalars().all()
             if found:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from entrypoints.cli import airflow, backfill, config, server, workflow
+from entrypoints.cli import airflow, audit, backfill, config, server, workflow
 
 app = typer.Typer(
     name="dli",
@@ -21,6 +21,7 @@ app = typer.Typer(
 workflow.app.command("backfill")(backfill.start)
 app.add_typer(workflow.app, name="workflow")
 app.add_typer(backfill.app, name="backfill")
+app.command("audit")(audit.audit)
 app.add_typer(airflow.app, name="airflow")
 app.add_typer(config.app, name="config")
 app.add_typer(server.db, name="db")

@@ -30,7 +30,7 @@ def get_api() -> WorkflowApi:
 
     tell_warnings()
     token = settings.server_token.get_secret_value() if settings.server_token else None
-    api = RemoteWorkflowApi(settings.server_url, token=token)
+    api = RemoteWorkflowApi(settings.server_url, token=token, patience=settings.patience)
     atexit.register(api.close)
     return api
 
@@ -41,13 +41,13 @@ def get_service() -> tuple[WorkflowService, Caller]:
 
     from entrypoints.container import build, close
     from entrypoints.settings import load_settings
-    from workflow_core.domain.caller import Caller
+    from workflow_core.domain.caller import Caller, Via
 
     settings = load_settings()
     tell_warnings()
     container = build(settings)
     atexit.register(close, container)
-    return container.service(), Caller(name=settings.user)
+    return container.service(), Caller(name=settings.user, via=Via.CLI)
 
 
 def tell_warnings() -> None:

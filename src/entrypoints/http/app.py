@@ -15,13 +15,14 @@ from litestar.exceptions import NotFoundException, PermissionDeniedException
 from entrypoints.http.contract import contract_of
 from entrypoints.http.errors import exception_handlers
 from entrypoints.http.filters import read_filters, read_if_match
+from entrypoints.http.keys import read_key
 from entrypoints.http.openapi import openapi_json
 from entrypoints.http.payload import read_payload
 from entrypoints.http.routes import READY_PATH, ROUTES, stopping
-from entrypoints.http.tracing import Traced, raw_path
+from entrypoints.http.tracing import Traced, raw_path, request_id
 from entrypoints.http.waiting import Waiting
 from entrypoints.metrics import CONTENT_TYPE, Metrics
-from workflow_core.domain.caller import Caller
+from workflow_core.domain.caller import Caller, Via
 from workflow_core.errors import InvalidRequest
 from workflow_core.local import LocalWorkflowApi
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from litestar import Litestar
     from litestar.types import LifespanHook
 
+    from entrypoints.http.contract import Contract
     from entrypoints.settings import Settings
     from entrypoints.traces import Traces
     from workflow_core.service import WorkflowService
@@ -57,13 +59,23 @@ def create_app(  # noqa: PLR0913 - the parts of one thing, by name
     authentication every request is recorded as made by ``settings.user``.
     """
     metrics = metrics or Metrics()
-    api = LocalWorkflowApi(service, Caller(name=settings.user))
     waiting = Waiting(service.run_versions, limit=settings.max_waiting, is_over=lambda: app.is_draining)
+
+    def api_of(request: Request[Any, Any, Any]) -> LocalWorkflowApi:
+        caller = Caller(
+            name=settings.user,
+            via=Via.HTTP,
+            address=request.client.host if request.client else None,
+            request_id=request_id(request.scope),
+            key=request.state.get("key"),
+        )
+        return LocalWorkflowApi(service, caller)
+
     app = Traced(
         # In a router: one by one, the first of two handlers of a path would be given a thread twice when the second one comes.
         [Router("/", route_handlers=[*map(copy, ROUTES), _document_route(), _metrics_route(metrics)])],
         dependencies={
-            "api": Provide(lambda: api, sync_to_thread=False),
+            "api": Provide(api_of, sync_to_thread=False),
             "payload": Provide(_payload, sync_to_thread=False),
             "filters": Provide(_filters, sync_to_thread=False),
             "if_match": Provide(_if_match, sync_to_thread=False),
@@ -100,17 +112,24 @@ def _admission(settings: Settings) -> Callable[[Request[Any, Any, Any]], Awaitab
         if request.method not in _SAFE and request.headers.get("sec-fetch-site") in {"cross-site", "same-site"}:
             # without authentication any page in a browser on this host could start runs; browsers send this header
             raise PermissionDeniedException(detail="Requests from the pages of other sites are refused.")
-        if contract.filters is not None:
-            request.state.filters = read_filters(request.scope, contract.filters)
-        if contract.conditional:
-            request.state.if_match = read_if_match(request.headers.get("if-match"))
-        if contract.payload is not None:
-            request.state.payload = await read_payload(
-                request, contract.payload, limit=settings.max_body_bytes, optional=contract.payload_optional
-            )
+        await _read(request, contract, settings)
         return None
 
     return admit
+
+
+async def _read(request: Request[Any, Any, Any], contract: Contract, settings: Settings) -> None:
+    """Query, headers and body; the key last, because it is of all of them."""
+    if contract.filters is not None:
+        request.state.filters = read_filters(request.scope, contract.filters)
+    if contract.conditional:
+        request.state.if_match = read_if_match(request.headers.get("if-match"))
+    if contract.payload is not None:
+        request.state.payload = await read_payload(
+            request, contract.payload, limit=settings.max_body_bytes, optional=contract.payload_optional
+        )
+    if contract.changes:
+        request.state.key = read_key(request)
 
 
 def _payload(request: Request[Any, Any, Any]) -> Any:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import Factory, frozen
+from attrs import Factory, evolve, frozen
 from litestar.handlers import HTTPRouteHandler
 
+from entrypoints.http.keys import answering_once
 from workflow_core.api.listing import Filters
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Contract:
     what any request can meet is added by itself. ``conditional`` routes understand ``If-Match``, ``tagged`` ones answer an ``ETag``:
     both are the revision of the workflow. A route that ``waits`` understands ``Prefer: wait`` and ``If-None-Match``, one that
     ``streams`` answers events with the ``answer`` as their data. ``other_answers`` are further bodies, by status, that are no problems.
+    ``changes``: neither a GET nor a question (``asks``); these understand ``Idempotency-Key``.
     """
 
     operation_id: str
@@ -44,6 +46,8 @@ class Contract:
     tagged: bool = False
     waits: bool = False
     streams: bool = False
+    asks: bool = False
+    changes: bool = False
     other_answers: Mapping[int, type[Answer]] = Factory(dict)
 
 
@@ -51,14 +55,16 @@ def endpoint(
     method: Method, path: str, contract: Contract, *, threaded: bool = True
 ) -> Callable[..., HTTPRouteHandler]:
     """A Litestar handler under this contract. Handlers are sync and run in threads, unless they are told not to."""
-    return HTTPRouteHandler(
+    changes = method != "GET" and not contract.asks
+    made = HTTPRouteHandler(
         path,
         http_method=["GET", "HEAD"] if method == "GET" else [method],
         status_code=contract.status,
         sync_to_thread=True if threaded else None,
         name=contract.operation_id,
-        opt={CONTRACT: contract},
+        opt={CONTRACT: evolve(contract, changes=changes)},
     )
+    return (lambda handler: made(answering_once(handler))) if changes else made
 
 
 def contract_of(handler: Any) -> Contract | None:

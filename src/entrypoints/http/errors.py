@@ -11,7 +11,7 @@ from litestar.exceptions import HTTPException
 
 from entrypoints.http.tracing import raw_path
 from workflow_core.api import ProblemAnswer
-from workflow_core.errors import WorkflowError
+from workflow_core.errors import KeyInUse, WorkflowError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +24,8 @@ _log = logging.getLogger(__name__)
 PROBLEM_JSON: Final = "application/problem+json"
 RETRY_AFTER: Final = 5
 """Seconds that a client is asked to wait when another system does not answer."""
+ASK_AGAIN: Final = 1
+"""Seconds after which the answer to a request that is under way may be there."""
 MAX_FINDINGS: Final = 50
 """How many findings one answer lists; its ``detail`` says how many there are."""
 
@@ -46,8 +48,10 @@ STATUS: Final[Mapping[str, int]] = {
     "WORKFLOW_RUN_NOT_RETRYABLE": 409,
     "WORKFLOW_RUN_ALREADY_EXISTS": 409,
     "CONCURRENT_UPDATE": 409,
+    "IDEMPOTENCY_KEY_IN_USE": 409,
     "STORAGE_CONFLICT": 409,
     "WORKFLOW_REVISION_MISMATCH": 412,
+    "IDEMPOTENCY_KEY_REUSED": 422,
     "INTERNAL_ERROR": 500,
     "INVALID_CONFIGURATION": 500,
     "AIRFLOW_REQUEST_REFUSED": 502,
@@ -102,7 +106,11 @@ def _on_workflow_error(request: Request[Any, Any, Any], error: WorkflowError) ->
         _log.warning("%s: %s", error.code, error.message)
     answer = ProblemAnswer.of(error, status=status, title=title(status), instance=raw_path(request.scope))
     answer = answer.model_copy(update={"errors": answer.errors[:MAX_FINDINGS]})
-    headers = {"Retry-After": str(RETRY_AFTER)} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+    headers = {}
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["Retry-After"] = str(RETRY_AFTER)
+    if isinstance(error, KeyInUse):
+        headers["Retry-After"] = str(ASK_AGAIN)
     return _response(answer, headers)
 
 

@@ -14,9 +14,11 @@ from pydantic.json_schema import models_json_schema
 
 from entrypoints.http.contract import contract_of
 from entrypoints.http.errors import HTTP_CODES, PROBLEM_JSON, STATUS, title
+from entrypoints.http.keys import KEY_HEADER, KEY_PATTERN, REPLAYED_HEADER
 from entrypoints.http.routes import ROUTES
 from workflow_core.api import ProblemAnswer
 from workflow_core.domain.names import DATASET_NAME_PATTERN, MAX_DATASET_NAME, MAX_RUN_ID, RUN_ID_PATTERN
+from workflow_core.errors import KeyInUse, KeyReused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -81,6 +83,15 @@ _LAST_EVENT: Final[dict[str, Any]] = {
     "schema": {"type": "string"},
     "example": "7",
 }
+_KEY: Final[dict[str, Any]] = {
+    "name": KEY_HEADER,
+    "in": "header",
+    "required": False,
+    "description": "A name of your own for this very request, such as a UUID: sent again with it, the request has no second effect and"
+    " gets the same answer again. Kept for WORKFLOWS_KEEP_KEYS seconds (a day).",
+    "schema": {"type": "string", "pattern": KEY_PATTERN},
+    "example": "6e9b3b0e-3c0c-4f0a-9a3e-0d0d3c1f5a10",
+}
 _PATH_PARAMETERS["backfill_id"] = {
     **_PATH_PARAMETERS["run_id"],
     "description": "The backfill, as its acceptance named it.",
@@ -114,6 +125,14 @@ _HEADERS: Final[dict[str, Any]] = {
         "description": 'The next page, `<...>; rel="next"` (RFC 8288); absent on the last one.',
         "schema": {"type": "string"},
     },
+    REPLAYED_HEADER: {
+        "description": "`true`: this is the answer to an earlier request with the same `Idempotency-Key`. Absent otherwise.",
+        "schema": {"type": "string", "enum": ["true"]},
+    },
+    "Retry-After-In-Use": {
+        "description": "Seconds to wait before trying again; there with `IDEMPOTENCY_KEY_IN_USE`.",
+        "schema": {"type": "integer", "minimum": 0},
+    },
     "Retry-After": {
         "description": "Seconds to wait before trying again.",
         "required": True,
@@ -124,6 +143,7 @@ _TAGS: Final = {
     "Workflows": "What is registered.",
     "Runs": "What ran, runs and is about to run.",
     "Backfills": "Runs for the dates of a range.",
+    "Audit": "Who has changed what.",
     "Health": "Whether the service can do its work.",
 }
 _DESCRIPTION: Final = """\
@@ -168,6 +188,8 @@ def _operation(path: str, contract: Contract) -> dict[str, Any]:
     if contract.conditional:
         parameters.append(_IF_MATCH)
     parameters += [*(_WAITING if contract.waits else ()), *((_LAST_EVENT,) if contract.streams else ())]
+    if contract.changes:
+        parameters.append(_KEY)
     if parameters:
         operation["parameters"] = parameters
     if contract.payload is not None:
@@ -204,7 +226,7 @@ def _query_parameters(contract: Contract) -> Iterator[dict[str, Any]]:
 
 def _responses(contract: Contract) -> dict[int, dict[str, Any]]:
     more = ("X-Total-Count", "Link") if contract.many else ("ETag",) if contract.tagged else ()
-    headers = _referenced("X-Request-ID", *more)
+    headers = _referenced("X-Request-ID", *more, *((REPLAYED_HEADER,) if contract.changes else ()))
     if contract.waits:
         headers |= _referenced("Preference-Applied") | {"ETag": _referenced("RunVersion")["RunVersion"]}
     found: dict[int, dict[str, Any]] = {
@@ -232,8 +254,10 @@ def _responses(contract: Contract) -> dict[int, dict[str, Any]]:
 def _problems(contract: Contract) -> dict[int, list[str]]:
     """The codes by status: those of the use case, and those that any such request can meet."""
     codes = [error.code for error in contract.errors]
+    if contract.changes:
+        codes += [KeyInUse.code, KeyReused.code]
     found: dict[int, list[str]] = {}
-    if contract.filters is not None or contract.conditional:
+    if contract.filters is not None or contract.conditional or contract.changes:
         found[400] = [HTTP_CODES[400]]
     if contract.payload is not None:
         found |= {status: [HTTP_CODES[status]] for status in (403, 413, 415)}
@@ -245,10 +269,13 @@ def _problems(contract: Contract) -> dict[int, list[str]]:
 
 def _problem(status: int, codes: list[str]) -> dict[str, Any]:
     names = ("X-Request-ID", *(("Retry-After",) if status == HTTPStatus.SERVICE_UNAVAILABLE else ()))
+    headers = _referenced(*names)
+    if KeyInUse.code in codes:
+        headers["Retry-After"] = {"$ref": "#/components/headers/Retry-After-In-Use"}
     narrowed = {"properties": {"status": {"const": status}, "code": {"enum": codes}}}
     return {
         "description": f"{title(status)}: {', '.join(f'`{code}`' for code in codes)}",
-        "headers": _referenced(*names),
+        "headers": headers,
         "content": {PROBLEM_JSON: {"schema": {"allOf": [{"$ref": f"{_SCHEMAS}ProblemAnswer"}, narrowed]}}},
     }
 

@@ -19,6 +19,8 @@ from entrypoints.http.shared import ROOT, AnyRequest, Api, DatasetName, NoFields
 from entrypoints.http.waiting import Waiting, events_of, preferred_wait, version_of
 from workflow_core import errors
 from workflow_core.api import (
+    AuditFilters,
+    AuditItem,
     DiffAnswer,
     DiffFilters,
     ExplainAnswer,
@@ -62,6 +64,7 @@ _NUMBER: Final = re.compile(r"[1-9][0-9]{0,8}\Z")
 
 WORKFLOWS: Final = "Workflows"
 RUNS: Final = "Runs"
+AUDIT: Final = "Audit"
 HEALTH: Final = "Health"
 READY_PATH: Final = "/readyz"
 
@@ -510,6 +513,7 @@ def next_runs(api: Api, dataset_name: DatasetName, filters: NamedDependency[Next
         description="Every finding about the YAML, what would be different from what is registered, and the next fire times by"
         " both schedules. Nothing is stored, and Airflow is not asked.",
         payload=RegisterRequest,
+        asks=True,
         answer=ValidateAnswer,
         errors=(errors.WorkflowPermissionDenied, errors.DatabaseUnavailable),
     ),
@@ -551,6 +555,25 @@ def explain_workflow(api: Api, dataset_name: DatasetName) -> ExplainAnswer:
 def explain_run(api: Api, run_id: RunId) -> ExplainAnswer:
     """Why it does not go on."""
     return api.explain_run(run_id)
+
+
+@endpoint(
+    "GET",
+    "/api/v1/audit",
+    Contract(
+        operation_id="listAudit",
+        tag=AUDIT,
+        summary="Who has changed what, latest first",
+        description="Every change that was accepted: by whom, when, from where, and what it changed. Written once, never changed.",
+        many=True,
+        answer=AuditItem,
+        filters=AuditFilters,
+        errors=(errors.DatabaseUnavailable,),
+    ),
+)
+def audit(api: Api, filters: NamedDependency[AuditFilters], request: AnyRequest) -> Response[list[AuditItem]]:
+    """The changes."""
+    return listing(api.audit(filters), filters=filters, scope=request.scope)
 
 
 @endpoint(
@@ -621,6 +644,7 @@ ROUTES: Final[tuple[HTTPRouteHandler, ...]] = (
     unregister,
     sync,
     *BACKFILL_ROUTES,
+    audit,
     healthz,
     readyz,
 )

@@ -1,5 +1,6 @@
 """Every request and answer as the specification spells them: pydantic models, made from entities by ``of``."""
 
+from workflow_core.api.audit import AuditFilters, AuditItem
 from workflow_core.api.backfill import (
     BackfillAnswer,
     BackfillFilters,
@@ -47,6 +48,8 @@ from workflow_core.api.workflow import (
 )
 
 __all__ = [
+    "AuditFilters",
+    "AuditItem",
     "BackfillAnswer",
     "BackfillFilters",
     "BackfillItem",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    from workflow_core.api.audit import AuditFilters, AuditItem
     from workflow_core.api.backfill import (
         BackfillAnswer,
         BackfillFilters,
@@ -285,6 +286,14 @@ class WorkflowApi(Protocol):
 
         Raises:
             InvalidRequest, WorkflowRunNotFound: the id.
+        """
+        ...
+
+    def audit(self, filters: AuditFilters | None = None) -> Listing[AuditItem]:
+        """The changes that were accepted, latest first, 50 unless the filters say otherwise: who, what, when, from where.
+
+        Raises:
+            InvalidRequest: the name, the moments or the cursor.
         """
         ...
 

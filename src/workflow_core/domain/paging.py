@@ -7,6 +7,7 @@ import binascii
 import json
 from datetime import UTC, datetime
 from typing import Final, Generic, TypeVar
+from uuid import UUID
 
 from attrs import frozen
 
@@ -74,6 +75,17 @@ def key_moment(part: str) -> datetime:
     if moment.tzinfo is not UTC or moment_key(moment) != part:
         raise _no_cursor()
     return moment
+
+
+def key_id(part: str) -> UUID:
+    """The id whose text is this part of a key; raises :class:`InvalidRequest` for any other text."""
+    try:
+        found = UUID(part)
+    except ValueError:
+        raise _no_cursor() from None
+    if str(found) != part:
+        raise _no_cursor()
+    return found
 
 
 def _is_key_part(part: object) -> bool:

@@ -11,16 +11,19 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from attrs import evolve, fields, has
 
+from workflow_core.domain.act import audit_event, key_record
 from workflow_core.domain.backfill import Wanted, being_sent, counts_of
 from workflow_core.domain.conditions import AirflowState, Observation
 from workflow_core.domain.counts import Counts
-from workflow_core.domain.paging import Page, key_moment, moment_key
+from workflow_core.domain.names import new_id
+from workflow_core.domain.paging import Page, key_id, key_moment, moment_key
 from workflow_core.domain.run import RunStatus, Submission
 from workflow_core.domain.workflow import Phase, Revision, first_revision, revision_number
 from workflow_core.errors import (
     BackfillAlreadyExists,
     ConcurrentUpdate,
     DatabaseUnavailable,
+    KeyInUse,
     RunAlreadyExists,
     WorkflowAlreadyExists,
     WorkflowHasActiveRuns,
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from datetime import date
     from uuid import UUID
 
+    from workflow_core.domain.act import Act, AuditEvent, AuditFilter, KeyRecord
     from workflow_core.domain.backfill import Backfill
     from workflow_core.domain.code import CodeObject
     from workflow_core.domain.paging import PageRequest
@@ -64,6 +68,8 @@ class InMemoryWorkflows(InMemoryLeases):
         self._observed_until: datetime | None = None
         self._observations: dict[UUID, Observation] = {}
         self._airflow_state = AirflowState()
+        self._audit: list[AuditEvent] = []
+        self._keys: dict[tuple[str, str], KeyRecord] = {}
         self._down = False
         self._failures: dict[str, int] = {}
 
@@ -83,6 +89,15 @@ class InMemoryWorkflows(InMemoryLeases):
         self._failures[method] = times
 
     @contextmanager
+    def _acting(self, method: str, act: Act | None) -> Iterator[None]:
+        """A transaction that records an act with what it changes, if it is not refused."""
+        with self._transaction(method):
+            self._refuse_taken_key(act)
+            yield
+            self._keep_event(act)
+            self._keep_key(act)
+
+    @contextmanager
     def _transaction(self, method: str) -> Iterator[None]:
         with self._lock:
             left = self._failures.get(method, 0)
@@ -96,9 +111,9 @@ class InMemoryWorkflows(InMemoryLeases):
 
     # The port.
 
-    def add_workflow(self, workflow: Workflow, *, seen: CodeObject | None = None) -> None:
+    def add_workflow(self, workflow: Workflow, *, seen: CodeObject | None = None, act: Act | None = None) -> None:
         """As the port says."""
-        with self._transaction("add_workflow"):
+        with self._acting("add_workflow", act):
             self._refuse_taken_name(workflow)
             self._refuse_taken_dag_id(workflow)
             self._workflows[workflow.id] = self._kept(workflow)
@@ -123,16 +138,18 @@ class InMemoryWorkflows(InMemoryLeases):
             found = self._holder_of_dag(dag_id)
             return None if found is None else self._kept(found)
 
-    def save_workflow(self, workflow: Workflow, *, seen: CodeObject | None = None) -> Workflow:
+    def save_workflow(self, workflow: Workflow, *, seen: CodeObject | None = None, act: Act | None = None) -> Workflow:
         """As the port says."""
-        with self._transaction("save_workflow"):
+        with self._acting("save_workflow", act):
             saved = self._saved_workflow(workflow)
             self._keep_seen(seen)
             return saved
 
-    def revise_workflow(self, workflow: Workflow, revision: Revision, *, seen: CodeObject | None = None) -> Workflow:
+    def revise_workflow(
+        self, workflow: Workflow, revision: Revision, *, seen: CodeObject | None = None, act: Act | None = None
+    ) -> Workflow:
         """As the port says."""
-        with self._transaction("revise_workflow"):
+        with self._acting("revise_workflow", act):
             saved = self._saved_workflow(workflow)
             self._keep_revision(workflow, revision)
             self._keep_seen(seen)
@@ -149,9 +166,9 @@ class InMemoryWorkflows(InMemoryLeases):
         with self._transaction("revision"):
             return next((found for found in self._revisions_of(workflow) if found.number == number), None)
 
-    def retire_workflow(self, workflow: Workflow, *, force: bool) -> Workflow:
+    def retire_workflow(self, workflow: Workflow, *, force: bool, act: Act | None = None) -> Workflow:
         """As the port says."""
-        with self._transaction("retire_workflow"):
+        with self._acting("retire_workflow", act):
             self._refuse_other_workflow(workflow)
             self._refuse_active_runs(workflow, force=force)
             return self._saved_workflow(workflow)
@@ -196,9 +213,9 @@ class InMemoryWorkflows(InMemoryLeases):
                 if self._is_as_read(one):
                     self._code.pop(one.dataset_name, None)
 
-    def add_run(self, run: Run, *, of_version: int | None = None) -> None:
+    def add_run(self, run: Run, *, of_version: int | None = None, act: Act | None = None) -> None:
         """As the port says."""
-        with self._transaction("add_run"):
+        with self._acting("add_run", act):
             if of_version is not None:
                 self._refuse_other_version_than(of_version, run)
             self._refuse_run_of_no_workflow(run)
@@ -224,9 +241,9 @@ class InMemoryWorkflows(InMemoryLeases):
             pairs = [((run.dag_id, run.airflow_run_id), run) for run in self._runs.values()]
             return {pair: self._kept(run) for pair, run in pairs if pair in wanted}
 
-    def save_run(self, run: Run) -> Run:
+    def save_run(self, run: Run, *, act: Act | None = None) -> Run:
         """As the port says."""
-        with self._transaction("save_run"):
+        with self._acting("save_run", act):
             self._refuse_other_run(run)
             saved = self._with_next_version(run)
             self._runs[run.run_id] = self._kept(saved)
@@ -286,9 +303,9 @@ class InMemoryWorkflows(InMemoryLeases):
         with self._transaction("dated_runs"):
             return self._first(self._dated(workflow.id, first, last), len(self._runs))
 
-    def add_backfill(self, backfill: Backfill, runs: Sequence[Run], *, dated: int) -> None:
+    def add_backfill(self, backfill: Backfill, runs: Sequence[Run], *, dated: int, act: Act | None = None) -> None:
         """As the port says."""
-        with self._transaction("add_backfill"):
+        with self._acting("add_backfill", act):
             self._refuse_backfill_of_no_workflow(backfill)
             self._refuse_other_dates(backfill, dated)
             self._refuse_taken_backfill_id(backfill)
@@ -304,9 +321,11 @@ class InMemoryWorkflows(InMemoryLeases):
             found = self._backfills.get(backfill_id)
             return None if found is None else self._kept(found)
 
-    def save_backfill(self, backfill: Backfill, runs: Sequence[Run] = ()) -> tuple[Backfill, Sequence[Run]]:
+    def save_backfill(
+        self, backfill: Backfill, runs: Sequence[Run] = (), *, act: Act | None = None
+    ) -> tuple[Backfill, Sequence[Run]]:
         """As the port says."""
-        with self._transaction("save_backfill"):
+        with self._acting("save_backfill", act):
             self._refuse_other_backfill(backfill)
             for run in runs:
                 self._refuse_other_run(run)
@@ -396,6 +415,43 @@ class InMemoryWorkflows(InMemoryLeases):
         """As the port says."""
         with self._transaction("save_airflow_state"):
             self._airflow_state = self._kept(state)
+
+    def record(self, act: Act) -> None:
+        """As the port says."""
+        with self._acting("record", act):
+            pass
+
+    def audit(self, where: AuditFilter, page: PageRequest) -> Page[AuditEvent]:
+        """As the port says."""
+        with self._transaction("audit"):
+            self._refuse_odd_key(page)
+            if page.after is not None:
+                key_id(page.after[1])
+            found = [event for event in self._audit if self._is_told(event, where)]
+            ordered = sorted(found, key=self._audit_key, reverse=True)
+            return self._page(ordered, page, self._audit_key, lambda key, after: key < after)
+
+    def key(self, scope: str, text: str) -> KeyRecord | None:
+        """As the port says."""
+        with self._transaction("key"):
+            return self._keys.get((scope, text))
+
+    def keep_answer(self, scope: str, text: str, answer: str) -> str | None:
+        """As the port says."""
+        with self._transaction("keep_answer"):
+            found = self._keys.get((scope, text))
+            if found is None:
+                return None
+            self._keys[scope, text] = self._answered(found, answer)
+            return self._keys[scope, text].answer
+
+    def forget_keys(self, before: datetime, limit: int) -> int:
+        """As the port says."""
+        with self._transaction("forget_keys"):
+            old = sorted((found.at, key) for key, found in self._keys.items() if self._is_over(found, before))
+            for _, key in old[:limit]:
+                del self._keys[key]
+            return len(old[:limit])
 
     def check(self) -> None:
         """As the port says."""
@@ -618,6 +674,38 @@ class InMemoryWorkflows(InMemoryLeases):
         seen = self._observations.get(workflow.id) or Observation(workflow_id=workflow.id)
         known = seen.observed_at is not None and seen.observed_at >= listed_before
         return known, seen.looked_at is not None, seen.looked_at or _EVER, workflow.dataset_name
+
+    def _refuse_taken_key(self, act: Act | None) -> None:
+        record = key_record(act)
+        if record is not None and (record.scope, record.key) in self._keys:
+            raise KeyInUse(record.key)
+
+    def _keep_event(self, act: Act | None) -> None:
+        if act is not None:
+            self._audit.append(self._kept(audit_event(act, new_id(act.at))))
+
+    def _is_told(self, event: AuditEvent, where: AuditFilter) -> bool:
+        return (
+            where.dataset_name in {None, event.dataset_name}
+            and where.action in {None, event.action}
+            and where.who in {None, event.who}
+            and (where.since is None or event.at >= where.since)
+            and (where.until is None or event.at < where.until)
+        )
+
+    def _audit_key(self, event: AuditEvent) -> Key:
+        return moment_key(event.at), str(event.id)
+
+    def _keep_key(self, act: Act | None) -> None:
+        record = key_record(act)
+        if record is not None:
+            self._keys[record.scope, record.key] = self._kept(record)
+
+    def _answered(self, record: KeyRecord, answer: str) -> KeyRecord:
+        return record if record.answer is not None else evolve(record, answer=answer)
+
+    def _is_over(self, record: KeyRecord, before: datetime) -> bool:
+        return record.at < before
 
     def _is_progress(self, until: datetime) -> bool:
         return self._observed_until is None or until > self._observed_until

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from datetime import date, datetime
     from uuid import UUID
 
+    from workflow_core.domain.act import Act, AuditEvent, AuditFilter, KeyRecord
     from workflow_core.domain.backfill import Backfill
     from workflow_core.domain.code import CodeObject
     from workflow_core.domain.conditions import AirflowState, Observation
@@ -34,9 +35,15 @@ class WorkflowPort(Protocol):
 
     Texts, in JSON too, are Unicode that UTF-8 can hold, without NUL; JSON has no NaN and no infinity; times are aware. The core
     refuses everything else before it comes here: what an implementation does with it is not defined.
+
+    Whatever takes an ``act`` records with its change, in the same transaction, what that says: one row of the audit (:meth:`audit`), which
+    never changes and never goes; and what is kept of the idempotency key that it was asked for with, if there was one (:meth:`key`).
+    If a record of this key is kept already it raises
+    :class:`~workflow_core.errors.KeyInUse`, and nothing was changed; of several at the same time with one key, exactly one succeeds.
+    Where that and another error would both be right, either may come.
     """
 
-    def add_workflow(self, workflow: Workflow, *, seen: CodeObject | None = None) -> None:
+    def add_workflow(self, workflow: Workflow, *, seen: CodeObject | None = None, act: Act | None = None) -> None:
         """Keep a new workflow, and its first revision. Of several at the same time with one name or DAG id, exactly one succeeds.
 
         ``seen``, the object that it was made from, is kept with it, over whatever is kept of that object.
@@ -58,7 +65,7 @@ class WorkflowPort(Protocol):
         """The live workflow that holds this DAG id, or None."""
         ...
 
-    def save_workflow(self, workflow: Workflow, *, seen: CodeObject | None = None) -> Workflow:
+    def save_workflow(self, workflow: Workflow, *, seen: CodeObject | None = None, act: Act | None = None) -> Workflow:
         """Write back a workflow that was read earlier, and return it with its new version.
 
         The id and the name stay what they were. Everything else is replaced by what ``workflow`` says. ``seen``, the object that it
@@ -70,7 +77,9 @@ class WorkflowPort(Protocol):
         """
         ...
 
-    def revise_workflow(self, workflow: Workflow, revision: Revision, *, seen: CodeObject | None = None) -> Workflow:
+    def revise_workflow(
+        self, workflow: Workflow, revision: Revision, *, seen: CodeObject | None = None, act: Act | None = None
+    ) -> Workflow:
         """Write back a workflow whose spec is another, as :meth:`save_workflow` does, and keep that revision; all or nothing.
 
         Raises:
@@ -86,7 +95,7 @@ class WorkflowPort(Protocol):
         """One revision of this very workflow, or None."""
         ...
 
-    def retire_workflow(self, workflow: Workflow, *, force: bool) -> Workflow:
+    def retire_workflow(self, workflow: Workflow, *, force: bool, act: Act | None = None) -> Workflow:
         """Write back a workflow that is being unregistered, as :meth:`save_workflow` does, if it has no run that has not ended, or if
         ``force``. Of this and an :meth:`add_run` at the same time, one sees the other.
 
@@ -128,7 +137,7 @@ class WorkflowPort(Protocol):
         """
         ...
 
-    def add_run(self, run: Run, *, of_version: int | None = None) -> None:
+    def add_run(self, run: Run, *, of_version: int | None = None, act: Act | None = None) -> None:
         """Keep a new run. Of several at the same time with one run id, exactly one succeeds.
 
         ``of_version`` is the version of its workflow that the run was decided on: whatever was checked of the workflow then still holds
@@ -155,7 +164,7 @@ class WorkflowPort(Protocol):
         """The runs with these pairs of DAG id and Airflow's run id; pairs that are not known are left out."""
         ...
 
-    def save_run(self, run: Run) -> Run:
+    def save_run(self, run: Run, *, act: Act | None = None) -> Run:
         """Write back a run that was read earlier, and return it with its new version.
 
         Its ids and names stay what they were. Everything else is replaced by what ``run`` says.
@@ -212,7 +221,7 @@ class WorkflowPort(Protocol):
         """
         ...
 
-    def add_backfill(self, backfill: Backfill, runs: Sequence[Run], *, dated: int) -> None:
+    def add_backfill(self, backfill: Backfill, runs: Sequence[Run], *, dated: int, act: Act | None = None) -> None:
         """Keep a new backfill with its runs, all of it or nothing. Its runs are of one workflow, and none is in Airflow.
 
         ``dated`` is how many runs :meth:`dated_runs` gave for the backfill's dates: what was decided by them holds only while there
@@ -230,7 +239,9 @@ class WorkflowPort(Protocol):
         """The backfill with this id, or None."""
         ...
 
-    def save_backfill(self, backfill: Backfill, runs: Sequence[Run] = ()) -> tuple[Backfill, Sequence[Run]]:
+    def save_backfill(
+        self, backfill: Backfill, runs: Sequence[Run] = (), *, act: Act | None = None
+    ) -> tuple[Backfill, Sequence[Run]]:
         """Write back a backfill that was read earlier, and runs as :meth:`save_run` does, all of it or nothing; return them with
         their new versions.
 
@@ -301,6 +312,34 @@ class WorkflowPort(Protocol):
 
     def save_airflow_state(self, state: AirflowState) -> None:
         """Keep how the mirror stands; the last one to save counts."""
+        ...
+
+    def record(self, act: Act) -> None:
+        """Record what was asked for and changes nothing that is kept: it was so already."""
+        ...
+
+    def audit(self, where: AuditFilter, page: PageRequest) -> Page[AuditEvent]:
+        """What was recorded, latest first, then by id, descending as text. The key of a page is ``(at, id)``, as for :meth:`history`.
+
+        Raises:
+            InvalidRequest: ``page.after`` is no such key.
+        """
+        ...
+
+    def key(self, scope: str, text: str) -> KeyRecord | None:
+        """What is kept of the idempotency key ``text`` of the caller ``scope``, or None."""
+        ...
+
+    def keep_answer(self, scope: str, text: str, answer: str) -> str | None:
+        """Keep the answer to what was recorded with this key, unless one is kept; return the one that is kept. Of several at the same time
+        one is kept, and all return that. None: nothing is kept of the key.
+
+        An answer may be lost again by a crash of the database; the record of the key may not.
+        """
+        ...
+
+    def forget_keys(self, before: datetime, limit: int) -> int:
+        """Forget up to ``limit`` keys that were recorded before this moment, the oldest first; return how many."""
         ...
 
     def claim(self, subjects: Iterable[str], *, owner: str, at: datetime, until: datetime) -> Mapping[str, Lease]:

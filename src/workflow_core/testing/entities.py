@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
 
+from workflow_core.domain.act import Act, Action
 from workflow_core.domain.backfill import (
     Backfill,
     OnFailure,
@@ -15,6 +16,7 @@ from workflow_core.domain.backfill import (
     backfill_id_for,
     slot_run_id,
 )
+from workflow_core.domain.caller import Caller, Key
 from workflow_core.domain.names import new_id, run_id_for
 from workflow_core.domain.run import Run, RunStatus, RunType, Submission
 from workflow_core.domain.schedule import Schedule
@@ -150,3 +152,11 @@ def slots_of(workflow: Workflow, backfill: Backfill, **changes: Any) -> list[Run
         )
         for day in dates
     ]
+
+
+def an_act(key: str | None = "k", *, scope: str = "user@example.com", fingerprint: str = "f", **changes: Any) -> Act:
+    """A run that ``scope`` asked for with this idempotency key (None: without one) at :data:`AT`; ``changes`` win."""
+    given = None if key is None else Key(text=key, fingerprint=fingerprint)
+    caller = Caller(name=scope, key=given)
+    facts: dict[str, Any] = {"action": Action.RUN, "at": AT, "dataset_name": NAME, "run_id": "r1"}
+    return Act(caller=caller, **{**facts, **changes})

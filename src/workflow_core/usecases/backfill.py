@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import Factory, frozen
 
+from workflow_core.domain.act import Action, on_backfill
 from workflow_core.domain.backfill import (
     Backfill,
     BackfillView,
@@ -120,7 +121,8 @@ def _accept(workflow: Workflow, command: StartBackfill, context: Context) -> tup
     while True:
         backfill, runs, dated = _plan(workflow, command, context, nth=nth)
         try:
-            context.workflows.add_backfill(backfill, runs, dated=dated)
+            act = on_backfill(command.caller, Action.BACKFILL, backfill.created_at, backfill)
+            context.workflows.add_backfill(backfill, runs, dated=dated, act=act)
         except (BackfillAlreadyExists, RunAlreadyExists):
             nth += 1
         except ConcurrentUpdate:

@@ -44,7 +44,7 @@ class Policy:
     a parallel one are under way at the same time unless it says otherwise.
     STOPPED only after that time. ``sync_max_removed`` is the largest share of the CODE workflows that a sync removes without being
     told that it may. ``fresh_for`` is how long (seconds) after a pass of the worker reads are answered from what it saw,
-    without asking Airflow.
+    without asking Airflow. ``keep_keys`` is how long (seconds) an idempotency key and the answer to it are kept at least.
 
     ``lease`` is how long (seconds) a worker that is not heard of keeps others from what it works on; ``resend_after`` how long nobody else
     sends a run that was sent: longer than any request to Airflow may take; ``compare_every`` (seconds; 0: never) how often the three
@@ -62,6 +62,7 @@ class Policy:
     backfill_max_active: int = 8
     sync_max_removed: float = 0.3
     fresh_for: float = 3.0
+    keep_keys: float = 86_400.0
     lease: float = 30.0
     resend_after: float = 20.0
     compare_every: float = 300.0

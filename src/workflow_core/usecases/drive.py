@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from workflow_core.domain.act import Action, on_backfill
 from workflow_core.domain.backfill import SYSTEM, Wanted, being_sent, waiting_of
+from workflow_core.domain.caller import Caller, Via
 from workflow_core.domain.lease import backfill_subject
 from workflow_core.domain.run import RunStatus, Submission
 from workflow_core.domain.workflow import WorkflowStatus
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from workflow_core.usecases.context import Context
 
 _log = logging.getLogger(__name__)
+
+_SYSTEM: Final = Caller(name=SYSTEM, via=Via.WORKER)
 
 
 def drive(backfill: Backfill, context: Context) -> None:
@@ -61,7 +65,9 @@ def _send(backfill: Backfill, runs: Sequence[Run], context: Context) -> None:
     now = context.clock.now()
     if failure is not None and waiting_of(runs):
         reason = f"Run {failure.run_id} ended {failure.status}; resume goes on with the next date."
-        context.workflows.save_backfill(backfill.paused(SYSTEM, reason, now))
+        paused = backfill.paused(SYSTEM, reason, now)
+        act = on_backfill(_SYSTEM, Action.PAUSE_BACKFILL, now, paused, before=backfill)
+        context.workflows.save_backfill(paused, act=act)
         return
     turn = [*being_sent(runs), *backfill.to_send(runs)]
     if not turn:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import evolve, frozen
 
+from workflow_core.domain.act import Action, on_workflow
 from workflow_core.domain.workflow import Phase
 from workflow_core.errors import AirflowRefused, ConcurrentUpdate, Unavailable, WorkflowNotFound
 from workflow_core.usecases.reason import check_reason
@@ -52,7 +53,8 @@ def pause(command: PauseWorkflow, context: Context) -> Workflow:
     """
     check_reason(command.reason)
     return _change(
-        command.dataset_name,
+        command,
+        Action.PAUSE,
         context,
         lambda found: found.paused(command.caller.name, command.reason, context.clock.now()),
     )
@@ -65,24 +67,29 @@ def unpause(command: UnpauseWorkflow, context: Context) -> Workflow:
         InvalidRequest, WorkflowNotFound: the name.
         AirflowUnavailable, DatabaseUnavailable: nothing was recorded.
     """
-    return _change(command.dataset_name, context, lambda found: found.unpaused(context.clock.now()))
+    return _change(command, Action.UNPAUSE, context, lambda found: found.unpaused(context.clock.now()))
 
 
-def _change(dataset_name: str, context: Context, step: Callable[[Workflow], Workflow]) -> Workflow:
+def _change(
+    command: PauseWorkflow | UnpauseWorkflow, action: Action, context: Context, step: Callable[[Workflow], Workflow]
+) -> Workflow:
     """Record the step and have Airflow follow. Somebody else's save in between means: read again, decide again."""
-    context.require(dataset_name)
+    context.require(command.dataset_name)
     context.airflow.ping()
     while True:
-        found = context.require(dataset_name)
+        found = context.require(command.dataset_name)
         if found.removal is not None:
-            raise WorkflowNotFound(dataset_name)
+            raise WorkflowNotFound(command.dataset_name)
         wanted = step(found)
+        act = on_workflow(command.caller, action, context.clock.now(), wanted, before=found)
+        if wanted == found:
+            context.workflows.record(act)
+            return _apply_again(found, context)
         try:
-            if wanted == found:
-                return _apply_again(found, context)
-            return settle_workflow(context.workflows.save_workflow(wanted), context, within=PATIENCE)
+            saved = context.workflows.save_workflow(wanted, act=act)
         except ConcurrentUpdate:
             continue
+        return settle_workflow(saved, context, within=PATIENCE)
 
 
 def _apply_again(found: Workflow, context: Context) -> Workflow:
@@ -93,9 +100,21 @@ def _apply_again(found: Workflow, context: Context) -> Workflow:
         context.airflow.set_paused(found.dag_id, paused=found.pause is not None)
     except (Unavailable, AirflowRefused) as error:
         _log.warning("the pause state of %s is not applied again yet: %s", found.dataset_name, error.message)
-        return context.workflows.save_workflow(found.pause_forgotten())
+        return _forgotten(found, context)
     seen = context.workflows.observations([found.id]).get(found.id)
     if seen is not None:
         now_so = evolve(seen, is_paused=found.pause is not None)
         context.workflows.save_observations([now_so.remembering(found, context.clock.now())])
     return found
+
+
+def _forgotten(found: Workflow, context: Context) -> Workflow:
+    """Have the worker apply whatever is wanted of the workflow, by anybody, when it comes to it."""
+    while True:
+        try:
+            return context.workflows.save_workflow(found.pause_forgotten())
+        except ConcurrentUpdate:
+            latest = context.workflows.workflow_by_id(found.id)
+            if latest is None or latest.phase is not Phase.SERVED:
+                return latest or found
+            found = latest

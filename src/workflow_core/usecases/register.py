@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
+from workflow_core.domain.act import Action, on_workflow
 from workflow_core.domain.names import check_dataset_name, dag_id_for, is_sentinel, new_id
 from workflow_core.domain.schedule import Schedule
 from workflow_core.domain.spec import complete, parse_spec
@@ -74,7 +75,7 @@ def register(command: RegisterWorkflow, context: Context) -> Workflow:
     if context.airflow.dag(sentinel) is None:
         raise LoaderNotInstalled(sentinel)
     if holder is None:
-        context.workflows.add_workflow(draft)
+        context.workflows.add_workflow(draft, act=on_workflow(command.caller, Action.REGISTER, now, draft))
         return settle_workflow(draft, context, within=context.policy.register_wait)
     return revise(holder, draft, command.caller, context)
 
@@ -100,13 +101,17 @@ def revise(
     """Give a workflow the spec of ``draft`` as its next revision, and wait as a registration does. Raises :class:`ConcurrentUpdate`
     if somebody else has just changed it.
     """
+    action = Action.REGISTER if restored_from is None else Action.RESTORE
+    now = context.clock.now()
     if (draft.yaml, draft.source_type) != (holder.yaml, holder.source_type) or holder.phase is Phase.FAILED:
-        now = context.clock.now()
         revised = holder.revised(draft, now)
         revision = Revision(
             number=revised.revision, yaml=revised.yaml, by=caller.name, at=now, restored_from=restored_from
         )
-        holder = context.workflows.revise_workflow(revised, revision)
+        act = on_workflow(caller, action, now, revised, before=holder)
+        holder = context.workflows.revise_workflow(revised, revision, act=act)
+    else:
+        context.workflows.record(on_workflow(caller, action, now, holder, before=holder))
     return settle_workflow(holder, context, within=context.policy.register_wait)
 
 

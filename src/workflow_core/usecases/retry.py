@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from workflow_core.domain.act import Action, on_run
 from workflow_core.domain.lease import run_subject
 from workflow_core.domain.names import check_run_id
 from workflow_core.domain.run import FAILED_TASKS, Retry, RunStatus
@@ -75,7 +76,9 @@ def retry(command: RetryRun, context: Context) -> Run:
             ended_before=seen.ended_at,
         )
         try:
-            run = context.workflows.save_run(run.retrying(wish, tasks))
+            wanted = run.retrying(wish, tasks)
+            act = on_run(command.caller, Action.RETRY, wish.at, wanted, before=run)
+            run = context.workflows.save_run(wanted, act=act)
         except ConcurrentUpdate:  # somebody else looked at it, or has it run again
             continue
         return _carried_out(run, context)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from workflow_core.domain.act import Action, on_backfill
 from workflow_core.domain.backfill import BackfillSummary, Wanted, counts_of, waiting_of
 from workflow_core.errors import BackfillNotActive, ConcurrentUpdate, DatabaseUnavailable
 from workflow_core.usecases.drive import try_to_drive
@@ -52,7 +53,7 @@ def pause_backfill(command: SteerBackfill, context: Context) -> BackfillSummary:
         _refuse_ended(backfill, runs)
         return backfill.paused(command.caller.name, command.reason, context.clock.now()), ()
 
-    return _told(*_change(command, context, step), context)
+    return _told(*_change(command, Action.PAUSE_BACKFILL, context, step), context)
 
 
 def resume_backfill(command: SteerBackfill, context: Context) -> BackfillSummary:
@@ -74,7 +75,7 @@ def resume_backfill(command: SteerBackfill, context: Context) -> BackfillSummary
             check_runnable(owner, context)
         return backfill.resumed(command.caller.name, runs, context.clock.now()), ()
 
-    changed, runs = _change(command, context, step)
+    changed, runs = _change(command, Action.RESUME_BACKFILL, context, step)
     try_to_drive(changed, context)
     return _told(changed, runs, context)
 
@@ -100,7 +101,7 @@ def stop_backfill(command: SteerBackfill, context: Context) -> BackfillSummary:
         cancelled = [run.stopping(by, command.reason, at) for run in waiting_of(runs)]
         return backfill.stopping(by, command.reason, at), cancelled
 
-    changed, runs = _change(command, context, step)
+    changed, runs = _change(command, Action.STOP_BACKFILL, context, step)
     try_to_drive(changed, context)
     return _told(changed, runs, context)
 
@@ -113,16 +114,18 @@ def _told(changed: Backfill, runs: Sequence[Run], context: Context) -> BackfillS
         return BackfillSummary(backfill=changed, counts=counts_of(runs))
 
 
-def _change(command: SteerBackfill, context: Context, step: Step) -> tuple[Backfill, Sequence[Run]]:
+def _change(command: SteerBackfill, action: Action, context: Context, step: Step) -> tuple[Backfill, Sequence[Run]]:
     """Record what the step makes of it, and of its runs. Somebody else's save in between means: read again, decide again."""
     while True:
         backfill = require_backfill(command.backfill_id, context)
         runs = context.workflows.backfill_runs(command.backfill_id)
         wanted, changed = step(backfill, runs)
+        act = on_backfill(command.caller, action, context.clock.now(), wanted, before=backfill)
         if wanted is backfill:
+            context.workflows.record(act)
             return backfill, runs
         try:
-            saved, changed = context.workflows.save_backfill(wanted, changed)
+            saved, changed = context.workflows.save_backfill(wanted, changed, act=act)
             return saved, list(({run.run_id: run for run in runs} | {run.run_id: run for run in changed}).values())
         except ConcurrentUpdate:
             continue

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
+from workflow_core.domain.act import Action, on_run
 from workflow_core.domain.lease import run_subject
 from workflow_core.domain.names import check_run_id
 from workflow_core.domain.run import NOT_RETRIED, RunStatus, Submission
@@ -57,15 +58,20 @@ def stop(command: StopRun, context: Context) -> Run:
     owner = context.workflows.workflow(run.dataset_name)
     if owner is not None and owner.id == run.workflow_id:
         context.check_execution(owner)
+    recorded = False
     while run.stop is None:
         if not run.settled and run.submission is not Submission.WAITING:
             run = look_at(run, context)
         if run.settled:
             raise RunNotActive(run.run_id, run.status)
         try:
-            run = context.workflows.save_run(run.stopping(command.caller.name, command.reason, context.clock.now()))
+            wanted = run.stopping(command.caller.name, command.reason, context.clock.now())
+            act = on_run(command.caller, Action.STOP, context.clock.now(), wanted, before=run)
+            run, recorded = context.workflows.save_run(wanted, act=act), True
         except ConcurrentUpdate:
             run = _required(command.run_id, context)
+    if not recorded:
+        context.workflows.record(on_run(command.caller, Action.STOP, context.clock.now(), run, before=run))
     if run.status is RunStatus.STOPPING:
         run = try_to_end(run, context)
     if run.stop is None:  # it ended between the look and the request

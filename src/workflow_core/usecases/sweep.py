@@ -19,6 +19,7 @@ from workflow_core.usecases.claims import holding, its_time, leading, work_throu
 from workflow_core.usecases.compare import compare
 from workflow_core.usecases.drive import drive
 from workflow_core.usecases.mirror import watch
+from workflow_core.usecases.once import forget_keys
 from workflow_core.usecases.retry import carry_out
 from workflow_core.usecases.settle import advance
 from workflow_core.usecases.stop import end
@@ -63,12 +64,14 @@ class SweepReport:
     runs_retried: int = 0
     runs_observed: int = 0
     backfills_driven: int = 0
+    keys_forgotten: int = 0
     drifts_mended: int = 0
 
 
 def sweep(context: Context, *, comes_back: bool = True) -> SweepReport:
-    """Settle workflows, send waiting runs, follow Airflow's changes, drive backfills, settle retries and stops. Where a system is down, a
-    step ends early, not with an error; the next pass tries again. ``comes_back``: every few seconds, so that reads need not ask Airflow.
+    """Settle workflows, send waiting runs, follow Airflow's changes, drive backfills, settle retries and stops, forget old keys. Where a
+    system is down, a step ends early, not with an error; the next pass tries again. ``comes_back``: every few seconds, so that reads
+    need not ask Airflow.
     """
     return SweepReport(
         workflows_settled=_step(_settle_workflows, context),
@@ -77,6 +80,7 @@ def sweep(context: Context, *, comes_back: bool = True) -> SweepReport:
         backfills_driven=_step(_drive_backfills, context),
         runs_retried=_step(_settle_retries, context),
         runs_stopped=_step(_settle_stops, context),
+        keys_forgotten=_step(forget_keys, context),
         drifts_mended=_step(_compare, context),
     )
 

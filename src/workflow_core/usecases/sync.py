@@ -11,8 +11,10 @@ import hashlib
 import logging
 from typing import TYPE_CHECKING, Final
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
+from workflow_core.domain.act import Act, Action, on_workflow
+from workflow_core.domain.caller import Via
 from workflow_core.domain.code import CodeObject, FailedObject, HeldBack, SyncReport
 from workflow_core.domain.lease import SYNC
 from workflow_core.domain.names import dag_id_for, is_sentinel, new_id
@@ -64,6 +66,8 @@ def sync(command: SyncCode, context: Context) -> SyncReport:
         StorageUnavailable: the listing, or an object, could not be read; what was recorded before stays, and the next sync goes on.
         DatabaseUnavailable: likewise.
     """
+    if command.caller.via is not Via.WORKER and not command.dry_run:
+        context.workflows.record(Act(caller=command.caller, action=Action.SYNC, at=context.clock.now()))
     known = context.workflows.code_objects()  # before the listing: what another sync takes up in between is not gone
     listed = {ref.dataset_name: ref for ref in context.storage.list(SourceType.CODE)}
     work = _Sync(command=command, context=context, known=known)
@@ -244,7 +248,8 @@ class _Sync:
         if self.context.storage.stat(SourceType.CODE, name) is not None:  # it has come back since the listing
             return
         if found.shadowed is None:
-            if self._record(found.unregistering(self.command.caller.name, now), None, read=found):
+            gone = found.unregistering(self.command.caller.name, now)
+            if self._record(gone, None, read=found, action=Action.WITHDRAW):
                 self.removed.append(name)
                 self.gone.append(seen)
             return
@@ -255,7 +260,7 @@ class _Sync:
             self._hold([name], f"The MANUAL workflow below it cannot be read any more: {error.message}")
             return
         back = found.restored(found.shadowed, below.spec, below.schedule, below.owner, now)
-        if self._record(back, None, read=found):
+        if self._record(back, None, read=found, action=Action.WITHDRAW):
             self.restored.append(name)
             self.gone.append(seen)
 
@@ -264,23 +269,35 @@ class _Sync:
         dag_id = dag_id_for(seen.dataset_name)
         found = self.context.workflows.workflow_by_dag(dag_id) if seen.etag == _LOOK_AGAIN else None
         if found is not None and found.phase_reason == _displaced_by(seen.dataset_name, dag_id):
-            self._record(found.reconsidered(self.context.clock.now()), None, read=found)
+            now = self.context.clock.now()
+            self._record(found.reconsidered(now), None, read=found, action=Action.WITHDRAW)
 
     # Helpers.
 
-    def _record(self, workflow: Workflow, seen: CodeObject | None, *, read: Workflow | None = None) -> bool:
+    def _record(
+        self,
+        workflow: Workflow,
+        seen: CodeObject | None,
+        *,
+        read: Workflow | None = None,
+        action: Action = Action.PUBLISH,
+    ) -> bool:
         """Whether the workflow, and what was seen of its object, is recorded (in a dry run: would be)."""
         if self.command.dry_run:
             return True
+        caller = evolve(self.command.caller, key=None)  # that of the sync as a whole
+        act = None
+        if workflow is not read:
+            act = on_workflow(caller, action, self.context.clock.now(), workflow, before=read)
         try:
             if read is None:
-                self.context.workflows.add_workflow(workflow, seen=seen)
+                self.context.workflows.add_workflow(workflow, seen=seen, act=act)
             elif workflow.revision == read.revision:
-                self.context.workflows.save_workflow(workflow, seen=seen)
+                self.context.workflows.save_workflow(workflow, seen=seen, act=act)
             else:
                 by, at = self.command.caller.name, workflow.updated_at
                 revision = Revision(number=workflow.revision, yaml=workflow.yaml, by=by, at=at)
-                self.context.workflows.revise_workflow(workflow, revision, seen=seen)
+                self.context.workflows.revise_workflow(workflow, revision, seen=seen, act=act)
         except (ConcurrentUpdate, WorkflowAlreadyExists):
             self._hold([workflow.dataset_name], "Somebody else is changing it; the next sync looks at it again.")
             return False

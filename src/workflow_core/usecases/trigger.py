@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import Factory, frozen
 
+from workflow_core.domain.act import Action, on_run
 from workflow_core.domain.names import run_id_for, shown, unstorable
 from workflow_core.domain.run import Run, RunStatus, RunType, Submission, run_date_of
 from workflow_core.domain.spec.document import DATE_PARAM
@@ -139,7 +140,8 @@ def _accept(workflow: Workflow, command: TriggerRun, context: Context) -> Run:
         if workflow.phase is Phase.SERVED:
             run = run.sending(now)
         try:
-            context.workflows.add_run(run, of_version=workflow.version)
+            act = on_run(command.caller, Action.RUN, now, run)
+            context.workflows.add_run(run, of_version=workflow.version, act=act)
         except RunAlreadyExists:
             continue
         return run

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from workflow_core.domain.act import Action, on_workflow
 from workflow_core.domain.workflow import SourceType
 from workflow_core.errors import ConcurrentUpdate, WorkflowPermissionDenied
 from workflow_core.usecases.observe import follow_changes
@@ -43,10 +44,15 @@ def unregister(command: UnregisterWorkflow, context: Context) -> Workflow:
         raise WorkflowPermissionDenied(msg)
     follow_changes(context)  # runs that Airflow made just now are in the way, too
     context.storage.stat(found.source_type, found.dataset_name)
+    recorded = False
     while found.removal is None:
         wanted = found.unregistering(command.caller.name, context.clock.now())
         try:
-            found = context.workflows.retire_workflow(wanted, force=command.force)
+            act = on_workflow(command.caller, Action.UNREGISTER, context.clock.now(), wanted, before=found)
+            found, recorded = context.workflows.retire_workflow(wanted, force=command.force, act=act), True
         except ConcurrentUpdate:
             found = context.require(command.dataset_name)
+    if not recorded:
+        now = context.clock.now()
+        context.workflows.record(on_workflow(command.caller, Action.UNREGISTER, now, found, before=found))
     return settle_workflow(found, context, within=context.policy.register_wait)

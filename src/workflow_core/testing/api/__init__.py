@@ -4,6 +4,7 @@ Inherit from :class:`ApiContract` in a class that pytest collects, and give the 
 :class:`~workflow_core.testing.api.subject.ApiSubject`.
 """
 
+from workflow_core.testing.api.audited import AuditedRules
 from workflow_core.testing.api.backfilled import BackfilledRules
 from workflow_core.testing.api.changed import ChangedRules
 from workflow_core.testing.api.forecast import ForecastRules
@@ -15,5 +16,7 @@ from workflow_core.testing.api.subject import ApiSubject, ApiWorld, Twins
 __all__ = ["ApiContract", "ApiSubject", "ApiWorld", "Twins"]
 
 
-class ApiContract(ChangedRules, BackfilledRules, ListedRules, ForecastRules, PublishedRules, RefusedRules):
+class ApiContract(
+    AuditedRules, ChangedRules, BackfilledRules, ListedRules, ForecastRules, PublishedRules, RefusedRules
+):
     """Every promise of the protocol, as tests."""

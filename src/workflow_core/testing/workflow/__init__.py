@@ -5,6 +5,8 @@ Inherit from :class:`WorkflowContract` in a class that pytest collects, and give
 fake over random histories.
 """
 
+from workflow_core.testing.workflow.asked import AskedRules
+from workflow_core.testing.workflow.audited import AuditedRules
 from workflow_core.testing.workflow.backfills import BackfillRules
 from workflow_core.testing.workflow.counted import CountedRules
 from workflow_core.testing.workflow.driven import DrivenRules
@@ -37,6 +39,8 @@ class WorkflowContract(
     DrivenRules,
     PublishedRules,
     SeenRules,
+    AskedRules,
+    AuditedRules,
     LeaseRules,
     CountedRules,
     OutageRules,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import asdict
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from workflow_core.fakes.workflow import InMemoryWorkflows
 
@@ -51,4 +51,22 @@ class BehindMemory:
         return {
             name: {"etag": one.etag, "problems": list(map(asdict, one.problems)) or None, "version": one.version}
             for name, one in self._fake._code.items()  # noqa: SLF001 - likewise
+        }
+
+    def audit_facts(self) -> Sequence[Mapping[str, Any]]:
+        """As :class:`~workflow_core.testing.workflow.subject.BehindWorkflows` says."""
+        names = ("who", "action", "run_id", "before", "after")
+        return [{name: getattr(one, name) for name in names} for one in self._fake._audit]  # noqa: SLF001 - likewise
+
+    def key_facts(self) -> Mapping[str, Mapping[str, Any]]:
+        """As :class:`~workflow_core.testing.workflow.subject.BehindWorkflows` says."""
+        return {
+            one.key: {
+                "scope": one.scope,
+                "fingerprint": one.fingerprint,
+                "action": one.action.value,
+                "subject": one.subject,
+                "answer": one.answer,
+            }
+            for one in self._fake._keys.values()  # noqa: SLF001 - likewise
         }

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from workflow_core.domain.act import AuditFilter
 from workflow_core.domain.conditions import AirflowState, Observation
 from workflow_core.domain.lease import Lease
 from workflow_core.domain.paging import PageRequest
@@ -13,7 +14,7 @@ from workflow_core.domain.run import HistoryFilter
 from workflow_core.domain.workflow import WorkflowFilter, first_revision
 from workflow_core.errors import DatabaseUnavailable
 from workflow_core.ports.workflow import WorkflowPort
-from workflow_core.testing.entities import AT, a_backfill, a_run, a_workflow
+from workflow_core.testing.entities import AT, a_backfill, a_run, a_workflow, an_act
 from workflow_core.testing.workflow.subject import WorkflowSubject
 
 if TYPE_CHECKING:
@@ -72,6 +73,11 @@ CALLS: Final[dict[str, Callable[[WorkflowPort], object]]] = {
     "save_observations": lambda port: port.save_observations([Observation(workflow_id=_W.id)]),
     "airflow_state": lambda port: port.airflow_state(),
     "save_airflow_state": lambda port: port.save_airflow_state(AirflowState()),
+    "record": lambda port: port.record(an_act()),
+    "audit": lambda port: port.audit(AuditFilter(), PageRequest()),
+    "key": lambda port: port.key("s", "k"),
+    "keep_answer": lambda port: port.keep_answer("s", "k", "{}"),
+    "forget_keys": lambda port: port.forget_keys(AT, 1),
     "claim": lambda port: port.claim(["a"], owner="o", at=AT, until=AT),
     "renew": lambda port: port.renew(_LEASE, AT),
     "release": lambda port: port.release([_LEASE]),

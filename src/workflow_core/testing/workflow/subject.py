@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from workflow_core.ports.workflow import WorkflowPort
 
@@ -29,6 +29,14 @@ class BehindWorkflows(Protocol):
 
     def code_facts(self) -> Mapping[str, Mapping[str, Any]]:
         """By dataset name: ``etag``, ``problems`` (decoded; None where there are none) and ``version``."""
+        ...
+
+    def audit_facts(self) -> Sequence[Mapping[str, Any]]:
+        """``who``, ``action``, ``run_id``, ``before`` and ``after`` (decoded) of everything that was recorded, in any order."""
+        ...
+
+    def key_facts(self) -> Mapping[str, Mapping[str, Any]]:
+        """By idempotency key: ``scope``, ``fingerprint``, ``action``, ``subject``, ``answer``."""
         ...
 
 

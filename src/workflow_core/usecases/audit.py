@@ -1,0 +1,28 @@
+"""Read who has changed what."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workflow_core.domain.names import check_dataset_name, unstorable
+from workflow_core.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from workflow_core.domain.act import AuditEvent, AuditFilter
+    from workflow_core.domain.paging import Page, PageRequest
+    from workflow_core.usecases.context import Context
+
+
+def audit(where: AuditFilter, page: PageRequest, context: Context) -> Page[AuditEvent]:
+    """What was asked for and accepted, latest first. Of workflows that are not there any more, too.
+
+    Raises:
+        InvalidRequest: the name is not legal, nobody can be called so, or the moments are the wrong way round.
+    """
+    if where.dataset_name is not None:
+        check_dataset_name(where.dataset_name)
+    if where.who is not None and (wrong := unstorable(where.who)):
+        raise InvalidRequest(wrong, field="who")
+    if where.since and where.until and where.until < where.since:
+        raise InvalidRequest("lies before since", field="until")
+    return context.workflows.audit(where, page)

@@ -1,0 +1,92 @@
+"""Answer requests that come with an idempotency key: the same request again gets the same answer again, and no second effect.
+
+What is asked for is recorded together with the key (``act`` of :class:`~workflow_core.ports.workflow.WorkflowPort`), so the request is
+simply carried out; that it came before shows where it would be recorded again, or where what it did stands in its own way.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from attrs import frozen
+
+from workflow_core.errors import DatabaseUnavailable, KeyInUse, KeyReused, WorkflowError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from workflow_core.domain.act import KeyRecord
+    from workflow_core.domain.caller import Caller, Key
+    from workflow_core.usecases.context import Context
+
+_log = logging.getLogger(__name__)
+
+UNDER_WAY: Final = timedelta(seconds=30)
+"""So long after it was recorded, a request without an answer is taken for one that is under way, not for one whose process has died;
+as long as it may wait for a DAG (``policy.register_wait``) comes on top. If it is wrong no harm is done: the first answer is kept.
+"""
+
+FORGOTTEN_AT_ONCE: Final = 1000
+"""Keys that one pass of the worker forgets at most."""
+
+
+@frozen(kw_only=True)
+class Once:
+    """An answer; ``replayed`` if it is to an earlier request with the same key."""
+
+    body: str
+    replayed: bool
+
+
+def once(caller: Caller, context: Context, do: Callable[[], str], again: Callable[[KeyRecord], str]) -> Once:
+    """Carry a request out by ``do``, or give the answer that an earlier one with the same key got. ``again`` makes the answer of
+    what is recorded, for an earlier request that ended without one.
+
+    A refusal is not kept: nothing was done, and the same request may be accepted later.
+
+    Raises:
+        KeyReused: the key came with another request before.
+        KeyInUse: the earlier request is still under way.
+        WorkflowError: whatever ``do`` raises, if nothing was recorded with the key.
+    """
+    if caller.key is None:
+        raise AssertionError(caller)
+    try:
+        body = do()
+    except WorkflowError:
+        found = context.workflows.key(caller.name, caller.key.text)
+        if found is None:
+            raise
+        return _told(found, caller.key, context, again)
+    return Once(body=_kept(caller.name, caller.key.text, body, context), replayed=False)
+
+
+def _told(found: KeyRecord, key: Key, context: Context, again: Callable[[KeyRecord], str]) -> Once:
+    if found.fingerprint != key.fingerprint:
+        raise KeyReused(key.text) from None
+    mine = found.attempt == key.attempt  # recorded, and then the database went away, for example
+    body = found.answer
+    if body is None:
+        until = found.at + UNDER_WAY + timedelta(seconds=context.policy.register_wait)
+        if not mine and context.clock.now() < until:
+            raise KeyInUse(key.text) from None
+        body = _kept(found.scope, found.key, again(found), context)
+    return Once(body=body, replayed=not mine)
+
+
+def _kept(scope: str, text: str, body: str, context: Context) -> str:
+    """The answer that is kept: this one, unless somebody was faster. One that cannot be kept is given all the same: it is done."""
+    try:
+        kept = context.workflows.keep_answer(scope, text, body)
+    except DatabaseUnavailable as error:
+        _log.warning("the answer to Idempotency-Key %s is not kept: %s", text, error.message)
+        return body
+    return body if kept is None else kept
+
+
+def forget_keys(context: Context) -> int:
+    """Forget keys that are older than the policy keeps them; how many."""
+    before = context.clock.now() - timedelta(seconds=context.policy.keep_keys)
+    return context.workflows.forget_keys(before, FORGOTTEN_AT_ONCE)
