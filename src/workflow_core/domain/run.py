@@ -287,7 +287,9 @@ class Run:
         return self if self.stop is None else evolve(self, stop=evolve(self.stop, asked_at=at))
 
     def stopped(self, at: datetime) -> Run:
-        """Every task of it has ended, and it was our doing."""
+        """Every task of it has ended, and it was our doing. ``at`` is when it ended as Airflow has it, as of any other run: the next look
+        at it would say that again.
+        """
         return evolve(self, status=RunStatus.STOPPED, ended_at=at)
 
     def cancelled(self, at: datetime) -> Run:
