@@ -75,6 +75,10 @@ bench-sync: $(VENV)/.ready $(AIRFLOW_VENV)/.ready ## Measure syncs of a thousand
 bench-claims: $(VENV)/.ready ## Claim 100,000 subjects by four workers on each database, for benchmarks/claims.md
 	$(BIN)/python -m benchmarks.claims
 
+.PHONY: bench-mirror
+bench-mirror: $(VENV)/.ready $(AIRFLOW_VENV)/.ready ## With 500 runs active: how soon a change in Airflow is told, and what that costs; writes benchmarks/mirror.md
+	$(BIN)/python -m benchmarks.mirror
+
 .PHONY: chaos
 chaos: $(VENV)/.ready $(AIRFLOW_VENV)/.ready ## Kill, cut and delay everything for some minutes, count what came of it, write benchmarks/chaos.md; ARGS=--help tells more
 	$(BIN)/python -m tests.chaos --write $(ARGS)
