@@ -79,6 +79,10 @@ bench-keys: $(VENV)/.ready ## Repeat 10,000 POSTs while a fifth of the answers i
 bench-claims: $(VENV)/.ready ## Claim 100,000 subjects by four workers on each database, for benchmarks/claims.md
 	$(BIN)/python -m benchmarks.claims
 
+.PHONY: bench-mirror
+bench-mirror: $(VENV)/.ready $(AIRFLOW_VENV)/.ready ## With 500 runs active: how soon a change in Airflow is told, and what that costs; writes benchmarks/mirror.md
+	$(BIN)/python -m benchmarks.mirror
+
 .PHONY: chaos
 chaos: $(VENV)/.ready $(AIRFLOW_VENV)/.ready ## Kill, cut and delay everything for some minutes, count what came of it, write benchmarks/chaos.md; ARGS=--help tells more
 	$(BIN)/python -m tests.chaos --write $(ARGS)

@@ -17,7 +17,7 @@ from entrypoints.cli.main import main
 from tests.chaos.points import Crashing, Points
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
     from entrypoints.container import Container
@@ -67,6 +67,10 @@ class RandomIds:
     def tasks(self, runs: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], Sequence[TaskState]]:
         asked = {(dag_id, self._theirs(run_id)): (dag_id, run_id) for dag_id, run_id in runs}
         return {asked[key]: states for key, states in self._airflow.tasks(list(asked)).items()}
+
+    def runs_with_ended_tasks(self, runs: Sequence[tuple[str, str]], since: datetime) -> Collection[tuple[str, str]]:
+        asked = {(dag_id, self._theirs(run_id)): (dag_id, run_id) for dag_id, run_id in runs}
+        return {asked[key] for key in self._airflow.runs_with_ended_tasks(list(asked), since)}
 
     def changed_runs(self, since: datetime, *, limit: int = 1000) -> ChangedRuns:
         seen = self._airflow.changed_runs(since, limit=limit)

@@ -20,7 +20,7 @@ from workflow_core.ports.airflow import ChangedRuns, ComponentState, DagPage, En
 from workflow_core.testing.airflow import AirflowContract
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
     from workflow_core.domain.run import AirflowRun, TaskState
@@ -488,6 +488,31 @@ class UpstreamFailedIsFailed(InMemoryAirflow):
             evolve(task, state="failed") if task.state == "upstream_failed" else task
             for task in super()._task_states(run)
         ]
+
+
+class EndedTasksOfOthersAreTold(InMemoryAirflow):
+    def runs_with_ended_tasks(self, runs: Sequence[Key], since: datetime) -> Collection[Key]:
+        return super().runs_with_ended_tasks(list(self._runs) if runs else runs, since)
+
+
+class EndedTasksOfEver(InMemoryAirflow):
+    def runs_with_ended_tasks(self, runs: Sequence[Key], since: datetime) -> Collection[Key]:
+        return super().runs_with_ended_tasks(runs, since.min.replace(tzinfo=since.tzinfo))
+
+
+class EndedTasksOfThatMomentAreLeftOut(InMemoryAirflow):
+    def runs_with_ended_tasks(self, runs: Sequence[Key], since: datetime) -> Collection[Key]:
+        return super().runs_with_ended_tasks(runs, since + timedelta(microseconds=1))
+
+
+class OnePageOfEndedTasks(InMemoryAirflow):
+    def runs_with_ended_tasks(self, runs: Sequence[Key], since: datetime) -> Collection[Key]:
+        return super().runs_with_ended_tasks(runs[:2] if len({dag_id for dag_id, _ in runs}) == 1 else runs, since)
+
+
+class EndedTasksOfNothing(InMemoryAirflow):
+    def runs_with_ended_tasks(self, runs: Sequence[Key], since: datetime) -> Collection[Key]:
+        return super().runs_with_ended_tasks(runs, since) if runs else [("a", "b")]
 
 
 class OnlyOurRunsAreTold(InMemoryAirflow):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 import pytest
@@ -34,16 +33,6 @@ tasks:
   - {{task_id: first, operator: empty}}
   - {{task_id: second, operator: empty, dependencies: [first]}}
 """
-FAILING = """\
-version: v1
-name: {name}
-schedule: {{cron: "0 6 1 1 *", timezone: UTC}}
-tasks:
-  - {{task_id: good, operator: empty}}
-  - {{task_id: bad, operator: bash, bash_command: "test -e '{flag}'", dependencies: [good]}}
-  - {{task_id: below, operator: empty, dependencies: [bad]}}
-"""
-OURS = {"queued": "PENDING", "running": "RUNNING", "success": "SUCCESS", "failed": "FAILED"}
 
 
 def registered(system: System, name: str, spec: str, **places: object) -> str:
@@ -164,82 +153,3 @@ def test_what_is_done_to_a_run_in_airflow_is_told(system, tmp_path):
     system.airflow.delete(f"/dags/{dag_id}/dagRuns/theirs").raise_for_status()
     eventually(told, lambda found: found == ["FAILED"], within=60)
     paused_there(system, dag_id, paused=False)
-
-
-def test_after_a_mixed_workload_everything_is_as_airflow_has_it(system, tmp_path):
-    """200 runs: ours and Airflow's own, cleared, marked failed, stopped, failed, retried. None missing, none extra, each the same."""
-    quick, broken, held = "e2e.truth.quick", "e2e.truth.broken", "e2e.truth.held"
-    flag = tmp_path / "flag"
-    dags = {
-        quick: registered(system, quick, NOTHING),
-        broken: registered(system, broken, FAILING, flag=flag),
-        held: registered(system, held, NOTHING),
-    }
-    api, root = system.api, "/api/v1/workflows"
-    ours = [api.post(f"{root}/{quick}/run").json()["run_id"] for _ in range(90)]
-    for number in range(60):
-        started_there(system, dags[quick], f"theirs_{number}")
-    failing = [api.post(f"{root}/{broken}/run").json()["run_id"] for _ in range(30)]
-    waiting = [api.post(f"{root}/{held}/run").json()["run_id"] for _ in range(20)]
-    for run_id in waiting[:10]:
-        api.post(f"{root}/runs/{run_id}/stop")
-
-    def settled():
-        states = [run["state"] for dag_id in dags.values() for run in runs_there(system, dag_id).values()]
-        return sum(state in {"success", "failed"} for state in states), len(states)
-
-    eventually(settled, lambda found: found == (200, 200), within=300)
-    for number in range(10):
-        cleared_there(system, dags[quick], f"theirs_{number}")
-        set_there(system, dags[quick], f"theirs_{number + 10}", "failed")
-        cleared_there(system, dags[quick], ours[number])
-    flag.touch()
-    for run_id in failing[:15]:
-        assert api.post(f"{root}/runs/{run_id}/retry").status_code == 202
-    eventually(settled, lambda found: found == (200, 200), within=300)
-
-    for name, dag_id in dags.items():
-        eventually(
-            lambda name=name, dag_id=dag_id: differences(system, name, dag_id), lambda found: not found, within=60
-        )
-    assert sum(run["status"] == "SUCCESS" for run in history(system, broken).values()) == 15
-
-
-def differences(system: System, name: str, dag_id: str) -> list[Any]:
-    """What our API says otherwise than Airflow: each run by its status, times, type and progress. A run that we stopped is FAILED there."""
-    here, there = history(system, name), runs_there(system, dag_id)
-    found: list[Any] = []
-    unknown = dict(there)
-    for run_id, run in here.items():
-        status = system.api.get(f"/api/v1/workflows/runs/{run_id}").json()
-        theirs = unknown.pop(status["logs_url"].replace("=", "/").rpartition("/")[2], None)
-        if theirs is None:
-            found.append((run_id, "is not in Airflow"))
-            continue
-        expected = {
-            "status": "STOPPED" if status.get("stopped_by") else OURS[theirs["state"]],
-            "run_type": theirs["run_type"],
-            **({"started_at": _second(theirs["start_date"])} if theirs["start_date"] else {}),
-            **({} if status.get("stopped_by") else {"ended_at": _second(theirs["end_date"])}),
-        }
-        told = {field: run[field] for field in expected}
-        if told != expected:
-            found.append((run_id, told, expected))
-        if (counted := _progress(system, dag_id, theirs["dag_run_id"])) != (progress := status["progress"]):
-            found.append((run_id, progress, counted))
-    return found + [(run_id, "is not here") for run_id in unknown]
-
-
-def _progress(system: System, dag_id: str, run_id: str) -> dict[str, Any]:
-    tasks = system.airflow.get(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances").json()["task_instances"]
-    states = [task["state"] for task in tasks]
-    return {
-        "total_tasks": len(states),
-        "completed_tasks": sum(state in {"success", "skipped"} for state in states),
-        "failed_tasks": sum(state in {"failed", "upstream_failed"} for state in states),
-        "current_task": None,
-    }
-
-
-def _second(moment: str | None) -> str | None:
-    return f"{datetime.fromisoformat(moment):%Y-%m-%dT%H:%M:%SZ}" if moment else None

@@ -73,6 +73,11 @@ READS: Final[dict[str, tuple[Callable[[AirflowV2], object], str, str]]] = {
     "dag": (lambda port: port.dag("a_b"), "GET", "/dags/a_b/details"),
     "run": (lambda port: port.run("a_b", "run"), "GET", "/dags/a_b/dagRuns/run"),
     "tasks": (lambda port: port.tasks([("a_b", "run")]), "POST", "/dags/~/dagRuns/~/taskInstances/list"),
+    "runs_with_ended_tasks": (
+        lambda port: port.runs_with_ended_tasks([("a_b", "run")], datetime(2026, 1, 1, tzinfo=UTC)),
+        "POST",
+        "/dags/~/dagRuns/~/taskInstances/list",
+    ),
     "changed_runs": (lambda port: port.changed_runs(datetime(2026, 1, 1, tzinfo=UTC)), "GET", "/dags/~/dagRuns"),
 }
 CHANGES: Final[dict[str, tuple[Callable[[AirflowV2], object], str, str]]] = {
@@ -433,6 +438,8 @@ def _changes(respx_mock: respx.MockRouter, moments: list[datetime], *, headers: 
 
     def answer(request: httpx.Request) -> httpx.Response:
         params = request.url.params
+        if "start_date_gte" in params:  # of those that run none has started
+            return httpx.Response(200, json={"dag_runs": [], "total_entries": 0}, headers=headers)
         low = datetime.fromisoformat(params["updated_at_gte"])
         high = datetime.fromisoformat(params.get("updated_at_lte", "9999-01-01T00:00:00Z"))
         rows = [{**RUN, "dag_run_id": f"run{number}"} for number, at in enumerate(moments) if low <= at <= high]
@@ -444,6 +451,17 @@ def _changes(respx_mock: respx.MockRouter, moments: list[datetime], *, headers: 
 
 
 AT: Final = datetime(2026, 1, 1, 9, tzinfo=UTC)
+
+
+@pytest.mark.usefixtures("login")
+def test_running_runs_are_asked_for_by_their_start(airflow: AirflowV2, respx_mock: respx.MockRouter) -> None:
+    """Airflow's scheduler updates every running run all the time."""
+    route = _changes(respx_mock, [AT], headers=NOW)
+    airflow.changed_runs(AT)
+    asked = [{name: call.request.url.params.get_list(name) for name in call.request.url.params} for call in route.calls]
+    changed, started = ({name for name in params if name.endswith("_gte")} for params in asked)
+    assert (changed, started) == ({"updated_at_gte"}, {"start_date_gte"})
+    assert [params["state"] for params in asked] == [["queued", "success", "failed"], ["running"]]
 
 
 @pytest.mark.usefixtures("login")

@@ -11,7 +11,7 @@ from adapters.airflow.v1 import AirflowV1
 from adapters.airflow.v2 import AirflowV2
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
     from adapters.airflow.client import ClientSettings
@@ -117,6 +117,10 @@ class AirflowAuto:
     def tasks(self, runs: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], Sequence[TaskState]]:
         """As the port says."""
         return self._ask(lambda port: port.tasks(runs))
+
+    def runs_with_ended_tasks(self, runs: Sequence[tuple[str, str]], since: datetime) -> Collection[tuple[str, str]]:
+        """As the port says."""
+        return self._ask(lambda port: port.runs_with_ended_tasks(runs, since))
 
     def changed_runs(self, since: datetime, *, limit: int = 1000) -> ChangedRuns:
         """As the port says."""

@@ -30,7 +30,7 @@ from adapters.http.exchange import (
 from workflow_core.errors import ConfigurationError, Unavailable, WorkflowError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
 
 # What an answer may mean to the call at hand; every other status is an error in itself.
@@ -62,7 +62,7 @@ class Api(StrEnum):
 class _Request:
     method: str
     path: tuple[str, ...]
-    params: Mapping[str, str | int] | None = None
+    params: Mapping[str, str | int | Sequence[str]] | None = None
     body: Mapping[str, Any] | None = None
     changes: bool = False
     also: HTTPStatus | None = None
@@ -202,7 +202,7 @@ class AirflowClient:
     def get(
         self,
         *path: str,
-        params: Mapping[str, str | int] | None = None,
+        params: Mapping[str, str | int | Sequence[str]] | None = None,
         open_to_all: bool = False,
         also: HTTPStatus | None = None,
     ) -> Answer:

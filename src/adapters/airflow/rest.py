@@ -27,7 +27,7 @@ from workflow_core.errors import (
 from workflow_core.ports.airflow import ChangedRuns, DagPage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from adapters.airflow.client import Answer, Api, ClientSettings
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Key = tuple[str, str]
+Change = tuple[str, tuple[str, ...]]
 
 JUST_NOW: Final = 1.0
 """Seconds for which an answer proves that Airflow can be reached: under load, nobody asks before every run."""
@@ -45,6 +46,12 @@ LET_IN: Final = 30.0
 
 RUNS_AT_ONCE: Final = 100
 """Runs whose tasks are asked for in one request. The request names DAGs and run ids, not pairs of them: more would match far too much."""
+
+RUNS_ASKED_OF: Final = 1000
+"""Runs that one request names when it asks for some of their tasks only."""
+
+_CHANGES: Final = (("updated_at", ("queued", "success", "failed")), ("start_date", ("running",)))
+"""When a run of these states changed. ``updated_at`` of a running one says nothing: the scheduler sets it whenever it examines the run."""
 
 ATTEMPTS: Final = 3
 """How often a run is sent that is in conflict with nothing that can be found."""
@@ -87,8 +94,8 @@ class AirflowRest(ABC):
         return self._client.change("POST", "dags", dag_id, "dagRuns", body=body)
 
     @abstractmethod
-    def tasks_of(self, keys: Sequence[Key]) -> Iterable[answers.Json]:
-        """The task instances of these runs, each once, and maybe some of other runs."""
+    def tasks_of(self, keys: Sequence[Key], ended_since: datetime | None = None) -> Iterable[answers.Json]:
+        """The task instances of these runs, each once, and maybe some of other runs; those that ended since then, if that is given."""
 
     @abstractmethod
     def logs_url(self, dag_id: str, run_id: str) -> str:
@@ -271,6 +278,16 @@ class AirflowRest(ABC):
                         found.setdefault(key, []).append(task)
         return {key: sorted(states, key=_start) for key, states in found.items()}
 
+    def runs_with_ended_tasks(self, runs: Sequence[Key], since: datetime) -> Collection[Key]:
+        """As the port says."""
+        wanted = sorted(set(runs))
+        found: set[Key] = set()
+        with self._client.one_call(), errors.nonsense(changes=False):
+            for start in range(0, len(wanted), RUNS_ASKED_OF):
+                rows = self.tasks_of(wanted[start : start + RUNS_ASKED_OF], since.astimezone(UTC))
+                found.update(map(answers.run_key, rows))
+        return found & set(wanted)
+
     def changed_runs(self, since: datetime, *, limit: int = 1000) -> ChangedRuns:
         """As the port says.
 
@@ -293,15 +310,22 @@ class AirflowRest(ABC):
         self, since: datetime, before: datetime | None, clock: list[datetime | None], *, limit: int | None = None
     ) -> list[AirflowRun] | None:
         """The runs that changed from ``since`` to ``before``; None if they are more than ``limit``."""
-
-        def page(offset: int) -> tuple[list[answers.Json], int]:
-            rows, total, now = self._window(since, before, offset)
-            clock.append(now)
-            return rows, total
-
+        found: dict[Key, answers.Json] = {}  # one that changes meanwhile can be in both lists: the later answer counts
         with errors.nonsense(changes=False):
-            rows = read_all(page, answers.run_key, limit=limit)
-            return None if rows is None else [answers.run_from(row) for row in rows.values()]
+            for change in _CHANGES:
+
+                def page(offset: int, change: Change = change) -> tuple[list[answers.Json], int]:
+                    rows, total, now = self._window(change, since, before, offset)
+                    clock.append(now)
+                    return rows, total
+
+                rows = read_all(page, answers.run_key, limit=limit)
+                if rows is None:
+                    return None
+                found |= rows
+            if limit is not None and len(found) > limit:
+                return None
+            return [answers.run_from(row) for row in found.values()]
 
     def _smaller_window(self, since: datetime, before: datetime, limit: int) -> datetime:
         """The end of a window, earlier than ``before``, with some changes but at most ``limit``.
@@ -311,20 +335,21 @@ class AirflowRest(ABC):
         empty, full = since, before
         while full - empty > _MICROSECOND:
             middle = empty + (full - empty) / 2
-            _, count, _ = self._window(since, middle, 0, rows=1)
+            count = sum(self._window(change, since, middle, 0, rows=1)[1] for change in _CHANGES)
             if 0 < count <= limit:
                 return middle
             empty, full = (middle, full) if count == 0 else (empty, middle)
         return full
 
     def _window(
-        self, since: datetime, before: datetime | None, offset: int, *, rows: int = PAGE
+        self, change: Change, since: datetime, before: datetime | None, offset: int, *, rows: int = PAGE
     ) -> tuple[list[answers.Json], int, datetime | None]:
-        """One page of the runs that changed in the window, how many they are, and Airflow's clock."""
-        params: dict[str, str | int] = {"order_by": "id", "limit": rows, "offset": offset}
-        params["updated_at_gte"] = since.isoformat()
+        """One page of the runs that changed so in the window, how many they are, and Airflow's clock."""
+        moment, states = change
+        params: dict[str, str | int | Sequence[str]] = {"order_by": "id", "limit": rows, "offset": offset}
+        params |= {"state": states, f"{moment}_gte": since.isoformat()}
         if before is not None:
-            params["updated_at_lte"] = before.isoformat()
+            params[f"{moment}_lte"] = before.isoformat()
         answer = self._client.get("dags", "~", "dagRuns", params=params)
         found, total = read(answer, lambda json: answers.rows_from(json, "dag_runs"))
         return found, total, answer.date

@@ -13,6 +13,7 @@ from workflow_core.errors import AirflowUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
 
     from adapters.airflow.client import Answer
     from adapters.airflow.rest import Key
@@ -57,13 +58,15 @@ class AirflowV1(AirflowRest):
         except AirflowUnavailable:  # says that nothing was done, which is certain of the second request only
             raise errors.bad_status(answer.status, changes=True) from None
 
-    def tasks_of(self, keys: Sequence[Key]) -> Iterable[answers.Json]:
+    def tasks_of(self, keys: Sequence[Key], ended_since: datetime | None = None) -> Iterable[answers.Json]:
         """All in one answer, because pages could not be put together: they come in no order, and none can be asked for."""
-        body = {
+        body: dict[str, Any] = {
             "dag_ids": sorted({dag_id for dag_id, _ in keys}),
             "dag_run_ids": sorted({run_id for _, run_id in keys}),
             "page_limit": TASKS_AT_ONCE,
         }
+        if ended_since is not None:
+            body["end_date_gte"] = ended_since.isoformat()
         answer = self._client.search("dags", "~", "dagRuns", "~", "taskInstances", "list", body=body)
         rows, total = read(answer, lambda json: answers.rows_from(json, "task_instances"))
         if total <= len(rows):
@@ -71,7 +74,7 @@ class AirflowV1(AirflowRest):
         if len(keys) == 1:
             raise errors.too_much("task instances of one run", total)
         middle = len(keys) // 2
-        return [*self.tasks_of(keys[:middle]), *self.tasks_of(keys[middle:])]
+        return [*self.tasks_of(keys[:middle], ended_since), *self.tasks_of(keys[middle:], ended_since)]
 
     def logs_url(self, dag_id: str, run_id: str) -> str:
         """As the port says."""

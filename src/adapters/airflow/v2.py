@@ -12,6 +12,7 @@ from adapters.airflow.rest import AirflowRest, read
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
 
     from adapters.airflow.rest import Key
 
@@ -26,14 +27,16 @@ class AirflowV2(AirflowRest):
         """A logical date has to be there, and may be null."""
         return {"dag_run_id": run_id, "conf": dict(conf), "logical_date": logical_date}
 
-    def tasks_of(self, keys: Sequence[Key]) -> Iterable[answers.Json]:
+    def tasks_of(self, keys: Sequence[Key], ended_since: datetime | None = None) -> Iterable[answers.Json]:
         """Page by page: Airflow gives no more than ``[api] maximum_page_limit`` at once."""
-        body = {
+        body: dict[str, Any] = {
             "dag_ids": sorted({dag_id for dag_id, _ in keys}),
             "dag_run_ids": sorted({run_id for _, run_id in keys}),
             "order_by": "id",
             "page_limit": PAGE,
         }
+        if ended_since is not None:
+            body["end_date_gte"] = ended_since.isoformat()
 
         def page(offset: int) -> tuple[list[answers.Json], int]:
             answer = self._client.search(

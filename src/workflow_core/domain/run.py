@@ -266,6 +266,12 @@ class Run:
         )
         return run if self.stop is None else self._observed_stopping(run, self.stop)
 
+    def counted(self, tasks: Sequence[TaskState], at: datetime) -> Run:
+        """Its tasks as Airflow had them at ``at``. A look that is older than the last one changes nothing."""
+        if self.observed_at is not None and at < self.observed_at:
+            return self
+        return evolve(self, progress=Progress.of(tasks), observed_at=at)
+
     def _observed_stopping(self, run: Run, stop: Stop) -> Run:
         ended = run.status.is_final
         if stop.asked_at is None:
@@ -287,7 +293,9 @@ class Run:
         return self if self.stop is None else evolve(self, stop=evolve(self.stop, asked_at=at))
 
     def stopped(self, at: datetime) -> Run:
-        """Every task of it has ended, and it was our doing."""
+        """Every task of it has ended, and it was our doing. ``at`` is when it ended as Airflow has it, as of any other run: the next look
+        at it would say that again.
+        """
         return evolve(self, status=RunStatus.STOPPED, ended_at=at)
 
     def cancelled(self, at: datetime) -> Run:

@@ -33,7 +33,7 @@ from workflow_core.fakes.airflow_dags import FakeDag, FakeRun, FakeTask, dag_of_
 from workflow_core.ports.airflow import ChangedRuns, ComponentState, DagPage, EndState, ListedDag, ServedDag
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from workflow_core.ports.clock import ClockPort
     from workflow_core.ports.storage import StoragePort
@@ -259,6 +259,12 @@ class InMemoryAirflow:
         with self._reached():
             known = {key: self._task_states(self._runs[key]) for key in runs if key in self._runs}
             return {key: states for key, states in known.items() if states}
+
+    def runs_with_ended_tasks(self, runs: Sequence[Key], since: datetime) -> Collection[Key]:
+        """As the port says."""
+        with self._reached():
+            known = {key: self._task_states(self._runs[key]) for key in runs if key in self._runs}
+            return {key for key, states in known.items() if any(t.ended_at and t.ended_at >= since for t in states)}
 
     def changed_runs(self, since: datetime, *, limit: int = 1000) -> ChangedRuns:
         """As the port says."""

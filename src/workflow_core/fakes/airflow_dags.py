@@ -180,12 +180,12 @@ class FakeRun:
         return sorted(states, key=lambda state: (state.started_at or _NEVER, state.task_id))
 
     def changed_at(self, now: datetime) -> datetime:
-        """When the run, or a task of it, last changed."""
+        """When the run itself last changed."""
         if self.end is not None:
             return self.end.at
         moments = [self.cleared_at or self.queued_at]
         if self.starts_at is not None:
-            moments += [self.starts_at, *(end for _, end in self._plan.values())]
+            moments += [self.starts_at, self._ends_at]
         return max(moment for moment in moments if moment <= now)
 
     def _task_state(self, task: FakeTask, now: datetime) -> TaskState:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from attrs import frozen
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
     from workflow_core.domain.run import AirflowRun, TaskState
@@ -171,9 +171,16 @@ class AirflowPort(Protocol):
         """
         ...
 
+    def runs_with_ended_tasks(self, runs: Sequence[tuple[str, str]], since: datetime) -> Collection[tuple[str, str]]:
+        """Those of these runs, given as pairs of DAG id and run id, of which a task ended at or after ``since`` by Airflow's clock.
+
+        One request for all of them where the tasks fit into one page.
+        """
+        ...
+
     def changed_runs(self, since: datetime, *, limit: int = 1000) -> ChangedRuns:
         """Runs of any DAG that changed at or after ``since`` by Airflow's clock, at most ``limit`` of them (more only where more
-        changed at one and the same moment).
+        changed at one and the same moment). That only tasks of a run changed need not be told.
 
         A run may be told again; none is left out as long as ``since`` is the last answer's ``until``.
         """

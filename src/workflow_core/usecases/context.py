@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from enum import StrEnum
+from itertools import count
 from secrets import token_hex
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ from workflow_core.usecases.known import KnownWorkflows
 from workflow_core.usecases.run_ids import RunIds
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from workflow_core.domain.lease import Lease
     from workflow_core.domain.run import Run
     from workflow_core.domain.workflow import Workflow
@@ -86,6 +89,8 @@ class Context:
     """Whose leases are those of this process."""
     led: dict[str, Lease] = field(factory=dict, repr=False)
     """What this process does all the time, and others leave to it."""
+    turns: Iterator[int] = field(factory=lambda: count(1), repr=False)
+    """Numbers the passes of this process, from 1."""
 
     def require(self, dataset_name: str) -> Workflow:
         """The workflow of this name.

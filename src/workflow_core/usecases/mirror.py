@@ -1,9 +1,11 @@
 """Follow Airflow and the object store: every change of a run, and a share of everything else in each pass.
 
-A pass asks Airflow five times as long as its answers fit into a page each: for the runs that changed, for their tasks, for a page of
-the DAGs it serves, for one DAG and for one active run by themselves. What cannot be seen in the list (the spec that a DAG was built from,
-and whether its YAML is still there) is looked at in turn, what is missing from the list first; and so are active runs, because a run
-that somebody deletes is no change that Airflow tells.
+A pass asks Airflow five times as long as its answers fit into a page each: for the runs that started and for those that changed
+otherwise, for the active runs of which a task ended, for the tasks of all these, and for a page of the DAGs it serves. What cannot be seen
+in the list (the spec that a DAG was built from, and whether its YAML is still there) is looked at in turn, what is missing from the list
+first; and so are active runs, in case that a change of one was never told. A pass that needed all of those requests leaves that to
+another one, unless too many have. One request more is spent on an active run that has no tasks: somebody may have deleted it, which is no
+change that Airflow tells.
 """
 
 from __future__ import annotations
@@ -20,17 +22,23 @@ from workflow_core.errors import AirflowUnavailable, ConcurrentUpdate, InvalidWo
 from workflow_core.usecases.observe import follow_changes, look_whether_there
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from workflow_core.domain.conditions import AirflowState
+    from workflow_core.domain.run import Run
     from workflow_core.domain.workflow import Workflow
     from workflow_core.ports.airflow import ListedDag, ServedDag
     from workflow_core.usecases.context import Context
 
 _log = logging.getLogger(__name__)
 
+LOOKS_INSTEAD: Final = 15
+"""Of so many passes that need all their requests, one looks at a workflow or run instead of the list; an odd number, so that both have
+their turn."""
+
 LOOKS: Final = 1
-"""Workflows, and active runs, that a pass looks at by themselves."""
+"""Workflows, or active runs, that a pass looks at by themselves."""
 
 
 def watch(context: Context, *, comes_back: bool = True) -> int:
@@ -41,19 +49,31 @@ def watch(context: Context, *, comes_back: bool = True) -> int:
     state = before = context.workflows.airflow_state()
     began = context.clock.now()
     try:
-        changed = follow_changes(context)
-        state = _read_page(state, began, context)
-        for workflow in context.workflows.workflows_to_look_at(LOOKS, listed_before=state.last_cycle_at or began):
-            look_at_workflow(workflow, context)
-        for run in context.workflows.runs_to_look_at(LOOKS):
+        followed = follow_changes(context)
+        for run in followed.without_tasks[:LOOKS]:
             look_whether_there(run, context)
+        turn = next(context.turns)
+        instead = followed.has_asked_all and turn % LOOKS_INSTEAD == 0
+        if not instead:
+            state = _read_page(state, began, context)
+        if instead or not followed.has_asked_all:
+            _look(followed.active[:LOOKS] if turn % 2 else (), state.last_cycle_at or began, context)
     except AirflowUnavailable as error:
         after = state.failed(error.message, context.clock.now())
         context.workflows.save_airflow_state(after if comes_back else evolve(after, tried_at=before.tried_at))
         raise
     after = state.reached(began, context.clock.now())
     context.workflows.save_airflow_state(after if comes_back else evolve(after, tried_at=before.tried_at))
-    return changed
+    return followed.looked_at
+
+
+def _look(runs: Sequence[Run], listed_before: datetime, context: Context) -> None:
+    """At these runs, or where there are none at workflows."""
+    for run in runs:
+        look_whether_there(run, context)
+    if not runs:
+        for workflow in context.workflows.workflows_to_look_at(LOOKS, listed_before=listed_before):
+            look_at_workflow(workflow, context)
 
 
 def _read_page(state: AirflowState, at: datetime, context: Context) -> AirflowState:

@@ -21,7 +21,7 @@ from workflow_core.errors import (
 from workflow_core.usecases.submit import record_run
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from workflow_core.domain.conditions import AirflowState
@@ -29,7 +29,23 @@ if TYPE_CHECKING:
     from workflow_core.domain.workflow import Workflow
     from workflow_core.usecases.context import Context
 
+    Key = tuple[str, str]
+
 _log = logging.getLogger(__name__)
+
+ACTIVE: Final = 1000
+"""Active runs that a pass follows the tasks of; of more, those observed longest ago."""
+
+TASKS: Final = 80
+"""So many tasks a pass reads, those included that it has to: with new runs, of which nobody knows how many they have, they still fit into
+one page of Airflow's answers.
+"""
+
+TASKS_OF_NEW: Final = 5
+"""Tasks that a run is taken to have of which that is not known."""
+
+COUNTED_AGAIN: Final = timedelta(seconds=5)
+"""So long after a look at an active run nobody looks at it again without need."""
 
 FIRST_LOOK_BACK: Final = timedelta(days=1)
 """How far a new installation looks back in Airflow for runs that it does not know."""
@@ -103,10 +119,28 @@ def record_look(before: Run, after: Run, context: Context) -> Run:
     return record_run(after, context)
 
 
-def follow_changes(context: Context) -> int:
-    """Take over everything that changed in Airflow since the last call; returns how many runs were looked at.
+@frozen(kw_only=True)
+class Followed:
+    """What one pass saw: how many runs it looked at, the active ones, observed longest ago first, and those of them that have no tasks,
+    as a run that somebody deleted.
+    """
+
+    looked_at: int
+    active: Sequence[Run]
+    without_tasks: Sequence[Run]
+
+    @property
+    def has_asked_all(self) -> bool:
+        """Whether it needed all of its requests."""
+        return bool(self.active) and self.looked_at > 0
+
+
+def follow_changes(context: Context) -> Followed:
+    """Take over everything that changed in Airflow since the last call.
 
     Scheduled runs and runs started in Airflow's own UI appear in the history by this. Runs of DAGs that are not ours are passed over.
+    Airflow does not say that a run changed when only its tasks did. So of the active runs those are counted anew of which a task has
+    ended; the others in turn, a few in each pass: a task that was cleared, and a run that was deleted, are told by nothing else.
     """
     since = context.workflows.observed_until() or context.clock.now() - FIRST_LOOK_BACK
     at = context.clock.now()
@@ -115,7 +149,12 @@ def follow_changes(context: Context) -> int:
     new = [seen for seen in changed.runs if (seen.dag_id, seen.run_id) not in known]
     owners = {dag_id: context.workflows.workflow_by_dag(dag_id) for dag_id in {seen.dag_id for seen in new}}
     adopted = [(seen, owner) for seen in new if (owner := owners[seen.dag_id]) is not None]
-    keys = [*known, *((seen.dag_id, seen.run_id) for seen, _ in adopted)]
+    active = {(run.dag_id, run.airflow_run_id): run for run in context.workflows.runs_to_look_at(ACTIVE)}
+    moved = context.airflow.runs_with_ended_tasks(list(active), since) if active else ()
+    keys = list(dict.fromkeys([*known, *((seen.dag_id, seen.run_id) for seen, _ in adopted), *moved]))
+    keys += _in_turn(
+        [run for key, run in active.items() if key not in keys], at, room=TASKS - _rows(keys, known, active)
+    )
     tasks = context.airflow.tasks(keys) if keys else {}
     for seen in changed.runs:
         run = known.get((seen.dag_id, seen.run_id))
@@ -123,8 +162,31 @@ def follow_changes(context: Context) -> int:
             record_look(run, run.observed(seen, tasks.get((seen.dag_id, seen.run_id)), at), context)
     for seen, owner in adopted:
         _adopt(seen, tasks.get((seen.dag_id, seen.run_id)), owner, context)
+    counted = [key for key in keys if key in active and key not in known]
+    for key in counted:
+        if key in tasks:
+            record_run(active[key].counted(tasks[key], at), context)
     context.workflows.mark_observed(changed.until)
-    return len(keys)
+    without_tasks = [active[key] for key in counted if key not in tasks]
+    return Followed(looked_at=len(keys), active=list(active.values()), without_tasks=without_tasks)
+
+
+def _rows(keys: Iterable[Key], *known: Mapping[Key, Run]) -> int:
+    """How many tasks these runs have, as far as is known."""
+    return sum(next((_tasks_of(runs[key]) for runs in known if key in runs), TASKS_OF_NEW) for key in keys)
+
+
+def _tasks_of(run: Run) -> int:
+    return TASKS_OF_NEW if run.progress is None else max(1, run.progress.total_tasks)
+
+
+def _in_turn(runs: Iterable[Run], at: datetime, *, room: int) -> Iterator[Key]:
+    """The first of these runs, observed longest ago, that were not observed a moment ago and whose tasks have room."""
+    for run in runs:
+        room -= _tasks_of(run)
+        if room < 0 or (run.observed_at is not None and at - run.observed_at < COUNTED_AGAIN):
+            return
+        yield run.dag_id, run.airflow_run_id
 
 
 def _adopt(seen: AirflowRun, tasks: Sequence[TaskState] | None, owner: Workflow, context: Context) -> None:

@@ -150,7 +150,7 @@ def _ended(run: Run, seen: AirflowRun, tasks: Sequence[TaskState], context: Cont
     may_have_processes = any(task.try_number > 0 and task.state != "success" for task in tasks)
     if may_have_processes and now - run.stop.asked_at < timedelta(seconds=context.policy.stop_grace):
         return run
-    return record_run(run.stopped(now), context)
+    return record_run(run.stopped(seen.ended_at or now), context)
 
 
 def _about_to_end(tasks: Sequence[TaskState], now: datetime) -> bool:

@@ -28,6 +28,7 @@ CALLS: Final[dict[str, Callable[[AirflowPort], object]]] = {
     "clear_run": lambda port: port.clear_run("a_b", "run"),
     "run": lambda port: port.run("a_b", "run"),
     "tasks": lambda port: port.tasks([("a_b", "run")]),
+    "runs_with_ended_tasks": lambda port: port.runs_with_ended_tasks([("a_b", "run")], _AT),
     "changed_runs": lambda port: port.changed_runs(_AT),
 }
 

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from threading import Thread
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from workflow_core.domain.run import AirflowRun, RunStatus, RunType
-from workflow_core.testing.airflow.subject import HELD, MIXED, QUICK, WIDE, AirflowSubject, DagSeed, World, new_id
+from workflow_core.ports.airflow import EndState
+from workflow_core.testing.airflow.subject import (
+    HELD,
+    LASTING,
+    MIXED,
+    QUICK,
+    WIDE,
+    AirflowSubject,
+    DagSeed,
+    World,
+    new_id,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,6 +28,8 @@ if TYPE_CHECKING:
     from workflow_core.ports.airflow import AirflowPort
 
 Key = tuple[str, str]
+NOT_AT_ALL: Final = timedelta()
+A_MOMENT: Final = timedelta(microseconds=1)
 LONG_AGO: Final = datetime(2020, 1, 1, tzinfo=UTC)
 
 
@@ -121,6 +134,34 @@ class WatchedRunRules(AirflowSubject):
     def test_tasks_of_no_runs(self, port: AirflowPort) -> None:
         """Nothing asked, nothing told."""
         assert dict(port.tasks([])) == {}
+
+    def test_runs_of_which_a_task_ended(self, port: AirflowPort, world: World) -> None:
+        """A run is told if one of its tasks ended at or after the moment that is asked from; no run is told that was not asked about."""
+        since, run_id = now_of(port), new_id()
+        moved, held = (LASTING.dag_id, run_id), (HELD.dag_id, run_id)
+        for key in (moved, held):
+            port.trigger(*key, conf={})
+        keys = [moved, held, (WIDE.dag_id, run_id), (LASTING.dag_id, "never_started"), ("never", run_id)]
+        told = world.eventually(lambda: set(port.runs_with_ended_tasks(keys, since)), lambda found: found)
+        [ended_at] = [task.ended_at for task in port.tasks([moved])[moved] if task.ended_at]
+        at, later = (set(port.runs_with_ended_tasks(keys, ended_at + wait)) for wait in (NOT_AT_ALL, A_MOMENT))
+        others = set(port.runs_with_ended_tasks([held, (WIDE.dag_id, run_id)], since))
+        port.end_run(*moved, EndState.FAILED)
+        assert (told, at, later, others) == ({moved}, {moved}, set(), set())
+
+    @pytest.mark.usefixtures("world")
+    def test_more_ended_tasks_than_a_page(self, port: AirflowPort) -> None:
+        """However many tasks ended, every run of them is told."""
+        since = now_of(port)
+        keys = {(WIDE.dag_id, new_id()) for _ in range(4)}
+        for key in keys:
+            port.trigger(*key, conf={})
+            port.end_run(*key, EndState.FAILED)
+        assert set(port.runs_with_ended_tasks(list(keys), since)) == keys
+
+    def test_ended_tasks_of_no_runs(self, port: AirflowPort) -> None:
+        """Nothing asked, nothing told."""
+        assert not port.runs_with_ended_tasks([], LONG_AGO)
 
     def test_a_paused_dag_keeps_its_runs_waiting(self, port: AirflowPort, world: World) -> None:
         """A run of a paused DAG stays queued, its tasks untouched, until the DAG is unpaused."""
