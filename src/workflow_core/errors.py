@@ -27,6 +27,9 @@
     │   ├── KeyInUse                  IDEMPOTENCY_KEY_IN_USE     a request with this key is under way
     │   └── KeyReused                 IDEMPOTENCY_KEY_REUSED     it came with another request before
     ├── WorkflowPermissionDenied      WORKFLOW_PERMISSION_DENIED
+    ├── Unauthenticated               UNAUTHENTICATED            nobody that we know asks
+    ├── PermissionDenied              PERMISSION_DENIED          who asks may see it, and may not do it
+    ├── TooManyRequests               TOO_MANY_REQUESTS          one caller has asked too often
     ├── Unavailable                                              another system did not answer as it should
     │   ├── AirflowUnavailable        AIRFLOW_CONNECTION_FAILED  certainly nothing was done
     │   ├── AirflowOutcomeUnknown     AIRFLOW_OUTCOME_UNKNOWN    sent, but the answer never came
@@ -326,6 +329,25 @@ class WorkflowPermissionDenied(WorkflowError):
     """A CODE workflow cannot be changed over this API (section 1.3 of the specification)."""
 
     code = "WORKFLOW_PERMISSION_DENIED"
+
+
+class Unauthenticated(WorkflowError):
+    """Nobody, or nobody that we know, asks."""
+
+    code = "UNAUTHENTICATED"
+
+
+class PermissionDenied(WorkflowError):
+    """Who asks may see this, and may not do it."""
+
+    code = "PERMISSION_DENIED"
+
+
+class TooManyRequests(WorkflowError):
+    """One caller has asked too often. ``retry_after`` is in seconds."""
+
+    code = "TOO_MANY_REQUESTS"
+    retry_after: float = 1.0
 
 
 class Unavailable(WorkflowError):

@@ -489,7 +489,7 @@ def made(error: type[errors.WorkflowError]) -> errors.WorkflowError:
 @pytest.mark.parametrize("error", every_error(), ids=lambda error: error.__name__)
 def test_every_error_has_a_status(error):
     """No error of ours can become a 500 by being forgotten."""
-    assert STATUS[error.code] in {400, 403, 404, 409, 412, 422, 500, 502, 503}
+    assert STATUS[error.code] in {400, 401, 403, 404, 409, 412, 422, 429, 500, 502, 503}
 
 
 def test_no_status_is_left_over():

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 PROBLEM_JSON: Final = "application/problem+json"
 
 _BY_STATUS: Final[Mapping[int, type[errors.WorkflowError]]] = {
-    HTTPStatus.UNAUTHORIZED: errors.WorkflowPermissionDenied,
-    HTTPStatus.FORBIDDEN: errors.WorkflowPermissionDenied,
+    HTTPStatus.UNAUTHORIZED: errors.Unauthenticated,
+    HTTPStatus.FORBIDDEN: errors.PermissionDenied,
     HTTPStatus.NOT_FOUND: errors.NotFound,
     HTTPStatus.CONFLICT: errors.Conflict,
-    HTTPStatus.TOO_MANY_REQUESTS: errors.Unavailable,
+    HTTPStatus.TOO_MANY_REQUESTS: errors.TooManyRequests,
 }
 """What an unknown code of this status is; every other 4xx is a wrong request."""
 

@@ -7,7 +7,7 @@
 | 2 | wrong input or configuration; nothing was changed |
 | 3 | there is no such workflow, run or backfill |
 | 4 | what exists does not allow it: the name is taken, the workflow is paused |
-| 5 | not permitted |
+| 5 | not permitted, or the server does not know who asks |
 | 6 | the database, the object store or Airflow cannot be used |
 | 7 | the time to wait is over; the run or the backfill goes on |
 | 70 | an error of `dli` itself |
@@ -38,6 +38,9 @@ _CODES: Final[tuple[tuple[type[errors.WorkflowError], int], ...]] = (
     (errors.NotFound, NOT_FOUND),
     (errors.Conflict, CONFLICT),
     (errors.WorkflowPermissionDenied, NOT_PERMITTED),
+    (errors.PermissionDenied, NOT_PERMITTED),
+    (errors.Unauthenticated, NOT_PERMITTED),
+    (errors.TooManyRequests, UNAVAILABLE),
     (errors.Unavailable, UNAVAILABLE),
     (errors.AirflowRefused, UNAVAILABLE),
 )

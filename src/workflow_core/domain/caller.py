@@ -7,6 +7,8 @@ from uuid import UUID, uuid4
 
 from attrs import Factory, frozen
 
+from workflow_core.domain.access import EVERYTHING, Access
+
 
 @frozen(kw_only=True)
 class Key:
@@ -33,11 +35,12 @@ class Via(StrEnum):
 @frozen(kw_only=True)
 class Caller:
     """The identity that is recorded as ``triggered_by``, ``paused_by``, ``registered_by``; where its request came from (``address`` and
-    ``request_id`` over HTTP only); and the key of the request, if it has one.
+    ``request_id`` over HTTP only); what it may do (``access``); and the key of the request, if it has one.
     """
 
     name: str
     via: Via = Via.LIBRARY
     address: str | None = None
     request_id: str | None = None
+    access: Access = EVERYTHING
     key: Key | None = None
