@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, ExitStack
 from enum import StrEnum
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
 T = TypeVar("T")
 
@@ -54,12 +54,18 @@ def watched(port: T, protocol: type, system: System, watches: Sequence[Watch]) -
 
 def _watched(method: Callable[..., Any], name: str, system: System, watches: Sequence[Watch]) -> Callable[..., Any]:
     at_once = (system, name) in _ALL_AT_ONCE
+    call = method
+    for watch in reversed(watches):
+        call = _watched_by(watch, call, system, name, at_once=at_once)
+    return call
 
+
+def _watched_by(
+    watch: Watch, method: Callable[..., Any], system: System, name: str, *, at_once: bool
+) -> Callable[..., Any]:
     @wraps(method)
     def call(*args: Any, **kwargs: Any) -> Any:
-        with ExitStack() as around:
-            for watch in watches:
-                around.enter_context(watch.call(system, name))
+        with watch.call(system, name):
             found = method(*args, **kwargs)
             return iter(list(found)) if at_once else found
 

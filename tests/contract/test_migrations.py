@@ -42,15 +42,16 @@ def test_an_upgrade_gives_up_rather_than_have_everybody_queue_behind_it(
 ) -> None:
     """A long transaction of somebody else stops a revision, which then left nothing; repeated later, it succeeds."""
     engine = make_engine(postgres.create_database("gives_up"))
-    with engine.connect() as connection:
+    transactional = engine.execution_options(isolation_level="READ COMMITTED")
+    with transactional.connect() as connection:
         command.upgrade(alembic_config(connection), "0006")
     monkeypatch.setattr(migrations, "LOCK_WAIT", 100)
-    with engine.connect() as reader:
+    with transactional.connect() as reader:
         reader.execute(sa.text("SELECT count(*) FROM workflow_runs"))
         with pytest.raises(DatabaseUnavailable):
             upgrade(engine)
         assert current_revision(engine) == "0006"
-        with engine.connect() as writer:
+        with transactional.connect() as writer:
             writer.execute(sa.text("UPDATE workflow_runs SET reason = 'x'"))
     assert upgrade(engine) == HEAD
     engine.dispose()
@@ -60,7 +61,7 @@ def test_an_index_is_made_online(postgres: LocalPostgres) -> None:
     """Outside of the revision's transaction, in the place of an invalid one that a failed attempt left."""
     engine = make_engine(postgres.create_database("online"))
     upgrade(engine)
-    with engine.connect() as connection:
+    with engine.execution_options(isolation_level="READ COMMITTED").connect() as connection:
         connection.execute(sa.text("CREATE INDEX i ON workflows (owner)"))
         connection.execute(sa.text("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'i'::regclass"))
         connection.commit()

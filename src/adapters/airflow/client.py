@@ -70,13 +70,22 @@ class _Request:
 
 @frozen(kw_only=True)
 class Answer:
-    """An answer of Airflow: its status, its body, and what its clock showed (to the second; None: it did not say)."""
+    """An answer of Airflow: its status, its body, and its ``Date`` header."""
 
     status: int
     api: Api
     body: bytes
-    date: datetime | None
+    sent: str | None
     changes: bool
+
+    @property
+    def date(self) -> datetime | None:
+        """What Airflow's clock showed, to the second; None: it did not say."""
+        try:
+            found = parsedate_to_datetime(self.sent or "")
+        except ValueError:
+            return None
+        return found if found.tzinfo is not None else None
 
     @property
     def ok(self) -> bool:
@@ -265,7 +274,11 @@ class AirflowClient:
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise errors.no_answer(error, changes=request.changes) from without_secrets(error)
         return Answer(
-            status=response.status_code, api=self.api, body=body, date=_date(response), changes=request.changes
+            status=response.status_code,
+            api=self.api,
+            body=body,
+            sent=response.headers.get("Date"),
+            changes=request.changes,
         )
 
     def _log_in(self, refused: str | None) -> str:
@@ -289,11 +302,3 @@ class AirflowClient:
             return bearer(token)
         except ConfigurationError:
             raise errors.login_refused(answer.status) from None
-
-
-def _date(response: httpx.Response) -> datetime | None:
-    try:
-        found = parsedate_to_datetime(response.headers["Date"])
-    except (KeyError, ValueError):
-        return None
-    return found if found.tzinfo is not None else None

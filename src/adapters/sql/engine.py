@@ -85,7 +85,10 @@ def make_engine(  # noqa: PLR0913 - each is a setting of its own, given by name
         "keepalives_count": 3,
         "tcp_user_timeout": round(statement_timeout * 1000),
     }
-    engine = sa.create_engine(parsed, connect_args=arguments, **options)
+    # Most transactions are of one statement, which then has no round trip around it, and no connection to be switched and back.
+    engine = sa.create_engine(
+        parsed, connect_args=arguments, isolation_level="AUTOCOMMIT", skip_autocommit_rollback=True, **options
+    )
     _replace_ended_sessions(engine)
     return engine
 

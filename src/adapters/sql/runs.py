@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache, partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -14,6 +14,7 @@ from adapters.sql.acts import acting, rows_of, taken
 from adapters.sql.columns import UtcDateTime
 from adapters.sql.errors import violated
 from adapters.sql.mapping import RUN_IDENTITY, changes, new_run_row, run_of, run_row
+from adapters.sql.prepared import Prepared
 from adapters.sql.tables import (
     ACTIVE_RUN,
     MAY_RUN,
@@ -63,23 +64,24 @@ class SqlRuns:
 
     def add_run(self, run: Run, *, of_version: int | None = None, act: Act | None = None) -> None:
         """As the port says."""
-        values = {f"new_{name}": value for name, value in new_run_row(run).items()}
-        values |= {"owner": run.workflow_id} | ({} if of_version is None else {"version_seen": of_version})
-        kind = {"submitted": run.submission is Submission.SUBMITTED, "of_version": of_version is not None}
-        rows = rows_of(act)
+        rows = {runs: new_run_row(run), **rows_of(act)}
+        values: dict[str, Any] = {"owner": run.workflow_id, "version_seen": of_version}
+        for table, row in rows.items():
+            values |= {f"{table.name}_{name}": value for name, value in row.items() if value is not None}
+        added = partial(
+            _insertion,
+            given=frozenset(values),
+            submitted=run.submission is Submission.SUBMITTED,
+            versioned=of_version is not None,
+        )
         try:
             # with all that is recorded in one statement on PostgreSQL, where each is a round trip
-            if rows and self._transactions.engine.dialect.name == "postgresql":
-                for table, row in rows.items():
-                    values |= {f"{table.name}_{name}": value for name, value in row.items()}
+            if len(rows) > 1 and self._transactions.engine.dialect.name == "postgresql":
                 with taken(act), self._transactions.writing(single=True) as connection:
-                    added = connection.execute(_insertion_with(*rows, **kind), values).scalar_one()
-                    _check_added(added, run, of_version)
+                    _check_added(added(*rows).execute(connection, values).scalar_one(), run, of_version)
             else:
                 with acting(self._transactions, act, single=True) as connection:
-                    keep = {"preserve_rowcount": True}
-                    added = connection.execute(_insertion(**kind), values, execution_options=keep).rowcount
-                    _check_added(added, run, of_version)
+                    _check_added(added(runs).execute(connection, values).rowcount, run, of_version)
         except IntegrityError as error:
             self._raise_taken(error, [run])
             raise
@@ -204,36 +206,39 @@ class SqlRuns:
         return [run_of(row) for row in rows]
 
 
-@cache
-def _insertion(*, submitted: bool, of_version: bool) -> sa.Insert:
-    """The statement that adds a run if its workflow takes it; made once, which takes longer than to execute it. It waits for a transaction
-    that is about to retire the workflow, and that one waits for it (``FOR SHARE``; SQLite has one writer at a time anyway).
+@lru_cache(maxsize=100)
+def _insertion(*tables: sa.Table, given: frozenset[str], submitted: bool, versioned: bool) -> Prepared:
+    """The statement that adds a run if its workflow takes it and, only if it did, a row to each of the other tables; that answers how
+    many runs then. It waits for a transaction that is about to retire the workflow, and that one waits for it (``FOR SHARE``; SQLite
+    has one writer at a time anyway). Of the columns it has those that are given.
     """
-    values = [sa.bindparam(f"new_{column.name}", type_=column.type).label(column.name) for column in runs.c]
-    open_phases: sa.ColumnElement[bool] = workflows.c.phase.not_in(["leaving", "gone"])
-    if not submitted:
-        open_phases &= workflows.c.phase != Phase.UNREGISTERING.value
-    if of_version:
-        open_phases &= workflows.c.version == sa.bindparam("version_seen", type_=workflows.c.version.type)
-    owner = workflows.c.id == sa.bindparam("owner", type_=workflows.c.id.type)
-    taken = sa.select(*values).where(owner, open_phases).with_for_update(read=True)
-    return runs.insert().from_select([column.name for column in runs.c], taken)
-
-
-@cache
-def _insertion_with(*tables: sa.Table, submitted: bool, of_version: bool) -> sa.Select[Any]:
-    """The statement that adds a run and, only if it did, a row to each of these tables; answers how many runs. For PostgreSQL."""
-    added = _insertion(submitted=submitted, of_version=of_version).returning(runs.c.run_id).cte("added")
+    closed = [Phase.LEAVING, Phase.GONE, *([] if submitted else [Phase.UNREGISTERING])]
+    conditions = [workflows.c.id == sa.bindparam("owner", type_=workflows.c.id.type)]
+    conditions += [workflows.c.phase != phase.value for phase in closed]
+    if versioned:
+        conditions.append(workflows.c.version == sa.bindparam("version_seen", type_=workflows.c.version.type))
+    owner = sa.select(workflows.c.id).where(*conditions).with_for_update(read=True)
+    run = _row_of(runs, given)
+    statement = runs.insert().from_select(list(run), owner.with_only_columns(*run.values()))
+    if len(tables) == 1:
+        return Prepared(statement)
+    added = statement.returning(runs.c.run_id).cte("added")
     query = sa.select(sa.func.count()).select_from(added)
-    for table in tables:
-        values = [
-            sa.bindparam(f"{table.name}_{column.name}", type_=column.type).label(column.name) for column in table.c
-        ]
-        row = sa.select(*values).select_from(added)
-        query = query.add_cte(
-            table.insert().from_select([column.name for column in table.c], row).cte(f"to_{table.name}")
-        )
-    return query
+    for table in tables[1:]:
+        row = _row_of(table, given)
+        inserted = table.insert().from_select(list(row), sa.select(*row.values()).select_from(added))
+        query = query.add_cte(inserted.cte(f"to_{table.name}"))
+    return Prepared(query)
+
+
+def _row_of(table: sa.Table, given: frozenset[str]) -> dict[str, sa.ColumnElement[Any]]:
+    """The parameters of the columns of this table that are given."""
+    names = {column.name: f"{table.name}_{column.name}" for column in table.c}
+    return {
+        column: sa.bindparam(name, type_=table.c[column].type).label(column)
+        for column, name in names.items()
+        if name in given
+    }
 
 
 def _check_added(added: int, run: Run, of_version: int | None) -> None:
@@ -250,7 +255,7 @@ def saved_run(connection: Connection, run: Run) -> Run:
     values = {f"is_{name}": row[name] for name in _SAME} | {
         f"new_{name}": value for name, value in changes(row, RUN_IDENTITY).items()
     }
-    if connection.execute(_UPDATE, values).rowcount == 0:
+    if _UPDATE.execute(connection, values).rowcount == 0:
         what = f"Run {run.run_id!r}"
         raise ConcurrentUpdate(what)
     return evolve(run, version=run.version + 1)
@@ -264,7 +269,7 @@ def _update() -> sa.Update:
 
 
 _SAME: Final = (*RUN_IDENTITY, "version")
-_UPDATE: Final = _update()
+_UPDATE: Final = Prepared(_update())
 
 
 def dated_within(workflow_id: UUID, first: date, last: date) -> tuple[sa.ColumnElement[bool], ...]:

@@ -19,6 +19,7 @@ from entrypoints.http.keys import read_key
 from entrypoints.http.openapi import openapi_json
 from entrypoints.http.payload import read_payload
 from entrypoints.http.routes import READY_PATH, ROUTES, stopping
+from entrypoints.http.shared import Api  # noqa: TC001 - Litestar resolves the annotations at run time
 from entrypoints.http.tracing import Traced, raw_path, request_id
 from entrypoints.http.waiting import Waiting
 from entrypoints.metrics import CONTENT_TYPE, Metrics
@@ -132,15 +133,19 @@ async def _read(request: Request[Any, Any, Any], contract: Contract, settings: S
         request.state.key = read_key(request)
 
 
-def _payload(request: Request[Any, Any, Any]) -> Any:
+# These come after the API although they do not need it: what does not wait for one another, Litestar looks up in tasks of their own,
+# which takes longer than all the rest of its part in a request.
+
+
+def _payload(request: Request[Any, Any, Any], api: Api) -> Any:  # noqa: ARG001 - see above
     return request.state.payload
 
 
-def _filters(request: Request[Any, Any, Any]) -> Any:
+def _filters(request: Request[Any, Any, Any], api: Api) -> Any:  # noqa: ARG001 - see above
     return request.state.filters
 
 
-def _if_match(request: Request[Any, Any, Any]) -> Any:
+def _if_match(request: Request[Any, Any, Any], api: Api) -> Any:  # noqa: ARG001 - see above
     return request.state.if_match
 
 

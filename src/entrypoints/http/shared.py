@@ -8,13 +8,13 @@ from litestar import Request
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
-from workflow_core.api import WorkflowApi
 from workflow_core.api.base import Request as Body
+from workflow_core.local import LocalWorkflowApi
 
 ROOT: Final = "/api/v1/workflows"
 
 AnyRequest: TypeAlias = Request[Any, Any, Any]
-Api: TypeAlias = NamedDependency[WorkflowApi]
+Api: TypeAlias = NamedDependency[LocalWorkflowApi]
 DatasetName: TypeAlias = FromPath[str]
 
 

@@ -56,7 +56,7 @@ def raw_path(scope: Scope) -> str:
 
 @define
 class Exchange:
-    """A request and what became of it. Ended when the last byte of the answer is about to be sent, or nothing more will come."""
+    """A request and what became of it. Ended when the last byte of the answer has been sent, or nothing more will come."""
 
     scope: HTTPScope
     began: float = field(factory=time.perf_counter)
@@ -121,8 +121,6 @@ class Traced(Litestar):
                 headers["X-Request-ID"] = number
                 if self.is_draining:
                     headers["Connection"] = "close"
-            if message["type"] == "http.response.body" and not message.get("more_body", False):
-                exchange.end()  # before the client can know, so that whoever has an answer finds its line
             await send(message)  # type: ignore[arg-type]
 
         if self.metrics is not None:

@@ -48,7 +48,8 @@ def upgrade(engine: Engine) -> str:
     """
     with _one_at_a_time, unavailable(engine):
         if engine.dialect.name == "postgresql":
-            with engine.connect() as connection, _alone(connection):
+            transactional = engine.execution_options(isolation_level="READ COMMITTED")
+            with transactional.connect() as connection, _alone(connection):
                 return _upgraded(connection)
         with Transactions(engine).writing() as connection:
             return _upgraded(connection)
