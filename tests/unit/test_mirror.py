@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -21,6 +21,8 @@ from workflow_core.usecases.context import Policy
 NAME = "iceberg.analytics.daily_clicks"
 DAG = "iceberg_analytics_daily_clicks"
 ME = Caller(name="me@example.com")
+LATER = datetime(2026, 2, 1, tzinfo=UTC)
+LATE = Policy().may_arrive.total_seconds()
 YAML = """\
 version: v1
 name: {name}
@@ -97,9 +99,49 @@ class TestConditions:
         assert (condition.since, "dli workflow unpause" in condition.message) == (first, True)
         assert world.airflow.dag(DAG).is_paused  # type: ignore[union-attr]
 
+    @pytest.mark.parametrize("paused", [True, False])
+    def test_a_late_request_of_ours(self, world: World, *, paused: bool) -> None:
+        """A pause that was sent before an unpause, and is carried out after it, is no drift: what is wanted is told again, and stays."""
+        for wish in (world.service.pause, world.service.unpause)[:: -1 if paused else 1]:
+            wish(NAME, caller=ME)
+        world.sweep()
+        world.airflow.set_paused(DAG, paused=not paused)
+        world.sweep()
+        world.sweep()
+        dag = world.airflow.dag(DAG)
+        assert dag is not None
+        assert dag.is_paused is paused
+        assert world.types() == []
+
+    def test_nothing_of_ours_is_that_late(self, world: World) -> None:
+        """Once the wanted state has been seen so long after the wish that nothing of ours can arrive any more, it was somebody else."""
+        world.service.pause(NAME, caller=ME)
+        world.service.unpause(NAME, caller=ME)
+        world.clock.sleep(LATE)
+        world.sweep()
+        world.airflow.set_paused(DAG, paused=True)
+        world.sweep(2)
+        assert world.types() == ["paused_in_airflow"]
+
+    def test_somebody_pauses_at_once_what_was_registered(self, world: World) -> None:
+        """Nobody has wanted another state before, so no request of ours can have asked for it."""
+        world.register("a.new")
+        world.airflow.set_paused("a_new", paused=True)
+        world.sweep(2)
+        assert world.types("a.new") == ["paused_in_airflow"]
+
+    @pytest.mark.parametrize("paused", [True, False])
+    def test_the_pause_of_an_earlier_workflow(self, world: World, *, paused: bool) -> None:
+        """Who had the name before had its DAG paused as it left; if the new one finds it so, that may arrive once more."""
+        registered = evolve(world.service.workflow(NAME).workflow, phase=Phase.REGISTERING)
+        found = registered.found_served(LATER, paused=paused)
+        assert found.pause_changed_at == (LATER if paused else None)
+
     def test_unpaused_in_airflow(self, world: World) -> None:
         """The other way round."""
         world.service.pause(NAME)
+        world.clock.sleep(LATE)
+        world.sweep()
         world.airflow.set_paused(DAG, paused=False)
         world.sweep()
         assert world.types() == ["unpaused_in_airflow"]
@@ -110,12 +152,16 @@ class TestConditions:
         """Asking for the state that it has here is enough; the condition is gone at once."""
         ask = world.service.pause if paused else world.service.unpause
         ask(NAME)
+        world.clock.sleep(LATE)
+        world.sweep()
         world.airflow.set_paused(DAG, paused=not paused)
         world.sweep()
         assert len(world.types()) == 1
         ask(NAME)
         assert world.types() == []
-        assert world.airflow.dag(DAG).is_paused is paused  # type: ignore[union-attr]
+        dag = world.airflow.dag(DAG)
+        assert dag is not None
+        assert dag.is_paused is paused
 
     def test_a_pause_that_cannot_be_applied_again_now(self, world: World) -> None:
         """The worker goes on with it."""

@@ -70,6 +70,7 @@ workflows: Final = sa.Table(
     sa.Column("phase", sa.String(), nullable=False),
     sa.Column("phase_reason", sa.Text()),
     sa.Column("airflow_paused", sa.Boolean()),
+    sa.Column("pause_changed_at", UtcDateTime()),
     sa.Column("removed_by", sa.String()),
     sa.Column("removed_at", UtcDateTime()),
     sa.Column("shadowed", json_type()),

@@ -119,7 +119,8 @@ class Workflow:
 
     ``spec`` and ``yaml`` are the same document, that of ``revision``; ``yaml`` is the complete text as it is stored.
     ``served_revision`` is the latest one that Airflow was seen to serve (None: none yet). ``airflow_paused`` is the pause
-    state last confirmed by Airflow (None: never). ``version`` rises with every saved change (optimistic locking).
+    state last confirmed by Airflow (None: never), ``pause_changed_at`` when another one than there was before was last wanted (None:
+    never). ``version`` rises with every saved change (optimistic locking).
     """
 
     id: UUID
@@ -137,6 +138,7 @@ class Workflow:
     phase: Phase = Phase.REGISTERING
     phase_reason: str | None = None
     airflow_paused: bool | None = None
+    pause_changed_at: datetime | None = None
     removal: Removal | None = None
     shadowed: Shadowed | None = None
     revision: int = 1
@@ -232,11 +234,13 @@ class Workflow:
 
     def paused(self, by: str, reason: str | None, at: datetime) -> Workflow:
         """Paused; one that is already paused stays as it was, with its first reason."""
-        return self if self.pause else evolve(self, pause=Pause(by=by, at=at, reason=reason), updated_at=at)
+        if self.pause:
+            return self
+        return evolve(self, pause=Pause(by=by, at=at, reason=reason), pause_changed_at=at, updated_at=at)
 
     def unpaused(self, at: datetime) -> Workflow:
         """Not paused; a no-op where it was not."""
-        return evolve(self, pause=None, updated_at=at) if self.pause else self
+        return evolve(self, pause=None, pause_changed_at=at, updated_at=at) if self.pause else self
 
     def unregistering(self, by: str, at: datetime) -> Workflow:
         """Somebody wants it gone; the first one counts."""
@@ -307,6 +311,11 @@ class Workflow:
     def pause_forgotten(self) -> Workflow:
         """Nobody knows whether Airflow has the pause state that is wanted."""
         return evolve(self, airflow_paused=None)
+
+    def found_served(self, at: datetime, *, paused: bool) -> Workflow:
+        """Airflow serves its DAG, with the pause state that it has there from before: of an earlier workflow of this name, maybe."""
+        known = self.pause_confirmed(paused=paused)
+        return known if paused is (self.pause is not None) else evolve(known, pause_changed_at=at)
 
     def pause_confirmed(self, *, paused: bool) -> Workflow:
         """Airflow has confirmed this pause state."""

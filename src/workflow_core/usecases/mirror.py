@@ -81,12 +81,12 @@ def _read_page(state: AirflowState, at: datetime, context: Context) -> AirflowSt
     dags = {dag.dag_id: dag for dag in page.dags}
     owners = context.workflows.workflows_of_dags(dags)
     before = context.workflows.observations(owner.id for owner in owners.values())
-    context.workflows.save_observations(
-        [
-            _listed(before.get(owner.id) or Observation(workflow_id=owner.id), dags[dag_id], at).remembering(owner, at)
-            for dag_id, owner in owners.items()
-        ]
-    )
+    seen = []
+    for dag_id, found in owners.items():
+        last = before.get(found.id) or Observation(workflow_id=found.id)
+        owner = _undone(found, last, dags[dag_id].is_paused, context)
+        seen.append(_listed(last, dags[dag_id], at).remembering(owner, at))
+    context.workflows.save_observations(seen)
     began, end = at if state.offset == 0 else state.cycle_at, state.offset + len(page.dags)
     if page.dags and end < page.total:
         return evolve(state, offset=end, cycle_at=began)
@@ -129,6 +129,8 @@ def look_at_workflow(workflow: Workflow, context: Context) -> tuple[Workflow, Ob
     dag = context.airflow.dag(workflow.dag_id)
     before = context.workflows.observations([workflow.id]).get(workflow.id) or Observation(workflow_id=workflow.id)
     workflow = _judged(workflow, before, dag, context)
+    if dag is not None:
+        workflow = _undone(workflow, before, dag.is_paused, context)
     seen = _with_yaml(looked(before, dag, at), workflow, context).remembering(workflow, at)
     context.workflows.save_observations([seen])
     return workflow, seen
@@ -152,6 +154,26 @@ def _judged(workflow: Workflow, before: Observation, dag: ServedDag | None, cont
     try:
         return context.workflows.save_workflow(changed)
     except ConcurrentUpdate:  # the next look is at what somebody else made of it
+        return context.workflows.workflow_by_id(workflow.id) or workflow
+
+
+def _undone(workflow: Workflow, before: Observation, is_paused: bool, context: Context) -> Workflow:  # noqa: FBT001 - a value
+    """Have the pause state that is wanted applied again, if a request of ours may be what undid it: Airflow carries a request out although
+    nobody waits for its answer any more, and one that was sent before the wish changed asks for the opposite of it.
+    """
+    if workflow.phase is not Phase.SERVED or not workflow.settled or is_paused is (workflow.pause is not None):
+        return workflow
+    changed_at = workflow.pause_changed_at
+    if changed_at is None or (before.observed_at or changed_at) > changed_at + context.policy.may_arrive:
+        return workflow
+    _log.warning(
+        "%s is %s in Airflow, maybe by a late request of ours; it is told again",
+        workflow.dataset_name,
+        "paused" if is_paused else "not paused",
+    )
+    try:
+        return context.workflows.save_workflow(workflow.pause_forgotten())
+    except ConcurrentUpdate:  # somebody changes it: then it is told anyway
         return context.workflows.workflow_by_id(workflow.id) or workflow
 
 

@@ -100,7 +100,7 @@ def _have_served(workflow: Workflow, context: Context, deadline: datetime) -> Wo
 
 def _known_as_served(workflow: Workflow, dag: ServedDag, context: Context) -> Workflow:
     now = context.clock.now()
-    known = workflow.pause_confirmed(paused=dag.is_paused)
+    known = workflow.found_served(now, paused=dag.is_paused)
     if dag.error is None:
         return context.workflows.save_workflow(known.served(now))
     # the mirror serves it again as soon as Airflow can build it, if it knows that this was the reason
