@@ -15,6 +15,7 @@ from litestar.exceptions import NotFoundException, PermissionDeniedException
 from entrypoints.http.contract import contract_of
 from entrypoints.http.errors import exception_handlers
 from entrypoints.http.filters import read_filters, read_if_match
+from entrypoints.http.gate import SAFE, Gate
 from entrypoints.http.openapi import openapi_json
 from entrypoints.http.payload import read_payload
 from entrypoints.http.routes import READY_PATH, ROUTES, stopping
@@ -37,13 +38,12 @@ if TYPE_CHECKING:
 OPENAPI_PATH: Final = "/schema/openapi.json"
 METRICS_PATH: Final = "/metrics"
 
-_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-
 
 def create_app(  # noqa: PLR0913 - the parts of one thing, by name
     service: WorkflowService,
     settings: Settings,
     *,
+    reads: WorkflowService | None = None,
     metrics: Metrics | None = None,
     traces: Traces | None = None,
     on_startup: Sequence[LifespanHook] = (),
@@ -51,22 +51,35 @@ def create_app(  # noqa: PLR0913 - the parts of one thing, by name
 ) -> Traced:
     """The HTTP API over ``service``.
 
+    ``reads`` answers requests that change nothing, if that is to be another one.
     ``metrics`` takes its measurements and is told at ``/metrics``, ``traces`` gets a span of each request.
     ``on_startup`` and ``on_shutdown`` run around the serving, such as those of a worker. While there is no
     authentication every request is recorded as made by ``settings.user``.
     """
     metrics = metrics or Metrics()
-    api = LocalWorkflowApi(service, Caller(name=settings.user))
+    caller = Caller(name=settings.user)
+    changing, reading = LocalWorkflowApi(service, caller), LocalWorkflowApi(reads or service, caller)
+    gate = Gate(
+        at_once=settings.changes_at_once,
+        waiting=settings.changes_waiting,
+        patience=settings.changes_patience,
+        breaker=service.breaker_state,
+    )
+
+    def api(request: Request[Any, Any, Any]) -> LocalWorkflowApi:
+        return reading if request.method in SAFE else changing
+
     app = Traced(
         # In a router: one by one, the first of two handlers of a path would be given a thread twice when the second one comes.
         [Router("/", route_handlers=[*map(copy, ROUTES), _document_route(), _metrics_route(metrics)])],
         dependencies={
-            "api": Provide(lambda: api, sync_to_thread=False),
+            "api": Provide(api, sync_to_thread=False),
             "payload": Provide(_payload, sync_to_thread=False),
             "filters": Provide(_filters, sync_to_thread=False),
             "if_match": Provide(_if_match, sync_to_thread=False),
         },
         before_request=_admission(settings),
+        middleware=[gate.middleware],
         exception_handlers=exception_handlers(),
         lifespan=[_threads(settings.threads)],
         on_startup=on_startup,
@@ -94,7 +107,7 @@ def _admission(settings: Settings) -> Callable[[Request[Any, Any, Any]], Awaitab
         if "%2f" in path.lower():  # Litestar would take a name with '/' for two segments, and so for another route
             msg = "The path holds an encoded '/' (%2F), which no name may hold."
             raise InvalidRequest(msg)
-        if request.method not in _SAFE and request.headers.get("sec-fetch-site") in {"cross-site", "same-site"}:
+        if request.method not in SAFE and request.headers.get("sec-fetch-site") in {"cross-site", "same-site"}:
             # without authentication any page in a browser on this host could start runs; browsers send this header
             raise PermissionDeniedException(detail="Requests from the pages of other sites are refused.")
         if contract.filters is not None:
