@@ -40,13 +40,13 @@ SLOW = 10.0
 
 
 class StandIn(ThreadingHTTPServer):
-    """As much of an Airflow 3 as a service needs to believe in it, at once or slowly."""
+    """As much of an Airflow 3 as a service needs to believe in it; ``seconds`` is how long it takes to answer."""
 
     daemon_threads = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.slow = False
+        self.seconds = 0.0
         self.closing = Event()
 
     def handle_error(self, *_: object) -> None:
@@ -63,8 +63,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         sent = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        if self.server.slow:
-            self.server.closing.wait(SLOW)
+        if self.server.seconds:
+            self.server.closing.wait(self.server.seconds)
         status, body = self._body(json.loads(sent) if sent else {})
         data = json.dumps(body).encode()
         self.send_response(status)
@@ -175,7 +175,6 @@ def service(tmp_path: Path) -> Iterator[Service]:
     with _serving(settings) as url:
         found = Service(url=url, airflow=airflow, workflows=workflows, run_id=run.run_id)
         yield found
-        airflow.slow = False
         airflow.closing.set()
         found.close()
     airflow.shutdown()
@@ -211,7 +210,7 @@ def test_a_slow_airflow_takes_no_time_from_reads(service: Service) -> None:
     before = service.runs()
     reads = [ROOT, f"{ROOT}/history", f"{ROOT}/{NAME}", f"{ROOT}/runs/{service.run_id}", f"{ROOT}/{NAME}/explain"]
     assert [one.answer.status_code for one in (service.call("GET", path) for path in reads)] == [200] * len(reads)
-    service.airflow.slow = True
+    service.airflow.seconds = SLOW
     with ThreadPoolExecutor(104) as pool:
         asked = [pool.submit(service.call, "POST", f"{ROOT}/{NAME}/run") for _ in range(100)]
         until = time.monotonic() + SLOW
@@ -232,12 +231,23 @@ def test_a_slow_airflow_takes_no_time_from_reads(service: Service) -> None:
     assert service.runs() == before + told.count(202)
 
 
+def test_a_burst_on_an_airflow_that_is_well_is_answered_not_refused(service: Service) -> None:
+    """A hundred runs at once are more than there are threads for: they wait their turn without one, and all are accepted."""
+    before = service.runs()
+    service.airflow.seconds = 0.02
+    with ThreadPoolExecutor(100) as pool:
+        told = list(pool.map(lambda _: service.call("POST", f"{ROOT}/{NAME}/run"), range(100)))
+    assert {one.answer.status_code for one in told} == {202}
+    assert service.runs() == before + 100
+
+
 def test_without_airflow_changes_are_refused_at_once(service: Service) -> None:
     """Once the breaker is open the answer takes less than 5 ms, says when to come back, and nothing was recorded."""
     service.airflow.shutdown()
     service.airflow.server_close()
     while service.breaker() != "open":
         service.call("POST", f"{ROOT}/{NAME}/run")
+    assert 'circuit_breaker_state{dependency="airflow",state="open"} 1.0' in service.call("GET", "/metrics").answer.text
     before = service.runs()
     changes: list[tuple[str, str, Any]] = [
         ("POST", f"{ROOT}/{NAME}/run", None),
