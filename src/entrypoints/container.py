@@ -83,8 +83,10 @@ def _tell_change(before: BreakerState, after: BreakerState) -> None:
 
 
 def _share(settings: Settings, caller: Asking) -> Share:
-    if caller is Asking.READS:  # answered as last seen where they cannot ask at once
-        return Share(bulkhead=Bulkhead(BESIDE), seconds=settings.airflow_look_timeout, attempts=1, judges=False)
+    if caller is Asking.READS:  # soon answered as last seen where they cannot ask
+        patience = settings.airflow_look_timeout
+        bulkhead = Bulkhead(BESIDE, waiting=4 * BESIDE, patience=patience / 2)
+        return Share(bulkhead=bulkhead, seconds=patience, attempts=1, judges=False)
     at_once, waiting = BESIDE, BESIDE
     if caller is Asking.CHANGES:
         at_once = min(settings.airflow_connections, settings.changes_at_once)
