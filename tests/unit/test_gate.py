@@ -55,12 +55,14 @@ def test_nobody_waits_for_longer_than_its_patience() -> None:
     """Then it is refused, and its place in the line is free again."""
 
     async def scene() -> None:
-        found, done = gate(patience=0.01), asyncio.Event()
+        found, done = gate(patience=0.02), asyncio.Event()
         first = asyncio.create_task(_hold(found, done))
         await asyncio.sleep(0)
         for _ in range(3):
+            began = time.monotonic()
             with pytest.raises(AirflowUnavailable):
                 await _hold(found, done)
+            assert time.monotonic() - began >= 0.019
         done.set()
         await first
         await _hold(found, done)
@@ -75,8 +77,10 @@ def test_nobody_waits_while_the_breaker_is_open() -> None:
         found, done = gate(state=BreakerState.OPEN), asyncio.Event()
         first = asyncio.create_task(_hold(found, done))
         await asyncio.sleep(0)
+        began = time.monotonic()
         with pytest.raises(AirflowUnavailable):
             await _hold(found, done)
+        assert time.monotonic() - began < 1
         done.set()
         await first
 

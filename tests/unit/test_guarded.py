@@ -339,12 +339,14 @@ def test_only_so_many_wait_for_a_place() -> None:
 
 
 def test_who_waits_for_a_place_waits_only_so_long() -> None:
-    """After its patience it is refused, and waits no more."""
-    bulkhead = Bulkhead(1, waiting=1, patience=0.01)
+    """After its patience it is refused, and others may wait in its stead."""
+    bulkhead = Bulkhead(1, waiting=1, patience=0.02)
     with bulkhead.place():
         for _ in range(3):
+            began = time.monotonic()
             with pytest.raises(Full), bulkhead.place():
                 pass
+            assert time.monotonic() - began >= 0.02
 
 
 # The port again.
