@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 from dependency_injector import containers, providers
 
 from adapters.airflow import open_airflow
+from adapters.airflow.breaker import BreakerRules, CircuitBreaker
+from adapters.airflow.bulkhead import Bulkhead
+from adapters.airflow.guarded import GuardedAirflow, Share
 from adapters.clock import SystemClock
 from adapters.sql import SqlWorkflows, make_engine
 from adapters.storage import open_storage
@@ -24,9 +29,12 @@ if TYPE_CHECKING:
 
     from entrypoints.settings import Settings
     from entrypoints.watching import Watch
+    from workflow_core.ports.airflow import BreakerState
     from workflow_core.ports.clock import ClockPort
 
     TraceHeaders = Callable[[], Mapping[str, str]]
+
+_log = logging.getLogger(__name__)
 
 
 def _workflows(settings: Settings, watches: Sequence[Watch]) -> WorkflowPort:
@@ -36,16 +44,65 @@ def _workflows(settings: Settings, watches: Sequence[Watch]) -> WorkflowPort:
 def _open_workflows(settings: Settings) -> WorkflowPort:
     if settings.database_url.startswith("memory:"):
         return InMemoryWorkflows()
-    return SqlWorkflows(make_engine(settings.database_url, pool_size=settings.database_connections))
+    engine = make_engine(
+        settings.database_url,
+        pool_size=settings.database_connections,
+        pool_timeout=settings.database_pool_timeout,
+        connect_timeout=settings.database_connect_timeout,
+        statement_timeout=settings.database_statement_timeout,
+        lock_timeout=settings.database_lock_timeout,
+    )
+    return SqlWorkflows(engine)
 
 
 def _storage(settings: Settings, watches: Sequence[Watch]) -> StoragePort:
-    return watched(open_storage(settings.storage), StoragePort, System.STORAGE, watches)
+    storage = open_storage(
+        settings.storage,
+        connect_timeout=settings.storage_connect_timeout,
+        read_timeout=settings.storage_read_timeout,
+        attempts=settings.storage_attempts,
+    )
+    return watched(storage, StoragePort, System.STORAGE, watches)
+
+
+def _breaker(settings: Settings) -> CircuitBreaker:
+    rules = BreakerRules(
+        window=settings.breaker_window,
+        minimum=settings.breaker_minimum,
+        failure_rate=settings.breaker_failure_rate,
+        slow_seconds=settings.breaker_slow_seconds,
+        slow_rate=settings.breaker_slow_rate,
+        open_seconds=settings.breaker_open_seconds,
+        probes=settings.breaker_probes,
+    )
+    return CircuitBreaker(rules, on_change=_tell_change)
+
+
+def _tell_change(before: BreakerState, after: BreakerState) -> None:
+    _log.warning("the circuit breaker of Airflow was %s and is %s", before, after)
+
+
+def _share(settings: Settings, caller: Asking) -> Share:
+    if caller is Asking.READS:  # soon answered as last seen where they cannot ask
+        patience = settings.airflow_look_timeout
+        bulkhead = Bulkhead(BESIDE, waiting=4 * BESIDE, patience=patience / 2)
+        return Share(bulkhead=bulkhead, seconds=patience, attempts=1, judges=False)
+    at_once, waiting = BESIDE, BESIDE
+    if caller is Asking.CHANGES:
+        at_once = min(settings.airflow_connections, settings.changes_at_once)
+        waiting = settings.changes_at_once - at_once
+    bulkhead = Bulkhead(at_once, waiting=waiting, patience=settings.airflow_connect_timeout)
+    return Share(bulkhead=bulkhead, seconds=settings.airflow_total_timeout, attempts=settings.airflow_attempts)
+
+
+def _guarded(asked: AirflowPort, breaker: CircuitBreaker, settings: Settings, caller: Asking) -> AirflowPort:
+    return GuardedAirflow(asked, breaker, _share(settings, caller))
 
 
 def _airflow(
     settings: Settings, storage: StoragePort, clock: ClockPort, watches: Sequence[Watch], trace_headers: TraceHeaders
 ) -> AirflowPort:
+    """Watched within the guard: each attempt is a call, and a refusal by the breaker is none."""
     return watched(_open_airflow(settings, storage, clock, trace_headers), AirflowPort, System.AIRFLOW, watches)
 
 
@@ -64,9 +121,23 @@ def _open_airflow(
         connect_timeout=settings.airflow_connect_timeout,
         read_timeout=settings.airflow_read_timeout,
         total_timeout=settings.airflow_total_timeout,
-        connections=settings.airflow_connections,
+        connections=settings.airflow_connections + 2 * BESIDE,
         trace_headers=trace_headers,
     )
+
+
+class Asking(StrEnum):
+    """Who asks Airflow. Each has a share of its own, so that none can take what the others need."""
+
+    CHANGES = "changes"
+    """Requests that change something, and programs that use the library."""
+    READS = "reads"
+    """Requests that only read, where no worker follows Airflow."""
+    WORKER = "worker"
+
+
+BESIDE: Final = 2
+"""Requests to Airflow that reads, and the worker, may have under way: the worker has two threads."""
 
 
 class Container(containers.DeclarativeContainer):
@@ -78,13 +149,37 @@ class Container(containers.DeclarativeContainer):
     clock: providers.Provider[ClockPort] = providers.Singleton(SystemClock)
     workflows: providers.Provider[WorkflowPort] = providers.Singleton(_workflows, settings, watches)
     storage: providers.Provider[StoragePort] = providers.Singleton(_storage, settings, watches)
-    airflow: providers.Provider[AirflowPort] = providers.Singleton(
+    breaker: providers.Provider[CircuitBreaker] = providers.Singleton(_breaker, settings)
+    asked: providers.Provider[AirflowPort] = providers.Singleton(
         _airflow, settings, storage, clock, watches, trace_headers
+    )
+    airflow: providers.Provider[AirflowPort] = providers.Singleton(_guarded, asked, breaker, settings, Asking.CHANGES)
+    airflow_for_reads: providers.Provider[AirflowPort] = providers.Singleton(
+        _guarded, asked, breaker, settings, Asking.READS
+    )
+    airflow_for_worker: providers.Provider[AirflowPort] = providers.Singleton(
+        _guarded, asked, breaker, settings, Asking.WORKER
     )
     service: providers.Provider[WorkflowService] = providers.Singleton(
         WorkflowService,
         workflows=workflows,
         airflow=airflow,
+        storage=storage,
+        clock=clock,
+        policy=settings.provided.policy,
+    )
+    reads: providers.Provider[WorkflowService] = providers.Singleton(
+        WorkflowService,
+        workflows=workflows,
+        airflow=airflow_for_reads,
+        storage=storage,
+        clock=clock,
+        policy=settings.provided.policy,
+    )
+    work: providers.Provider[WorkflowService] = providers.Singleton(
+        WorkflowService,
+        workflows=workflows,
+        airflow=airflow_for_worker,
         storage=storage,
         clock=clock,
         policy=settings.provided.policy,

@@ -25,6 +25,8 @@ class Running:
 
     container: Container
     service: WorkflowService
+    reads: WorkflowService
+    """The same, for requests that only read."""
     worker: Worker
     metrics: Metrics
     traces: Traces | None
@@ -42,9 +44,16 @@ class Running:
         container = build(settings, watches, traces.headers if traces else dict)
         container.workflows().check()
         metrics.follow(container.workflows(), container.clock())
-        service = container.service()
-        worker = Worker.of(service, settings, watches)
-        return cls(container=container, service=service, worker=worker, metrics=metrics, traces=traces)
+        metrics.breaker("airflow", lambda: container.breaker().state.value)
+        worker = Worker.of(container.work(), settings, watches)
+        return cls(
+            container=container,
+            service=container.service(),
+            reads=container.reads(),
+            worker=worker,
+            metrics=metrics,
+            traces=traces,
+        )
 
     def close(self) -> None:
         """Close the connections, and send the traces that are left."""

@@ -103,9 +103,49 @@ class Settings(BaseModel):
     airflow_connections: int = _setting(
         "AIRFLOW_CONNECTIONS",
         8,
-        "How many requests to Airflow may be under way at once; an API server of 3.x stands still at more than about 15.",
+        "How many requests to Airflow may be under way at once for requests to this service that change something; reads and the worker"
+        " have two each beside them. An API server of 3.x stands still at more than about 15.",
         ge=1,
         le=500,
+    )
+    airflow_attempts: int = _setting(
+        "AIRFLOW_ATTEMPTS",
+        3,
+        "How often a call is made whose repeat is harmless, while Airflow fails in a way that may pass; all within AIRFLOW_TOTAL_TIMEOUT.",
+        ge=1,
+        le=10,
+    )
+    airflow_look_timeout: float = _setting(
+        "AIRFLOW_LOOK_TIMEOUT",
+        0.5,
+        "Seconds that a read may wait for Airflow, where no worker follows it; then it is answered as last seen, and says so.",
+        gt=0,
+        le=60,
+    )
+    breaker_window: int = _setting(
+        "AIRFLOW_BREAKER_WINDOW", 20, "How many of the last calls the circuit breaker judges.", ge=1, le=10_000
+    )
+    breaker_minimum: int = _setting(
+        "AIRFLOW_BREAKER_MINIMUM", 10, "How many calls there must be before it judges.", ge=1, le=10_000
+    )
+    breaker_failure_rate: float = _setting(
+        "AIRFLOW_BREAKER_FAILURE_RATE", 0.5, "The share of failures at which it opens.", gt=0, le=1
+    )
+    breaker_slow_seconds: float = _setting(
+        "AIRFLOW_BREAKER_SLOW_SECONDS", 5.0, "Seconds from which on a call is slow.", gt=0, le=600
+    )
+    breaker_slow_rate: float = _setting(
+        "AIRFLOW_BREAKER_SLOW_RATE", 0.8, "The share of slow calls at which it opens.", gt=0, le=1
+    )
+    breaker_open_seconds: float = _setting(
+        "AIRFLOW_BREAKER_OPEN_SECONDS",
+        10.0,
+        "Seconds that it stays open: Airflow is not asked, and what needs it is answered 503 at once.",
+        gt=0,
+        le=3600,
+    )
+    breaker_probes: int = _setting(
+        "AIRFLOW_BREAKER_PROBES", 3, "How many calls it then lets through to decide whether it closes.", ge=1, le=100
     )
 
     s3_bucket: str = _setting(
@@ -122,8 +162,41 @@ class Settings(BaseModel):
         "sqlite:///workflows.db",
         "`sqlite:///file`, `postgresql://user:password@host/name`, or `memory://`.",
     )
+    storage_connect_timeout: float = _setting(
+        "WORKFLOWS_STORAGE_CONNECT_TIMEOUT", 3.0, "Seconds to wait for a connection to S3.", gt=0, le=60
+    )
+    storage_read_timeout: float = _setting(
+        "WORKFLOWS_STORAGE_READ_TIMEOUT", 10.0, "Seconds to wait for the next bytes of its answer.", gt=0, le=300
+    )
+    storage_attempts: int = _setting(
+        "WORKFLOWS_STORAGE_ATTEMPTS", 3, "How often a request to S3 is made, the first time included.", ge=1, le=10
+    )
     database_connections: int = _setting(
         "WORKFLOWS_DATABASE_CONNECTIONS", 20, "How many database connections are kept at most.", ge=1, le=500
+    )
+    database_pool_timeout: float = _setting(
+        "WORKFLOWS_DATABASE_POOL_TIMEOUT", 5.0, "Seconds to wait for one of them to be free.", gt=0, le=60
+    )
+    database_connect_timeout: float = _setting(
+        "WORKFLOWS_DATABASE_CONNECT_TIMEOUT",
+        5.0,
+        "Seconds to wait for PostgreSQL to answer a new connection, in whole seconds, for each address that its name has.",
+        ge=1,
+        le=60,
+    )
+    database_statement_timeout: float = _setting(
+        "WORKFLOWS_DATABASE_STATEMENT_TIMEOUT",
+        30.0,
+        "Seconds after which PostgreSQL gives a statement up; and after which a PostgreSQL that vanished is given up.",
+        gt=0,
+        le=600,
+    )
+    database_lock_timeout: float = _setting(
+        "WORKFLOWS_DATABASE_LOCK_TIMEOUT",
+        10.0,
+        "Seconds to wait for somebody else's transaction; on SQLite, for its only writer.",
+        gt=0,
+        le=600,
     )
     airflow_api: Literal["auto", "v1", "v2", "memory"] = _setting(
         "WORKFLOWS_AIRFLOW_API",
@@ -200,7 +273,23 @@ class Settings(BaseModel):
     )
     host: str = _setting("WORKFLOWS_HOST", "127.0.0.1", "The address that `dli serve` listens on; loopback only.")
     port: int = _setting("WORKFLOWS_PORT", 8000, "The port that `dli serve` listens on.", ge=0, le=65535)
-    threads: int = _setting("WORKFLOWS_THREADS", 40, "Threads that handle requests.", ge=2, le=1000)
+    threads: int = _setting(
+        "WORKFLOWS_THREADS",
+        40,
+        "Threads that handle requests. Requests that change something get half of them at most: the others are always there for reads.",
+        ge=2,
+        le=1000,
+    )
+    changes_waiting: int = _setting(
+        "WORKFLOWS_CHANGES_WAITING",
+        80,
+        "How many further requests that change something may wait for one of these threads; any more are answered 503 at once.",
+        ge=0,
+        le=10_000,
+    )
+    changes_patience: float = _setting(
+        "WORKFLOWS_CHANGES_PATIENCE", 5.0, "Seconds that they wait before they are answered 503, too.", gt=0, le=60
+    )
     drain: float = _setting(
         "WORKFLOWS_DRAIN",
         5.0,
@@ -293,6 +382,11 @@ class Settings(BaseModel):
         values = [getattr(self, name) for name in type(self).model_fields]
         found = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
         return [*found, *self.headers.values(), *filter(None, map(_password_of, (self.database_url, self.storage)))]
+
+    @property
+    def changes_at_once(self) -> int:
+        """How many requests that change something may have a thread at the same time."""
+        return self.threads // 2
 
     @property
     def storage(self) -> str:

@@ -351,7 +351,19 @@ class TooManyRequests(WorkflowError):
 
 
 class Unavailable(WorkflowError):
-    """Another system did not answer as it should. Nothing of its answer is repeated in the message."""
+    """Another system did not answer as it should. Nothing of its answer is repeated in the message.
+
+    ``passing``: the same request may well be answered in a moment. ``retry_after``: seconds after which it makes sense to ask again,
+    where that is known.
+    """
+
+    passing: bool = False
+    retry_after: float | None = None
+
+    def __init__(self, message: str, *, passing: bool = False, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.passing = passing
+        self.retry_after = retry_after
 
 
 class TooManyWaiting(Unavailable):

@@ -368,4 +368,9 @@ def _listing(page: Page[E], of: Callable[[E], A]) -> Listing[A]:
 
 def _system(health: SystemHealth) -> SystemAnswer:
     parts = {name: str(state) for name, state in health.parts.items()}
-    return SystemAnswer(status="ok" if health.ok else "unavailable", detail=health.detail, parts=parts or None)
+    return SystemAnswer(
+        status="ok" if health.ok else "unavailable",
+        detail=health.detail,
+        parts=parts or None,
+        breaker=health.breaker.value if health.breaker else None,
+    )

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from workflow_core.domain.code import SyncReport
     from workflow_core.domain.forecast import Forecast, Preview
     from workflow_core.domain.schedule import Schedule
-    from workflow_core.ports.airflow import AirflowPort
+    from workflow_core.ports.airflow import AirflowPort, BreakerState
     from workflow_core.ports.clock import ClockPort
     from workflow_core.ports.storage import StoragePort
     from workflow_core.ports.workflow import WorkflowPort
@@ -302,6 +302,10 @@ class WorkflowService:
     def explain_run(self, run_id: str) -> Explanation:
         """Why a run does not go on (:func:`workflow_core.usecases.explain.why_run`)."""
         return explain.why_run(run_id, self._context)
+
+    def breaker_state(self) -> BreakerState | None:
+        """The state of the circuit breaker in front of Airflow; None if there is none. No request is made."""
+        return health.breaker_state(self._context)
 
     def health(self) -> Health:
         """Whether database, storage and Airflow can be used; never raises."""

@@ -88,10 +88,11 @@ def _build(
     container = _plain_build(settings, watches, trace_headers)
     folder = Path(os.environ[FOLDER])
     points = Points(folder)
-    airflow = container.airflow()
-    if os.environ.get(RANDOM_IDS):
-        airflow = RandomIds(airflow, folder / "ids")
-    container.airflow.override(Crashing(airflow, "airflow", points))
+    for share in (container.airflow, container.airflow_for_reads, container.airflow_for_worker):
+        airflow = share()
+        if os.environ.get(RANDOM_IDS):
+            airflow = RandomIds(airflow, folder / "ids")
+        share.override(Crashing(airflow, "airflow", points))
     container.storage.override(Crashing(container.storage(), "storage", points))
     container.workflows.override(Crashing(container.workflows(), "workflows", points))
     return container

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from adapters.airflow import AirflowV1, AirflowV2, open_airflow
+from adapters.airflow.breaker import CircuitBreaker
+from adapters.airflow.bulkhead import Bulkhead
+from adapters.airflow.guarded import GuardedAirflow, Share
 from devstack.ports import free_ports
 from tests.contract.airflow_behind import BehindFake, BehindServer, in_front_of
 from workflow_core.fakes.airflow import Effect, InMemoryAirflow
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 
     from adapters.airflow.rest import AirflowRest
     from tests.conftest import AirflowForTests
+    from workflow_core.ports.airflow import AirflowPort
 
 LOADERS = 4
 
@@ -58,6 +62,42 @@ class TestInMemoryAirflow(AirflowContract):
         return port
 
 
+def guarded(airflow: AirflowPort) -> GuardedAirflow:
+    """An Airflow behind a breaker, a bulkhead and retries."""
+    return GuardedAirflow(airflow, CircuitBreaker(), Share(bulkhead=Bulkhead(8, waiting=8, patience=2.0), seconds=15.0))
+
+
+class TestGuardedFake(TestInMemoryAirflow):
+    """The fake behind the guard: what an Airflow promises, it promises through it."""
+
+    @pytest.fixture
+    def fake(self, storage: InMemoryStorage, clock: ManualClock) -> InMemoryAirflow:
+        return InMemoryAirflow(storage=storage, clock=clock, loaders=LOADERS)
+
+    @pytest.fixture
+    def port(self, fake: InMemoryAirflow) -> GuardedAirflow:
+        return guarded(fake)
+
+    @pytest.fixture
+    def behind(self, fake: InMemoryAirflow, storage: InMemoryStorage, clock: ManualClock) -> BehindFake:
+        return BehindFake(fake, storage, clock, loaders=LOADERS)
+
+    @pytest.fixture
+    def unreachable(self, fake: InMemoryAirflow) -> GuardedAirflow:
+        fake.go_down()
+        return guarded(fake)
+
+    @pytest.fixture
+    def locked_out(self, fake: InMemoryAirflow) -> GuardedAirflow:
+        fake.go_down()
+        return guarded(fake)
+
+    @pytest.fixture
+    def deaf(self, fake: InMemoryAirflow) -> GuardedAirflow:
+        fake.lose_answers(Effect.DONE)
+        return guarded(fake)
+
+
 @pytest.fixture(scope="session")
 def once() -> Iterator[Callable[..., Any]]:
     """Makes a thing once for all tests, as a service has one client with its connections, and closes it at the end."""
@@ -80,9 +120,9 @@ class _OnServer(AirflowContract):
     adapter: type[AirflowRest]
 
     @classmethod
-    def made(cls, base_url: str, password: str) -> AirflowRest:
-        """The adapter, following changes more closely than by default, so that tests wait less."""
-        return cls.adapter(base_url, username="admin", password=password, overlap=1.0)
+    def made(cls, base_url: str, password: str) -> GuardedAirflow:
+        """The adapter behind its guard, as a service has it; following changes more closely than by default, so that tests wait less."""
+        return guarded(cls.adapter(base_url, username="admin", password=password, overlap=1.0))
 
     @pytest.fixture
     def running(self) -> AirflowForTests:
@@ -95,25 +135,25 @@ class _OnServer(AirflowContract):
         return behind
 
     @pytest.fixture
-    def port(self, running: AirflowForTests, once: Callable[..., Any]) -> AirflowRest:
-        port: AirflowRest = once(self.made, running.server.base_url, running.server.password)
+    def port(self, running: AirflowForTests, once: Callable[..., Any]) -> GuardedAirflow:
+        port: GuardedAirflow = once(self.made, running.server.base_url, running.server.password)
         return port
 
     @pytest.fixture
-    def unreachable(self) -> Iterator[AirflowRest]:
+    def unreachable(self) -> Iterator[GuardedAirflow]:
         [port] = free_ports(1)
         away = self.made(f"http://127.0.0.1:{port}", "any")
         yield away
         away.close()
 
     @pytest.fixture
-    def locked_out(self, running: AirflowForTests) -> Iterator[AirflowRest]:
+    def locked_out(self, running: AirflowForTests) -> Iterator[GuardedAirflow]:
         stranger = self.made(running.server.base_url, "wrong")
         yield stranger
         stranger.close()
 
     @pytest.fixture
-    def deaf(self, running: AirflowForTests) -> Iterator[AirflowRest]:
+    def deaf(self, running: AirflowForTests) -> Iterator[GuardedAirflow]:
         with in_front_of(lambda: running.server.base_url, lose_answers=True) as address:
             deaf = self.made(address, running.server.password)
             yield deaf

@@ -465,6 +465,10 @@ class Reincarnated:
         """What the application asks for before there is any."""
         return self.now.run_versions(run_ids)
 
+    def breaker_state(self) -> Any:
+        """As well."""
+        return self.now.breaker_state()
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self.now, name)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from http import HTTPStatus
@@ -31,7 +32,6 @@ from workflow_core.errors import ConfigurationError, Unavailable, WorkflowError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from datetime import datetime
 
 # What an answer may mean to the call at hand; every other status is an error in itself.
 _MEANINGFUL: Final = frozenset(
@@ -70,22 +70,21 @@ class _Request:
 
 @frozen(kw_only=True)
 class Answer:
-    """An answer of Airflow: its status, its body, and its ``Date`` header."""
+    """An answer of Airflow: its status, its body, its ``Date`` header, and after how many seconds it wants to be asked again (None: it
+    does not say).
+    """
 
     status: int
     api: Api
     body: bytes
     sent: str | None
     changes: bool
+    retry_after: float | None = None
 
     @property
     def date(self) -> datetime | None:
         """What Airflow's clock showed, to the second; None: it did not say."""
-        try:
-            found = parsedate_to_datetime(self.sent or "")
-        except ValueError:
-            return None
-        return found if found.tzinfo is not None else None
+        return _date(self.sent)
 
     @property
     def ok(self) -> bool:
@@ -249,7 +248,7 @@ class AirflowClient:
             if answer.status in _LOCKED_OUT and self._static is None:
                 answer = self._send(request, url, self._log_in(authorization))
         if answer.status not in _MEANINGFUL and answer.status != request.also:
-            raise errors.bad_status(answer.status, changes=request.changes)
+            raise errors.bad_status(answer.status, changes=request.changes, retry_after=answer.retry_after)
         if answer.status == HTTPStatus.NOT_FOUND and answer.speaks_of_a_route():
             raise errors.no_route()
         return answer
@@ -279,6 +278,7 @@ class AirflowClient:
             body=body,
             sent=response.headers.get("Date"),
             changes=request.changes,
+            retry_after=_retry_after(response),
         )
 
     def _log_in(self, refused: str | None) -> str:
@@ -302,3 +302,22 @@ class AirflowClient:
             return bearer(token)
         except ConfigurationError:
             raise errors.login_refused(answer.status) from None
+
+
+def _date(text: str | None) -> datetime | None:
+    try:
+        found = parsedate_to_datetime(text or "")
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else None
+
+
+def _retry_after(response: httpx.Response) -> float | None:
+    """Seconds, or the moment, that ``Retry-After`` says (RFC 9110, section 10.2.3)."""
+    text = response.headers.get("Retry-After")
+    if text is None:
+        return None
+    if text.isascii() and text.isdigit():
+        return float(text[:9])
+    moment = _date(text)
+    return None if moment is None else max(0.0, (moment - datetime.now(UTC)).total_seconds())

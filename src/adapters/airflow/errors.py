@@ -12,19 +12,24 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
+import httpx
+
 from adapters.http.exchange import NEVER_SENT
 from workflow_core.errors import AirflowOutcomeUnknown, AirflowUnavailable, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import httpx
-
 # 303 is missing on purpose: it says that the request was carried out.
 _REDIRECTS: Final = frozenset({301, 302, 307, 308})
 _LOCKED_OUT: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+# What the same request may well not meet again: too many requests, a server that is being restarted, a database that was locked.
+_PASSING: Final = frozenset({429, 500, 502, 503, 504})
 # Answers of the class "your request is wrong" that can come after the work was begun.
 _MAYBE_DONE: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT})
+
+# What ended at once. A timeout is none of these: whoever is slow is not helped by being asked again.
+_PASSING_FAULTS: Final = (httpx.ConnectError, httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
 
 
 class NoSuchApi(AirflowUnavailable):
@@ -34,23 +39,27 @@ class NoSuchApi(AirflowUnavailable):
 def no_answer(error: httpx.HTTPError | httpx.InvalidURL, *, changes: bool) -> Unavailable:
     """The error for a request that ended without an answer."""
     kind = type(error).__name__
+    passing = isinstance(error, _PASSING_FAULTS)
     if isinstance(error, NEVER_SENT):
-        return AirflowUnavailable(f"Airflow cannot be reached ({kind}).")
+        return AirflowUnavailable(f"Airflow cannot be reached ({kind}).", passing=passing)
     if changes:
-        return AirflowOutcomeUnknown(f"The request was sent to Airflow, but its answer never came ({kind}).")
-    return AirflowUnavailable(f"Airflow did not answer ({kind}).")
+        msg = f"The request was sent to Airflow, but its answer never came ({kind})."
+        return AirflowOutcomeUnknown(msg, passing=passing)
+    return AirflowUnavailable(f"Airflow did not answer ({kind}).", passing=passing)
 
 
-def bad_status(status: int, *, changes: bool) -> Unavailable:
-    """The error for a status that means nothing to the call at hand."""
+def bad_status(status: int, *, changes: bool, retry_after: float | None = None) -> Unavailable:
+    """The error for a status that means nothing to the call at hand; ``retry_after`` is what the answer asks for (seconds)."""
     if status in _LOCKED_OUT:
         return AirflowUnavailable(f"Airflow does not let us in (HTTP {status}). Check the user's credentials and role.")
     if status in _REDIRECTS:
         return AirflowUnavailable(f"Airflow's address answers with a redirect (HTTP {status}). Check AIRFLOW_BASE_URL.")
     refused = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in _MAYBE_DONE
+    passing = status in _PASSING
     if changes and not refused:
-        return AirflowOutcomeUnknown(f"Airflow failed while it handled the request (HTTP {status}).")
-    return AirflowUnavailable(f"Airflow cannot answer (HTTP {status}).")
+        msg = f"Airflow failed while it handled the request (HTTP {status})."
+        return AirflowOutcomeUnknown(msg, passing=passing, retry_after=retry_after)
+    return AirflowUnavailable(f"Airflow cannot answer (HTTP {status}).", passing=passing, retry_after=retry_after)
 
 
 def bad_body(*, changes: bool) -> Unavailable:

@@ -30,6 +30,7 @@ def serve(
     app = create_app(
         running.service,
         settings,
+        reads=running.reads,
         metrics=running.metrics,
         traces=running.traces,
         on_startup=[worker.start] if settings.worker and not no_worker else [],

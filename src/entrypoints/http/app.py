@@ -15,6 +15,7 @@ from litestar.exceptions import NotFoundException, PermissionDeniedException
 from entrypoints.http.contract import contract_of
 from entrypoints.http.errors import exception_handlers
 from entrypoints.http.filters import read_filters, read_if_match
+from entrypoints.http.gate import SAFE, Gate
 from entrypoints.http.keys import read_key
 from entrypoints.http.openapi import openapi_json
 from entrypoints.http.payload import read_payload
@@ -41,13 +42,12 @@ if TYPE_CHECKING:
 OPENAPI_PATH: Final = "/schema/openapi.json"
 METRICS_PATH: Final = "/metrics"
 
-_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-
 
 def create_app(  # noqa: PLR0913 - the parts of one thing, by name
     service: WorkflowService,
     settings: Settings,
     *,
+    reads: WorkflowService | None = None,
     metrics: Metrics | None = None,
     traces: Traces | None = None,
     on_startup: Sequence[LifespanHook] = (),
@@ -55,12 +55,19 @@ def create_app(  # noqa: PLR0913 - the parts of one thing, by name
 ) -> Traced:
     """The HTTP API over ``service``.
 
+    ``reads`` answers requests that change nothing, if that is to be another one.
     ``metrics`` takes its measurements and is told at ``/metrics``, ``traces`` gets a span of each request.
     ``on_startup`` and ``on_shutdown`` run around the serving, such as those of a worker. While there is no
     authentication every request is recorded as made by ``settings.user``.
     """
     metrics = metrics or Metrics()
     waiting = Waiting(service.run_versions, limit=settings.max_waiting, is_over=lambda: app.is_draining)
+    gate = Gate(
+        at_once=settings.changes_at_once,
+        waiting=settings.changes_waiting,
+        patience=settings.changes_patience,
+        breaker=service.breaker_state,
+    )
 
     def api_of(request: Request[Any, Any, Any]) -> LocalWorkflowApi:
         caller = Caller(
@@ -70,7 +77,7 @@ def create_app(  # noqa: PLR0913 - the parts of one thing, by name
             request_id=request_id(request.scope),
             key=request.state.get("key"),
         )
-        return LocalWorkflowApi(service, caller)
+        return LocalWorkflowApi((reads or service) if request.method in SAFE else service, caller)
 
     app = Traced(
         # In a router: one by one, the first of two handlers of a path would be given a thread twice when the second one comes.
@@ -83,6 +90,7 @@ def create_app(  # noqa: PLR0913 - the parts of one thing, by name
             "waiting": Provide(lambda: waiting, sync_to_thread=False),
         },
         before_request=_admission(settings),
+        middleware=[gate.middleware],
         exception_handlers=exception_handlers(),
         lifespan=[_threads(settings.threads)],
         on_startup=on_startup,
@@ -110,7 +118,7 @@ def _admission(settings: Settings) -> Callable[[Request[Any, Any, Any]], Awaitab
         if "%2f" in path.lower():  # Litestar would take a name with '/' for two segments, and so for another route
             msg = "The path holds an encoded '/' (%2F), which no name may hold."
             raise InvalidRequest(msg)
-        if request.method not in _SAFE and request.headers.get("sec-fetch-site") in {"cross-site", "same-site"}:
+        if request.method not in SAFE and request.headers.get("sec-fetch-site") in {"cross-site", "same-site"}:
             # without authentication any page in a browser on this host could start runs; browsers send this header
             raise PermissionDeniedException(detail="Requests from the pages of other sites are refused.")
         await _read(request, contract, settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,7 +12,7 @@ from litestar.exceptions import HTTPException
 
 from entrypoints.http.tracing import raw_path
 from workflow_core.api import ProblemAnswer
-from workflow_core.errors import KeyInUse, WorkflowError
+from workflow_core.errors import KeyInUse, Unavailable, WorkflowError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 PROBLEM_JSON: Final = "application/problem+json"
 RETRY_AFTER: Final = 5
-"""Seconds that a client is asked to wait when another system does not answer."""
+"""Seconds that a client is asked to wait when another system does not answer, unless it is known for how long."""
 ASK_AGAIN: Final = 1
 """Seconds after which the answer to a request that is under way may be there."""
 MAX_FINDINGS: Final = 50
@@ -111,10 +112,16 @@ def _on_workflow_error(request: Request[Any, Any, Any], error: WorkflowError) ->
     answer = answer.model_copy(update={"errors": answer.errors[:MAX_FINDINGS]})
     headers = {}
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
-        headers["Retry-After"] = str(RETRY_AFTER)
+        headers["Retry-After"] = str(_retry_after(error))
     if isinstance(error, KeyInUse):
         headers["Retry-After"] = str(ASK_AGAIN)
     return _response(answer, headers)
+
+
+def _retry_after(error: WorkflowError) -> int:
+    """Whole seconds: what the error knows, or what is usual."""
+    known = error.retry_after if isinstance(error, Unavailable) else None
+    return RETRY_AFTER if known is None else max(1, math.ceil(known))
 
 
 def _on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[ProblemAnswer]:

@@ -15,6 +15,9 @@ class SystemAnswer(Answer):
     status: Literal["ok", "unavailable"]
     detail: str = Field(description="Why it cannot be used, in words; `ok` if it can.")
     parts: dict[str, str] | None = extra(description="The states of Airflow's components.")
+    breaker: Literal["closed", "open", "half_open"] | None = extra(
+        description="The state of the circuit breaker in front of Airflow: while it is `open`, what needs Airflow is refused at once."
+    )
 
 
 class HealthAnswer(Answer):

@@ -54,6 +54,17 @@ class ComponentState(StrEnum):
     UNHEALTHY = "unhealthy"
 
 
+class BreakerState(StrEnum):
+    """The state of a circuit breaker, in the words of the pattern."""
+
+    CLOSED = "closed"
+    """Calls are let through."""
+    OPEN = "open"
+    """Calls are refused: too many of the last ones failed, or were slow."""
+    HALF_OPEN = "half_open"
+    """A few calls are let through, to see whether it is over."""
+
+
 class EndState(StrEnum):
     """What a run can be made to end as, in Airflow's own words."""
 
@@ -188,4 +199,13 @@ class AirflowPort(Protocol):
 
     def logs_url(self, dag_id: str, run_id: str) -> str:
         """The page in Airflow's own UI that shows the run and its logs. No request is made."""
+        ...
+
+
+@runtime_checkable
+class Guarded(Protocol):
+    """An :class:`AirflowPort` that asks no more while Airflow is known not to answer: it then raises at once."""
+
+    def breaker_state(self) -> BreakerState:
+        """The state of its circuit breaker. No request is made."""
         ...

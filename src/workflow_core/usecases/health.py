@@ -4,24 +4,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attrs import Factory, frozen
+from attrs import Factory, evolve, frozen
 
 from workflow_core.errors import WorkflowError
-from workflow_core.ports.airflow import ComponentState
+from workflow_core.ports.airflow import ComponentState, Guarded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from workflow_core.ports.airflow import BreakerState
     from workflow_core.usecases.context import Context
 
 
 @frozen(kw_only=True)
 class SystemHealth:
-    """One system: whether it can be used, in words why not, and the states of its parts where it has any."""
+    """One system: whether it can be used, in words why not, the states of its parts where it has any, and of the circuit breaker in
+    front of it.
+    """
 
     ok: bool
     detail: str = "ok"
     parts: Mapping[str, ComponentState] = Factory(dict)
+    breaker: BreakerState | None = None
 
 
 @frozen(kw_only=True)
@@ -43,8 +47,13 @@ def check_health(context: Context) -> Health:
     return Health(
         database=_checked(lambda: _plain(context.workflows.check)),
         storage=_checked(lambda: _plain(context.storage.check)),
-        airflow=_checked(lambda: _airflow(context)),
+        airflow=evolve(_checked(lambda: _airflow(context)), breaker=breaker_state(context)),
     )
+
+
+def breaker_state(context: Context) -> BreakerState | None:
+    """The state of the circuit breaker in front of Airflow, if there is one."""
+    return context.airflow.breaker_state() if isinstance(context.airflow, Guarded) else None
 
 
 def _checked(check: Callable[[], SystemHealth]) -> SystemHealth:

@@ -62,6 +62,7 @@ def register(command: RegisterWorkflow, context: Context) -> Workflow:
         AirflowUnavailable, StorageUnavailable, DatabaseUnavailable, LoaderNotInstalled: nothing was recorded.
     """
     now = context.clock.now()
+    context.airflow.ping()  # first: reading a YAML takes longer than a refusal should
     draft = draft_of(command, context, now)
     if command.source_type is SourceType.CODE:
         msg = "CODE workflows are published into the object store by a CI pipeline, not registered over this API."
