@@ -11,6 +11,7 @@ import getpass
 import json
 import os
 from datetime import timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
@@ -36,6 +37,14 @@ from workflow_core.usecases.context import CodeExecution, Policy
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+
+class AuthKind(StrEnum):
+    """How it is found out who asks over HTTP."""
+
+    NONE = "none"
+    TOKEN = "token"  # noqa: S105 - a kind, not a secret
+
+
 CONFIG_VARIABLE: Final = "WORKFLOWS_CONFIG"
 
 _HEADERS: Final = TypeAdapter(dict[str, str])
@@ -44,6 +53,14 @@ _HEADERS: Final = TypeAdapter(dict[str, str])
 def _words(value: object) -> object:
     """A list may be written as one text with commas, as environment variables must."""
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _kinds(value: tuple[AuthKind, ...]) -> tuple[AuthKind, ...]:
+    """Refuse a list that says two things, or nothing."""
+    if not value or len(set(value)) < len(value) or (AuthKind.NONE in value and len(value) > 1):
+        msg = "must be none, or a list without repetitions of " + ", ".join(kind for kind in AuthKind if kind != "none")
+        raise ValueError(msg)
+    return value
 
 
 def _headers(value: SecretStr | None) -> SecretStr | None:
@@ -191,14 +208,25 @@ class Settings(BaseModel):
         ge=60,
         le=2_592_000,
     )
+    auth: Annotated[tuple[AuthKind, ...], BeforeValidator(_words), AfterValidator(_kinds)] = _setting(
+        "WORKFLOWS_AUTH",
+        "none",
+        "How it is found out who asks over HTTP (docs/authentication.md): `none`, which is for loopback only and lets everybody there do"
+        " everything, or a list of `token` (API tokens of `dli token create`).",
+    )
     user: str = _setting(
         "WORKFLOWS_USER",
         _default_user(),
-        "The identity recorded for every request while there is no authentication. Default: the user of the process.",
+        "The identity recorded for what `dli` does without a server, and for every HTTP request under WORKFLOWS_AUTH `none`. Default: the"
+        " user of the process.",
         min_length=1,
         max_length=200,
     )
-    host: str = _setting("WORKFLOWS_HOST", "127.0.0.1", "The address that `dli serve` listens on; loopback only.")
+    host: str = _setting(
+        "WORKFLOWS_HOST",
+        "127.0.0.1",
+        "The address that `dli serve` listens on: an IP address or `localhost`; loopback only under WORKFLOWS_AUTH `none`.",
+    )
     port: int = _setting("WORKFLOWS_PORT", 8000, "The port that `dli serve` listens on.", ge=0, le=65535)
     threads: int = _setting("WORKFLOWS_THREADS", 40, "Threads that handle requests.", ge=2, le=1000)
     drain: float = _setting(
@@ -293,6 +321,11 @@ class Settings(BaseModel):
         values = [getattr(self, name) for name in type(self).model_fields]
         found = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
         return [*found, *self.headers.values(), *filter(None, map(_password_of, (self.database_url, self.storage)))]
+
+    @property
+    def authenticates(self) -> bool:
+        """Whether it is found out who asks over HTTP."""
+        return AuthKind.NONE not in self.auth
 
     @property
     def storage(self) -> str:

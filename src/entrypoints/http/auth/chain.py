@@ -1,0 +1,71 @@
+"""The authenticators that the settings ask for, one after the other."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+from entrypoints.http.auth.bearer import BearerAuthenticator, BearerReader, TokenReader
+from entrypoints.settings import AuthKind
+from workflow_core.errors import ConfigurationError, Unauthenticated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from entrypoints.http.auth.seam import Asked, Authenticator
+    from entrypoints.settings import Settings
+    from workflow_core.domain.identity import Identity
+    from workflow_core.ports.tokens import TokenPort
+
+_log = logging.getLogger(__name__)
+
+REFUSAL: Final = "Who asks is not known: send a credential that is valid here, as Authorization: Bearer. The log of the service says more."
+"""All that a caller is told, whatever was wrong."""
+
+
+class Authentication:
+    """Finds out who asks, or refuses."""
+
+    def __init__(self, authenticators: Sequence[Authenticator]) -> None:
+        self._authenticators = authenticators
+
+    @classmethod
+    def of(cls, settings: Settings, tokens: TokenPort | None, now: Callable[[], datetime]) -> Authentication | None:
+        """What ``WORKFLOWS_AUTH`` asks for; None for ``none``. ``tokens`` are needed for ``token``.
+
+        Raises:
+            ConfigurationError: something is not there that it needs.
+        """
+        if not settings.authenticates:
+            return None
+        readers: list[BearerReader] = []
+        if AuthKind.TOKEN in settings.auth:
+            if tokens is None:
+                raise ConfigurationError(
+                    "WORKFLOWS_AUTH asks for API tokens, and there is no place where they are kept."
+                )
+            readers.append(TokenReader(tokens, now))
+        authenticators: list[Authenticator] = [BearerAuthenticator(readers)] if readers else []
+        return cls(authenticators)
+
+    def identify(self, asked: Asked) -> Identity:
+        """Who asks. May take a moment, so that it belongs in a thread.
+
+        Raises:
+            Unauthenticated: nobody that is known, always in the same words.
+            DatabaseUnavailable, IdentityProviderUnavailable: nobody can say now.
+        """
+        try:
+            for authenticator in self._authenticators:
+                if identity := authenticator.authenticate(asked):
+                    return identity
+        except Unauthenticated as error:
+            _log.info("not authenticated: %s", error.message)
+            raise Unauthenticated(REFUSAL) from None
+        raise Unauthenticated(REFUSAL)
+
+    def close(self) -> None:
+        """Close the connections of all of them."""
+        for authenticator in self._authenticators:
+            authenticator.close()
