@@ -13,7 +13,7 @@ import os
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -25,10 +25,12 @@ from pydantic import (
     SecretStr,
     TypeAdapter,
     ValidationError,
+    model_validator,
 )
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from entrypoints.grants import GrantRule, read_grants
 from entrypoints.redaction import MASK, redact
 from workflow_core.domain.spec import DEFAULT_OPERATORS, SpecRules
 from workflow_core.errors import ConfigurationError
@@ -43,9 +45,15 @@ class AuthKind(StrEnum):
 
     NONE = "none"
     TOKEN = "token"  # noqa: S105 - a kind, not a secret
+    JWT = "jwt"
 
 
 CONFIG_VARIABLE: Final = "WORKFLOWS_CONFIG"
+
+_NEEDED: Final[Mapping[AuthKind, tuple[str, ...]]] = {
+    AuthKind.JWT: ("jwt_issuer", "jwt_audience", "jwt_jwks_url"),
+}
+"""The settings without which a kind of authentication cannot be."""
 
 _HEADERS: Final = TypeAdapter(dict[str, str])
 
@@ -60,6 +68,12 @@ def _kinds(value: tuple[AuthKind, ...]) -> tuple[AuthKind, ...]:
     if not value or len(set(value)) < len(value) or (AuthKind.NONE in value and len(value) > 1):
         msg = "must be none, or a list without repetitions of " + ", ".join(kind for kind in AuthKind if kind != "none")
         raise ValueError(msg)
+    return value
+
+
+def _grants(value: str) -> str:
+    """Refuse what grants nothing that can be."""
+    read_grants(value)
     return value
 
 
@@ -212,7 +226,46 @@ class Settings(BaseModel):
         "WORKFLOWS_AUTH",
         "none",
         "How it is found out who asks over HTTP (docs/authentication.md): `none`, which is for loopback only and lets everybody there do"
-        " everything, or a list of `token` (API tokens of `dli token create`).",
+        " everything, or a list of `token` (API tokens of `dli token create`), `jwt` (JSON web tokens of an identity provider).",
+    )
+    jwt_issuer: str | None = _setting(
+        "WORKFLOWS_JWT_ISSUER", None, "The `iss` of JSON web tokens, letter by letter. Needed for `jwt`.", min_length=1
+    )
+    jwt_audience: str | None = _setting(
+        "WORKFLOWS_JWT_AUDIENCE", None, "What must be in their `aud`: this service. Needed for `jwt`.", min_length=1
+    )
+    jwt_jwks_url: str | None = _setting(
+        "WORKFLOWS_JWT_JWKS_URL",
+        None,
+        "Where the identity provider publishes its keys (`jwks_uri`): https, or http on loopback. Needed for `jwt`.",
+        pattern=r"^https?://",
+    )
+    jwt_algorithms: Annotated[
+        tuple[Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"], ...],
+        BeforeValidator(_words),
+    ] = _setting(
+        "WORKFLOWS_JWT_ALGORITHMS",
+        "RS256,ES256",
+        "The algorithms that they may be signed with: of RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA.",
+        min_length=1,
+    )
+    jwt_leeway: float = _setting(
+        "WORKFLOWS_JWT_LEEWAY", 30.0, "Seconds by which the clocks of issuer and service may differ.", ge=0, le=300
+    )
+    jwt_name_claim: str = _setting(
+        "WORKFLOWS_JWT_NAME_CLAIM",
+        "sub",
+        "The claim whose value is recorded as who asks; one that users cannot choose. `email` counts only where `email_verified` is true.",
+        min_length=1,
+    )
+    jwt_groups_claim: str = _setting(
+        "WORKFLOWS_JWT_GROUPS_CLAIM", "groups", "The claim with the groups of who asks: a list of texts.", min_length=1
+    )
+    grants: Annotated[str, AfterValidator(_grants)] = _setting(
+        "WORKFLOWS_GRANTS",
+        "[]",
+        'What users may do: a JSON list (in the file: a list) of `{"who": …, "role": …, "team": …, "names": …}`. `who` is a name,'
+        " `group:NAME` or `*`; `role` is `viewer`, `operator`, `author` or `admin`; the others are optional. Not for API tokens.",
     )
     user: str = _setting(
         "WORKFLOWS_USER",
@@ -311,6 +364,22 @@ class Settings(BaseModel):
     )
     server_token: SecretStr | None = _setting("DLI_TOKEN", None, "Sent to that service as `Authorization: Bearer …`.")
 
+    @model_validator(mode="after")
+    def _authentication_is_complete(self) -> Self:
+        for kind, names in _NEEDED.items():
+            if kind in self.auth and (
+                missing := [
+                    str(type(self).model_fields[name].validation_alias) for name in names if not getattr(self, name)
+                ]
+            ):
+                raise ConfigurationError(f"WORKFLOWS_AUTH asks for {kind}, which needs {', '.join(missing)}")
+        return self
+
+    @property
+    def grant_rules(self) -> tuple[GrantRule, ...]:
+        """``WORKFLOWS_GRANTS``, read."""
+        return read_grants(self.grants)
+
     @property
     def headers(self) -> dict[str, str]:
         """More headers for requests to Airflow."""
@@ -397,8 +466,9 @@ def _flat(tree: Mapping[Any, Any], path: tuple[str, ...]) -> list[tuple[str, Any
         name = "_".join(here)
         if isinstance(value, dict) and name not in NAMES:
             found += _flat(value, here)
-        else:  # the default task may be written as a mapping
-            found.append((name, json.dumps(value) if isinstance(value, dict) else value))
+        else:  # the default task may be written as a mapping, the grants as a list
+            is_json = isinstance(value, dict) or (isinstance(value, list) and name == "WORKFLOWS_GRANTS")
+            found.append((name, json.dumps(value) if is_json else value))
     return found
 
 

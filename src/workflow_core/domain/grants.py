@@ -30,7 +30,7 @@ def grant_of(given: Mapping[str, Any]) -> Grant:
     if unknown := sorted(str(name) for name in given if name not in _FIELDS):
         raise InvalidRequest("is not a part of a grant; those are role, team and names", field=shown(unknown[0]))
     role, team, names = (given.get(name) for name in ("role", "team", "names"))
-    if role not in set(Role):
+    if role not in tuple(Role):
         raise InvalidRequest(f"must be one of {', '.join(Role)}", field="role")
     if team is not None and not (isinstance(team, str) and team.isprintable() and 0 < len(team) <= MAX_TEAM):
         raise InvalidRequest(f"must be the name of a team, of at most {MAX_TEAM} characters", field="team")

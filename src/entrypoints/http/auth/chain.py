@@ -6,6 +6,8 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from entrypoints.http.auth.bearer import BearerAuthenticator, BearerReader, TokenReader
+from entrypoints.http.auth.jwts import JwtReader, JwtRules
+from entrypoints.http.auth.keyset import KeySet
 from entrypoints.settings import AuthKind
 from workflow_core.errors import ConfigurationError, Unauthenticated
 
@@ -46,6 +48,10 @@ class Authentication:
                     "WORKFLOWS_AUTH asks for API tokens, and there is no place where they are kept."
                 )
             readers.append(TokenReader(tokens, now))
+        if AuthKind.JWT in settings.auth:
+            readers.append(
+                JwtReader(KeySet(settings.jwt_jwks_url or "", settings.jwt_algorithms), _jwt_rules(settings))
+            )
         authenticators: list[Authenticator] = [BearerAuthenticator(readers)] if readers else []
         return cls(authenticators)
 
@@ -69,3 +75,15 @@ class Authentication:
         """Close the connections of all of them."""
         for authenticator in self._authenticators:
             authenticator.close()
+
+
+def _jwt_rules(settings: Settings) -> JwtRules:
+    return JwtRules(
+        issuer=settings.jwt_issuer or "",
+        audience=settings.jwt_audience or "",
+        algorithms=settings.jwt_algorithms,
+        leeway=settings.jwt_leeway,
+        name_claim=settings.jwt_name_claim,
+        groups_claim=settings.jwt_groups_claim,
+        grants=settings.grant_rules,
+    )
