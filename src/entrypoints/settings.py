@@ -12,6 +12,7 @@ import json
 import os
 from datetime import timedelta
 from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
@@ -46,12 +47,17 @@ class AuthKind(StrEnum):
     NONE = "none"
     TOKEN = "token"  # noqa: S105 - a kind, not a secret
     JWT = "jwt"
+    PROXY = "proxy"
 
 
 CONFIG_VARIABLE: Final = "WORKFLOWS_CONFIG"
 
+Network = IPv4Network | IPv6Network
+
+_HEADER_NAME: Final = r"^[A-Za-z][A-Za-z0-9-]{0,63}$"
 _NEEDED: Final[Mapping[AuthKind, tuple[str, ...]]] = {
     AuthKind.JWT: ("jwt_issuer", "jwt_audience", "jwt_jwks_url"),
+    AuthKind.PROXY: ("proxy_peers",),
 }
 """The settings without which a kind of authentication cannot be."""
 
@@ -67,6 +73,14 @@ def _kinds(value: tuple[AuthKind, ...]) -> tuple[AuthKind, ...]:
     """Refuse a list that says two things, or nothing."""
     if not value or len(set(value)) < len(value) or (AuthKind.NONE in value and len(value) > 1):
         msg = "must be none, or a list without repetitions of " + ", ".join(kind for kind in AuthKind if kind != "none")
+        raise ValueError(msg)
+    return value
+
+
+def _peers(value: tuple[Network, ...]) -> tuple[Network, ...]:
+    """Refuse a network of all addresses."""
+    if any(network.prefixlen == 0 for network in value):
+        msg = "must not be everybody: whoever reaches the port could be anybody"
         raise ValueError(msg)
     return value
 
@@ -226,7 +240,8 @@ class Settings(BaseModel):
         "WORKFLOWS_AUTH",
         "none",
         "How it is found out who asks over HTTP (docs/authentication.md): `none`, which is for loopback only and lets everybody there do"
-        " everything, or a list of `token` (API tokens of `dli token create`), `jwt` (JSON web tokens of an identity provider).",
+        " everything, or a list of `token` (API tokens of `dli token create`), `jwt` (JSON web tokens of an identity provider)"
+        " and `proxy` (headers of a proxy in front).",
     )
     jwt_issuer: str | None = _setting(
         "WORKFLOWS_JWT_ISSUER", None, "The `iss` of JSON web tokens, letter by letter. Needed for `jwt`.", min_length=1
@@ -260,6 +275,23 @@ class Settings(BaseModel):
     )
     jwt_groups_claim: str = _setting(
         "WORKFLOWS_JWT_GROUPS_CLAIM", "groups", "The claim with the groups of who asks: a list of texts.", min_length=1
+    )
+    proxy_peers: Annotated[tuple[Network, ...], BeforeValidator(_words), AfterValidator(_peers)] = _setting(
+        "WORKFLOWS_PROXY_PEERS",
+        (),
+        "The addresses or networks of the proxies whose headers say who asks, such as `10.0.0.5,fd00::/64`. Needed for `proxy`.",
+    )
+    proxy_user_header: str = _setting(
+        "WORKFLOWS_PROXY_USER_HEADER",
+        "X-Forwarded-User",
+        "The header in which they send the name of who asks.",
+        pattern=_HEADER_NAME,
+    )
+    proxy_groups_header: str = _setting(
+        "WORKFLOWS_PROXY_GROUPS_HEADER",
+        "X-Forwarded-Groups",
+        "The header in which they send that one's groups, separated by commas.",
+        pattern=_HEADER_NAME,
     )
     grants: Annotated[str, AfterValidator(_grants)] = _setting(
         "WORKFLOWS_GRANTS",
@@ -485,7 +517,7 @@ def described(settings: Settings, environment: Mapping[str, str] | None = None) 
         elif isinstance(value, str):
             value = redact(value)
         elif isinstance(value, tuple):
-            value = ",".join(value)
+            value = ",".join(map(str, value))
         source = "environment" if environment.get(name) else "file" if name in in_file else "default"
         found.append((name, value, source))
     return found

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from entrypoints.http.auth.bearer import BearerAuthenticator, BearerReader, TokenReader
 from entrypoints.http.auth.jwts import JwtReader, JwtRules
 from entrypoints.http.auth.keyset import KeySet
+from entrypoints.http.auth.proxy import ProxyAuthenticator
 from entrypoints.settings import AuthKind
 from workflow_core.errors import ConfigurationError, Unauthenticated
 
@@ -53,6 +54,15 @@ class Authentication:
                 JwtReader(KeySet(settings.jwt_jwks_url or "", settings.jwt_algorithms), _jwt_rules(settings))
             )
         authenticators: list[Authenticator] = [BearerAuthenticator(readers)] if readers else []
+        if AuthKind.PROXY in settings.auth:  # at last: who brings a bearer token, too, stands or falls by that
+            authenticators.append(
+                ProxyAuthenticator(
+                    peers=settings.proxy_peers,
+                    user_header=settings.proxy_user_header,
+                    groups_header=settings.proxy_groups_header,
+                    grants=settings.grant_rules,
+                )
+            )
         return cls(authenticators)
 
     def identify(self, asked: Asked) -> Identity:
