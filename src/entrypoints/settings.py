@@ -394,7 +394,9 @@ class Settings(BaseModel):
         ge=0,
         le=120,
     )
-    server_token: SecretStr | None = _setting("DLI_TOKEN", None, "Sent to that service as `Authorization: Bearer …`.")
+    server_token: SecretStr | None = _setting(
+        "DLI_TOKEN", None, "Sent to that service as `Authorization: Bearer …`, over what `dli login` keeps."
+    )
 
     @model_validator(mode="after")
     def _authentication_is_complete(self) -> Self:

@@ -157,6 +157,7 @@ _TAGS: Final = {
     "Runs": "What ran, runs and is about to run.",
     "Backfills": "Runs for the dates of a range.",
     "Audit": "Who has changed what.",
+    "Caller": "Who asks.",
     "Health": "Whether the service can do its work.",
 }
 _DESCRIPTION: Final = """\

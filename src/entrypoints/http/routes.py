@@ -50,6 +50,7 @@ from workflow_core.api import (
     UnregisterAnswer,
     UnregisterFilters,
     ValidateAnswer,
+    WhoamiAnswer,
     WorkflowDetailAnswer,
     WorkflowFilters,
     WorkflowItem,
@@ -70,6 +71,7 @@ _NUMBER: Final = re.compile(r"[1-9][0-9]{0,8}\Z")
 WORKFLOWS: Final = "Workflows"
 RUNS: Final = "Runs"
 AUDIT: Final = "Audit"
+CALLER: Final = "Caller"
 HEALTH: Final = "Health"
 READY_PATH: Final = "/readyz"
 
@@ -583,6 +585,22 @@ def audit(api: Api, filters: NamedDependency[AuditFilters], request: AnyRequest)
 
 @endpoint(
     "GET",
+    "/api/v1/whoami",
+    Contract(
+        operation_id="getCaller",
+        tag=CALLER,
+        summary="Who asks",
+        description="Under which name this service records what you do, and what is granted to you.",
+        answer=WhoamiAnswer,
+    ),
+)
+def whoami(api: Api) -> WhoamiAnswer:
+    """The caller."""
+    return api.whoami()
+
+
+@endpoint(
+    "GET",
     "/healthz",
     Contract(
         operation_id="getAlive",
@@ -665,6 +683,7 @@ ROUTES: Final[tuple[HTTPRouteHandler, ...]] = (
     sync,
     *BACKFILL_ROUTES,
     audit,
+    whoami,
     healthz,
     readyz,
 )
