@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from entrypoints.cli.output import Format
-from workflow_core.domain.access import Role
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +32,9 @@ def group() -> None:
 @app.command()
 def create(
     name: Annotated[str, typer.Option("--name", help="Whom it stands for; recorded as token:NAME.")],
-    role: Annotated[Role, typer.Option("--role", help="What may be done with it.")],
+    role: Annotated[
+        str, typer.Option("--role", metavar="ROLE", help="What may be done with it: viewer, operator, author, admin.")
+    ],
     team: Annotated[str | None, typer.Option("--team", help="Only with workflows of this team.")] = None,
     names: Annotated[
         str | None, typer.Option("--names", metavar="PATTERN", help="Only with workflows of such names: iceberg.ads.*")
