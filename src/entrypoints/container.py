@@ -14,18 +14,22 @@ from adapters.airflow.breaker import BreakerRules, CircuitBreaker
 from adapters.airflow.bulkhead import Bulkhead
 from adapters.airflow.guarded import GuardedAirflow, Share
 from adapters.clock import SystemClock
-from adapters.sql import SqlWorkflows, make_engine
+from adapters.sql import SqlTokens, SqlWorkflows, make_engine
 from adapters.storage import open_storage
 from entrypoints.watching import System, watched
 from workflow_core.fakes.airflow import InMemoryAirflow
+from workflow_core.fakes.tokens import InMemoryTokens
 from workflow_core.fakes.workflow import InMemoryWorkflows
 from workflow_core.ports.airflow import AirflowPort
 from workflow_core.ports.storage import StoragePort
+from workflow_core.ports.tokens import TokenPort
 from workflow_core.ports.workflow import WorkflowPort
 from workflow_core.service import WorkflowService
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from sqlalchemy import Engine
 
     from entrypoints.settings import Settings
     from entrypoints.watching import Watch
@@ -37,14 +41,10 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-def _workflows(settings: Settings, watches: Sequence[Watch]) -> WorkflowPort:
-    return watched(_open_workflows(settings), WorkflowPort, System.DATABASE, watches)
-
-
-def _open_workflows(settings: Settings) -> WorkflowPort:
+def _engine(settings: Settings) -> Engine | None:
     if settings.database_url.startswith("memory:"):
-        return InMemoryWorkflows()
-    engine = make_engine(
+        return None
+    return make_engine(
         settings.database_url,
         pool_size=settings.database_connections,
         pool_timeout=settings.database_pool_timeout,
@@ -52,7 +52,16 @@ def _open_workflows(settings: Settings) -> WorkflowPort:
         statement_timeout=settings.database_statement_timeout,
         lock_timeout=settings.database_lock_timeout,
     )
-    return SqlWorkflows(engine)
+
+
+def _workflows(engine: Engine | None, watches: Sequence[Watch]) -> WorkflowPort:
+    port = InMemoryWorkflows() if engine is None else SqlWorkflows(engine)
+    return watched(port, WorkflowPort, System.DATABASE, watches)
+
+
+def _tokens(engine: Engine | None, watches: Sequence[Watch]) -> TokenPort:
+    port = InMemoryTokens() if engine is None else SqlTokens(engine)
+    return watched(port, TokenPort, System.DATABASE, watches)
 
 
 def _storage(settings: Settings, watches: Sequence[Watch]) -> StoragePort:
@@ -147,7 +156,9 @@ class Container(containers.DeclarativeContainer):
     watches: providers.Dependency[Sequence[Watch]] = providers.Dependency()
     trace_headers: providers.Dependency[TraceHeaders] = providers.Dependency()
     clock: providers.Provider[ClockPort] = providers.Singleton(SystemClock)
-    workflows: providers.Provider[WorkflowPort] = providers.Singleton(_workflows, settings, watches)
+    engine: providers.Provider[Engine | None] = providers.Singleton(_engine, settings)
+    workflows: providers.Provider[WorkflowPort] = providers.Singleton(_workflows, engine, watches)
+    tokens: providers.Provider[TokenPort] = providers.Singleton(_tokens, engine, watches)
     storage: providers.Provider[StoragePort] = providers.Singleton(_storage, settings, watches)
     breaker: providers.Provider[CircuitBreaker] = providers.Singleton(_breaker, settings)
     asked: providers.Provider[AirflowPort] = providers.Singleton(

@@ -30,6 +30,9 @@ _PATTERNS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
     ),
     # the scheme alone; no word of a sentence about "basic authentication" has digits or capitals
     (re.compile(r"\b((?i:bearer|basic)\s+)(?=\S*[0-9A-Z])[A-Za-z0-9._~+/-]{8,}=*"), rf"\1{MASK}"),
+    # API tokens of ours, of which the id may stay, and JSON web tokens
+    (re.compile(r"\b(dli_[0-9a-f]{16}_)[0-9a-f]{8,}"), rf"\1{MASK}"),
+    (re.compile(r"\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"), MASK),
     # password=…, "access_token": "…"
     (
         re.compile(

@@ -11,8 +11,10 @@ import getpass
 import json
 import os
 from datetime import timedelta
+from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -24,10 +26,12 @@ from pydantic import (
     SecretStr,
     TypeAdapter,
     ValidationError,
+    model_validator,
 )
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from entrypoints.grants import GrantRule, read_grants
 from entrypoints.redaction import MASK, redact
 from workflow_core.domain.spec import DEFAULT_OPERATORS, SpecRules
 from workflow_core.errors import ConfigurationError
@@ -36,7 +40,26 @@ from workflow_core.usecases.context import CodeExecution, Policy
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+
+class AuthKind(StrEnum):
+    """How it is found out who asks over HTTP."""
+
+    NONE = "none"
+    TOKEN = "token"  # noqa: S105 - a kind, not a secret
+    JWT = "jwt"
+    PROXY = "proxy"
+
+
 CONFIG_VARIABLE: Final = "WORKFLOWS_CONFIG"
+
+Network = IPv4Network | IPv6Network
+
+_HEADER_NAME: Final = r"^[A-Za-z][A-Za-z0-9-]{0,63}$"
+_NEEDED: Final[Mapping[AuthKind, tuple[str, ...]]] = {
+    AuthKind.JWT: ("jwt_issuer", "jwt_audience", "jwt_jwks_url"),
+    AuthKind.PROXY: ("proxy_peers",),
+}
+"""The settings without which a kind of authentication cannot be."""
 
 _HEADERS: Final = TypeAdapter(dict[str, str])
 
@@ -44,6 +67,28 @@ _HEADERS: Final = TypeAdapter(dict[str, str])
 def _words(value: object) -> object:
     """A list may be written as one text with commas, as environment variables must."""
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _kinds(value: tuple[AuthKind, ...]) -> tuple[AuthKind, ...]:
+    """Refuse a list that says two things, or nothing."""
+    if not value or len(set(value)) < len(value) or (AuthKind.NONE in value and len(value) > 1):
+        msg = "must be none, or a list without repetitions of " + ", ".join(kind for kind in AuthKind if kind != "none")
+        raise ValueError(msg)
+    return value
+
+
+def _peers(value: tuple[Network, ...]) -> tuple[Network, ...]:
+    """Refuse a network of all addresses."""
+    if any(network.prefixlen == 0 for network in value):
+        msg = "must not be everybody: whoever reaches the port could be anybody"
+        raise ValueError(msg)
+    return value
+
+
+def _grants(value: str) -> str:
+    """Refuse what grants nothing that can be."""
+    read_grants(value)
+    return value
 
 
 def _headers(value: SecretStr | None) -> SecretStr | None:
@@ -264,14 +309,82 @@ class Settings(BaseModel):
         ge=60,
         le=2_592_000,
     )
+    auth: Annotated[tuple[AuthKind, ...], BeforeValidator(_words), AfterValidator(_kinds)] = _setting(
+        "WORKFLOWS_AUTH",
+        "none",
+        "How it is found out who asks over HTTP (docs/authentication.md): `none`, which is for loopback only and lets everybody there do"
+        " everything, or a list of `token` (API tokens of `dli token create`), `jwt` (JSON web tokens of an identity provider)"
+        " and `proxy` (headers of a proxy in front).",
+    )
+    jwt_issuer: str | None = _setting(
+        "WORKFLOWS_JWT_ISSUER", None, "The `iss` of JSON web tokens, letter by letter. Needed for `jwt`.", min_length=1
+    )
+    jwt_audience: str | None = _setting(
+        "WORKFLOWS_JWT_AUDIENCE", None, "What must be in their `aud`: this service. Needed for `jwt`.", min_length=1
+    )
+    jwt_jwks_url: str | None = _setting(
+        "WORKFLOWS_JWT_JWKS_URL",
+        None,
+        "Where the identity provider publishes its keys (`jwks_uri`): https, or http on loopback. Needed for `jwt`.",
+        pattern=r"^https?://",
+    )
+    jwt_algorithms: Annotated[
+        tuple[Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"], ...],
+        BeforeValidator(_words),
+    ] = _setting(
+        "WORKFLOWS_JWT_ALGORITHMS",
+        "RS256,ES256",
+        "The algorithms that they may be signed with: of RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA.",
+        min_length=1,
+    )
+    jwt_leeway: float = _setting(
+        "WORKFLOWS_JWT_LEEWAY", 30.0, "Seconds by which the clocks of issuer and service may differ.", ge=0, le=300
+    )
+    jwt_name_claim: str = _setting(
+        "WORKFLOWS_JWT_NAME_CLAIM",
+        "sub",
+        "The claim whose value is recorded as who asks; one that users cannot choose. `email` counts only where `email_verified` is true.",
+        min_length=1,
+    )
+    jwt_groups_claim: str = _setting(
+        "WORKFLOWS_JWT_GROUPS_CLAIM", "groups", "The claim with the groups of who asks: a list of texts.", min_length=1
+    )
+    proxy_peers: Annotated[tuple[Network, ...], BeforeValidator(_words), AfterValidator(_peers)] = _setting(
+        "WORKFLOWS_PROXY_PEERS",
+        (),
+        "The addresses or networks of the proxies whose headers say who asks, such as `10.0.0.5,fd00::/64`. Needed for `proxy`.",
+    )
+    proxy_user_header: str = _setting(
+        "WORKFLOWS_PROXY_USER_HEADER",
+        "X-Forwarded-User",
+        "The header in which they send the name of who asks.",
+        pattern=_HEADER_NAME,
+    )
+    proxy_groups_header: str = _setting(
+        "WORKFLOWS_PROXY_GROUPS_HEADER",
+        "X-Forwarded-Groups",
+        "The header in which they send that one's groups, separated by commas.",
+        pattern=_HEADER_NAME,
+    )
+    grants: Annotated[str, AfterValidator(_grants)] = _setting(
+        "WORKFLOWS_GRANTS",
+        "[]",
+        'What users may do: a JSON list (in the file: a list) of `{"who": …, "role": …, "team": …, "names": …}`. `who` is a name,'
+        " `group:NAME` or `*`; `role` is `viewer`, `operator`, `author` or `admin`; the others are optional. Not for API tokens.",
+    )
     user: str = _setting(
         "WORKFLOWS_USER",
         _default_user(),
-        "The identity recorded for every request while there is no authentication. Default: the user of the process.",
+        "The identity recorded for what `dli` does without a server, and for every HTTP request under WORKFLOWS_AUTH `none`. Default: the"
+        " user of the process.",
         min_length=1,
         max_length=200,
     )
-    host: str = _setting("WORKFLOWS_HOST", "127.0.0.1", "The address that `dli serve` listens on; loopback only.")
+    host: str = _setting(
+        "WORKFLOWS_HOST",
+        "127.0.0.1",
+        "The address that `dli serve` listens on: an IP address or `localhost`; loopback only under WORKFLOWS_AUTH `none`.",
+    )
     port: int = _setting("WORKFLOWS_PORT", 8000, "The port that `dli serve` listens on.", ge=0, le=65535)
     threads: int = _setting(
         "WORKFLOWS_THREADS",
@@ -370,7 +483,25 @@ class Settings(BaseModel):
         ge=0,
         le=120,
     )
-    server_token: SecretStr | None = _setting("DLI_TOKEN", None, "Sent to that service as `Authorization: Bearer …`.")
+    server_token: SecretStr | None = _setting(
+        "DLI_TOKEN", None, "Sent to that service as `Authorization: Bearer …`, over what `dli login` keeps."
+    )
+
+    @model_validator(mode="after")
+    def _authentication_is_complete(self) -> Self:
+        for kind, names in _NEEDED.items():
+            if kind in self.auth and (
+                missing := [
+                    str(type(self).model_fields[name].validation_alias) for name in names if not getattr(self, name)
+                ]
+            ):
+                raise ConfigurationError(f"WORKFLOWS_AUTH asks for {kind}, which needs {', '.join(missing)}")
+        return self
+
+    @property
+    def grant_rules(self) -> tuple[GrantRule, ...]:
+        """``WORKFLOWS_GRANTS``, read."""
+        return read_grants(self.grants)
 
     @property
     def headers(self) -> dict[str, str]:
@@ -387,6 +518,11 @@ class Settings(BaseModel):
     def changes_at_once(self) -> int:
         """How many requests that change something may have a thread at the same time."""
         return self.threads // 2
+
+    @property
+    def authenticates(self) -> bool:
+        """Whether it is found out who asks over HTTP."""
+        return AuthKind.NONE not in self.auth
 
     @property
     def storage(self) -> str:
@@ -458,8 +594,9 @@ def _flat(tree: Mapping[Any, Any], path: tuple[str, ...]) -> list[tuple[str, Any
         name = "_".join(here)
         if isinstance(value, dict) and name not in NAMES:
             found += _flat(value, here)
-        else:  # the default task may be written as a mapping
-            found.append((name, json.dumps(value) if isinstance(value, dict) else value))
+        else:  # the default task may be written as a mapping, the grants as a list
+            is_json = isinstance(value, dict) or (isinstance(value, list) and name == "WORKFLOWS_GRANTS")
+            found.append((name, json.dumps(value) if is_json else value))
     return found
 
 
@@ -476,7 +613,7 @@ def described(settings: Settings, environment: Mapping[str, str] | None = None) 
         elif isinstance(value, str):
             value = redact(value)
         elif isinstance(value, tuple):
-            value = ",".join(value)
+            value = ",".join(map(str, value))
         source = "environment" if environment.get(name) else "file" if name in in_file else "default"
         found.append((name, value, source))
     return found

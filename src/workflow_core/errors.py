@@ -36,6 +36,7 @@
     │   ├── StorageUnavailable        STORAGE_UNAVAILABLE
     │   ├── DatabaseUnavailable       DATABASE_UNAVAILABLE       certainly nothing was recorded
     │   │   └── DatabaseOutcomeUnknown DATABASE_OUTCOME_UNKNOWN  the connection broke while it was being recorded
+    │   ├── IdentityProviderUnavailable IDENTITY_PROVIDER_UNAVAILABLE  nobody can say who asks
     │   ├── ServerUnavailable         SERVER_UNAVAILABLE         our own service, asked over HTTP; nothing was done
     │   └── ServerOutcomeUnknown      SERVER_OUTCOME_UNKNOWN     sent to it, but the answer never came
     ├── AirflowRefused                AIRFLOW_REQUEST_REFUSED    Airflow understood and said no
@@ -403,6 +404,12 @@ class DatabaseOutcomeUnknown(DatabaseUnavailable):
     """The connection to the database broke during the commit: it may or may not have been recorded."""
 
     code = "DATABASE_OUTCOME_UNKNOWN"
+
+
+class IdentityProviderUnavailable(Unavailable):
+    """The keys of whoever issues the callers' credentials cannot be had: nobody can say who asks, and nothing was done."""
+
+    code = "IDENTITY_PROVIDER_UNAVAILABLE"
 
 
 class ServerUnavailable(Unavailable):

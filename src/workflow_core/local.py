@@ -38,6 +38,7 @@ from workflow_core.api import (
     SystemAnswer,
     UnregisterAnswer,
     ValidateAnswer,
+    WhoamiAnswer,
     WorkflowDetailAnswer,
     WorkflowFilters,
     WorkflowItem,
@@ -277,6 +278,10 @@ class LocalWorkflowApi:
             until=given.until,
         )
         return _listing(self._service.audit(where, given.page(parts=2)), AuditItem.of)
+
+    def whoami(self) -> WhoamiAnswer:
+        """The caller."""
+        return WhoamiAnswer.of(self._caller)
 
     def health(self) -> HealthAnswer:
         """The three systems."""

@@ -210,6 +210,9 @@ BROKEN: list[type[LocalWorkflowApi]] = [
     changing("NeverStale", "status", lambda answer: answer.model_copy(update={"stale": False})),
     changing("NoObservation", "status", without("observed_at")),
     changing("NoEnd", "status", without("ended_at")),
+    changing("AnotherCaller", "whoami", lambda answer: answer.model_copy(update={"name": "x"})),
+    changing("NoGrants", "whoami", lambda answer: answer.model_copy(update={"grants": ()})),
+    changing("OwnsNothing", "whoami", lambda answer: answer.model_copy(update={"operates_own": False})),
     changing("AlwaysHealthy", "health", lambda answer: answer.model_copy(update={"status": "ok"})),
     changing(
         "NoParts", "health", lambda answer: answer.model_copy(update={"airflow": without("parts")(answer.airflow)})

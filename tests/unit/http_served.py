@@ -36,6 +36,7 @@ def serving(**options: Any) -> Iterator[Switchboard]:
     with listen(Settings(port=0)) as listener:
         board.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         fixed: dict[str, Any] = {"log_config": None, "access_log": False, "lifespan": "off", "server_header": False}
+        fixed["proxy_headers"] = False  # the peer is who is connected, not who a header says it is
         config = uvicorn.Config(board, **fixed, **options)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

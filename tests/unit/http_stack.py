@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from httpx import Response
 
+    from workflow_core.fakes.tokens import InMemoryTokens
     from workflow_core.usecases.context import Policy
 
 ROOT = "/api/v1/workflows"
@@ -101,6 +102,7 @@ def http_stack(
     task_seconds: float = 1.0,
     policy: Policy | None = None,
     client: TestClient[Any] | None = None,
+    tokens: InMemoryTokens | None = None,
     **settings: Any,
 ) -> Iterator[Stack]:
     """A running application over empty fakes, at ten o'clock; or the fakes for a ``client`` of one that runs already."""
@@ -113,7 +115,7 @@ def http_stack(
     if client is not None:
         yield Stack(client=client, **parts)  # type: ignore[arg-type]
         return
-    app = create_app(service, Settings(user=USER, **settings))
+    app = create_app(service, Settings(user=USER, **settings), tokens=tokens)
     with TestClient(app, raise_server_exceptions=False) as running:
         yield Stack(client=running, **parts)  # type: ignore[arg-type]
 

@@ -16,7 +16,7 @@ from devstack.docs import DOCS, pages
 from entrypoints.cli.main import app
 from entrypoints.http.errors import STATUS
 from entrypoints.http.openapi import openapi_document
-from entrypoints.settings import NAMES
+from entrypoints.settings import NAMES, load_settings
 from workflow_core.domain.spec import parse_spec
 
 ROOT = DOCS.parent
@@ -82,6 +82,16 @@ def test_the_yaml_that_is_shown_is_good_and_fits_the_schema():
         parse_spec(text)
         data = YAML(typ="safe", pure=True).load(text)
         validator.validate(json.loads(json.dumps(data, default=str)))
+
+
+def test_the_configuration_that_is_shown_is_read(tmp_path):
+    """Each piece of a configuration file in the documentation has settings that exist, of values that they take."""
+    text = "\n".join(path.read_text() for path in PROSE)
+    shown = [block for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if block.startswith("workflows:")]
+    assert len(shown) >= 3
+    for block in shown:
+        (tmp_path / "application.yaml").write_text(block)
+        load_settings({"WORKFLOWS_CONFIG": str(tmp_path / "application.yaml")})
 
 
 @pytest.mark.parametrize(

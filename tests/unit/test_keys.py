@@ -459,18 +459,22 @@ def mortal_service(stack: Stack, life: Mortal) -> WorkflowService:
 class Reincarnated:
     """Whatever service it is now."""
 
-    now: WorkflowService
+    alive: WorkflowService
 
     def run_versions(self, run_ids: Any) -> Any:
         """What the application asks for before there is any."""
-        return self.now.run_versions(run_ids)
+        return self.alive.run_versions(run_ids)
+
+    def now(self) -> Any:
+        """As well."""
+        return self.alive.now()
 
     def breaker_state(self) -> Any:
         """As well."""
-        return self.now.breaker_state()
+        return self.alive.breaker_state()
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.now, name)
+        return getattr(self.alive, name)
 
 
 NEVER: Final = 10_000
@@ -485,12 +489,12 @@ def test_a_death_at_any_point_leaves_one_effect(change: Change, after: bool) -> 
 
         def world() -> Stack:
             with http_stack(queue_seconds=100_000, client=client) as made:
-                service.now = made.service
+                service.alive = made.service
                 change.before(made)
             return made
 
         def effects(of: Stack) -> Any:
-            service.now = of.service
+            service.alive = of.service
             for _ in range(3):
                 of.clock.sleep(200)
                 of.service.sweep()
@@ -512,15 +516,15 @@ def test_a_death_at_any_point_leaves_one_effect(change: Change, after: bool) -> 
 
         whole = world()
         life = Mortal(NEVER, after=False)
-        service.now = mortal_service(whole, life)
+        service.alive = mortal_service(whole, life)
         assert change.send(whole).status_code < 300
         expected, points = effects(whole), life.calls
         assert points > 1
         for point in range(points):
             broken = world()
-            service.now = mortal_service(broken, Mortal(point, after=after))
+            service.alive = mortal_service(broken, Mortal(point, after=after))
             assert change.send(broken).status_code == 500, point
-            service.now = broken.service
+            service.alive = broken.service
             broken.clock.sleep(60)
             first, second = change.send(broken), change.send(broken)
             assert first.status_code < 300, (point, first.text)

@@ -157,6 +157,16 @@ def test_a_credential_is_known_by_where_it_stands(text):
     assert "****" in told
 
 
+@pytest.mark.parametrize(
+    "token",
+    [f"dli_{'0' * 16}_{'5e' * 32}", "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.5e5e5e5e", f"dli_{'0' * 16}_{'5e' * 20}"],
+)
+def test_a_token_is_known_wherever_it_stands(token):
+    """API tokens and JSON web tokens, cut ones too, by how they begin."""
+    told = redact(f"got {token} from it")
+    assert ("5e5e" in told, told.startswith("got "), told.endswith(" from it")) == (False, True, True)
+
+
 @pytest.mark.parametrize("scheme", ["Bearer", "Basic"])
 def test_a_credential_is_known_by_its_scheme(scheme):
     """Also where no header is named."""

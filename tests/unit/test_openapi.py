@@ -68,6 +68,7 @@ def test_operation_ids_are_stable():
         "followRun",
         "getAlive",
         "getBackfill",
+        "getCaller",
         "getReady",
         "getRun",
         "getWorkflow",

@@ -59,6 +59,7 @@ READS: Final[dict[str, Callable[[RemoteWorkflowApi], object]]] = {
     "explain_workflow": lambda api: api.explain_workflow(NAME),
     "explain_run": lambda api: api.explain_run(RUN_ID),
     "health": lambda api: api.health(),
+    "whoami": lambda api: api.whoami(),
     "audit": lambda api: api.audit(),
     "revisions": lambda api: api.revisions(NAME),
     "diff": lambda api: api.diff(NAME, 1),

@@ -42,6 +42,7 @@ from workflow_core.api import (
     UnregisterAnswer,
     UnregisterFilters,
     ValidateAnswer,
+    WhoamiAnswer,
     WorkflowDetailAnswer,
     WorkflowFilters,
     WorkflowItem,
@@ -222,6 +223,10 @@ class RemoteWorkflowApi:
     def audit(self, filters: AuditFilters | None = None) -> Listing[AuditItem]:
         """Who has changed what."""
         return self._client.list(("api", "v1", "audit"), AuditItem, filters or AuditFilters())
+
+    def whoami(self) -> WhoamiAnswer:
+        """Who asks, as the service has found out."""
+        return self._client.read(("api", "v1", "whoami"), WhoamiAnswer)
 
     def health(self) -> HealthAnswer:
         """The three systems; a service that cannot work says so with 503."""

@@ -1,4 +1,4 @@
-"""``WorkflowPort`` on PostgreSQL and SQLite, with SQLAlchemy Core.
+"""``WorkflowPort`` and ``TokenPort`` on PostgreSQL and SQLite, with SQLAlchemy Core.
 
 ::
 
@@ -9,6 +9,7 @@
 
 from adapters.sql.engine import make_engine
 from adapters.sql.migrations import HEAD, current_revision, upgrade
+from adapters.sql.tokens import SqlTokens
 from adapters.sql.workflows import SqlWorkflows
 
-__all__ = ["HEAD", "SqlWorkflows", "current_revision", "make_engine", "upgrade"]
+__all__ = ["HEAD", "SqlTokens", "SqlWorkflows", "current_revision", "make_engine", "upgrade"]

@@ -264,5 +264,20 @@ leases: Final = sa.Table(
     sa.Index("ix_leases_until", "until"),
 )
 
+api_tokens: Final = sa.Table(
+    "api_tokens",
+    metadata,
+    sa.Column("id", name_type(), primary_key=True),
+    sa.Column("name", sa.String(), nullable=False),
+    sa.Column("digest", sa.String(), nullable=False),
+    sa.Column("grants", json_type(), nullable=False),
+    sa.Column("created_at", UtcDateTime(), nullable=False),
+    sa.Column("created_by", sa.String(), nullable=False),
+    sa.Column("expires_at", UtcDateTime()),
+    sa.Column("revoked_at", UtcDateTime()),
+    sa.Column("revoked_by", sa.String()),
+)
+"""Of each secret only its SHA-256."""
+
 schema_version: Final = "workflow_schema_version"
 """Alembic's table. Not under its usual name, so that a database shared with another program (Airflow, say) is safe."""

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from entrypoints.cli import airflow, audit, backfill, config, server, workflow
+from entrypoints.cli import airflow, audit, backfill, config, login, server, token, workflow
 
 app = typer.Typer(
     name="dli",
@@ -22,8 +22,12 @@ workflow.app.command("backfill")(backfill.start)
 app.add_typer(workflow.app, name="workflow")
 app.add_typer(backfill.app, name="backfill")
 app.command("audit")(audit.audit)
+app.command("login")(login.login)
+app.command("logout")(login.logout)
+app.command("whoami")(login.whoami)
 app.add_typer(airflow.app, name="airflow")
 app.add_typer(config.app, name="config")
+app.add_typer(token.app, name="token")
 app.add_typer(server.db, name="db")
 app.command()(server.serve)
 app.command()(server.worker)

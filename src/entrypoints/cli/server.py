@@ -13,7 +13,7 @@ db = typer.Typer(help="The database's schema.", no_args_is_help=True)
 
 
 def serve(
-    host: Annotated[str | None, typer.Option(help="Address to listen on, over WORKFLOWS_HOST; loopback only.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on, over WORKFLOWS_HOST.")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on, over WORKFLOWS_PORT.")] = None,
     no_worker: Annotated[bool, typer.Option("--no-worker", help="Leave the sweeping to `dli worker`.")] = False,
 ) -> None:
@@ -31,6 +31,7 @@ def serve(
         running.service,
         settings,
         reads=running.reads,
+        tokens=running.container.tokens(),
         metrics=running.metrics,
         traces=running.traces,
         on_startup=[worker.start] if settings.worker and not no_worker else [],

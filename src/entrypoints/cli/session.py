@@ -29,7 +29,9 @@ def get_api() -> WorkflowApi:
     from adapters.remote import RemoteWorkflowApi
 
     tell_warnings()
-    token = settings.server_token.get_secret_value() if settings.server_token else None
+    from entrypoints.cli.credentials import kept_token
+
+    token = settings.server_token.get_secret_value() if settings.server_token else kept_token(settings.server_url)
     api = RemoteWorkflowApi(settings.server_url, token=token, patience=settings.patience)
     atexit.register(api.close)
     return api

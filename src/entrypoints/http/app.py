@@ -9,9 +9,11 @@ from copy import copy
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from litestar import Request, Response, Router, get
+from litestar.concurrency import sync_to_thread
 from litestar.di import Provide
 from litestar.exceptions import NotFoundException, PermissionDeniedException
 
+from entrypoints.http.auth import Asked, Authentication
 from entrypoints.http.contract import contract_of
 from entrypoints.http.errors import exception_handlers
 from entrypoints.http.filters import read_filters, read_if_match
@@ -24,7 +26,9 @@ from entrypoints.http.shared import Api  # noqa: TC001 - Litestar resolves the a
 from entrypoints.http.tracing import Traced, raw_path, request_id
 from entrypoints.http.waiting import Waiting
 from entrypoints.metrics import CONTENT_TYPE, Metrics
+from workflow_core.domain.access import EVERYTHING, Access
 from workflow_core.domain.caller import Caller, Via
+from workflow_core.domain.identity import Identity
 from workflow_core.errors import InvalidRequest
 from workflow_core.local import LocalWorkflowApi
 
@@ -37,10 +41,14 @@ if TYPE_CHECKING:
     from entrypoints.http.contract import Contract
     from entrypoints.settings import Settings
     from entrypoints.traces import Traces
+    from workflow_core.ports.tokens import TokenPort
     from workflow_core.service import WorkflowService
 
 OPENAPI_PATH: Final = "/schema/openapi.json"
 METRICS_PATH: Final = "/metrics"
+
+_NOBODY: Final = Identity(name="anonymous", access=Access(owns=False))
+"""Who asks the routes that answer everybody, where others are asked who they are."""
 
 
 def create_app(  # noqa: PLR0913 - the parts of one thing, by name
@@ -48,18 +56,24 @@ def create_app(  # noqa: PLR0913 - the parts of one thing, by name
     settings: Settings,
     *,
     reads: WorkflowService | None = None,
+    tokens: TokenPort | None = None,
     metrics: Metrics | None = None,
     traces: Traces | None = None,
     on_startup: Sequence[LifespanHook] = (),
     on_shutdown: Sequence[LifespanHook] = (),
 ) -> Traced:
-    """The HTTP API over ``service``.
+    """The HTTP API over ``service``; ``tokens`` are what API tokens are looked up in.
 
     ``reads`` answers requests that change nothing, if that is to be another one.
     ``metrics`` takes its measurements and is told at ``/metrics``, ``traces`` gets a span of each request.
-    ``on_startup`` and ``on_shutdown`` run around the serving, such as those of a worker. While there is no
-    authentication every request is recorded as made by ``settings.user``.
+    ``on_startup`` and ``on_shutdown`` run around the serving, such as those of a worker. Under WORKFLOWS_AUTH ``none``
+    every request is recorded as made by ``settings.user``, who may do everything.
+
+    Raises:
+        ConfigurationError: something is missing that WORKFLOWS_AUTH needs.
     """
+    authentication = Authentication.of(settings, tokens, service.now)
+    by_default = _NOBODY if authentication else Identity(name=settings.user, access=EVERYTHING)
     metrics = metrics or Metrics()
     waiting = Waiting(service.run_versions, limit=settings.max_waiting, is_over=lambda: app.is_draining)
     gate = Gate(
@@ -70,8 +84,10 @@ def create_app(  # noqa: PLR0913 - the parts of one thing, by name
     )
 
     def api_of(request: Request[Any, Any, Any]) -> LocalWorkflowApi:
+        identity: Identity = request.state.get("identity", by_default)
         caller = Caller(
-            name=settings.user,
+            name=identity.name,
+            access=identity.access,
             via=Via.HTTP,
             address=request.client.host if request.client else None,
             request_id=request_id(request.scope),
@@ -89,28 +105,33 @@ def create_app(  # noqa: PLR0913 - the parts of one thing, by name
             "if_match": Provide(_if_match, sync_to_thread=False),
             "waiting": Provide(lambda: waiting, sync_to_thread=False),
         },
-        before_request=_admission(settings),
+        before_request=_admission(settings, authentication),
         middleware=[gate.middleware],
         exception_handlers=exception_handlers(),
         lifespan=[_threads(settings.threads)],
         on_startup=on_startup,
-        on_shutdown=on_shutdown,
+        on_shutdown=[*on_shutdown, *([authentication.close] if authentication else [])],
         openapi_config=None,  # ours is made from the contracts
         logging_config=None,  # the process configures logging, not its parts
         request_max_body_size=None,  # `read_payload` bounds it
     )
     app.metrics, app.traces, app.waiting = metrics, traces, waiting
+    app.is_guarded = authentication is not None
     return app
 
 
-def _admission(settings: Settings) -> Callable[[Request[Any, Any, Any]], Awaitable[Any]]:
-    """What every request passes before its handler: path, origin, query and body are read and checked here."""
+def _admission(
+    settings: Settings, authentication: Authentication | None
+) -> Callable[[Request[Any, Any, Any]], Awaitable[Any]]:
+    """What every request passes before its handler: who asks, then path, origin, query and body are read and checked here."""
 
     async def admit(request: Request[Any, Any, Any]) -> Any:
+        contract = contract_of(request.route_handler)
+        if authentication is not None and not (contract is not None and contract.public):
+            request.state.identity = await sync_to_thread(authentication.identify, Asked.of(request.scope))
         path = raw_path(request.scope)
         if "//" in path or path.endswith("/"):  # Litestar would take an empty name for none
             raise NotFoundException
-        contract = contract_of(request.route_handler)
         if contract is None:
             return None
         if path == READY_PATH and cast("Traced", request.app).is_draining:

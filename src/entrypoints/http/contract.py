@@ -28,7 +28,7 @@ class Contract:
     what any request can meet is added by itself. ``conditional`` routes understand ``If-Match``, ``tagged`` ones answer an ``ETag``:
     both are the revision of the workflow. A route that ``waits`` understands ``Prefer: wait`` and ``If-None-Match``, one that
     ``streams`` answers events with the ``answer`` as their data. ``other_answers`` are further bodies, by status, that are no problems.
-    ``changes``: neither a GET nor a question (``asks``); these understand ``Idempotency-Key``.
+    ``public`` routes answer everybody. ``changes``: neither a GET nor a question (``asks``); these understand ``Idempotency-Key``.
     """
 
     operation_id: str
@@ -47,6 +47,7 @@ class Contract:
     waits: bool = False
     streams: bool = False
     asks: bool = False
+    public: bool = False
     changes: bool = False
     other_answers: Mapping[int, type[Answer]] = Factory(dict)
 

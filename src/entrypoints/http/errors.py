@@ -68,6 +68,7 @@ STATUS: Final[Mapping[str, int]] = {
     "STORAGE_UNAVAILABLE": 503,
     "DATABASE_UNAVAILABLE": 503,
     "DATABASE_OUTCOME_UNKNOWN": 503,
+    "IDENTITY_PROVIDER_UNAVAILABLE": 503,
     "SERVER_UNAVAILABLE": 503,
     "SERVER_OUTCOME_UNKNOWN": 503,
 }
@@ -113,6 +114,8 @@ def _on_workflow_error(request: Request[Any, Any, Any], error: WorkflowError) ->
     headers = {}
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers["Retry-After"] = str(_retry_after(error))
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, KeyInUse):
         headers["Retry-After"] = str(ASK_AGAIN)
     return _response(answer, headers)

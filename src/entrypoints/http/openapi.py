@@ -18,7 +18,7 @@ from entrypoints.http.keys import KEY_HEADER, KEY_PATTERN, REPLAYED_HEADER
 from entrypoints.http.routes import ROUTES
 from workflow_core.api import ProblemAnswer
 from workflow_core.domain.names import DATASET_NAME_PATTERN, MAX_DATASET_NAME, MAX_RUN_ID, RUN_ID_PATTERN
-from workflow_core.errors import KeyInUse, KeyReused
+from workflow_core.errors import DatabaseUnavailable, IdentityProviderUnavailable, KeyInUse, KeyReused, Unauthenticated
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from entrypoints.http.contract import Contract
+
+UNIDENTIFIED: Final = (Unauthenticated, DatabaseUnavailable, IdentityProviderUnavailable)
+"""What any request can meet before it is known who asks."""
 
 _JSON: Final = "application/json"
 _EVENTS: Final = "text/event-stream"
@@ -129,6 +132,11 @@ _HEADERS: Final[dict[str, Any]] = {
         "description": "`true`: this is the answer to an earlier request with the same `Idempotency-Key`. Absent otherwise.",
         "schema": {"type": "string", "enum": ["true"]},
     },
+    "WWW-Authenticate": {
+        "description": "What kind of credential is wanted (RFC 6750).",
+        "required": True,
+        "schema": {"type": "string", "enum": ["Bearer"]},
+    },
     "Retry-After-In-Use": {
         "description": "Seconds to wait before trying again; there with `IDEMPOTENCY_KEY_IN_USE`.",
         "schema": {"type": "integer", "minimum": 0},
@@ -139,11 +147,17 @@ _HEADERS: Final[dict[str, Any]] = {
         "schema": {"type": "integer", "minimum": 0},
     },
 }
+_BEARER: Final = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "An API token, or a JSON web token of the identity provider, as WORKFLOWS_AUTH says.",
+}
 _TAGS: Final = {
     "Workflows": "What is registered.",
     "Runs": "What ran, runs and is about to run.",
     "Backfills": "Runs for the dates of a range.",
     "Audit": "Who has changed what.",
+    "Caller": "Who asks.",
     "Health": "Whether the service can do its work.",
 }
 _DESCRIPTION: Final = """\
@@ -172,8 +186,13 @@ def openapi_document() -> dict[str, Any]:
         "info": {"title": "Workflow API", "version": "0.1.0", "description": _DESCRIPTION},
         "servers": [{"url": "/"}],
         "tags": [{"name": name, "description": description} for name, description in _TAGS.items()],
+        "security": [{"bearer": []}, {}],  # {}: a proxy in front says who asks, or nobody is asked
         "paths": paths,
-        "components": {"schemas": _schemas(contract for _, contract in contracts), "headers": _HEADERS},
+        "components": {
+            "schemas": _schemas(contract for _, contract in contracts),
+            "headers": _HEADERS,
+            "securitySchemes": {"bearer": _BEARER},
+        },
     }
 
 
@@ -184,6 +203,8 @@ def _operation(path: str, contract: Contract) -> dict[str, Any]:
         "summary": contract.summary,
         "description": contract.description,
     }
+    if contract.public:
+        operation["security"] = []
     parameters = [*_path_parameters(path), *_query_parameters(contract)]
     if contract.conditional:
         parameters.append(_IF_MATCH)
@@ -254,6 +275,8 @@ def _responses(contract: Contract) -> dict[int, dict[str, Any]]:
 def _problems(contract: Contract) -> dict[int, list[str]]:
     """The codes by status: those of the use case, and those that any such request can meet."""
     codes = [error.code for error in contract.errors]
+    if not contract.public:
+        codes += [error.code for error in UNIDENTIFIED if error not in contract.errors]
     if contract.changes:
         codes += [KeyInUse.code, KeyReused.code]
     found: dict[int, list[str]] = {}
@@ -269,6 +292,8 @@ def _problems(contract: Contract) -> dict[int, list[str]]:
 
 def _problem(status: int, codes: list[str]) -> dict[str, Any]:
     names = ("X-Request-ID", *(("Retry-After",) if status == HTTPStatus.SERVICE_UNAVAILABLE else ()))
+    if status == HTTPStatus.UNAUTHORIZED:
+        names = (*names, "WWW-Authenticate")
     headers = _referenced(*names)
     if KeyInUse.code in codes:
         headers["Retry-After"] = {"$ref": "#/components/headers/Retry-After-In-Use"}

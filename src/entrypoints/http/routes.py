@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import re
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from litestar import Response
 from litestar.concurrency import sync_to_thread
@@ -49,6 +50,7 @@ from workflow_core.api import (
     UnregisterAnswer,
     UnregisterFilters,
     ValidateAnswer,
+    WhoamiAnswer,
     WorkflowDetailAnswer,
     WorkflowFilters,
     WorkflowItem,
@@ -60,11 +62,16 @@ from workflow_core.domain.names import shown
 if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
 
+    from entrypoints.http.tracing import Traced
+
+_log = logging.getLogger(__name__)
+
 _NUMBER: Final = re.compile(r"[1-9][0-9]{0,8}\Z")
 
 WORKFLOWS: Final = "Workflows"
 RUNS: Final = "Runs"
 AUDIT: Final = "Audit"
+CALLER: Final = "Caller"
 HEALTH: Final = "Health"
 READY_PATH: Final = "/readyz"
 
@@ -578,6 +585,22 @@ def audit(api: Api, filters: NamedDependency[AuditFilters], request: AnyRequest)
 
 @endpoint(
     "GET",
+    "/api/v1/whoami",
+    Contract(
+        operation_id="getCaller",
+        tag=CALLER,
+        summary="Who asks",
+        description="Under which name this service records what you do, and what is granted to you.",
+        answer=WhoamiAnswer,
+    ),
+)
+def whoami(api: Api) -> WhoamiAnswer:
+    """The caller."""
+    return api.whoami()
+
+
+@endpoint(
+    "GET",
     "/healthz",
     Contract(
         operation_id="getAlive",
@@ -586,6 +609,7 @@ def audit(api: Api, filters: NamedDependency[AuditFilters], request: AnyRequest)
         description="Asks nobody else: restart the process if this does not answer.",
         answer=AliveAnswer,
         filters=None,
+        public=True,
     ),
     threaded=False,
 )
@@ -601,18 +625,32 @@ async def healthz() -> AliveAnswer:
         operation_id="getReady",
         tag=HEALTH,
         summary="Whether the database, the storage and Airflow can be used",
-        description="200 if all three can, 503 with the same body if one cannot, or if this process is about to stop.",
+        description="200 if all three can, 503 with the same body if one cannot, or if this process is about to stop. Everybody is"
+        " answered; where requests are authenticated, the details are left to the log.",
         answer=HealthAnswer,
         filters=None,
+        public=True,
         other_answers={503: HealthAnswer},
     ),
 )
-def readyz(api: Api) -> Response[HealthAnswer]:
+def readyz(api: Api, request: AnyRequest) -> Response[HealthAnswer]:
     """Ready to work."""
     health = api.health()
+    if cast("Traced", request.app).is_guarded:
+        health = _without_details(health)
     if health.status == "ok":
         return Response(health)
     return Response(health, status_code=503, headers={"Retry-After": str(RETRY_AFTER)})
+
+
+def _without_details(health: HealthAnswer) -> HealthAnswer:
+    """For everybody: details name hosts, which go into the log instead."""
+    systems = {name: getattr(health, name) for name in ("database", "storage", "airflow")}
+    for name, system in systems.items():
+        if system.status != "ok":
+            _log.warning("not ready: %s: %s", name, system.detail)
+    told = {name: SystemAnswer(status=system.status, detail=system.status) for name, system in systems.items()}
+    return health.model_copy(update=told)
 
 
 def stopping() -> Response[HealthAnswer]:
@@ -645,6 +683,7 @@ ROUTES: Final[tuple[HTTPRouteHandler, ...]] = (
     sync,
     *BACKFILL_ROUTES,
     audit,
+    whoami,
     healthz,
     readyz,
 )

@@ -1,4 +1,4 @@
-"""Serve the application with uvicorn: on loopback only, and not before the port is ours."""
+"""Serve the application with uvicorn: beyond loopback only with authentication, and not before the port is ours."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ import threading
 import time
 from contextlib import contextmanager, suppress
 from functools import partial
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
 
-from entrypoints.loopback import loopback_address
+from entrypoints.loopback import listen_address
 from workflow_core.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -48,8 +49,8 @@ def serve(
     at the signal: in its handler, so it must not wait.
 
     Raises:
-        ConfigurationError: the host is not loopback, the port is taken (nothing was started then), or the application
-            did not start.
+        ConfigurationError: the host is not loopback and nobody is authenticated, the port is taken (nothing was started then), or
+            the application did not start.
     """
     with listen(settings) as listener:
         url = _url(listener)
@@ -59,7 +60,7 @@ def serve(
             access_log=False,  # `tracing` writes one line for each request
             log_level=settings.log_level.lower(),
             server_header=False,
-            proxy_headers=False,  # nothing in a request says who asks
+            proxy_headers=False,  # the address is that of the connection; who may say who asks, `auth` decides
             timeout_graceful_shutdown=max(1, round(settings.shutdown_grace)),
         )
 
@@ -81,9 +82,11 @@ def listen(settings: Settings) -> socket.socket:
     """A socket that is bound to the configured address.
 
     Raises:
-        ConfigurationError: the host is not loopback, or the address cannot be had.
+        ConfigurationError: the host is not loopback and nobody is authenticated, or the address cannot be had.
     """
-    address = loopback_address(settings.host)
+    address = listen_address(settings.host, authenticated=settings.authenticates)
+    if not ip_address(address).is_loopback:
+        _log.warning("%s is served without encryption beyond this host: put TLS in front of it", address)
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     # The protocol spelled out: asyncio sets TCP_NODELAY on no other, and each answer on a kept connection would take 40 ms longer.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)

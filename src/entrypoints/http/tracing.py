@@ -101,6 +101,9 @@ class Traced(Litestar):
     waiting: Waiting
     """Those who wait for a change."""
 
+    is_guarded = False
+    """Tells the details of its state only to those whom it knows."""
+
     is_draining = False
     """Told to stop: not ready any more, and every answer asks the client to open its next connection elsewhere."""
 

@@ -32,6 +32,7 @@ from workflow_core.api.run import (
     StopRequest,
 )
 from workflow_core.api.sync import FailedObjectAnswer, HeldBackAnswer, SyncAnswer, SyncRequest
+from workflow_core.api.whoami import GrantAnswer, WhoamiAnswer
 from workflow_core.api.workflow import (
     ConditionAnswer,
     LastRunAnswer,
@@ -64,6 +65,7 @@ __all__ = [
     "ExplainAnswer",
     "FailedObjectAnswer",
     "FireItem",
+    "GrantAnswer",
     "HealthAnswer",
     "HeldBackAnswer",
     "HistoryFilters",
@@ -100,6 +102,7 @@ __all__ = [
     "UnregisterAnswer",
     "UnregisterFilters",
     "ValidateAnswer",
+    "WhoamiAnswer",
     "WorkflowApi",
     "WorkflowDetailAnswer",
     "WorkflowFilters",

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         StopRequest,
     )
     from workflow_core.api.sync import SyncAnswer, SyncRequest
+    from workflow_core.api.whoami import WhoamiAnswer
     from workflow_core.api.workflow import (
         PauseAnswer,
         PauseRequest,
@@ -295,6 +296,10 @@ class WorkflowApi(Protocol):
         Raises:
             InvalidRequest: the name, the moments or the cursor.
         """
+        ...
+
+    def whoami(self) -> WhoamiAnswer:
+        """Under which name changes are recorded, and what is granted."""
         ...
 
     def health(self) -> HealthAnswer:

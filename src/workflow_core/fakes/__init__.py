@@ -3,6 +3,7 @@
 from workflow_core.fakes.airflow import InMemoryAirflow
 from workflow_core.fakes.clock import ManualClock
 from workflow_core.fakes.storage import InMemoryStorage
+from workflow_core.fakes.tokens import InMemoryTokens
 from workflow_core.fakes.workflow import InMemoryWorkflows
 
-__all__ = ["InMemoryAirflow", "InMemoryStorage", "InMemoryWorkflows", "ManualClock"]
+__all__ = ["InMemoryAirflow", "InMemoryStorage", "InMemoryTokens", "InMemoryWorkflows", "ManualClock"]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
     from sqlalchemy.engine import Connection, Engine
 
-HEAD: Final = "0010"
+HEAD: Final = "0011"
 """The revision that this code needs."""
 
 LOCK_WAIT: Final = 3_000

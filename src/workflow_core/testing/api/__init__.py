@@ -8,6 +8,7 @@ from workflow_core.testing.api.audited import AuditedRules
 from workflow_core.testing.api.backfilled import BackfilledRules
 from workflow_core.testing.api.changed import ChangedRules
 from workflow_core.testing.api.forecast import ForecastRules
+from workflow_core.testing.api.known import KnownRules
 from workflow_core.testing.api.listed import ListedRules
 from workflow_core.testing.api.published import PublishedRules
 from workflow_core.testing.api.refused import RefusedRules
@@ -17,6 +18,6 @@ __all__ = ["ApiContract", "ApiSubject", "ApiWorld", "Twins"]
 
 
 class ApiContract(
-    AuditedRules, ChangedRules, BackfilledRules, ListedRules, ForecastRules, PublishedRules, RefusedRules
+    AuditedRules, ChangedRules, BackfilledRules, KnownRules, ListedRules, ForecastRules, PublishedRules, RefusedRules
 ):
     """Every promise of the protocol, as tests."""

@@ -1,0 +1,168 @@
+"""The fake, each time with one rule of the port broken; ``test_suites.py`` runs the suite against each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from attrs import evolve
+
+from tests.contract.test_tokens import BehindMemoryTokens
+from workflow_core.errors import ConcurrentUpdate
+from workflow_core.fakes.tokens import InMemoryTokens
+from workflow_core.testing.tokens import TokenContract
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from workflow_core.domain.token import Token
+
+
+class ReplacesAToken(InMemoryTokens):
+    def add_token(self, token: Token) -> None:
+        self._refuse_if_down()
+        self._tokens[token.id] = token
+
+
+class ReplacesThoughItRefuses(InMemoryTokens):
+    def add_token(self, token: Token) -> None:
+        try:
+            super().add_token(token)
+        except ConcurrentUpdate:
+            self._tokens[token.id] = token
+            raise
+
+
+class OneOfAName(InMemoryTokens):
+    def add_token(self, token: Token) -> None:
+        if any(other.name == token.name for other in self.tokens()):
+            raise ConcurrentUpdate(token.name)
+        super().add_token(token)
+
+
+class LosesTheSecondGrant(InMemoryTokens):
+    def add_token(self, token: Token) -> None:
+        super().add_token(evolve(token, grants=token.grants[:1]))
+
+
+class SortsTheGrants(InMemoryTokens):
+    def add_token(self, token: Token) -> None:
+        super().add_token(evolve(token, grants=tuple(sorted(token.grants, key=lambda grant: grant.names or ""))))
+
+
+class CutsMicroseconds(InMemoryTokens):
+    def add_token(self, token: Token) -> None:
+        super().add_token(evolve(token, created_at=token.created_at.replace(microsecond=0)))
+
+
+class ForgetsTheExpiry(InMemoryTokens):
+    def add_token(self, token: Token) -> None:
+        super().add_token(evolve(token, expires_at=None))
+
+
+class ForgetsThatItWasRevoked(InMemoryTokens):
+    def add_token(self, token: Token) -> None:
+        super().add_token(evolve(token, revoked_at=None, revoked_by=None))
+
+
+class KeepsMoreThanTheDigest(InMemoryTokens):
+    def add_token(self, token: Token) -> None:
+        super().add_token(evolve(token, digest=f"{token.digest} "))
+
+
+class FindsAnyCase(InMemoryTokens):
+    def token(self, token_id: str) -> Token | None:
+        return super().token(token_id.lower())
+
+
+class HidesRevoked(InMemoryTokens):
+    def token(self, token_id: str) -> Token | None:
+        found = super().token(token_id)
+        return None if found is None or found.revoked_at is not None else found
+
+
+class ListsRevokedNoMore(InMemoryTokens):
+    def tokens(self) -> Sequence[Token]:
+        return tuple(token for token in super().tokens() if token.revoked_at is None)
+
+
+class OldestFirst(InMemoryTokens):
+    def tokens(self) -> Sequence[Token]:
+        return tuple(reversed(super().tokens()))
+
+
+class AnyOrderInAMoment(InMemoryTokens):
+    def tokens(self) -> Sequence[Token]:
+        return tuple(sorted(self._listed(), key=lambda token: token.created_at, reverse=True))
+
+    def _listed(self) -> Sequence[Token]:
+        return sorted(super().tokens(), key=lambda token: token.id)
+
+
+class RevokesWhatIsNotThere(InMemoryTokens):
+    def revoke_token(self, token_id: str, *, at: datetime, by: str) -> Token | None:
+        return super().revoke_token(token_id.lower(), at=at, by=by)
+
+
+class RevokesNothing(InMemoryTokens):
+    def revoke_token(self, token_id: str, *, at: datetime, by: str) -> Token | None:
+        found = self.token(token_id)
+        return None if found is None else found.revoked(at=at, by=by)
+
+
+class RevokesAll(InMemoryTokens):
+    def revoke_token(self, token_id: str, *, at: datetime, by: str) -> Token | None:
+        found = super().revoke_token(token_id, at=at, by=by)
+        self._tokens = {key: token.revoked(at=at, by=by) for key, token in self._tokens.items()}
+        return found
+
+
+class DeletesWhatItRevokes(InMemoryTokens):
+    def revoke_token(self, token_id: str, *, at: datetime, by: str) -> Token | None:
+        found = super().revoke_token(token_id, at=at, by=by)
+        self._tokens.pop(token_id, None)
+        return found
+
+
+class RevokesAgain(InMemoryTokens):
+    def revoke_token(self, token_id: str, *, at: datetime, by: str) -> Token | None:
+        found = self.token(token_id)
+        if found is None:
+            return None
+        self._tokens[token_id] = evolve(found, revoked_at=at, revoked_by=by)
+        return self._tokens[token_id]
+
+
+class AnswersWithoutADatabase(InMemoryTokens):
+    def go_down(self) -> None:
+        pass
+
+
+BROKEN: list[type[InMemoryTokens]] = [
+    kind for kind in list(vars().values()) if isinstance(kind, type) and issubclass(kind, InMemoryTokens)
+]
+BROKEN.remove(InMemoryTokens)
+
+
+class _Broken(TokenContract):
+    kind: type[InMemoryTokens]
+
+    @pytest.fixture
+    def port(self) -> InMemoryTokens:
+        return self.kind()
+
+    @pytest.fixture
+    def behind(self, port: InMemoryTokens) -> BehindMemoryTokens:
+        return BehindMemoryTokens(port)
+
+    @pytest.fixture
+    def unreachable(self) -> InMemoryTokens:
+        fake = self.kind()
+        fake.go_down()
+        return fake
+
+
+_every: list[type[InMemoryTokens]] = [InMemoryTokens, *BROKEN]
+for _kind in _every:
+    vars()[f"Test{_kind.__name__}"] = type(f"Test{_kind.__name__}", (_Broken,), {"kind": _kind})
