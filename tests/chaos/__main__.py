@@ -8,7 +8,6 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 from attrs import evolve
 
@@ -16,6 +15,7 @@ from tests.chaos.fleet import ROOT
 from tests.chaos.harness import Plan, Result, run
 from tests.chaos.report import page, table
 from tests.chaos.servers import servers
+from tests.chaos.victim import SAFEGUARDS
 
 PROOF_SECONDS = 120.0
 """Of chaos, for each safeguard that is switched off to see whether that is noticed."""
@@ -37,7 +37,7 @@ def main() -> int:
     parser.add_argument(
         "--keys", action="store_true", help="clients repeat what was not answered, under Idempotency-Keys"
     )
-    parser.add_argument("--random-ids", action="store_true", help="break the product: run ids are random; must go red")
+    parser.add_argument("--without", choices=SAFEGUARDS, help="break the product: must go red")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="of the service's environment")
     parser.add_argument("--no-proof", action="store_true", help="leave out the runs with a safeguard switched off")
     parser.add_argument("--write", action="store_true", help=f"write {PAGE.relative_to(ROOT)}")
@@ -52,23 +52,23 @@ def main() -> int:
         every_point=not given.some_points,
         sqlite=given.sqlite,
         keys=given.keys,
-        random_ids=given.random_ids,
+        without=given.without,
         settings=dict(setting.split("=", 1) for setting in given.set),
     )
     folder = Path(tempfile.mkdtemp(prefix="chaos-"))
     folder.chmod(0o711)
     say(f"seed {plan.seed}, logs in {folder}")
-    proofs: dict[str, dict[str, Any]] = (
-        {} if given.no_proof or given.random_ids else {"run ids made anew for each attempt": {"random_ids": True}}
-    )
+    proofs = {} if given.no_proof or given.without else SAFEGUARDS
     title = f"Airflow {'2.11' if given.airflow_2 else '3.3'}, {'SQLite, one process' if plan.sqlite else 'PostgreSQL'}"
     with servers(folder / "servers", airflow_2=given.airflow_2, say=say) as around:
         results = [(title, run(plan, around, folder / "run", say=say))]
         tell(*results[0])
-        for number, (without, switch) in enumerate(proofs.items()):
-            short = evolve(plan, least=PROOF_SECONDS, most=PROOF_SECONDS, every_point=False, **switch)
-            say(f"the proof: {without}")
-            results.append((f"Must go red: {without}", run(short, around, folder / f"proof-{number}", say=say)))
+        for without, what in proofs.items():
+            short = evolve(
+                plan, least=PROOF_SECONDS, most=PROOF_SECONDS, every_point=False, without=without, stills=15.0
+            )
+            say(f"the proof: {what}")
+            results.append((f"Must go red: {what}", run(short, around, folder / f"without-{without}", say=say)))
             tell(*results[-1])
     well = good(results[0][1]) and all(result.verdict.doubled for _, result in results[1:])
     say("all is well" if well else "something is wrong, see above")

@@ -36,26 +36,20 @@ class Verdict:
     lied: list[str] = field(factory=list)
     """The service said, or says, something else than what is so."""
     unsettled: list[str] = field(factory=list)
-    overtaken: list[str] = field(factory=list)
-    """A pause state that a request changed which arrived after a later one. The service does not flip it back, as nobody can tell it from
-    somebody who paused the DAG in Airflow (ADR 17), and tells it as a condition: that is no lie, but it is counted."""
 
     @property
     def is_clean(self) -> bool:
         return not (self.lost or self.doubled or self.lied or self.unsettled)
 
     def lines(self) -> list[str]:
-        return [
-            f"{name}: {line}"
-            for name in ("lost", "doubled", "lied", "unsettled", "overtaken")
-            for line in getattr(self, name)
-        ]
+        return [f"{name}: {line}" for name in ("lost", "doubled", "lied", "unsettled") for line in getattr(self, name)]
 
 
-def check(journal: Journal, seen: Seen, unsettled: Sequence[str]) -> Verdict:
-    """Hold everything that was said against everything that is."""
+def check(journal: Journal, seen: Seen, unsettled: Sequence[str], at_once: Sequence[str]) -> Verdict:
+    """Hold everything that was said against everything that is; ``unsettled`` is left to do, at ``at_once`` two worked at a time."""
     checker = _Checker(journal, seen)
     checker.verdict.unsettled = list(unsettled)
+    checker.verdict.doubled = list(at_once)
     checker.runs()
     checker.backfills()
     checker.run_states()
@@ -218,9 +212,7 @@ class _Checker:
             if dag is None or dag["spec"] != spec_hash(row["yaml"]):
                 self.verdict.lost.append(f"the DAG of {name} is not the recorded one: {dag and dag['spec']}")
             elif dag["is_paused"] != (row["paused_at"] is not None):
-                told = self._seen.observations.get(row["id"], {}).get("is_paused") == dag["is_paused"]
-                where = self.verdict.overtaken if told else self.verdict.lied
-                where.append(f"the DAG of {name} has is_paused={dag['is_paused']}, against the record")
+                self.verdict.lied.append(f"the DAG of {name} has is_paused={dag['is_paused']}, against the record")
         for key in self._seen.objects:
             if key.partition("/")[2].removesuffix(".yaml") not in live:
                 self.verdict.lost.append(f"{key} is left behind")

@@ -21,12 +21,13 @@ from devstack.process import no_progress
 from tests.chaos.checker import Verdict, check
 from tests.chaos.faults import Link, Weather
 from tests.chaos.fleet import ROOT, Fleet, restart
+from tests.chaos.holding import Holdings, broken_leases
 from tests.chaos.journal import Journal, Told
 from tests.chaos.load import POOL, Client
 from tests.chaos.points import Points, operation_of, use_case_of
 from tests.chaos.proxy import Proxies
 from tests.chaos.seen import Systems
-from tests.chaos.victim import FOLDER, RANDOM_IDS
+from tests.chaos.victim import FOLDER, WITHOUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -70,11 +71,12 @@ class Plan:
         operations, kills: how many there have to be.
         every_point: whether a process has to have died at each crash point that was met in the calm.
         sqlite: one process on SQLite, instead of several on PostgreSQL.
-        random_ids: run ids are made anew for each attempt: the checker must notice.
+        without: which safeguard is switched off: the checker must notice.
         keys: clients send an Idempotency-Key and repeat what was not answered.
         settings: more environment variables for the service, such as those that switch a safeguard off.
         restarts: seconds between two restarts of PostgreSQL.
         between_kills: mean seconds between two kills at random.
+        stills: seconds between two times that somebody is told to stand still in the middle of its work; None for never.
     """
 
     seed: int
@@ -84,12 +86,13 @@ class Plan:
     kills: int = 100
     every_point: bool = True
     sqlite: bool = False
-    random_ids: bool = False
+    without: str | None = None
     keys: bool = False
     settings: Mapping[str, str] = field(factory=dict)
     clients: int = 5
     restarts: float = 35.0
     between_kills: float = 6.0
+    stills: float | None = 45.0
 
 
 @frozen(kw_only=True)
@@ -115,6 +118,7 @@ class Result:
     came_again: frozenset[str]
     random_kills: int
     restarts: int
+    stills: int
     weather: Weather
     settled_after: float | None
     chaos_seconds: float
@@ -154,6 +158,8 @@ class _Chaos:
         self._journal = Journal()
         self._points = Points(folder / "points")
         self._points.prepare()
+        self._holdings = Holdings(folder / "points")
+        self._holdings.prepare()
         self._weather = Weather(plan.seed, plan.most)
         self._postgres = None if plan.sqlite else stack.enter_context(self._own_postgres())
         self._proxies = stack.enter_context(Proxies(self._weather, self._targets()))
@@ -239,7 +245,7 @@ class _Chaos:
             "WORKFLOWS_STORAGE_URL": f"s3://{self._around.bucket}/workflows",
             "WORKFLOWS_LOADERS": str(self._around.loaders),
             FOLDER: str(self._folder / "points"),
-            **({RANDOM_IDS: "1"} if self._plan.random_ids else {}),
+            **({WITHOUT: self._plan.without} if self._plan.without else {}),
             **self._plan.settings,
         }
 
@@ -271,6 +277,7 @@ class _Chaos:
         self._weather.begin()
         self._chaos()
         self._points.disarm()
+        self._holdings.go_on()
         self._weather.end()
         ended = time.monotonic()
         self._say(f"chaos: {len(self._journal)} operations, {self._kills} kills, {_since(began)}")
@@ -279,13 +286,14 @@ class _Chaos:
         return Result(
             plan=self._plan,
             journal=self._journal,
-            verdict=check(self._journal, self._systems.look(), left),
+            verdict=check(self._journal, self._systems.look(), left, broken_leases(self._holdings.events())),
             points=self._points.met(),
             died=self._points.died(),
             in_calm=self._in_calm,
             came_again=self._points.met_again(),
             random_kills=self._fleet.kills,
             restarts=self._restarts,
+            stills=self._holdings.stills(),
             weather=self._weather,
             settled_after=settled,
             chaos_seconds=ended - began,
@@ -293,6 +301,8 @@ class _Chaos:
 
     def _chaos(self) -> None:
         breakers = [self._kill_at_points, self._kill_at_random, self._report]
+        if self._plan.stills is not None:
+            breakers.append(partial(self._stand_still, self._plan.stills))
         if self._postgres is not None:
             breakers.append(partial(self._restart_database, self._postgres))
         with ThreadPoolExecutor(len(breakers) + len(self._clients)) as pool:
@@ -356,6 +366,12 @@ class _Chaos:
         random = Random(f"{self._plan.seed} moments")
         while not self._done.wait(random.uniform(0.2, 1.8) * self._plan.between_kills):
             self._fleet.kill_one()
+
+    def _stand_still(self, every: float) -> None:
+        leader = True
+        while not self._done.wait(every):
+            self._holdings.stand_still(leader=leader)
+            leader = not leader
 
     def _restart_database(self, postgres: LocalPostgres) -> None:
         random = Random(f"{self._plan.seed} restarts")

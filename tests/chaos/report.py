@@ -35,7 +35,7 @@ def table(result: Result) -> str:
         ("of them not died at", len(set(result.points) - result.in_calm - set(result.died)), ""),
         ("faults on the network", sum(result.weather.met.values()), ""),
         ("restarts of PostgreSQL", result.restarts, ""),
-        ("pause states overtaken, and told so", len(verdict.overtaken), ""),
+        ("times that a worker stood still for longer than its lease", result.stills, ""),
         ("settled", settled, f"{SETTLES_WITHIN:.0f} s"),
         ("**lost**", len(verdict.lost), "0"),
         ("**done twice**", len(verdict.doubled), "0"),

@@ -11,6 +11,7 @@ import pytest
 
 from tests.chaos.faults import Fault, Link, Weather, storms
 from tests.chaos.harness import Plan, Surroundings, run
+from tests.chaos.holding import broken_leases
 from tests.chaos.journal import Told
 from tests.chaos.points import Crashing, Points, operation_of
 from tests.chaos.report import table
@@ -19,7 +20,16 @@ from workflow_core.ports.storage import StoragePort
 from workflow_core.ports.workflow import WorkflowPort
 
 SHORT = Plan(
-    seed=23, least=20, most=20, operations=0, kills=0, every_point=False, clients=4, restarts=9, between_kills=5
+    seed=23,
+    least=20,
+    most=20,
+    operations=0,
+    kills=0,
+    every_point=False,
+    clients=4,
+    restarts=9,
+    between_kills=5,
+    stills=None,
 )
 
 
@@ -44,6 +54,44 @@ def test_nothing_is_lost_and_nothing_done_twice(around, folder):
     assert result.journal.count(Told.ACCEPTED) >= 60
     assert result.kills >= 10
     assert result.restarts >= 1
+
+
+CLAIMED = {"what": "claimed", "subject": "run:1", "epoch": 1, "at": 1.0}
+BEGAN = {"what": "began", "subject": "run:1", "epoch": 1, "id": "one", "valid": 30.0, "at": 2.0}
+ENDED = {"what": "ended", "subject": "run:1", "epoch": 1, "id": "one", "at": 9.0}
+WROTE = {"what": "wrote", "subject": "run:1", "epoch": 1, "method": "save_run", "at": 5.0}
+
+
+@pytest.mark.parametrize(
+    ("events", "found"),
+    [
+        ([CLAIMED, BEGAN, WROTE, ENDED], []),
+        (
+            [CLAIMED, BEGAN, {**BEGAN, "id": "two", "at": 8.0}, ENDED, {**ENDED, "id": "two", "at": 11.0}],
+            ["two at a time"],
+        ),
+        ([CLAIMED, BEGAN, ENDED, {**BEGAN, "id": "two", "at": 9.5}, {**ENDED, "id": "two", "at": 11.0}], []),
+        (
+            [
+                CLAIMED,
+                BEGAN,
+                {**BEGAN, "id": "two", "at": 31.0},
+                {**ENDED, "at": 40.0},
+                {**ENDED, "id": "two", "at": 41.0},
+            ],
+            [],
+        ),
+        ([CLAIMED, BEGAN, {**BEGAN, "id": "two", "at": 3.0}, ENDED], []),
+        ([CLAIMED, BEGAN, {**CLAIMED, "epoch": 2, "at": 4.0}, WROTE, ENDED], ["somebody else had taken over"]),
+        ([CLAIMED, BEGAN, WROTE, {**CLAIMED, "epoch": 2, "at": 6.0}, ENDED], []),
+    ],
+    ids=["alone", "two at a time", "one after the other", "stood still", "killed", "too late", "in time"],
+)
+def test_what_leases_promise_is_seen_without_them(events, found):
+    """Two at work at a time under leases that are good, and a write under a lost one; nothing of those who stand still or are dead."""
+    told = broken_leases(events)
+    assert [any(part in line for line in told) for part in found] == [True] * len(found)
+    assert len(told) == len(found)
 
 
 def test_the_same_seed_gives_the_same_storms():

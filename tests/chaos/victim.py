@@ -14,6 +14,7 @@ from attrs import evolve
 
 from entrypoints import container as composition
 from entrypoints.cli.main import main
+from tests.chaos.holding import Holdings, Witnessed
 from tests.chaos.points import Crashing, Points
 
 if TYPE_CHECKING:
@@ -29,8 +30,14 @@ if TYPE_CHECKING:
 FOLDER: Final = "CHAOS_FOLDER"
 """Names the folder that the processes share."""
 
-RANDOM_IDS: Final = "CHAOS_RANDOM_IDS"
-"""Set: each attempt to trigger has a run id of its own, as it would have if the id were made for the request."""
+WITHOUT: Final = "CHAOS_WITHOUT"
+"""Names the one of :data:`SAFEGUARDS` that is switched off, if any is."""
+
+SAFEGUARDS: Final = {
+    "ids": "run ids made anew for each attempt",
+    "leases": "no leases: whoever wants to work on something does",
+    "epochs": "leases without epochs: what is written under a lost one counts",
+}
 
 
 class RandomIds:
@@ -87,14 +94,18 @@ def _build(
     """The product's container, its ports wrapped."""
     container = _plain_build(settings, watches, trace_headers)
     folder = Path(os.environ[FOLDER])
+    without = os.environ.get(WITHOUT)
     points = Points(folder)
     for share in (container.airflow, container.airflow_for_reads, container.airflow_for_worker):
         airflow = share()
-        if os.environ.get(RANDOM_IDS):
+        if without == "ids":
             airflow = RandomIds(airflow, folder / "ids")
         share.override(Crashing(airflow, "airflow", points))
     container.storage.override(Crashing(container.storage(), "storage", points))
-    container.workflows.override(Crashing(container.workflows(), "workflows", points))
+    witnessed = Witnessed(
+        container.workflows(), Holdings(folder), leases=without != "leases", epochs=without != "epochs"
+    )
+    container.workflows.override(Crashing(witnessed, "workflows", points))
     return container
 
 

@@ -1,0 +1,166 @@
+"""Who worked on what, and when: what leases promise, seen without asking them.
+
+Each process writes down what it claims, how long it then works on it, and what it has written meanwhile. Two of them at work on the same
+thing at the same time, or something written by one whose thing somebody else has claimed since, is told by the lines alone. One line is
+one event; moments are of the monotonic clock, which the processes of one machine share.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections import defaultdict
+from contextlib import contextmanager, nullcontext
+from functools import partial
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import field, frozen
+
+from tests.chaos.points import READS
+from workflow_core.domain.lease import MIRROR, Lease
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from datetime import datetime
+    from pathlib import Path
+
+STANDS_STILL: Final = 35.0
+"""Seconds that a worker sleeps in the middle of its work, when it is told to: longer than any lease of the service's settings here."""
+
+
+class Holdings:
+    """What the processes have written down, in a folder that they share."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "held"
+        self._sleep = folder / "sleep"
+
+    def prepare(self) -> None:
+        self._folder.mkdir()
+
+    def stand_still(self, *, leader: bool) -> None:
+        """Whoever is about to write something under a lease (``leader``: under that of whoever follows Airflow) sleeps first."""
+        self._sleep.write_text(MIRROR if leader else "")
+
+    def may_sleep(self, lease: Lease) -> bool:
+        """Whether it is this process that sleeps now; the first that asks does."""
+        try:
+            if self._sleep.read_text() in {"", lease.subject}:
+                self._sleep.unlink()
+                return True
+        except FileNotFoundError:
+            pass
+        return False
+
+    def go_on(self) -> None:
+        """Nobody is to sleep any more."""
+        self._sleep.unlink(missing_ok=True)
+
+    def write(self, **event: object) -> None:
+        with (self._folder / f"{os.getpid()}.jsonl").open("a") as file:  # one write of one line: whole
+            file.write(json.dumps(event) + "\n")
+
+    def events(self) -> list[dict[str, Any]]:
+        """All of them, in the order of their moments."""
+        lines = [line for path in self._folder.iterdir() for line in path.read_text().splitlines()]
+        return sorted(map(json.loads, lines), key=lambda event: event["at"])
+
+    def stills(self) -> int:
+        """How often somebody stood still."""
+        return sum(event["what"] == "stands still" for event in self.events())
+
+
+class Witnessed:
+    """``WorkflowPort``, whose claims and writes under leases are written down; with leases, or with their epochs, switched off."""
+
+    def __init__(self, port: Any, holdings: Holdings, *, leases: bool = True, epochs: bool = True) -> None:
+        self._port = port
+        self._holdings = holdings
+        self._leases, self._epochs = leases, epochs
+        self._under = threading.local()
+
+    def __getattr__(self, method: str) -> Any:
+        found = getattr(self._port, method)
+        return found if not callable(found) or method in READS else partial(self._write, method, found)
+
+    def claim(self, subjects: Iterable[str], *, owner: str, at: datetime, until: datetime) -> Mapping[str, Lease]:
+        if self._leases:
+            got: Mapping[str, Lease] = self._port.claim(subjects, owner=owner, at=at, until=until)
+        else:
+            got = {subject: Lease(subject=subject, owner=owner, epoch=1, until=until) for subject in subjects}
+        for lease in got.values():
+            self._holdings.write(what="claimed", subject=lease.subject, epoch=lease.epoch, at=time.monotonic())
+        return got
+
+    def renew(self, lease: Lease, until: datetime) -> Lease:
+        if not self._leases:
+            return lease
+        renewed: Lease = self._port.renew(lease, until)
+        return renewed
+
+    def release(self, held: Iterable[Lease]) -> None:
+        if self._leases:
+            self._port.release(held)
+
+    @contextmanager
+    def under(self, lease: Lease) -> Iterator[None]:
+        before = getattr(self._under, "lease", None)
+        valid = time.monotonic() + lease.until.timestamp() - time.time()
+        about = {"subject": lease.subject, "epoch": lease.epoch, "id": f"{os.getpid()} {threading.get_ident()} {valid}"}
+        with self._port.under(lease) if self._leases and self._epochs else nullcontext():
+            self._under.lease = lease
+            self._holdings.write(what="began", **about, valid=valid, at=time.monotonic())
+            try:
+                yield
+            finally:
+                self._holdings.write(what="ended", **about, at=time.monotonic())
+                self._under.lease = before
+
+    def _write(self, method: str, call: Callable[..., Any], *given: Any, **named: Any) -> Any:
+        lease: Lease | None = getattr(self._under, "lease", None)
+        if lease is None:
+            return call(*given, **named)
+        if self._holdings.may_sleep(lease):
+            self._holdings.write(what="stands still", subject=lease.subject, at=time.monotonic())
+            time.sleep(STANDS_STILL)
+        began = time.monotonic()
+        done = call(*given, **named)
+        self._holdings.write(what="wrote", method=method, subject=lease.subject, epoch=lease.epoch, at=began)
+        return done
+
+
+@frozen(kw_only=True)
+class _Work:
+    began: float
+    ended: float
+    who: str = field(eq=False)
+
+
+def broken_leases(events: Iterable[dict[str, Any]]) -> list[str]:
+    """What leases should have kept from happening, each in words."""
+    claims: dict[str, list[tuple[float, int]]] = defaultdict(list)
+    open_work: dict[tuple[str, str], dict[str, Any]] = {}
+    work: dict[str, list[_Work]] = defaultdict(list)
+    found = []
+    for event in events:
+        subject = event["subject"]
+        if event["what"] == "claimed":
+            claims[subject].append((event["at"], event["epoch"]))
+        elif event["what"] == "began":
+            open_work[subject, event["id"]] = event
+        elif event["what"] == "ended":
+            # who is killed does not end; who stands still is at work only as long as its lease is good
+            began = open_work.pop((subject, event["id"]))
+            work[subject].append(_Work(began=began["at"], ended=min(event["at"], began["valid"]), who=event["id"]))
+        elif event["what"] == "wrote" and any(
+            at < event["at"] and epoch > event["epoch"] for at, epoch in claims[subject]
+        ):
+            found.append(f"{event['method']} was written for {subject} under a lease that somebody else had taken over")
+    for subject, done in work.items():
+        for one, other in pairwise(sorted(done, key=lambda each: each.began)):
+            if other.began < one.ended and one.who != other.who:
+                found.append(f"two at a time worked on {subject}")
+    return found
