@@ -81,6 +81,8 @@ class WorkflowError(Exception):
     """The root. ``code`` is stable: programs may switch on it. ``message`` is for people."""
 
     code: str = "INTERNAL_ERROR"
+    hides: bool = False
+    """Said in the place of a refusal, to somebody who may not know of what it is about."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)

@@ -44,11 +44,13 @@ from workflow_core.api import (
     WorkflowItem,
 )
 from workflow_core.domain.act import Action, AuditFilter
+from workflow_core.domain.names import check_run_id
 from workflow_core.domain.paging import encode_cursor
+from workflow_core.domain.policy import Verb, denied, may, may_everywhere, may_somewhere, sight_of, visible_to
 from workflow_core.domain.run import HistoryFilter
 from workflow_core.domain.schedule import Schedule
 from workflow_core.domain.workflow import WorkflowFilter
-from workflow_core.errors import InvalidRequest, RunNotActive
+from workflow_core.errors import BackfillNotFound, InvalidRequest, RunNotActive, WorkflowNotFound, WorkflowRunNotFound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -67,11 +69,14 @@ if TYPE_CHECKING:
     from workflow_core.domain.act import KeyRecord
     from workflow_core.domain.caller import Caller
     from workflow_core.domain.paging import Page
+    from workflow_core.domain.policy import Visibility
     from workflow_core.domain.run import Run
     from workflow_core.domain.workflow import Workflow
+    from workflow_core.errors import NotFound
     from workflow_core.service import WorkflowService
     from workflow_core.usecases.explain import Explanation
     from workflow_core.usecases.health import SystemHealth
+    from workflow_core.usecases.look import WorkflowView
     from workflow_core.usecases.observe import RunView
     from workflow_core.usecases.once import Once
 
@@ -85,6 +90,47 @@ class LocalWorkflowApi:
     def __init__(self, service: WorkflowService, caller: Caller) -> None:
         self._service = service
         self._caller = caller
+
+    # Who may do what: each method begins with one of these, unless it lists what may be seen, or everybody may
+
+    @property
+    def _visible(self) -> Visibility | None:
+        return visible_to(self._caller)
+
+    def _everywhere(self, verb: Verb) -> None:
+        if not may_everywhere(self._caller, verb):
+            raise denied(verb)
+
+    def _named(self, verb: Verb, dataset_name: str) -> None:
+        if not may_everywhere(self._caller, verb):
+            workflow = self._service.registered_workflow(dataset_name)
+            self._check(verb, workflow, WorkflowNotFound(dataset_name))
+
+    def _run(self, verb: Verb, run_id: str) -> None:
+        if not may_everywhere(self._caller, verb):
+            run = self._service.recorded_run(check_run_id(run_id))
+            workflow = None if run is None else self._service.recorded_workflow(run.workflow_id)
+            self._check(verb, workflow, WorkflowRunNotFound(run_id))
+
+    def _backfill(self, verb: Verb, backfill_id: str) -> None:
+        if not may_everywhere(self._caller, verb):
+            backfill = self._service.recorded_backfill(backfill_id).backfill
+            workflow = self._service.recorded_workflow(backfill.workflow_id)
+            self._check(verb, workflow, BackfillNotFound(backfill_id))
+
+    def _check(self, verb: Verb, workflow: Workflow | None, unknown: NotFound) -> None:
+        """What may not be seen is not there: the answer is that of something unknown."""
+        if workflow is None or not may(self._caller, Verb.VIEW, workflow):
+            unknown.hides = True
+            raise unknown
+        if not may(self._caller, verb, workflow):
+            raise denied(verb, workflow)
+
+    def _last_run(self, view: WorkflowView) -> Run | None:
+        """Of an earlier workflow of the same name, it may be one that the caller may not see."""
+        run = view.last_run
+        hidden = run is not None and run.workflow_id != view.workflow.id and self._visible is not None
+        return None if hidden else run
 
     def register(self, request: RegisterRequest, *, if_match: int | None = None) -> RegisterAnswer:
         """Section 3.8."""
@@ -105,12 +151,14 @@ class LocalWorkflowApi:
 
     def run(self, dataset_name: str, request: RunRequest | None = None) -> RunAcceptedAnswer:
         """Section 3.1."""
+        self._named(Verb.RUN, dataset_name)
         given = request or RunRequest()
         accepted = self._service.run(dataset_name, given.params, dry_run=given.dry_run, caller=self._caller)
         return RunAcceptedAnswer.of(accepted, dry_run=given.dry_run)
 
     def status(self, run_id: str, filters: RunFilters | None = None) -> RunStatusAnswer:
         """Section 3.4."""
+        self._run(Verb.VIEW, run_id)
         view = self._service.status(run_id)
         if filters and filters.wait and not view.run.settled:
             self._service.wait_for_change(run_id, view.run.version, filters.wait)
@@ -124,10 +172,11 @@ class LocalWorkflowApi:
 
     def workflow(self, dataset_name: str) -> WorkflowDetailAnswer:
         """One workflow."""
+        self._named(Verb.VIEW, dataset_name)
         view = self._service.workflow(dataset_name)
         return WorkflowDetailAnswer.of(
             view.workflow,
-            last_run=view.last_run,
+            last_run=self._last_run(view),
             next_run=view.next_run,
             now=view.now,
             conditions=view.conditions,
@@ -138,68 +187,85 @@ class LocalWorkflowApi:
     def workflows(self, filters: WorkflowFilters | None = None) -> Listing[WorkflowItem]:
         """Section 3.5."""
         given = filters or WorkflowFilters()
-        where = WorkflowFilter(status=given.status, source_type=given.source_type, owner=given.owner)
+        where = WorkflowFilter(
+            status=given.status, source_type=given.source_type, owner=given.owner, visible=self._visible
+        )
         return _listing(
             self._service.workflows(where, given.page(parts=1)),
             lambda view: WorkflowItem.of(
-                view.workflow, last_run=view.last_run, next_run=view.next_run, now=view.now, stale=view.stale
+                view.workflow, last_run=self._last_run(view), next_run=view.next_run, now=view.now, stale=view.stale
             ),
         )
 
     def history(self, filters: HistoryFilters | None = None) -> Listing[HistoryItem]:
         """Section 3.6."""
         given = filters or HistoryFilters()
-        where = HistoryFilter(dataset_name=given.dataset_name, start_date=given.start_date, end_date=given.end_date)
+        where = HistoryFilter(
+            dataset_name=given.dataset_name,
+            start_date=given.start_date,
+            end_date=given.end_date,
+            visible=self._visible,
+        )
         found = self._service.history(where, given.page(parts=2))
         now, stale = self._service.now(), self._service.is_stale()
         return _listing(found, lambda run: HistoryItem.of(run, now=now, stale=stale and not run.settled))
 
     def pause(self, dataset_name: str, request: PauseRequest | None = None) -> PauseAnswer:
         """Section 3.7."""
+        self._named(Verb.PAUSE, dataset_name)
         reason = request.reason if request else None
         return PauseAnswer.of(self._service.pause(dataset_name, reason, caller=self._caller))
 
     def unpause(self, dataset_name: str) -> PauseAnswer:
         """Section 3.7."""
+        self._named(Verb.PAUSE, dataset_name)
         return PauseAnswer.of(self._service.unpause(dataset_name, caller=self._caller))
 
     def revisions(self, dataset_name: str, filters: RevisionFilters | None = None) -> Listing[RevisionItem]:
         """The accepted specs."""
+        self._named(Verb.VIEW, dataset_name)
         workflow, page = self._service.revisions(dataset_name, (filters or RevisionFilters()).page(parts=1))
         return _listing(page, lambda revision: RevisionItem.of(revision, workflow))
 
     def diff(self, dataset_name: str, number: int, filters: DiffFilters | None = None) -> DiffAnswer:
         """Two of them."""
+        self._named(Verb.VIEW, dataset_name)
         return DiffAnswer.of(self._service.diff(dataset_name, number, filters.against if filters else None))
 
     def restore(self, dataset_name: str, number: int, *, if_match: int | None = None) -> RegisterAnswer:
         """Back to one of them."""
+        self._named(Verb.REGISTER, dataset_name)
         return RegisterAnswer.of(
             self._service.restore(dataset_name, number, expected_revision=if_match, caller=self._caller)
         )
 
     def stop(self, run_id: str, request: StopRequest | None = None) -> StopAnswer:
         """Section 3.3."""
+        self._run(Verb.STOP, run_id)
         return _stopped(self._service.stop(run_id, request.reason if request else None, caller=self._caller))
 
     def retry(self, run_id: str, request: RetryRequest | None = None) -> RetryAnswer:
         """Have a run that has ended run again."""
+        self._run(Verb.RETRY, run_id)
         only_failed = request is None or request.only_failed
         return _retried(self._service.retry(run_id, only_failed=only_failed, caller=self._caller))
 
     def unregister(self, dataset_name: str, filters: UnregisterFilters | None = None) -> UnregisterAnswer:
         """Section 3.9."""
+        self._named(Verb.UNREGISTER, dataset_name)
         force = filters is not None and filters.force
         return _unregistered(self._service.unregister(dataset_name, force=force, caller=self._caller))
 
     def sync(self, request: SyncRequest | None = None) -> SyncAnswer:
         """What is published as CODE."""
+        self._everywhere(Verb.SYNC)
         given = request or SyncRequest()
         report = self._service.sync(dry_run=given.dry_run, allow_removals=given.allow_removals, caller=self._caller)
         return SyncAnswer.of(report)
 
     def backfill(self, dataset_name: str, request: BackfillRequest) -> BackfillAnswer:
         """Section 3.2."""
+        self._named(Verb.BACKFILL, dataset_name)
         view = self._service.backfill(
             dataset_name,
             request.start_date,
@@ -217,33 +283,42 @@ class LocalWorkflowApi:
 
     def backfill_status(self, backfill_id: str) -> BackfillStatusAnswer:
         """One backfill with its dates."""
+        self._backfill(Verb.VIEW, backfill_id)
         return BackfillStatusAnswer.of_view(self._service.backfill_status(backfill_id))
 
     def backfills(self, dataset_name: str, filters: BackfillFilters | None = None) -> Listing[BackfillItem]:
         """Those of a workflow."""
         given = filters or BackfillFilters()
-        return _listing(self._service.backfills(dataset_name, given.page(parts=2)), BackfillItem.of)
+        return _listing(
+            self._service.backfills(dataset_name, given.page(parts=2), visible=self._visible), BackfillItem.of
+        )
 
     def pause_backfill(self, backfill_id: str, request: BackfillReasonRequest | None = None) -> BackfillItem:
         """Send no more of it."""
+        self._backfill(Verb.BACKFILL, backfill_id)
         reason = request.reason if request else None
         return BackfillItem.of(self._service.pause_backfill(backfill_id, reason, caller=self._caller))
 
     def resume_backfill(self, backfill_id: str) -> BackfillItem:
         """Go on with it."""
+        self._backfill(Verb.BACKFILL, backfill_id)
         return BackfillItem.of(self._service.resume_backfill(backfill_id, caller=self._caller))
 
     def stop_backfill(self, backfill_id: str, request: BackfillReasonRequest | None = None) -> BackfillItem:
         """End it."""
+        self._backfill(Verb.BACKFILL, backfill_id)
         reason = request.reason if request else None
         return BackfillItem.of(self._service.stop_backfill(backfill_id, reason, caller=self._caller))
 
     def next_runs(self, dataset_name: str, filters: NextRunsFilters | None = None) -> NextRunsAnswer:
         """The next fire times."""
+        self._named(Verb.VIEW, dataset_name)
         return NextRunsAnswer.of(self._service.next_runs(dataset_name, (filters or NextRunsFilters()).count))
 
     def validate(self, request: RegisterRequest) -> ValidateAnswer:
         """What registering it would do."""
+        if not may_somewhere(self._caller, Verb.VALIDATE):
+            raise denied(Verb.VALIDATE)
         given = request.schedule
         try:
             found = self._service.preview(
@@ -254,6 +329,7 @@ class LocalWorkflowApi:
                 owner=request.owner,
                 team=request.team,
                 description=request.description,
+                caller=self._caller,
             )
         except InvalidRequest as error:
             return ValidateAnswer.refused(request.dataset_name, error)
@@ -261,10 +337,12 @@ class LocalWorkflowApi:
 
     def explain_workflow(self, dataset_name: str) -> ExplainAnswer:
         """Why a workflow does not run."""
+        self._named(Verb.VIEW, dataset_name)
         return _explained(self._service.explain_workflow(dataset_name))
 
     def explain_run(self, run_id: str) -> ExplainAnswer:
         """Why a run does not go on."""
+        self._run(Verb.VIEW, run_id)
         return _explained(self._service.explain_run(run_id))
 
     def audit(self, filters: AuditFilters | None = None) -> Listing[AuditItem]:
@@ -276,6 +354,7 @@ class LocalWorkflowApi:
             who=given.who,
             since=given.since,
             until=given.until,
+            visible=None if may_everywhere(self._caller, Verb.AUDIT) else sight_of(self._caller),
         )
         return _listing(self._service.audit(where, given.page(parts=2)), AuditItem.of)
 

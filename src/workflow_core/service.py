@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from workflow_core.domain.act import AuditFilter
 from workflow_core.domain.backfill import OnFailure, Reprocess
 from workflow_core.domain.caller import Caller
+from workflow_core.domain.names import check_dataset_name
 from workflow_core.domain.paging import Page, PageRequest
 from workflow_core.domain.run import HistoryFilter, Run
 from workflow_core.domain.workflow import Revision, RevisionDiff, SourceType, Workflow, WorkflowFilter
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from workflow_core.domain.backfill import BackfillSummary, BackfillView
     from workflow_core.domain.code import SyncReport
     from workflow_core.domain.forecast import Forecast, Preview
+    from workflow_core.domain.policy import Visibility
     from workflow_core.domain.schedule import Schedule
     from workflow_core.ports.airflow import AirflowPort, BreakerState
     from workflow_core.ports.clock import ClockPort
@@ -222,9 +224,11 @@ class WorkflowService:
         """One backfill with its dates (:func:`workflow_core.usecases.look_backfill.show_backfill`)."""
         return look_backfill.show_backfill(backfill_id, self._context)
 
-    def backfills(self, dataset_name: str, page: PageRequest | None = None) -> Page[BackfillSummary]:
+    def backfills(
+        self, dataset_name: str, page: PageRequest | None = None, *, visible: Visibility | None = None
+    ) -> Page[BackfillSummary]:
         """Backfills of a workflow, latest first, 20 unless the page says otherwise."""
-        return look_backfill.list_backfills(dataset_name, page or PageRequest(limit=20), self._context)
+        return look_backfill.list_backfills(dataset_name, page or PageRequest(limit=20), self._context, visible)
 
     def pause_backfill(
         self, backfill_id: str, reason: str | None = None, *, caller: Caller = ANYBODY
@@ -285,6 +289,10 @@ class WorkflowService:
     def recorded_run(self, run_id: str) -> Run | None:
         """A run as it is recorded; nobody else is asked."""
         return self._context.workflows.run(run_id)
+
+    def registered_workflow(self, dataset_name: str) -> Workflow | None:
+        """The workflow that has this name as it is recorded. Raises :class:`InvalidRequest` for a name that none can have."""
+        return self._context.workflows.workflow(check_dataset_name(dataset_name))
 
     def recorded_workflow(self, workflow_id: UUID) -> Workflow | None:
         """A workflow as it is recorded, also one that has left."""

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from tests.unit.http_stack import Stack
 
 GRANTS = [
-    {"who": "user@example.com", "role": "author", "team": "@ads"},
+    {"who": "user@example.com", "role": "author", "team": "@data-eng"},
     {"who": "group:data", "role": "operator", "names": "iceberg.*"},
     {"who": "*", "role": "viewer"},
     {"who": "other@example.com", "role": "admin"},
@@ -238,7 +238,8 @@ def test_grants_come_from_the_settings(provider, changes, expected):
 def test_tokens_of_both_kinds_are_taken_side_by_side(provider):
     """And a user called as a token is somebody else."""
     tokens = InMemoryTokens()
-    with http_stack(**{**provider.settings, "auth": "token,jwt"}, tokens=tokens) as stack:
+    grants = json.dumps([{"who": "ci", "role": "operator"}])
+    with http_stack(**{**provider.settings, "auth": "token,jwt"}, grants=grants, tokens=tokens) as stack:
         stack.register()
         command = CreateToken(name="ci", grants=(Grant(role=Role.ADMIN),), by="x")
         _, text = create_token(command, tokens, stack.clock)

@@ -23,7 +23,12 @@ from workflow_core.usecases.tokens import CreateToken, create_token
 if TYPE_CHECKING:
     from workflow_core.domain.identity import Identity
 
-GRANTS = [{"who": "alice", "role": "author"}, {"who": "group:data", "role": "operator"}]
+GRANTS = [
+    {"who": "alice", "role": "author"},
+    {"who": "group:data", "role": "operator"},
+    {"who": "alice@example.com", "role": "operator"},
+    {"who": "CORP\\alice", "role": "operator"},
+]
 USER = "X-Forwarded-User"
 GROUPS = "X-Forwarded-Groups"
 LISTED = {"auth": "proxy", "proxy_peers": "127.0.0.1", "proxy_groups_header": GROUPS, "grants": json.dumps(GRANTS)}

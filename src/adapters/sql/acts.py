@@ -13,6 +13,7 @@ from adapters.sql.errors import violated
 from adapters.sql.mapping import audit_of, audit_row, key_of, key_row
 from adapters.sql.tables import audit_events as events
 from adapters.sql.tables import idempotency_keys as keys
+from adapters.sql.visible import is_of_visible_name
 from workflow_core.domain.act import audit_event, key_record
 from workflow_core.domain.names import new_id
 from workflow_core.domain.paging import Page, key_id, key_moment, moment_key
@@ -61,7 +62,7 @@ class SqlActs:
 
     def audit(self, where: AuditFilter, page: PageRequest) -> Page[AuditEvent]:
         """As the port says."""
-        conditions = _conditions(where)
+        conditions = _conditions(where, self._transactions.dialect)
         place = sa.tuple_(events.c.at, events.c.id)
         after = []
         if page.after is not None:
@@ -129,8 +130,10 @@ def rows_of(act: Act | None) -> dict[sa.Table, dict[str, Any]]:
     return rows if record is None else {**rows, keys: key_row(record)}
 
 
-def _conditions(where: AuditFilter) -> Sequence[sa.ColumnElement[bool]]:
+def _conditions(where: AuditFilter, dialect: str) -> Sequence[sa.ColumnElement[bool]]:
     found: list[sa.ColumnElement[bool]] = []
+    if where.visible is not None:
+        found.append(is_of_visible_name(events.c.dataset_name, where.visible, dialect))
     if where.dataset_name is not None:
         found.append(events.c.dataset_name == where.dataset_name)
     if where.action is not None:

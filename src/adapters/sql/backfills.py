@@ -23,6 +23,7 @@ from adapters.sql.mapping import (
 from adapters.sql.runs import SqlRuns, batches, dated_within, saved_run
 from adapters.sql.tables import ACTIVE_SLOT, MAY_RUN, backfills, workflows
 from adapters.sql.tables import runs as run_table
+from adapters.sql.visible import is_of_visible
 from workflow_core.domain.paging import Page, key_moment, moment_key
 from workflow_core.domain.run import RunStatus
 from workflow_core.errors import BackfillAlreadyExists, ConcurrentUpdate, WorkflowNotFound
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from workflow_core.domain.act import Act
     from workflow_core.domain.backfill import Backfill
     from workflow_core.domain.paging import PageRequest
+    from workflow_core.domain.policy import Visibility
     from workflow_core.domain.run import Run
 
 _BACKFILL_ID: Final = "uq_backfills_backfill_id"
@@ -81,9 +83,11 @@ class SqlBackfills(SqlRuns):
             saved = tuple(saved_run(connection, run) for run in runs)
         return evolve(backfill, version=backfill.version + 1), saved
 
-    def backfills(self, dataset_name: str, page: PageRequest) -> Page[Backfill]:
+    def backfills(self, dataset_name: str, page: PageRequest, *, visible: Visibility | None = None) -> Page[Backfill]:
         """As the port says."""
         mine = backfills.c.dataset_name == dataset_name
+        if visible is not None:
+            mine &= is_of_visible(backfills.c.workflow_id, visible, self._transactions.dialect)
         place = sa.tuple_(backfills.c.created_at, backfills.c.backfill_id)
         after = []
         if page.after is not None:

@@ -25,6 +25,7 @@ from adapters.sql.tables import (
     runs,
     workflows,
 )
+from adapters.sql.visible import is_of_visible
 from workflow_core.domain.paging import Page, key_moment, moment_key
 from workflow_core.domain.run import Submission
 from workflow_core.domain.workflow import Phase
@@ -76,7 +77,7 @@ class SqlRuns:
         )
         try:
             # with all that is recorded in one statement on PostgreSQL, where each is a round trip
-            if len(rows) > 1 and self._transactions.engine.dialect.name == "postgresql":
+            if len(rows) > 1 and self._transactions.dialect == "postgresql":
                 with taken(act), self._transactions.writing(single=True) as connection:
                     _check_added(added(*rows).execute(connection, values).scalar_one(), run, of_version)
             else:
@@ -123,7 +124,7 @@ class SqlRuns:
 
     def history(self, where: HistoryFilter, page: PageRequest) -> Page[Run]:
         """As the port says."""
-        conditions = _conditions(where)
+        conditions = _conditions(where, self._transactions.dialect)
         place = sa.tuple_(runs.c.started_at, runs.c.run_id)
         after = []
         if page.after is not None:
@@ -277,9 +278,11 @@ def dated_within(workflow_id: UUID, first: date, last: date) -> tuple[sa.ColumnE
     return runs.c.workflow_id == workflow_id, runs.c.run_date >= first, runs.c.run_date <= last
 
 
-def _conditions(where: HistoryFilter) -> Sequence[sa.ColumnElement[bool]]:
+def _conditions(where: HistoryFilter, dialect: str) -> Sequence[sa.ColumnElement[bool]]:
     start, end = where.window
     found: list[sa.ColumnElement[bool]] = []
+    if where.visible is not None:
+        found.append(is_of_visible(runs.c.workflow_id, where.visible, dialect))
     if where.dataset_name is not None:
         found.append(runs.c.dataset_name == where.dataset_name)
     if start is not None:

@@ -30,12 +30,13 @@ class Transactions:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self.dialect = engine.dialect.name
         self._held = local()
         self._reader: Engine = engine
         self._single_reader = engine
         self._writer: Engine = engine.execution_options(**{BEGIN_IMMEDIATE: True})
         self._single_writer: Engine = self._writer
-        if engine.dialect.name == "postgresql":  # in autocommit, see `make_engine`
+        if self.dialect == "postgresql":  # in autocommit, see `make_engine`
             # several statements of one answer see one state; SQLite's readers always do
             self._reader = engine.execution_options(isolation_level="REPEATABLE READ")
             self._writer = engine.execution_options(isolation_level="READ COMMITTED")

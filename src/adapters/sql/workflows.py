@@ -38,6 +38,7 @@ from adapters.sql.tables import (
     workflows,
 )
 from adapters.sql.transactions import Transactions
+from adapters.sql.visible import is_visible
 from workflow_core.domain.counts import Counts
 from workflow_core.domain.paging import Page
 from workflow_core.domain.run import RunStatus
@@ -174,7 +175,7 @@ class SqlWorkflows(SqlBackfills, SqlCodeObjects, SqlMirror, SqlLeases, SqlActs):
 
     def workflows(self, where: WorkflowFilter, page: PageRequest) -> Page[Workflow]:
         """As the port says."""
-        conditions = _conditions(where)
+        conditions = _conditions(where, self._transactions.dialect)
         name = workflows.c.dataset_name
         after = [name > page.after[0]] if page.after is not None else []
         query = sa.select(workflows).where(*conditions, *after).order_by(name)
@@ -242,8 +243,10 @@ class SqlWorkflows(SqlBackfills, SqlCodeObjects, SqlMirror, SqlLeases, SqlActs):
         return None if row is None else workflow_of(row)
 
 
-def _conditions(where: WorkflowFilter) -> Sequence[sa.ColumnElement[bool]]:
+def _conditions(where: WorkflowFilter, dialect: str) -> Sequence[sa.ColumnElement[bool]]:
     found: list[Any] = [_LIVE]
+    if where.visible is not None:
+        found.append(is_visible(where.visible, dialect))
     if where.status is not None:
         found.append(sa.text(_STATUS[where.status]))
     if where.source_type is not None:

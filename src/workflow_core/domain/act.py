@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from workflow_core.domain.backfill import Backfill
     from workflow_core.domain.caller import Caller, Via
+    from workflow_core.domain.policy import Visibility
     from workflow_core.domain.run import Run
     from workflow_core.domain.workflow import Workflow
 
@@ -131,13 +132,16 @@ class AuditEvent:
 
 @frozen(kw_only=True)
 class AuditFilter:
-    """Which acts to list; None means any. From ``since`` (included) until ``until`` (not included)."""
+    """Which acts to list; None means any. From ``since`` (included) until ``until`` (not included). With ``visible``, only acts on
+    a name of which every workflow that ever had it is visible to whoever asks.
+    """
 
     dataset_name: str | None = None
     action: Action | None = None
     who: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    visible: Visibility | None = None
 
 
 def audit_event(act: Act, event_id: UUID) -> AuditEvent:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from datetime import tzinfo
     from uuid import UUID
 
+    from workflow_core.domain.policy import Visibility
+
 
 class RunStatus(StrEnum):
     """The states of section 4.2 of the specification."""
@@ -360,11 +362,14 @@ class Run:
 
 @frozen(kw_only=True)
 class HistoryFilter:
-    """Which runs to list; None means any. Dates are inclusive calendar days in UTC, of ``started_at``."""
+    """Which runs to list; None means any. Dates are inclusive calendar days in UTC, of ``started_at``. Only runs of workflows that are
+    ``visible`` to whoever asks, each of the workflow that it was started of: others may have had its name since.
+    """
 
     dataset_name: str | None = None
     start_date: date | None = None
     end_date: date | None = None
+    visible: Visibility | None = None
 
     @property
     def window(self) -> tuple[datetime | None, datetime | None]:

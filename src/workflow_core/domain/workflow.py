@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
+    from workflow_core.domain.policy import Visibility
     from workflow_core.domain.schedule import Fire, Schedule
 
 
@@ -343,11 +344,12 @@ def revision_number(key: tuple[str, ...]) -> int:
 
 @frozen(kw_only=True)
 class WorkflowFilter:
-    """Which workflows to list; None means any."""
+    """Which workflows to list; None means any. ``visible`` are those that whoever asks may see."""
 
     status: WorkflowStatus | None = None
     source_type: SourceType | None = None
     owner: str | None = None
+    visible: Visibility | None = None
 
 
 def winner(sources: Sequence[SourceType]) -> SourceType:

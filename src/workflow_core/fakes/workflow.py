@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from workflow_core.domain.backfill import Backfill
     from workflow_core.domain.code import CodeObject
     from workflow_core.domain.paging import PageRequest
+    from workflow_core.domain.policy import Visibility
     from workflow_core.domain.run import HistoryFilter, Run
     from workflow_core.domain.workflow import Workflow, WorkflowFilter
 
@@ -254,7 +255,11 @@ class InMemoryWorkflows(InMemoryLeases):
         with self._transaction("history"):
             self._refuse_odd_key(page)
             found = [
-                run for run in self._runs.values() if self._matches_name(run, where) and self._in_window(run, where)
+                run
+                for run in self._runs.values()
+                if self._matches_name(run, where)
+                and self._in_window(run, where)
+                and self._sees(where.visible, self._workflows[run.workflow_id])
             ]
             return self._page(self._latest_first(found), page, self._run_key, lambda key, after: key < after)
 
@@ -334,11 +339,12 @@ class InMemoryWorkflows(InMemoryLeases):
             self._runs |= {run.run_id: self._kept(run) for run in saved[1]}
             return saved
 
-    def backfills(self, dataset_name: str, page: PageRequest) -> Page[Backfill]:
+    def backfills(self, dataset_name: str, page: PageRequest, *, visible: Visibility | None = None) -> Page[Backfill]:
         """As the port says."""
         with self._transaction("backfills"):
             self._refuse_odd_key(page)
-            found = [one for one in self._backfills.values() if one.dataset_name == dataset_name]
+            named = [one for one in self._backfills.values() if one.dataset_name == dataset_name]
+            found = [one for one in named if self._sees(visible, self._workflows[one.workflow_id])]
             ordered = sorted(found, key=self._backfill_key, reverse=True)
             return self._page(ordered, page, self._backfill_key, lambda key, after: key < after)
 
@@ -427,7 +433,9 @@ class InMemoryWorkflows(InMemoryLeases):
             self._refuse_odd_key(page)
             if page.after is not None:
                 key_id(page.after[1])
-            found = [event for event in self._audit if self._is_told(event, where)]
+            found = [
+                event for event in self._audit if self._is_told(event, where) and self._sees_name(where.visible, event)
+            ]
             ordered = sorted(found, key=self._audit_key, reverse=True)
             return self._page(ordered, page, self._audit_key, lambda key, after: key < after)
 
@@ -518,7 +526,15 @@ class InMemoryWorkflows(InMemoryLeases):
             where.status in {None, workflow.status}
             and where.source_type in {None, workflow.source_type}
             and where.owner in {None, workflow.owner}
+            and self._sees(where.visible, workflow)
         )
+
+    def _sees(self, visible: Visibility | None, workflow: Workflow) -> bool:
+        return visible is None or visible.sees(workflow)
+
+    def _sees_name(self, visible: Visibility | None, event: AuditEvent) -> bool:
+        named = [one for one in self._workflows.values() if one.dataset_name == event.dataset_name]
+        return visible is None or (bool(named) and all(self._sees(visible, one) for one in named))
 
     def _workflow_key(self, workflow: Workflow) -> Key:
         return (workflow.dataset_name,)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from workflow_core.domain.counts import Counts
     from workflow_core.domain.lease import Lease
     from workflow_core.domain.paging import Page, PageRequest
+    from workflow_core.domain.policy import Visibility
     from workflow_core.domain.run import HistoryFilter, Run, RunStatus
     from workflow_core.domain.workflow import Revision, Workflow, WorkflowFilter
 
@@ -252,9 +253,10 @@ class WorkflowPort(Protocol):
         """
         ...
 
-    def backfills(self, dataset_name: str, page: PageRequest) -> Page[Backfill]:
-        """Backfills of workflows of this name, those that have left included, by ``created_at``, latest first, then by id, descending
-        in code-point order. The key of a page is ``(created_at, backfill_id)``, as for :meth:`history`.
+    def backfills(self, dataset_name: str, page: PageRequest, *, visible: Visibility | None = None) -> Page[Backfill]:
+        """Backfills of workflows of this name (only of ``visible`` ones, if that is given), those that have left included, by
+        ``created_at``, latest first, then by id, descending in code-point order. The key of a page is ``(created_at, backfill_id)``,
+        as for :meth:`history`.
 
         Raises:
             InvalidRequest: ``page.after`` is no such key.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from enum import StrEnum
 from itertools import count
-from secrets import token_hex
+from secrets import randbelow, token_hex
 from typing import TYPE_CHECKING
 
 from attrs import field, frozen
@@ -89,8 +89,8 @@ class Context:
     """Whose leases are those of this process."""
     led: dict[str, Lease] = field(factory=dict, repr=False)
     """What this process does all the time, and others leave to it."""
-    turns: Iterator[int] = field(factory=lambda: count(1), repr=False)
-    """Numbers the passes of this process, from 1."""
+    turns: Iterator[int] = field(factory=lambda: count(randbelow(1000)), repr=False)
+    """Numbers the passes of this process, from anywhere: what only some of them do is done by workers, too, that never live for long."""
 
     def require(self, dataset_name: str) -> Workflow:
         """The workflow of this name.

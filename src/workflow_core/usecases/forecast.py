@@ -7,6 +7,7 @@ from difflib import unified_diff
 from typing import TYPE_CHECKING, Any, Final
 
 from workflow_core.domain.forecast import Change, Forecast, Preview
+from workflow_core.domain.policy import Verb, may
 from workflow_core.domain.workflow import SourceType
 from workflow_core.errors import InvalidRequest, Problem
 from workflow_core.usecases.register import draft_of
@@ -42,6 +43,9 @@ def preview(command: RegisterWorkflow, context: Context) -> Preview:
     """
     draft = draft_of(command, context, context.clock.now())
     holder = context.workflows.workflow_by_dag(draft.dag_id)
+    if holder is not None and not may(command.caller, Verb.VIEW, holder):
+        msg = "cannot be had: choose another one"
+        raise InvalidRequest.of([Problem(field="dataset_name", message=msg)])
     if holder is not None and holder.dataset_name != draft.dataset_name:
         msg = f"would have the DAG id {draft.dag_id!r} in Airflow, as {holder.dataset_name!r} has"
         raise InvalidRequest.of([Problem(field="dataset_name", message=msg)])

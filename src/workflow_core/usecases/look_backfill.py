@@ -9,12 +9,13 @@ from workflow_core.domain.names import check_dataset_name, check_run_id
 from workflow_core.domain.paging import Page, PageRequest, moment_key
 from workflow_core.domain.run import HistoryFilter, RunStatus
 from workflow_core.domain.workflow import WorkflowStatus
-from workflow_core.errors import BackfillNotFound
+from workflow_core.errors import BackfillNotFound, WorkflowNotFound
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from workflow_core.domain.backfill import Backfill
+    from workflow_core.domain.policy import Visibility
     from workflow_core.domain.run import Run
     from workflow_core.usecases.context import Context
 
@@ -60,16 +61,20 @@ def summarize(backfill: Backfill, context: Context) -> BackfillSummary:
     return BackfillSummary(backfill=backfill, counts=counts.get(backfill.backfill_id, {}))
 
 
-def list_backfills(dataset_name: str, page: PageRequest, context: Context) -> Page[BackfillSummary]:
-    """Backfills of the workflow of this name, and of its predecessors, latest first.
+def list_backfills(
+    dataset_name: str, page: PageRequest, context: Context, visible: Visibility | None = None
+) -> Page[BackfillSummary]:
+    """Backfills of the workflow of this name, and of its predecessors, latest first; of those that are ``visible``.
 
     Raises:
         InvalidRequest: the name or the cursor.
-        WorkflowNotFound: nothing is known under this name.
+        WorkflowNotFound: nothing is known, or may be seen, under this name.
     """
-    found = context.workflows.backfills(check_dataset_name(dataset_name), page)
+    found = context.workflows.backfills(check_dataset_name(dataset_name), page, visible=visible)
     if not found.total:
-        context.require(dataset_name)
+        workflow = context.require(dataset_name)
+        if visible is not None and not visible.sees(workflow):
+            raise WorkflowNotFound(dataset_name)
     counts = context.workflows.backfill_counts(one.backfill_id for one in found.items)
     items = tuple(BackfillSummary(backfill=one, counts=counts.get(one.backfill_id, {})) for one in found.items)
     return Page(items=items, total=found.total, next_after=found.next_after)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
-from workflow_core.errors import DatabaseUnavailable, KeyInUse, KeyReused, WorkflowError
+from workflow_core.errors import DatabaseUnavailable, KeyInUse, KeyReused, PermissionDenied, WorkflowError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,7 +55,9 @@ def once(caller: Caller, context: Context, do: Callable[[], str], again: Callabl
         raise AssertionError(caller)
     try:
         body = do()
-    except WorkflowError:
+    except WorkflowError as error:
+        if error.hides or isinstance(error, PermissionDenied):  # whatever was allowed when the key came first
+            raise
         found = context.workflows.key(caller.name, caller.key.text)
         if found is None:
             raise

@@ -8,6 +8,7 @@ from attrs import frozen
 
 from workflow_core.domain.act import Action, on_workflow
 from workflow_core.domain.names import check_dataset_name, dag_id_for, is_sentinel, new_id
+from workflow_core.domain.policy import Verb, denied, may
 from workflow_core.domain.schedule import Schedule
 from workflow_core.domain.spec import complete, parse_spec
 from workflow_core.domain.workflow import Phase, Revision, SourceType, Workflow
@@ -57,6 +58,7 @@ def register(command: RegisterWorkflow, context: Context) -> Workflow:
     Raises:
         InvalidRequest: the name, the schedule, the owner or the YAML (then an :class:`InvalidWorkflowSpec`) is wrong.
         WorkflowPermissionDenied: it is asked for as CODE, or CODE has published this name.
+        PermissionDenied: the caller may not register this, or in the place of what there is.
         WorkflowAlreadyExists: the name or its DAG id is taken.
         RevisionMismatch: it is at another revision than the caller expected.
         AirflowUnavailable, StorageUnavailable, DatabaseUnavailable, LoaderNotInstalled: nothing was recorded.
@@ -64,13 +66,16 @@ def register(command: RegisterWorkflow, context: Context) -> Workflow:
     now = context.clock.now()
     context.airflow.ping()  # first: reading a YAML takes longer than a refusal should
     draft = draft_of(command, context, now)
+    check_author(command.caller, draft)
     if command.source_type is SourceType.CODE:
         msg = "CODE workflows are published into the object store by a CI pipeline, not registered over this API."
         raise WorkflowPermissionDenied(msg)
+    holder = context.workflows.workflow_by_dag(draft.dag_id)
+    if holder is not None:
+        _check_found(command.caller, draft, holder)
     if context.storage.stat(SourceType.CODE, draft.dataset_name) is not None:
         msg = f"Workflow {draft.dataset_name!r} is published as CODE; a CI pipeline owns it."
         raise WorkflowPermissionDenied(msg)
-    holder = context.workflows.workflow_by_dag(draft.dag_id)
     _check_holder(holder, draft, command)
     sentinel = context.sentinel_of(draft)
     if context.airflow.dag(sentinel) is None:
@@ -79,6 +84,26 @@ def register(command: RegisterWorkflow, context: Context) -> Workflow:
         context.workflows.add_workflow(draft, act=on_workflow(command.caller, Action.REGISTER, now, draft))
         return settle_workflow(draft, context, within=context.policy.register_wait)
     return revise(holder, draft, command.caller, context)
+
+
+def check_author(caller: Caller, workflow: Workflow) -> None:
+    """Return if the caller may register this, or register over it: of a draft the team that its spec names counts, and what there is
+    counts as well, so that nothing is taken from, or given to, another team.
+
+    Raises:
+        PermissionDenied: it may not.
+    """
+    if not may(caller, Verb.REGISTER, workflow):
+        raise denied(Verb.REGISTER, workflow)
+
+
+def _check_found(caller: Caller, draft: Workflow, holder: Workflow) -> None:
+    """The same for what has the name, or the DAG id. Of what the caller may not see no more is said than has to be."""
+    if not may(caller, Verb.VIEW, holder):
+        taken = WorkflowAlreadyExists.told(f"The name {draft.dataset_name!r} cannot be had: choose another one.")
+        taken.hides = True
+        raise taken
+    check_author(caller, holder)
 
 
 def _check_holder(holder: Workflow | None, draft: Workflow, command: RegisterWorkflow) -> None:

@@ -11,7 +11,7 @@ from workflow_core.domain.schedule import Schedule
 from workflow_core.domain.spec import parse_spec
 from workflow_core.domain.workflow import RevisionDiff, SourceType
 from workflow_core.errors import LoaderNotInstalled, RevisionMismatch, RevisionNotFound, WorkflowPermissionDenied
-from workflow_core.usecases.register import revise
+from workflow_core.usecases.register import check_author, revise
 
 if TYPE_CHECKING:
     from workflow_core.domain.caller import Caller
@@ -63,6 +63,7 @@ def restore(command: RestoreRevision, context: Context) -> Workflow:
         InvalidRequest, WorkflowNotFound, RevisionNotFound: the name, or the number.
         InvalidWorkflowSpec: what was accepted then is not accepted any more.
         WorkflowPermissionDenied: a CODE workflow.
+        PermissionDenied: the caller may not register it so.
         RevisionMismatch: it is at another revision than the caller expected.
         AirflowUnavailable, StorageUnavailable, DatabaseUnavailable, LoaderNotInstalled: nothing was recorded.
     """
@@ -80,6 +81,7 @@ def restore(command: RestoreRevision, context: Context) -> Workflow:
         raise LoaderNotInstalled(sentinel)
     context.storage.stat(workflow.source_type, workflow.dataset_name)
     draft = evolve(workflow, spec=spec, yaml=found.yaml, schedule=schedule, owner=spec.owner or workflow.owner)
+    check_author(command.caller, draft)
     return revise(workflow, draft, command.caller, context, restored_from=found.number)
 
 
