@@ -304,7 +304,7 @@ class Client:
     ) -> Entry:
         headers = {"Idempotency-Key": token} if self._keys else {}
         deadline = time.monotonic() + _PATIENCE
-        told, status, answer = Told.UNKNOWN, None, {}
+        told, status, answer, unsure = Told.UNKNOWN, None, {}, False
         while time.monotonic() < deadline:
             url = f"{self._url()}/api/v1/workflows{path}"
             try:
@@ -314,10 +314,15 @@ class Client:
                 continue
             except httpx.HTTPError:
                 if self._keys:
+                    unsure = True
                     continue
                 break
             status, answer = response.status_code, response.json()
             if self._keys and answer.get("code") in {"IDEMPOTENCY_KEY_IN_USE", "DATABASE_OUTCOME_UNKNOWN"}:
+                unsure = True
+                time.sleep(0.2)
+                continue
+            if unsure and status == 503:  # of this attempt; an earlier one under the same key may have done it
                 time.sleep(0.2)
                 continue
             told = Told.ACCEPTED if response.is_success else Told.REFUSED

@@ -849,6 +849,42 @@ class AuditSinceExcluded(InMemoryWorkflows):
         return event.at != where.since and super()._is_told(event, where)
 
 
+class EverythingIsVisible(InMemoryWorkflows):
+    def _sees(self, visible: Any, workflow: Workflow) -> bool:
+        return True
+
+
+class OwnedIsHidden(InMemoryWorkflows):
+    def _sees(self, visible: Any, workflow: Workflow) -> bool:
+        return super()._sees(visible and evolve(visible, owner=None), workflow)
+
+
+class TeamsIgnoreCase(InMemoryWorkflows):
+    def _sees(self, visible: Any, workflow: Workflow) -> bool:
+        teams = {grant.team.lower() for grant in visible.grants if grant.team} if visible else set()
+        return super()._sees(visible, workflow) or (workflow.team or "").lower() in teams
+
+
+class VisibleByName(InMemoryWorkflows):
+    """Whoever has the name now decides."""
+
+    def _sees(self, visible: Any, workflow: Workflow) -> bool:
+        now = next((one for one in self._live() if one.dataset_name == workflow.dataset_name), workflow)
+        return super()._sees(visible, now)
+
+
+class AuditOfWhoeverHasTheName(InMemoryWorkflows):
+    def _sees_name(self, visible: Any, event: Any) -> bool:
+        return visible is None or any(
+            self._sees(visible, one) for one in self._workflows.values() if one.dataset_name == event.dataset_name
+        )
+
+
+class AuditOfNoNameIsVisible(InMemoryWorkflows):
+    def _sees_name(self, visible: Any, event: Any) -> bool:
+        return event.dataset_name is None or super()._sees_name(visible, event)
+
+
 BROKEN: list[type[InMemoryWorkflows]] = [
     kind for kind in list(vars().values()) if isinstance(kind, type) and issubclass(kind, InMemoryWorkflows)
 ]

@@ -16,6 +16,7 @@ from workflow_core.domain.act import Action
 from workflow_core.domain.paging import PageRequest
 from workflow_core.domain.run import HistoryFilter
 from workflow_core.domain.workflow import SourceType
+from workflow_core.errors import DatabaseUnavailable
 from workflow_core.ports.airflow import EndState
 from workflow_core.service import WorkflowService
 
@@ -531,3 +532,26 @@ def test_a_death_at_any_point_leaves_one_effect(change: Change, after: bool) -> 
             assert second.content == first.content
             assert second.headers["Idempotency-Replayed"] == "true"
             assert effects(broken) == expected, point
+
+
+def test_nobody_knows_while_the_key_cannot_be_looked_up(stack, monkeypatch):
+    """What was done under a key is not told as certainly not recorded because the database is away when it is repeated."""
+    stack.register()
+    key = {"Idempotency-Key": "k"}
+    assert stack.post(f"{NAME}/run", {}, headers=key).status_code == 202
+    monkeypatch.setattr(stack.workflows, "key", _away)
+    again = stack.post(f"{NAME}/run", {}, headers=key)
+    assert (again.status_code, again.json()["code"]) == (503, "DATABASE_OUTCOME_UNKNOWN")
+
+
+def test_nothing_is_recorded_while_the_database_is_away(stack, monkeypatch):
+    """A request that did not get as far as its record is told so."""
+    stack.register()
+    monkeypatch.setattr(stack.workflows, "add_run", _away)
+    monkeypatch.setattr(stack.workflows, "key", _away)
+    answer = stack.post(f"{NAME}/run", {}, headers={"Idempotency-Key": "k"})
+    assert (answer.status_code, answer.json()["code"]) == (503, "DATABASE_UNAVAILABLE")
+
+
+def _away(*_given: object, **_named: object) -> None:
+    raise DatabaseUnavailable("away")

@@ -18,7 +18,14 @@ from entrypoints.http.keys import KEY_HEADER, KEY_PATTERN, REPLAYED_HEADER
 from entrypoints.http.routes import ROUTES
 from workflow_core.api import ProblemAnswer
 from workflow_core.domain.names import DATASET_NAME_PATTERN, MAX_DATASET_NAME, MAX_RUN_ID, RUN_ID_PATTERN
-from workflow_core.errors import DatabaseUnavailable, IdentityProviderUnavailable, KeyInUse, KeyReused, Unauthenticated
+from workflow_core.errors import (
+    DatabaseOutcomeUnknown,
+    DatabaseUnavailable,
+    IdentityProviderUnavailable,
+    KeyInUse,
+    KeyReused,
+    Unauthenticated,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -278,12 +285,14 @@ def _problems(contract: Contract) -> dict[int, list[str]]:
     if not contract.public:
         codes += [error.code for error in UNIDENTIFIED if error not in contract.errors]
     if contract.changes:
-        codes += [KeyInUse.code, KeyReused.code]
+        codes += [KeyInUse.code, KeyReused.code, DatabaseOutcomeUnknown.code]
     found: dict[int, list[str]] = {}
     if contract.filters is not None or contract.conditional or contract.changes:
         found[400] = [HTTP_CODES[400]]
+    if contract.changes or contract.asks:
+        found[403] = [HTTP_CODES[403]]
     if contract.payload is not None:
-        found |= {status: [HTTP_CODES[status]] for status in (403, 413, 415)}
+        found |= {status: [HTTP_CODES[status]] for status in (413, 415)}
     for code in codes:
         found.setdefault(STATUS[code], []).append(code)
     found[500] = [HTTP_CODES[500]]

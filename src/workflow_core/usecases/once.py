@@ -7,15 +7,24 @@ simply carried out; that it came before shows where it would be recorded again, 
 from __future__ import annotations
 
 import logging
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
-from workflow_core.errors import DatabaseUnavailable, KeyInUse, KeyReused, PermissionDenied, WorkflowError
+from workflow_core.errors import (
+    DatabaseOutcomeUnknown,
+    DatabaseUnavailable,
+    KeyInUse,
+    KeyReused,
+    PermissionDenied,
+    Unavailable,
+    WorkflowError,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from workflow_core.domain.act import KeyRecord
     from workflow_core.domain.caller import Caller, Key
@@ -58,11 +67,27 @@ def once(caller: Caller, context: Context, do: Callable[[], str], again: Callabl
     except WorkflowError as error:
         if error.hides or isinstance(error, PermissionDenied):  # whatever was allowed when the key came first
             raise
-        found = context.workflows.key(caller.name, caller.key.text)
+        with _not_known(unless=error):
+            found = context.workflows.key(caller.name, caller.key.text)
         if found is None:
             raise
-        return _told(found, caller.key, context, again)
+        with _not_known():
+            return _told(found, caller.key, context, again)
     return Once(body=_kept(caller.name, caller.key.text, body, context), replayed=False)
+
+
+@contextmanager
+def _not_known(*, unless: WorkflowError | None = None) -> Iterator[None]:
+    """That the database does not answer now says nothing of what was recorded with the key before; ``unless`` this request did not get so
+    far itself as to find out that there is such a thing.
+    """
+    try:
+        yield
+    except DatabaseUnavailable as error:
+        if isinstance(unless, Unavailable) and not isinstance(unless, DatabaseOutcomeUnknown):
+            raise unless from None
+        msg = f"{error.message} Whether this was done under its Idempotency-Key cannot be said: send it again."
+        raise DatabaseOutcomeUnknown(msg) from error
 
 
 def _told(found: KeyRecord, key: Key, context: Context, again: Callable[[KeyRecord], str]) -> Once:

@@ -22,6 +22,7 @@ from workflow_core.testing.workflow.registered import RegisteredWorkflowRules
 from workflow_core.testing.workflow.revised import RevisedRules
 from workflow_core.testing.workflow.seen import SeenRules
 from workflow_core.testing.workflow.subject import BehindWorkflows, WorkflowSubject
+from workflow_core.testing.workflow.visible import VisibleRules
 from workflow_core.testing.workflow.work import WorkRules
 
 __all__ = ["BehindWorkflows", "WorkflowContract", "WorkflowSubject", "workflow_machine"]
@@ -43,6 +44,7 @@ class WorkflowContract(
     AuditedRules,
     LeaseRules,
     CountedRules,
+    VisibleRules,
     OutageRules,
 ):
     """Every promise of the port, as tests."""
