@@ -17,8 +17,10 @@ from entrypoints.http import create_app
 from entrypoints.logs import _CHATTY
 from entrypoints.settings import Settings
 from tests.attacks.hostile import CANARY, Asked, answer, hostile
+from tests.unit.http_served import serving
 from tests.unit.http_stack import NAME, ROOT, YAML, check_answer
 from tests.unit.log_lines import logged
+from tests.unit.test_remote import certified
 from workflow_core.domain.paging import PageRequest
 from workflow_core.domain.run import HistoryFilter, RunStatus, Submission
 from workflow_core.errors import WorkflowError
@@ -151,6 +153,23 @@ def test_whatever_airflow_says_every_answer_is_a_declared_one(talk, api):
     written = [line for line in lines if line["level"] != "INFO" or not line["logger"].startswith(_CHATTY)]
     assert [line for line in written if CANARY in json.dumps(line) or line["level"] == "ERROR"] == []
     assert airflow.asked
+
+
+def test_an_airflow_that_nobody_vouches_for_gets_no_credentials(tmp_path, monkeypatch):
+    """A certificate that it has signed itself: AIRFLOW_CONNECTION_FAILED, and nothing was sent to it."""
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    certificate, key = certified(tmp_path)
+    asked: list[Any] = []
+
+    async def airflow(scope: Any, _receive: Any, _send: Any) -> None:
+        asked.append(scope)
+
+    with serving(ssl_certfile=str(certificate), ssl_keyfile=str(key)) as board:
+        board.app = airflow
+        with in_front_of(board.url.replace("http:", "https:"), "v2") as (client, _, _):
+            found = client.post(f"{ROOT}/{NAME}/run")
+    assert (found.status_code, found.json()["code"]) == (503, "AIRFLOW_CONNECTION_FAILED")
+    assert asked == []
 
 
 @pytest.mark.parametrize(
