@@ -180,7 +180,6 @@ def test_no_secret_is_told_to_anybody(tmp_path, form, way):
         with serving(environment, log) as url, httpx.Client(base_url=url, trust_env=False, timeout=30) as client:
             client.headers["Authorization"] = f"Bearer {token}"
             answers = asked_of(client, run_id)
-            time.sleep(1.0)  # passes of the worker, and batches of spans
         shown = dli(environment, "config", "show") + dli(environment, "config", "show", "-o", "json")
         for wrong in ("workflow list", f"workflow run {NAME}"):
             shown += dli(environment | {"DLI_SERVER_URL": airflow.url, "DLI_PATIENCE": "0"}, *wrong.split())

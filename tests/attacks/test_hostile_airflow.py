@@ -142,7 +142,7 @@ def test_whatever_airflow_says_every_answer_is_a_declared_one(talk, api):
         ]:
             began = time.monotonic()
             found = client.request(method, path, json=body)
-            assert time.monotonic() - began < 6 * PATIENCE, path
+            assert time.monotonic() - began < 20 * PATIENCE, path
             check_answer(found)
             assert found.status_code != 500, (path, found.text)
             assert CANARY not in found.text + str(found.headers), path
