@@ -6,13 +6,7 @@ import base64
 import json
 import os
 import re
-import signal
-import subprocess
-import sys
-import time
-from contextlib import contextmanager
 from itertools import cycle
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -22,14 +16,13 @@ from adapters.sql import SqlWorkflows, make_engine, upgrade
 from entrypoints.http import openapi_document
 from entrypoints.http.openapi import openapi_json
 from tests.attacks.hostile import Asked, answer, hostile
+from tests.attacks.process import SRC, dli, serving
 from workflow_core.domain.run import RunStatus, Submission
 from workflow_core.testing.entities import NAME, a_run, a_workflow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
 
-SRC = Path(__file__).resolve().parents[2] / "src"
-DLI = [sys.executable, "-m", "entrypoints.cli.main"]
 SETTINGS = {
     "AIRFLOW_PASSWORD": "CANARY-airflow-password-5e5e",
     "AIRFLOW_TOKEN": "CANARY-airflow-token-5e5e",
@@ -90,28 +83,6 @@ def kept(tmp_path: Path) -> tuple[str, str]:
     workflows.add_run(run)
     engine.dispose()
     return url, run.run_id
-
-
-def dli(environment: dict[str, str], *arguments: str) -> bytes:
-    """Everything that a command says."""
-    done = subprocess.run([*DLI, *arguments], env=environment, capture_output=True, timeout=60, check=False)
-    return done.stdout + done.stderr
-
-
-@contextmanager
-def serving(environment: dict[str, str], log: Path) -> Iterator[str]:
-    with log.open("wb") as file:
-        process = subprocess.Popen([*DLI, "serve"], env=environment, stderr=file, stdout=file)
-    try:
-        deadline = time.monotonic() + 60
-        while b"Serving at " not in (told := log.read_bytes()):
-            assert process.poll() is None, told
-            assert time.monotonic() < deadline, told
-            time.sleep(0.05)
-        yield told.partition(b"Serving at ")[2].split()[0].decode()
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(60)
 
 
 def asked_of(client: httpx.Client, run_id: str) -> list[httpx.Response]:
