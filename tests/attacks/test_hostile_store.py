@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
+from adapters.storage.bounded import MAX_ANSWER
 from adapters.storage.s3 import S3Storage, s3_client
-from tests.attacks.hostile import CANARY, answer, hostile
+from tests.attacks.hostile import CANARY, Asked, answer, hostile
 from workflow_core.domain.workflow import SourceType
-from workflow_core.errors import StorageUnavailable
+from workflow_core.errors import InvalidWorkflowSpec, StorageUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 NAME = "iceberg.analytics.daily_clicks"
 CALLS: dict[str, Callable[[S3Storage], object]] = {
@@ -101,6 +102,71 @@ def test_an_answer_of_a_billion_laughs_is_an_outage(store_at):
         with pytest.raises(StorageUnavailable):
             list(store_at(server.url).list(SourceType.CODE))
     assert time.process_time() - began < 2
+
+
+def test_a_listing_without_end_ends(store_at, monkeypatch):
+    """Each page says that there is another one, under a name that was not there before: an outage, and no half of a listing."""
+    monkeypatch.setattr("adapters.storage.s3.MAX_PAGES", 20)
+
+    def page(asked: Asked) -> bytes:
+        token = f"<NextContinuationToken>{len(server.asked)}</NextContinuationToken>"
+        return xml(f"<ListBucketResult><IsTruncated>true</IsTruncated>{token}</ListBucketResult>")
+
+    with hostile(page) as server:
+        with pytest.raises(StorageUnavailable, match="no end"):
+            list(store_at(server.url).list(SourceType.CODE))
+        assert len(server.asked) == 21
+
+
+@pytest.mark.parametrize("status", ["200 OK", "403 Forbidden", "500 Internal Server Error"])
+@every_call
+def test_an_answer_of_100_mb_is_not_read_to_its_end(store_at, call, status):
+    """Nor an error of that size: it is given up at the limit."""
+    sent = [0]
+
+    def spaces(_: Asked) -> Iterator[bytes]:
+        yield f"HTTP/1.1 {status}\r\nETag: x\r\nContent-Type: application/xml\r\nContent-Length: 104857600\r\n\r\n".encode()
+        for _mib in range(100):
+            yield b" " * 2**20
+            sent[0] += 2**20
+
+    with hostile(spaces) as server, pytest.raises((StorageUnavailable, InvalidWorkflowSpec)):
+        call(store_at(server.url))
+    assert sent[0] < MAX_ANSWER + 16 * 2**20
+
+
+BROKEN = {
+    "half of it": b"Content-Length: 9999\r\n\r\n<ListBucketResult>",
+    "a chunk of no size": b"Transfer-Encoding: chunked\r\n\r\nzz\r\n<ListBucketResult>",
+    "chunks without an end": b"Transfer-Encoding: chunked\r\n\r\n5\r\n<List",
+    "an unknown length": b"Content-Length: many\r\n\r\n<ListBucketResult>",
+    "no gzip": b"Content-Encoding: gzip\r\nContent-Length: 5\r\n\r\nplain",
+}
+
+
+@pytest.mark.parametrize("status", [b"200 OK", b"503 Slow Down"])
+@pytest.mark.parametrize("rest", BROKEN.values(), ids=BROKEN)
+@every_call
+def test_an_answer_that_breaks_off_is_an_outage(store_at, call, rest, status):
+    """Whatever becomes of the connection while it is read."""
+    with hostile(lambda _: b"HTTP/1.1 " + status + b"\r\n" + rest) as server, pytest.raises(StorageUnavailable):
+        call(store_at(server.url))
+
+
+def test_an_answer_that_trickles_is_given_up(store_at, monkeypatch):
+    """A byte now and then never hits the read timeout."""
+    monkeypatch.setattr("adapters.storage.bounded.MAX_SECONDS", 0.5)
+
+    def drip(_: Asked) -> Iterator[bytes]:
+        yield b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"
+        for _byte in range(1000):
+            yield b" "
+            time.sleep(0.02)
+
+    began = time.monotonic()
+    with hostile(drip) as server, pytest.raises(StorageUnavailable, match="no end"):
+        list(store_at(server.url).list(SourceType.CODE))
+    assert time.monotonic() - began < 10
 
 
 KEYS = [
