@@ -23,12 +23,12 @@ run: $(VENV)/.ready $(AIRFLOW_VENV)/.ready ## Start everything and follow the ex
 
 .PHONY: test
 test: check $(AIRFLOW_VENV)/.ready $(AIRFLOW_2_VENV)/.ready test-airflow-side ## Everything that CI runs: checks, then every test on real servers
-	$(BIN)/python -m pytest tests/unit -q -n auto --dist worksteal --cov --cov-report=
+	$(BIN)/python -m pytest tests/unit tests/attacks -q -n auto --dist worksteal --cov --cov-report=
 	$(BIN)/python -m pytest tests/contract tests/e2e tests/chaos --durations=20 --cov --cov-append --cov-report=term:skip-covered
 
 .PHONY: unit
-unit: $(VENV)/.ready ## The unit tests alone, in seconds
-	$(BIN)/python -m pytest tests/unit -q -n auto --dist worksteal
+unit: $(VENV)/.ready ## The unit tests and the attacks alone, in seconds
+	$(BIN)/python -m pytest tests/unit tests/attacks -q -n auto --dist worksteal
 
 .PHONY: contract
 contract: $(VENV)/.ready $(AIRFLOW_VENV)/.ready $(AIRFLOW_2_VENV)/.ready ## The contract suites against the fakes and the real servers

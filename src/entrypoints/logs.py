@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from entrypoints.redaction import redactor
+from entrypoints.redaction import redactor, secrets_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -47,7 +48,7 @@ def configure_logging(settings: Settings) -> None:
     """Write what is logged in this process to standard error, as the settings say."""
     formatter = JsonFormatter if settings.log_format == "json" else ConsoleFormatter
     handler = logging.StreamHandler()
-    handler.setFormatter(formatter(redactor(settings.secrets())))
+    handler.setFormatter(formatter(redactor([*settings.secrets(), *secrets_of(os.environ)])))
     logging.basicConfig(level=settings.log_level, handlers=[handler])
     for chatty in _CHATTY:
         logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 MASK: Final = "****"
 
 SHORTEST: Final = 6
 """Characters of the shortest secret that is looked for by its value: a shorter one (``admin``) is in many an innocent word."""
+
+_AWS: Final = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN")
+_OTLP: Final = ("OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS")
 
 _PATTERNS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
     # The user stays. Up to the last @ of the word: a password may hold "/", and one that is not quoted as it should be may hold "@".
@@ -49,6 +53,15 @@ def redact(text: str) -> str:
     for pattern, replacement in _PATTERNS:
         text = pattern.sub(replacement, text)
     return text
+
+
+def secrets_of(environment: Mapping[str, str]) -> Iterator[str]:
+    """The secrets in variables that are not ours: boto3 and OpenTelemetry read them, and may quote what was answered to them."""
+    yield from (environment.get(name, "") for name in _AWS)
+    for name in _OTLP:  # key=value,key=value, percent-encoded
+        for pair in environment.get(name, "").split(","):
+            value = pair.partition("=")[2].strip()
+            yield from (value, unquote(value), unquote(value).rpartition(" ")[2])  # without "Bearer"
 
 
 def redactor(secrets: Iterable[str]) -> Callable[[str], str]:

@@ -20,7 +20,12 @@ from entrypoints.settings import NAMES, load_settings
 from workflow_core.domain.spec import parse_spec
 
 ROOT = DOCS.parent
-PROSE = [ROOT / "README.md", *sorted(DOCS.glob("*.md")), ROOT / "examples" / "daily_clicks" / "README.md"]
+PROSE = [
+    ROOT / "README.md",
+    ROOT / "SECURITY.md",
+    *sorted(DOCS.glob("*.md")),
+    ROOT / "examples" / "daily_clicks" / "README.md",
+]
 
 
 @pytest.mark.parametrize("path", [path.name for path in pages()])

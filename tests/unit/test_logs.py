@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from entrypoints.logs import FIELDS, MAX_MESSAGE, MAX_TRACEBACK, ConsoleFormatter, JsonFormatter, bound
-from entrypoints.redaction import redact, redactor
+from entrypoints.redaction import redact, redactor, secrets_of
 from entrypoints.settings import load_settings
 
 if TYPE_CHECKING:
@@ -186,6 +186,16 @@ def test_a_credential_is_known_by_its_scheme(scheme):
 def test_what_is_no_secret_is_told_as_it_is(text):
     """Or nobody could read the log."""
     assert redact(text) == text
+
+
+def test_secrets_that_other_libraries_read_are_known():
+    """Those of boto3, and each header for a collector of traces, as it is written and as it is sent."""
+    environment = {
+        "AWS_SESSION_TOKEN": "hunter2",
+        "OTEL_EXPORTER_OTLP_HEADERS": "x-key=hunter3,authorization=Bearer%20hunter4",
+    }
+    told = redactor(secrets_of(environment))("hunter2 hunter3 Bearer%20hunter4 Bearer hunter4 hunter4")
+    assert "hunter" not in told
 
 
 def test_the_default_password_does_not_black_out_its_word():

@@ -36,7 +36,7 @@ def s3_errors() -> Iterator[None]:
         raise StorageUnavailable(f"The object store answered {word}.") from error
     except BotoCoreError as error:
         raise StorageUnavailable(f"The object store does not answer ({type(error).__name__}).") from error
-    except ResponseParserError as error:  # its message is the upstream body
+    except (ResponseParserError, ValueError) as error:  # its message is the upstream body; a header that is no number
         raise nonsense() from error
 
 
@@ -50,3 +50,8 @@ def told(answer: Mapping[str, Any], field: str) -> Any:
 def nonsense() -> StorageUnavailable:
     """The error for an answer that is none of S3's."""
     return StorageUnavailable("The object store's answer is not one of the S3 protocol. Is the endpoint right?")
+
+
+def endless() -> StorageUnavailable:
+    """The error for an answer that is larger than any real one, or does not end."""
+    return StorageUnavailable("The object store's answer has no end in sight, and was given up.")

@@ -9,7 +9,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from adapters.storage.errors import nonsense, s3_errors, told
+from adapters.storage.bounded import bound_answers
+from adapters.storage.errors import endless, nonsense, s3_errors, told
 from workflow_core.domain.stored import name_of_file, object_path, source_folder, stored_text
 from workflow_core.errors import ConfigurationError, StorageConflict
 from workflow_core.ports.storage import StoredRef, StoredSpec
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 _CONFLICTS: Final = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308, 400})  # 400: what HEAD says where others say 301
+MAX_PAGES: Final = 1000
+"""Pages of one listing, of 1,000 objects each: more than this are no workflows."""
+
 _MISSING: Final = "NoSuchKey"  # a bare 404 may be some other server's
 
 
@@ -56,6 +60,7 @@ def s3_client(
             f" ({type(error).__name__})."
         ) from error
     client.meta.events.register_first("needs-retry.s3.HeadBucket", _no_region)
+    bound_answers(client)
     return client
 
 
@@ -135,7 +140,10 @@ class S3Storage:
         folder = source_folder(self._prefix, source)
         found = []
         with s3_errors():
-            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=folder):
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=folder)
+            for number, page in enumerate(pages):
+                if number == MAX_PAGES:
+                    raise endless()
                 for item in _contents(page):
                     name = name_of_file(told(item, "Key").removeprefix(folder))
                     if name is not None:

@@ -25,6 +25,7 @@ from entrypoints.http.routes import READY_PATH, ROUTES, stopping
 from entrypoints.http.shared import Api  # noqa: TC001 - Litestar resolves the annotations at run time
 from entrypoints.http.tracing import Traced, raw_path, request_id
 from entrypoints.http.waiting import Waiting
+from entrypoints.loopback import is_rebound
 from entrypoints.metrics import CONTENT_TYPE, Metrics
 from workflow_core.domain.access import EVERYTHING, Access
 from workflow_core.domain.caller import Caller, Via
@@ -142,6 +143,11 @@ def _admission(settings: Settings) -> Callable[[Request[Any, Any, Any]], Awaitab
 
     async def admit(request: Request[Any, Any, Any]) -> Any:
         contract = contract_of(request.route_handler)
+        public = contract is not None and contract.public
+        if not public and not settings.authenticates and is_rebound(request.scope):
+            raise PermissionDeniedException(
+                detail="This port is for its own host: ask it as localhost, or by its address."
+            )
         path = raw_path(request.scope)
         if "//" in path or path.endswith("/"):  # Litestar would take an empty name for none
             raise NotFoundException

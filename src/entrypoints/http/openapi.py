@@ -289,12 +289,13 @@ def _problems(contract: Contract) -> dict[int, list[str]]:
     found: dict[int, list[str]] = {}
     if contract.filters is not None or contract.conditional or contract.changes:
         found[400] = [HTTP_CODES[400]]
-    if contract.changes or contract.asks:
+    if not contract.public:
         found[403] = [HTTP_CODES[403]]
     if contract.payload is not None:
         found |= {status: [HTTP_CODES[status]] for status in (413, 415)}
     for code in codes:
-        found.setdefault(STATUS[code], []).append(code)
+        if code not in found.setdefault(STATUS[code], []):
+            found[STATUS[code]].append(code)
     found[500] = [HTTP_CODES[500]]
     return found
 

@@ -54,6 +54,14 @@ def raw_path(scope: Scope) -> str:
     return sent or quote(scope["path"])
 
 
+def is_ambiguous(scope: Scope) -> bool:
+    """Whether the end of the request is told in two ways, of which a proxy in front may have believed the other one.
+
+    Then what follows on the connection may be what somebody wanted to be taken for a request: it is closed (RFC 9112, section 6.1).
+    """
+    return {b"content-length", b"transfer-encoding"} <= {name for name, _ in scope["headers"]}
+
+
 @define
 class Exchange:
     """A request and what became of it. Ended when the last byte of the answer has been sent, or nothing more will come."""
@@ -122,7 +130,7 @@ class Traced(Litestar):
                 exchange.status = message["status"]
                 headers = MutableScopeHeaders.from_message(message)
                 headers["X-Request-ID"] = number
-                if self.is_draining:
+                if self.is_draining or is_ambiguous(exchange.scope):
                     headers["Connection"] = "close"
             await send(message)  # type: ignore[arg-type]
 

@@ -1,0 +1,30 @@
+"""The service over a real HTTP server, with nothing but fakes behind it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from entrypoints.http import create_app
+from entrypoints.settings import Settings
+from tests.unit.http_served import serving
+from tests.unit.http_stack import USER, http_stack
+
+
+@pytest.fixture(scope="session")
+def board():
+    """One server for all tests."""
+    with serving() as running:
+        yield running
+
+
+@pytest.fixture
+def stack(board):
+    """A client of an application of its own, with one workflow."""
+    client: Any = httpx.Client(base_url=board.url, trust_env=False)
+    with client, http_stack(client=client) as parts:
+        board.app = create_app(parts.service, Settings(user=USER))
+        parts.register()
+        yield parts

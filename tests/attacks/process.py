@@ -1,0 +1,40 @@
+"""``dli`` as it is started, in a process of its own."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SRC = Path(__file__).resolve().parents[2] / "src"
+DLI = [sys.executable, "-m", "entrypoints.cli.main"]
+
+
+def dli(environment: dict[str, str], *arguments: str) -> bytes:
+    """Everything that a command says."""
+    done = subprocess.run([*DLI, *arguments], env=environment, capture_output=True, timeout=60, check=False)
+    return done.stdout + done.stderr
+
+
+@contextmanager
+def serving(environment: dict[str, str], log: Path) -> Iterator[str]:
+    """The address of a service that writes ``log``."""
+    with log.open("wb") as file:
+        process = subprocess.Popen([*DLI, "serve"], env=environment, stderr=file, stdout=file)
+    try:
+        deadline = time.monotonic() + 60
+        while b"Serving at " not in (told := log.read_bytes()):
+            assert process.poll() is None, told
+            assert time.monotonic() < deadline, told
+            time.sleep(0.05)
+        yield told.partition(b"Serving at ")[2].split()[0].decode()
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)

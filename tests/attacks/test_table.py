@@ -1,0 +1,41 @@
+"""docs/attacks.md says what the tests say."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs" / "attacks.md").read_text(encoding="utf-8")
+ROWS = [
+    [cell.strip() for cell in line.strip("|").split(" | ")]
+    for line in PAGE.splitlines()
+    if line.startswith("| ") and not line.startswith("| Attack ")
+]
+NAMED = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", PAGE)
+
+
+def names_in(path: Path) -> set[str]:
+    """The names of the tests in a file."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")}
+
+
+def test_every_attack_has_an_input_an_answer_and_a_test():
+    """No cell is empty, and the last one names tests."""
+    assert len(ROWS) > 40
+    assert [row for row in ROWS if len(row) != 4 or not all(row)] == []
+    assert [row for row in ROWS if not re.fullmatch(r"(`tests/[\w/]+\.py::\w+` ?)+", row[3])] == []
+
+
+def test_every_test_that_is_named_exists():
+    """None was renamed or removed without this page."""
+    assert [(path, name) for path, name in NAMED if name not in names_in(ROOT / path)] == []
+
+
+def test_every_test_of_an_attack_is_in_the_table():
+    """Whoever adds one says what it is good for."""
+    files = [*(ROOT / "tests" / "attacks").glob("test_*.py"), ROOT / "tests" / "airflow" / "test_attacks.py"]
+    found = {(str(path.relative_to(ROOT)), name) for path in files if path != Path(__file__) for name in names_in(path)}
+    assert found - set(NAMED) == set()
