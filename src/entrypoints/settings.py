@@ -404,6 +404,28 @@ class Settings(BaseModel):
     changes_patience: float = _setting(
         "WORKFLOWS_CHANGES_PATIENCE", 5.0, "Seconds that they wait before they are answered 503, too.", gt=0, le=60
     )
+    rate: float = _setting(
+        "WORKFLOWS_RATE",
+        50.0,
+        "Requests a second that one caller may send in the long run to one `dli serve`, unless WORKFLOWS_AUTH is `none`; 0 for no limit."
+        " More are answered 429 `TOO_MANY_REQUESTS` with `Retry-After`. Whoever is not let in counts by address.",
+        ge=0,
+        le=100_000,
+    )
+    rate_burst: int = _setting(
+        "WORKFLOWS_RATE_BURST",
+        200,
+        "Requests that one caller may send at once, after a while without any.",
+        ge=1,
+        le=100_000,
+    )
+    body_timeout: float = _setting(
+        "WORKFLOWS_BODY_TIMEOUT",
+        20.0,
+        "Seconds in which the body of a request has to come; 408 otherwise.",
+        gt=0,
+        le=600,
+    )
     drain: float = _setting(
         "WORKFLOWS_DRAIN",
         5.0,

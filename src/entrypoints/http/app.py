@@ -20,7 +20,8 @@ from entrypoints.http.filters import read_filters, read_if_match
 from entrypoints.http.gate import SAFE, Gate
 from entrypoints.http.keys import read_key
 from entrypoints.http.openapi import openapi_json
-from entrypoints.http.payload import read_payload
+from entrypoints.http.payload import read_body, read_payload
+from entrypoints.http.rate import Rate
 from entrypoints.http.routes import READY_PATH, ROUTES, stopping
 from entrypoints.http.shared import Api  # noqa: TC001 - Litestar resolves the annotations at run time
 from entrypoints.http.tracing import Traced, raw_path, request_id
@@ -30,7 +31,7 @@ from entrypoints.metrics import CONTENT_TYPE, Metrics
 from workflow_core.domain.access import EVERYTHING, Access
 from workflow_core.domain.caller import Caller, Via
 from workflow_core.domain.identity import Identity
-from workflow_core.errors import InvalidRequest
+from workflow_core.errors import InvalidRequest, TooManyRequests, Unauthenticated
 from workflow_core.local import LocalWorkflowApi
 
 if TYPE_CHECKING:
@@ -108,7 +109,11 @@ def create_app(  # noqa: PLR0913 - the parts of one thing, by name
         },
         before_request=_admission(settings),
         # who asks is found out first: nobody whom we do not know stands in the line of those whom we do
-        middleware=[*([_identification(authentication)] if authentication else []), gate.middleware],
+        middleware=[
+            *([_identification(authentication, _rate(settings))] if authentication else []),
+            _reading(settings),  # nor does anybody whose body is still on its way
+            gate.middleware,
+        ],
         exception_handlers=exception_handlers(),
         lifespan=[_threads(settings.threads)],
         on_startup=on_startup,
@@ -122,18 +127,54 @@ def create_app(  # noqa: PLR0913 - the parts of one thing, by name
     return app
 
 
-def _identification(authentication: Authentication) -> Callable[[ASGIApp], ASGIApp]:
-    """What every request of every route passes first: who asks is found out here, but for routes that are public."""
+def _rate(settings: Settings) -> Rate | None:
+    return Rate(per_second=settings.rate, burst=settings.rate_burst) if settings.rate else None
+
+
+def _identification(authentication: Authentication, rate: Rate | None) -> Callable[[ASGIApp], ASGIApp]:
+    """What every request of every route passes first: who asks is found out here, and how often, but for routes that are public."""
+
+    def count(scope: Scope, caller: str) -> None:
+        if rate is not None:
+            counted = rate.count(caller)
+            scope["state"]["rate"] = rate.headers(counted)
+            if counted.wait:
+                raise TooManyRequests(
+                    "You ask more often than you may (WORKFLOWS_RATE); Retry-After says when to come back."
+                )
 
     def middleware(app: ASGIApp) -> ASGIApp:
         async def identified(scope: Scope, receive: Receive, send: Send) -> None:
             contract = contract_of(scope["route_handler"])
             if contract is None or not contract.public:
                 asked = Asked.of(scope)
-                scope["state"]["identity"] = await sync_to_thread(authentication.identify, asked)
+                try:
+                    identity = await sync_to_thread(authentication.identify, asked)
+                except Unauthenticated:
+                    count(scope, f"\0{asked.peer}")  # no name: none begins so
+                    raise
+                count(scope, identity.name)
+                scope["state"]["identity"] = identity
             await app(scope, receive, send)
 
         return identified
+
+    return middleware
+
+
+def _reading(settings: Settings) -> Callable[[ASGIApp], ASGIApp]:
+    """Have the body of a request read, if its route takes one, before it gets a place among those that change something."""
+
+    def middleware(app: ASGIApp) -> ASGIApp:
+        async def read_first(scope: Scope, receive: Receive, send: Send) -> None:
+            contract = contract_of(scope["route_handler"])
+            if contract is not None and contract.payload is not None:
+                scope["state"]["body"] = await read_body(
+                    receive, limit=settings.max_body_bytes, seconds=settings.body_timeout
+                )
+            await app(scope, receive, send)
+
+        return read_first
 
     return middleware
 
@@ -161,22 +202,20 @@ def _admission(settings: Settings) -> Callable[[Request[Any, Any, Any]], Awaitab
         if request.method not in SAFE and request.headers.get("sec-fetch-site") in {"cross-site", "same-site"}:
             # without authentication any page in a browser on this host could start runs; browsers send this header
             raise PermissionDeniedException(detail="Requests from the pages of other sites are refused.")
-        await _read(request, contract, settings)
+        await _read(request, contract)
         return None
 
     return admit
 
 
-async def _read(request: Request[Any, Any, Any], contract: Contract, settings: Settings) -> None:
+async def _read(request: Request[Any, Any, Any], contract: Contract) -> None:
     """Query, headers and body; the key last, because it is of all of them."""
     if contract.filters is not None:
         request.state.filters = read_filters(request.scope, contract.filters)
     if contract.conditional:
         request.state.if_match = read_if_match(request.headers.get("if-match"))
     if contract.payload is not None:
-        request.state.payload = await read_payload(
-            request, contract.payload, limit=settings.max_body_bytes, optional=contract.payload_optional
-        )
+        request.state.payload = await read_payload(request, contract.payload, optional=contract.payload_optional)
     if contract.changes:
         request.state.key = read_key(request)
 

@@ -24,6 +24,7 @@ from workflow_core.errors import (
     IdentityProviderUnavailable,
     KeyInUse,
     KeyReused,
+    TooManyRequests,
     Unauthenticated,
 )
 
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
 
     from entrypoints.http.contract import Contract
 
-UNIDENTIFIED: Final = (Unauthenticated, DatabaseUnavailable, IdentityProviderUnavailable)
-"""What any request can meet before it is known who asks."""
+UNIDENTIFIED: Final = (Unauthenticated, TooManyRequests, DatabaseUnavailable, IdentityProviderUnavailable)
+"""What any request can meet before anything is known but who asks."""
 
 _JSON: Final = "application/json"
 _EVENTS: Final = "text/event-stream"
@@ -292,7 +293,7 @@ def _problems(contract: Contract) -> dict[int, list[str]]:
     if not contract.public:
         found[403] = [HTTP_CODES[403]]
     if contract.payload is not None:
-        found |= {status: [HTTP_CODES[status]] for status in (413, 415)}
+        found |= {status: [HTTP_CODES[status]] for status in (408, 413, 415)}
     for code in codes:
         if code not in found.setdefault(STATUS[code], []):
             found[STATUS[code]].append(code)

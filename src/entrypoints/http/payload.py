@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -16,6 +17,7 @@ from workflow_core.errors import InvalidRequest, Problem
 
 if TYPE_CHECKING:
     from litestar import Request
+    from litestar.types import Receive
 
     from workflow_core.api.base import Request as Body
 
@@ -28,15 +30,15 @@ _SMALL: Final = 65_536
 """A body up to this size is parsed in well under a millisecond; a larger one is not parsed on the event loop."""
 
 
-async def read_payload(request: Request[Any, Any, Any], model: type[B], *, limit: int, optional: bool) -> B:
-    """The body as ``model``; its defaults, if there is none and it is ``optional``.
+async def read_payload(request: Request[Any, Any, Any], model: type[B], *, optional: bool) -> B:
+    """The body, which :func:`read_body` has read, as ``model``; its defaults, if there is none and it is ``optional``.
 
     Raises:
         InvalidRequest: there is none, or it is not JSON (RFC 8259, UTF-8, at most 200 levels deep, no key twice), or
             not what the model says.
-        HTTPException: it is larger than ``limit`` bytes (413), or not called JSON (415).
+        HTTPException: it is not called JSON (415).
     """
-    raw = await _bounded(request, limit)
+    raw: bytes = request.scope["state"]["body"]
     if not raw and optional:
         return model()
     if not raw:
@@ -65,12 +67,27 @@ def parse_payload(raw: bytes, model: type[B]) -> B:
     return payload
 
 
-async def _bounded(request: Request[Any, Any, Any], limit: int) -> bytes:
+async def read_body(receive: Receive, *, limit: int, seconds: float) -> bytes:
+    """The body as it came.
+
+    Raises:
+        HTTPException: it is larger than ``limit`` bytes (413), or not there after so many seconds (408).
+        ClientException: the client went away.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            return await _bounded(receive, limit)
+    except TimeoutError:
+        msg = f"The body has not come within {seconds:g} s."
+        raise HTTPException(msg, status_code=408, headers={"Connection": "close"}) from None
+
+
+async def _bounded(receive: Receive, limit: int) -> bytes:
     raw = bytearray()
     size = 0
     more = True
     while more:
-        message = await request.receive()
+        message = await receive()
         if message["type"] != "http.request":
             msg = "The client went away."
             raise ClientException(msg)

@@ -35,6 +35,13 @@ _ID: Final = "request_id"
 _QUIET: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 _METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 
+_HARDENING: Final = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+    ("Referrer-Policy", "no-referrer"),
+)
+"""What keeps a browser from making anything of an answer but what it is."""
+
 NO_ROUTE: Final = "none"
 """The route of a request that fits none: never its path, of which there are endlessly many."""
 
@@ -130,6 +137,9 @@ class Traced(Litestar):
                 exchange.status = message["status"]
                 headers = MutableScopeHeaders.from_message(message)
                 headers["X-Request-ID"] = number
+                for name, value in (*_HARDENING, *exchange.scope["state"].get("rate", {}).items()):
+                    headers[name] = value
+                headers.setdefault("Cache-Control", "private, no-cache" if "ETag" in headers else "no-store")
                 if self.is_draining or is_ambiguous(exchange.scope):
                     headers["Connection"] = "close"
             await send(message)  # type: ignore[arg-type]
