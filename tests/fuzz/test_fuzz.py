@@ -33,6 +33,7 @@ FOUND: Final = [
     pytest.param("YAML", HEAD + "params: {x: -0e+3}\n", id="a number that ruamel does not write"),
     pytest.param("YAML", HEAD + "params: {x: {1: a, 0x1: b, true: a, True: b}}\n", id="keys that ruamel takes for one"),
     pytest.param("YAML", HEAD + "params: {x: {d, :}}\n", id="a key of nothing"),
+    pytest.param("YAML", "version: v1\nname: 2026-01-01\n", id="a date as a name"),
     pytest.param("YAML", HEAD + "start_date: 0001-01-01T00:00:00+14:00\n", id="the first hours of the calendar"),
     pytest.param("YAML", HEAD + "start_date: 9999-12-31T23:00:00Z\n", id="the last day of the calendar"),
     pytest.param(

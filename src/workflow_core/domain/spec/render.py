@@ -50,6 +50,8 @@ def complete(text: str, values: Mapping[str, Any]) -> str:
 def _set(mapping: Any, key: str, value: Any) -> bool:
     if key in mapping and mapping[key] == value:
         return False
+    if isinstance(mapping.get(key), _AsWritten):
+        mapping[key] = None  # a text is given the type of the one whose place it takes
     mapping[key] = value
     return True
 
