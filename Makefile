@@ -23,12 +23,12 @@ run: $(VENV)/.ready $(AIRFLOW_VENV)/.ready ## Start everything and follow the ex
 
 .PHONY: test
 test: check $(AIRFLOW_VENV)/.ready $(AIRFLOW_2_VENV)/.ready test-airflow-side ## Everything that CI runs: checks, then every test on real servers
-	$(BIN)/python -m pytest tests/unit tests/attacks -q -n auto --dist worksteal --cov --cov-report=
+	$(BIN)/python -m pytest tests/unit tests/attacks tests/fuzz -q -n auto --dist worksteal --cov --cov-report=
 	$(BIN)/python -m pytest tests/contract tests/e2e tests/chaos --durations=20 --cov --cov-append --cov-report=term:skip-covered
 
 .PHONY: unit
-unit: $(VENV)/.ready ## The unit tests and the attacks alone, in seconds
-	$(BIN)/python -m pytest tests/unit tests/attacks -q -n auto --dist worksteal
+unit: $(VENV)/.ready ## The unit tests, the attacks and a short fuzzing alone, in seconds
+	$(BIN)/python -m pytest tests/unit tests/attacks tests/fuzz -q -n auto --dist worksteal
 
 .PHONY: contract
 contract: $(VENV)/.ready $(AIRFLOW_VENV)/.ready $(AIRFLOW_2_VENV)/.ready ## The contract suites against the fakes and the real servers
@@ -62,6 +62,11 @@ docs: $(VENV)/.ready ## Write the generated pages of docs/ anew
 .PHONY: model
 model: $(VENV)/.ready ## 2,000 random histories of the whole service with deaths and outages, against a plain model
 	SEQUENCES=2000 $(BIN)/python -m pytest tests/unit/test_whole_service.py -q
+
+N ?= 20000
+.PHONY: fuzz
+fuzz: $(VENV)/.ready ## N nearly valid inputs to whatever reads text from outside; ARGS=--write writes benchmarks/fuzz.md, ARGS=--help tells more
+	@$(BIN)/python -m tests.fuzz --inputs $(N) $(ARGS)
 
 .PHONY: bench
 bench: $(VENV)/.ready $(AIRFLOW_VENV)/.ready ## Measure the figures in benchmarks/results.md

@@ -9,8 +9,9 @@ from urllib.parse import parse_qsl, urlencode
 from litestar import Response
 from pydantic import ValidationError
 
-from workflow_core.api.findings import field_name, findings_of
+from workflow_core.api.findings import findings_of
 from workflow_core.api.listing import Filters
+from workflow_core.domain.names import dotted
 from workflow_core.errors import InvalidRequest, Problem
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def read_filters(scope: Scope, model: type[F]) -> F:
         raise InvalidRequest(msg) from None
     values = dict(pairs)
     findings = [
-        Problem(field=field_name([name]), message="is given more than once")
+        Problem(field=dotted([name]), message="is given more than once")
         for name in values
         if sum(other == name for other, _ in pairs) > 1
     ]

@@ -11,8 +11,8 @@ from litestar.exceptions import ClientException, HTTPException
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from workflow_core.api.findings import field_name, findings_of
-from workflow_core.domain.names import shown
+from workflow_core.api.findings import findings_of
+from workflow_core.domain.names import dotted, shown
 from workflow_core.errors import InvalidRequest, Problem
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def parse_payload(raw: bytes, model: type[B]) -> B:
         raise InvalidRequest(msg) from None
     twice: list[str] = []
     json.loads(raw, object_pairs_hook=lambda pairs: _unique(pairs, twice))
-    findings = [Problem(field=field_name([name]), message="stands twice in one object") for name in twice]
+    findings = [Problem(field=dotted([name]), message="stands twice in one object") for name in twice]
     try:
         payload = model.model_validate_json(raw)
     except ValidationError as error:

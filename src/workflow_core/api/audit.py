@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from pydantic import AwareDatetime, BeforeValidator, ConfigDict, Field, JsonValue, WithJsonSchema
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, ConfigDict, Field, JsonValue, WithJsonSchema
 
 from workflow_core.api.base import Answer, UtcTime
 from workflow_core.api.listing import PageFilters
@@ -35,9 +35,19 @@ def _moment(value: object) -> object:
         raise ValueError(msg) from None
 
 
+def _in_utc(moment: datetime) -> datetime:
+    """In the first and last hours of the calendar, there is no such moment in UTC."""
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        msg = "must be a time of the calendar, in UTC, too"
+        raise ValueError(msg) from None
+
+
 Moment = Annotated[
     AwareDatetime,
     BeforeValidator(_moment),
+    AfterValidator(_in_utc),
     WithJsonSchema({"type": "string", "examples": ["2026-01-31T10:00:00Z", "2026-01-31"]}),
 ]
 

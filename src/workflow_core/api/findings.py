@@ -7,17 +7,14 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from workflow_core.api.base import STUCK
-from workflow_core.domain.names import shown
+from workflow_core.domain.names import dotted
 from workflow_core.errors import InvalidRequest, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from pydantic_core import ErrorDetails
 
 M = TypeVar("M", bound=BaseModel)
 
-_LONGEST_NAME: Final = 60
 _MESSAGES: Final = {"missing": "is required", "model_type": "must be an object", "dict_type": "must be an object"}
 
 
@@ -32,19 +29,7 @@ def checked(model: type[M], **values: Any) -> M:
 def findings_of(error: ValidationError, model: type[BaseModel], *, what: str) -> list[Problem]:
     """One finding for each of pydantic's. ``what`` is the word for a field: ``field`` or ``parameter``."""
     found = error.errors(include_url=False, include_input=False)
-    return [Problem(field=field_name(_path(item)) or None, message=_message(item, model, what)) for item in found]
-
-
-def field_name(path: Iterable[str | int]) -> str:
-    """``schedule.cron``, ``tasks[2]``; names that are no plain words are quoted, escaped and cut."""
-    text = ""
-    for part in path:
-        if isinstance(part, int):
-            text += f"[{part}]"
-        else:
-            plain = part.isascii() and part.isprintable() and 0 < len(part) <= _LONGEST_NAME
-            text += f"{'.' if text else ''}{part if plain else shown(part)}"
-    return text
+    return [Problem(field=dotted(_path(item)) or None, message=_message(item, model, what)) for item in found]
 
 
 def _path(item: ErrorDetails) -> tuple[str | int, ...]:

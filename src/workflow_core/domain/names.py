@@ -14,12 +14,15 @@ from uuid import UUID
 from workflow_core.errors import InvalidRequest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
 MAX_DATASET_NAME = 200
 """Characters in a dataset name, so that run ids stay below Airflow's limit of 250."""
 
 MAX_RUN_ID = 250
+
+_LONGEST_PART = 60
 
 _SEGMENT = r"[A-Za-z0-9_][A-Za-z0-9_-]*"
 DATASET_NAME_PATTERN = rf"^{_SEGMENT}(\.{_SEGMENT})+$"
@@ -98,6 +101,18 @@ def shown(value: str, limit: int = 60) -> str:
     """``value`` as it may stand in a message: quoted, control characters escaped, cut at ``limit`` characters."""
     cut = value if len(value) <= limit else value[: limit - 3] + "..."
     return ascii(cut)
+
+
+def dotted(path: Iterable[str | int]) -> str:
+    """``("tasks", 2, "operator")`` as people write it: ``tasks[2].operator``; names that are no plain words are quoted, escaped and cut."""
+    text = ""
+    for part in path:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            plain = part.isascii() and part.isprintable() and 0 < len(part) <= _LONGEST_PART
+            text += f"{'.' if text else ''}{part if plain else shown(part)}"
+    return text
 
 
 def unstorable(text: str) -> str | None:

@@ -23,6 +23,7 @@ MAX_CRON: Final = 200
 
 _FIELDS: Final = 5
 _MAX_ZONE: Final = 64  # the longest IANA name has 32 characters
+_ZONE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z][A-Za-z0-9_+-]*)*\Z")
 _ALLOWED = re.compile(r"[0-9A-Za-z*,/#? -]+\Z")
 _PRESETS: Final = {
     "@hourly": "0 * * * *",
@@ -82,7 +83,9 @@ def check_timezone(value: str) -> str:
 
 @lru_cache(maxsize=256)
 def _zone(name: str) -> ZoneInfo:
-    if not name or len(name) > _MAX_ZONE or name.startswith((".", "/")):
+    if len(name) > _MAX_ZONE or not _ZONE.match(
+        name
+    ):  # ZoneInfo looks for whatever it is given as a file, then as a package
         raise KeyError(name)
     return ZoneInfo(name)
 

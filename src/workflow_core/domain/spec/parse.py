@@ -28,6 +28,11 @@ DEFAULT_OPERATORS: Final = (
 """The operator classes allowed by default: what Airflow's own providers bring."""
 
 
+FIRST_YEAR: Final = 1900
+LAST_YEAR: Final = 2999
+"""Years in which a ``start_date`` may lie."""
+
+
 @frozen(kw_only=True)
 class SpecRules:
     """What an installation allows in a spec. ``operators`` are shell-style patterns over full class paths."""
@@ -73,6 +78,7 @@ def parse_spec(text: str, *, dataset_name: str | None = None, rules: SpecRules |
         raise InvalidWorkflowSpec.of([_translated(document, dict(item)) for item in error.errors()]) from None
     problems = [*_name_problems(document, spec, dataset_name), *_task_problems(document, spec, rules)]
     problems += _param_problems(document, spec)
+    problems += _start_problems(document, spec)
     cron = _schedule_problems(document, spec)
     if cron and not problems and all(isinstance(error, InvalidCronExpression) for error, _ in cron):
         raise InvalidCronExpression.of([problem for _, problem in cron])
@@ -168,6 +174,12 @@ def _param_problems(document: YamlText, spec: WorkflowSpec) -> Iterator[Problem]
         wrong = param.accepts(param.default)
         if wrong and not (param.default is None and param.enum is None):
             yield document.problem(("params", name), f"the default {wrong}")
+
+
+def _start_problems(document: YamlText, spec: WorkflowSpec) -> Iterator[Problem]:
+    """Near the ends of the calendar, a moment has no counterpart in other time zones and no fire time after it."""
+    if spec.start_date is not None and not FIRST_YEAR <= spec.start_date.year <= LAST_YEAR:
+        yield document.problem(("start_date",), f"must lie in the years {FIRST_YEAR} to {LAST_YEAR}")
 
 
 def _schedule_problems(document: YamlText, spec: WorkflowSpec) -> list[tuple[InvalidRequest, Problem]]:

@@ -10,24 +10,33 @@ import math
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import field, frozen
+from attrs import define, evolve, field, frozen
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, NodeEvent
+from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, ScalarEvent
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.scanner import RoundTripScanner
 
-from workflow_core.domain.names import shown, unstorable
+from workflow_core.domain.names import dotted, shown, unstorable
 from workflow_core.errors import InvalidWorkflowSpec, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+
+    from ruamel.yaml.events import Event
 
 MAX_DEPTH: Final = 32
 MAX_NODES: Final = 20_000
 """Nodes of one document, each alias counted as a node; aliases never expand to more than this in all."""
 
+MAX_ALIASED: Final = 262_144
+"""Characters that all aliases of one document stand for: one of a long text is a single node, and ten thousand of it are a gigabyte
+as JSON."""
+MAX_DIGITS: Final = 1000
+"""Digits of a whole number in any base: Python refuses to write one of more than 4,300 decimal digits (``sys.set_int_max_str_digits``)."""
+
+_VERSION: Final = (1, 2)
 _CORE: Final = "tag:yaml.org,2002:"
-_PLAIN_TAGS: Final = frozenset({_CORE + name for name in ("str", "int", "float", "bool", "null", "map", "seq")})
 
 Path = tuple[str | int, ...]
 
@@ -54,27 +63,19 @@ class YamlText:
         return Problem(message=message, field=dotted(path) or None, line=line, column=column)
 
 
-def dotted(path: Path) -> str:
-    """``("tasks", 2, "operator")`` as people write it: ``tasks[2].operator``."""
-    text = ""
-    for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
-    return text
-
-
 def read_yaml(text: str, *, max_bytes: int) -> YamlText:
     """Read one YAML document.
 
     Raises:
-        InvalidWorkflowSpec: too large or too deep, more than one document, broken syntax, a tag other than those of plain
-            data, a key that is duplicate or not a string, an impossible date, a number that JSON cannot hold.
+        InvalidWorkflowSpec: too large or too deep, more than one document, broken syntax, a tag other than ``!!str``,
+            a key that is duplicate or not a string, an impossible date, a number that JSON cannot hold or nobody can print.
     """
     size = len(text.encode("utf-8", errors="surrogatepass"))
     if size > max_bytes:
         raise _refuse(f"the YAML is {size} bytes long; at most {max_bytes} are allowed", 1, 1)
     try:
         _check_events(text)
-        root = YAML(pure=True).compose(text)
+        root = _yaml().compose(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
@@ -97,36 +98,101 @@ def _refuse(message: str, line: int, column: int) -> InvalidWorkflowSpec:
     return InvalidWorkflowSpec.of([Problem(message=message, line=line, column=column)])
 
 
+class _Scanner(RoundTripScanner):
+    """ruamel's, but for what it does not bear."""
+
+    def fetch_flow_collection_start(self, TokenClass: Any, to_push: str) -> None:  # noqa: N803 - ruamel's own name
+        # it reads up to 1,024 characters ahead of its events, in a time that is quadratic in the brackets there
+        if len(self.flow_context) >= MAX_DEPTH:
+            mark = self.reader.get_mark()
+            raise _too_deep(mark.line + 1, mark.column + 1)
+        super().fetch_flow_collection_start(TokenClass, to_push)
+
+    def scan_yaml_directive_value(self, start_mark: Any) -> Any:
+        version = super().scan_yaml_directive_value(start_mark)
+        if version != _VERSION:  # in 1.1 `no` is false and `12:30:45` a number, and ruamel asserts that it is no other
+            raise _refuse("only YAML 1.2 is read; leave this line out", start_mark.line + 1, 1)
+        return version
+
+
+def _yaml() -> YAML:
+    yaml = YAML(pure=True)
+    yaml.Scanner = _Scanner
+    yaml.composer.warn_double_anchors = False  # legal, and its warning would put the user's text on stderr
+    return yaml
+
+
+def _too_deep(line: int, column: int) -> InvalidWorkflowSpec:
+    return _refuse(f"nested more than {MAX_DEPTH} levels deep", line, column)
+
+
+@define
+class _Weight:
+    """What something counts for: its nodes, and the characters of its texts, with its aliases expanded."""
+
+    nodes: int = 0
+    characters: int = 0
+
+    def add(self, other: _Weight) -> None:
+        self.nodes += other.nodes
+        self.characters += other.characters
+
+    def since(self, before: _Weight) -> _Weight:
+        return _Weight(self.nodes - before.nodes, self.characters - before.characters)
+
+
 def _check_events(text: str) -> None:  # noqa: C901 - one pass over one stream
     """Refuse what later stages cannot bear, reading no further than the first offence."""
-    depth = nodes = 0
-    weights: dict[str, int] = {}
-    open_anchors: list[tuple[str | None, int]] = []
-    for event in YAML(pure=True).parse(text):
-        line, column = event.start_mark.line + 1, event.start_mark.column + 1
+    depth = aliased = 0
+    total = _Weight()
+    weights: dict[str, _Weight] = {}
+    open_anchors: list[tuple[str | None, _Weight]] = []
+    for event, line, column in _events(text):
         if isinstance(event, AliasEvent):
             if event.anchor not in weights:
                 raise _refuse(f"the alias {shown('*' + event.anchor)} has no complete anchor before it", line, column)
-            nodes += weights[event.anchor]
-        elif isinstance(event, NodeEvent):
-            nodes += 1
-            tag = getattr(event, "tag", None)
-            if tag is not None and str(tag) not in _PLAIN_TAGS:
-                raise _refuse(f"the tag {shown(str(tag))} is not allowed; write plain values only", line, column)
-            if isinstance(event, CollectionStartEvent):
-                depth += 1
-                open_anchors.append((event.anchor, nodes))
-            elif event.anchor:
-                weights[event.anchor] = 1
+            total.add(weights[event.anchor])
+            aliased += weights[event.anchor].characters
+        elif isinstance(event, CollectionStartEvent):
+            depth += 1
+            open_anchors.append((event.anchor, evolve(total)))
+            total.add(_Weight(1))
+        elif isinstance(event, ScalarEvent):
+            weight = _Weight(1, len(event.value))
+            total.add(weight)
+            if event.anchor:
+                weights[event.anchor] = weight
         elif isinstance(event, CollectionEndEvent):
             depth -= 1
             anchor, before = open_anchors.pop()
             if anchor:
-                weights[anchor] = nodes - before + 1
+                weights[anchor] = total.since(before)
         if depth > MAX_DEPTH:
-            raise _refuse(f"nested more than {MAX_DEPTH} levels deep", line, column)
-        if nodes > MAX_NODES:
+            raise _too_deep(line, column)
+        if total.nodes > MAX_NODES:
             raise _refuse(f"more than {MAX_NODES} values once its aliases are expanded", line, column)
+        if aliased > MAX_ALIASED:
+            raise _refuse(f"its aliases stand for more than {MAX_ALIASED} characters", line, column)
+
+
+def _events(text: str) -> Iterator[tuple[Event, int, int]]:
+    """The events with their lines and columns, none of them with a tag, but for ``!!str`` of a scalar."""
+    line = column = 1
+    try:
+        for event in _yaml().parse(text):
+            line, column = event.start_mark.line + 1, event.start_mark.column + 1
+            tag = getattr(event, "tag", None)
+            if tag is not None and not (isinstance(event, ScalarEvent) and str(tag) == _CORE + "str"):
+                raise _refuse(f"the tag {shown(str(tag))} is not allowed; write plain values only", line, column)
+            yield event, line, column
+    except (
+        ValueError,
+        OverflowError,
+    ):  # ruamel hands escapes such as "\UFFFFFFFF" to chr(), versions to int(), as they are
+        message = (
+            "not valid YAML: after this place stands an escape that names no character, or a number that is too long"
+        )
+        raise _refuse(message, line, column) from None
 
 
 @frozen
@@ -152,8 +218,10 @@ class _Reader:
                 self._add(key_node, path, "a key must be a plain word, not a list or mapping")
                 continue
             key = str(key_node.value)
-            if wrong := unstorable(key):
+            if wrong := unstorable(key) or self._impossible(key_node):
                 self._add(key_node, path, wrong)
+            elif not key and key_node.style is None:
+                self._add(key_node, path, "a key is missing here")
             elif key == "<<" and key_node.style is None:
                 self._add(key_node, path, "merge keys ('<<') are not supported; write the values out")
             elif key in result:
@@ -164,25 +232,41 @@ class _Reader:
         return result
 
     def _scalar(self, node: Node, path: Path) -> Any:
-        kind, text = str(node.tag).removeprefix(_CORE), str(node.value)
-        if wrong := unstorable(text):
+        if wrong := unstorable(str(node.value)) or self._impossible(node):
             self._add(node, path, wrong)
             return None
+        return _plain(node)
+
+    @staticmethod
+    def _impossible(node: Node) -> str | None:
+        """Why there is no such value; None if there is."""
         try:
-            return _SCALARS.get(kind, str)(text)
+            _plain(node)
         except (ValueError, OverflowError) as error:
-            self._add(node, path, f"{shown(text)} is not a {_KINDS.get(kind, kind)}: {error}")
-            return None
+            kind = _kind(node)
+            return f"{shown(str(node.value))} is not a {_KINDS.get(kind, kind)}: {error}"
+        return None
 
     def _add(self, node: Node, path: Path, message: str) -> None:
         line, column = node.start_mark.line + 1, node.start_mark.column + 1
         self.problems.append(Problem(message=message, field=dotted(path) or None, line=line, column=column))
 
 
+def _kind(node: Node) -> str:
+    return str(node.tag).removeprefix(_CORE)
+
+
+def _plain(node: Node) -> Any:
+    return _SCALARS.get(_kind(node), str)(str(node.value))
+
+
 def _integer(text: str) -> int:
     digits = text.replace("_", "").lower()
     sign = -1 if digits.startswith("-") else 1
     digits = digits.lstrip("+-")
+    if len(digits) > MAX_DIGITS:
+        msg = f"more than {MAX_DIGITS} digits"
+        raise ValueError(msg)
     for prefix, base in (("0x", 16), ("0o", 8), ("0b", 2)):
         if digits.startswith(prefix):
             return sign * int(digits[2:], base)
