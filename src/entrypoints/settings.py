@@ -360,10 +360,11 @@ class Settings(BaseModel):
         "The header in which they send the name of who asks.",
         pattern=_HEADER_NAME,
     )
-    proxy_groups_header: str = _setting(
+    proxy_groups_header: str | None = _setting(
         "WORKFLOWS_PROXY_GROUPS_HEADER",
-        "X-Forwarded-Groups",
-        "The header in which they send that one's groups, separated by commas.",
+        None,
+        "The header in which they send that one's groups, separated by commas, such as `X-Forwarded-Groups`; only if they always set it,"
+        " or remove it: else whoever asks could. Default: groups are not read.",
         pattern=_HEADER_NAME,
     )
     grants: Annotated[str, AfterValidator(_grants)] = _setting(

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from workflow_core.domain.identity import Identity
 
 GRANTS = [{"who": "alice", "role": "author"}, {"who": "group:data", "role": "operator"}]
-LISTED = {"auth": "proxy", "proxy_peers": "127.0.0.1", "grants": json.dumps(GRANTS)}
 USER = "X-Forwarded-User"
 GROUPS = "X-Forwarded-Groups"
+LISTED = {"auth": "proxy", "proxy_peers": "127.0.0.1", "proxy_groups_header": GROUPS, "grants": json.dumps(GRANTS)}
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +145,17 @@ def test_groups_are_separated_by_commas(groups, roles):
     found = identified("10.0.0.1", (b"x-user", b"alice"), (b"x-groups", groups))
     assert found is not None
     assert ([grant.role for grant in found.access.grants], found.access.owns) == (roles, True)
+
+
+def test_groups_are_read_only_where_that_is_said(board, stack):
+    """A proxy that sets the name alone passes on whatever groups its clients send: those count for nothing."""
+    roles = {}
+    for header in (None, GROUPS):
+        board.app = create_app(stack.service, Settings(**{**LISTED, "proxy_groups_header": header}))
+        told = httpx.get(f"{board.url}/api/v1/whoami", headers={USER: "bob", GROUPS: "data"}).json()
+        roles[header] = [grant["role"] for grant in told["grants"]]
+    assert roles == {None: [], GROUPS: ["operator"]}
+    assert Settings().proxy_groups_header is None
 
 
 def test_a_name_may_have_any_letters():

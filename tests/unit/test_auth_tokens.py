@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partialmethod
 from typing import TYPE_CHECKING, Any
@@ -418,3 +420,26 @@ def test_two_tokens_are_never_alike():
     texts = [new_token("ci", ADMIN, at=TEN, by="x")[1] for _ in range(100)]
     assert len({text[4:20] for text in texts}) == len({text[21:] for text in texts}) == 100
     assert {len(text[21:]) * 4 for text in texts} == {256}
+
+
+def test_nobody_unknown_stands_in_line(tokens):
+    """While changes wait for a place, who is not known is refused at once, and takes no place from those who are."""
+    held, entered = threading.Event(), threading.Event()
+
+    def slow(*_: object, **__: object) -> object:
+        entered.set()
+        held.wait(30)
+        raise DatabaseUnavailable("seen")
+
+    with http_stack(auth="token", tokens=tokens, threads=2, changes_waiting=1, changes_patience=20) as stack:
+        _, headers = kept(tokens)
+        stack.service.run = slow  # type: ignore[method-assign, assignment]
+        url = f"/api/v1/workflows/{NAME}/run"
+        with ThreadPoolExecutor(2) as threads:
+            under_way = [threads.submit(stack.client.post, url, headers=headers, json={})]
+            assert entered.wait(30)
+            for _ in range(5):
+                assert stack.client.post(url, json={}).status_code == 401
+            under_way.append(threads.submit(stack.client.post, url, headers=headers, json={}))
+            held.set()
+            assert [one.result().json()["code"] for one in under_way] == ["DATABASE_UNAVAILABLE"] * 2

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from litestar import Litestar
-    from litestar.types import LifespanHook
+    from litestar.types import ASGIApp, LifespanHook, Receive, Scope, Send
 
     from entrypoints.http.contract import Contract
     from entrypoints.settings import Settings
@@ -105,8 +105,9 @@ def create_app(  # noqa: PLR0913 - the parts of one thing, by name
             "if_match": Provide(_if_match, sync_to_thread=False),
             "waiting": Provide(lambda: waiting, sync_to_thread=False),
         },
-        before_request=_admission(settings, authentication),
-        middleware=[gate.middleware],
+        before_request=_admission(settings),
+        # who asks is found out first: nobody whom we do not know stands in the line of those whom we do
+        middleware=[*([_identification(authentication)] if authentication else []), gate.middleware],
         exception_handlers=exception_handlers(),
         lifespan=[_threads(settings.threads)],
         on_startup=on_startup,
@@ -120,15 +121,27 @@ def create_app(  # noqa: PLR0913 - the parts of one thing, by name
     return app
 
 
-def _admission(
-    settings: Settings, authentication: Authentication | None
-) -> Callable[[Request[Any, Any, Any]], Awaitable[Any]]:
-    """What every request passes before its handler: who asks, then path, origin, query and body are read and checked here."""
+def _identification(authentication: Authentication) -> Callable[[ASGIApp], ASGIApp]:
+    """What every request of every route passes first: who asks is found out here, but for routes that are public."""
+
+    def middleware(app: ASGIApp) -> ASGIApp:
+        async def identified(scope: Scope, receive: Receive, send: Send) -> None:
+            contract = contract_of(scope["route_handler"])
+            if contract is None or not contract.public:
+                asked = Asked.of(scope)
+                scope["state"]["identity"] = await sync_to_thread(authentication.identify, asked)
+            await app(scope, receive, send)
+
+        return identified
+
+    return middleware
+
+
+def _admission(settings: Settings) -> Callable[[Request[Any, Any, Any]], Awaitable[Any]]:
+    """What every request then passes before its handler: path, origin, query and body are read and checked here."""
 
     async def admit(request: Request[Any, Any, Any]) -> Any:
         contract = contract_of(request.route_handler)
-        if authentication is not None and not (contract is not None and contract.public):
-            request.state.identity = await sync_to_thread(authentication.identify, Asked.of(request.scope))
         path = raw_path(request.scope)
         if "//" in path or path.endswith("/"):  # Litestar would take an empty name for none
             raise NotFoundException

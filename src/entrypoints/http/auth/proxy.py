@@ -22,18 +22,21 @@ Network = IPv4Network | IPv6Network
 
 @frozen(kw_only=True)
 class ProxyAuthenticator:
-    """``peers`` are those whose ``user_header`` and ``groups_header`` (separated by commas) are believed; nobody else's are looked at."""
+    """``peers`` are those whose ``user_header`` and ``groups_header`` (separated by commas; None: no groups are read) are believed;
+    nobody else's are looked at.
+    """
 
     peers: Sequence[Network]
     user_header: str
-    groups_header: str
+    groups_header: str | None
     grants: Sequence[GrantRule]
 
     def authenticate(self, asked: Asked) -> Identity | None:
         """As the seam says."""
         if not self._is_listed(asked.peer):
             return None
-        users, groups = asked.all(self.user_header), asked.all(self.groups_header)
+        users = asked.all(self.user_header)
+        groups = asked.all(self.groups_header) if self.groups_header else []
         if len(users) > 1 or len(groups) > 1:
             raise Unauthenticated("the proxy sends a header twice: it passes on what its clients send")
         if not users:
