@@ -137,8 +137,18 @@ def _identification(authentication: Authentication) -> Callable[[ASGIApp], ASGIA
     return middleware
 
 
+def _methods() -> dict[str, list[str]]:
+    """The methods of each path, for OPTIONS: Litestar's own answer knows those of the first handler of a path only."""
+    found: dict[str, set[str]] = {}
+    for handler in ROUTES:
+        for path in handler.paths:
+            found.setdefault(path.replace(":str}", "}"), {"OPTIONS"}).update(handler.http_methods)
+    return {path: sorted(methods) for path, methods in found.items()}
+
+
 def _admission(settings: Settings) -> Callable[[Request[Any, Any, Any]], Awaitable[Any]]:
     """What every request then passes before its handler: path, origin, query and body are read and checked here."""
+    methods = _methods()
 
     async def admit(request: Request[Any, Any, Any]) -> Any:
         contract = contract_of(request.route_handler)
@@ -146,7 +156,8 @@ def _admission(settings: Settings) -> Callable[[Request[Any, Any, Any]], Awaitab
         if "//" in path or path.endswith("/"):  # Litestar would take an empty name for none
             raise NotFoundException
         if contract is None:
-            return None
+            allowed = methods.get(request.scope["path_template"])
+            return allowed and Response(None, status_code=204, headers={"Allow": ", ".join(allowed)})
         if path == READY_PATH and cast("Traced", request.app).is_draining:
             return stopping()
         if "%2f" in path.lower():  # Litestar would take a name with '/' for two segments, and so for another route
