@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 LONGEST_WAIT: Final = 1
 """Seconds; the service would let a request wait a minute."""
 
-
 _TO_WHAT_EXISTS: Final = {"unregisterWorkflow": 0.2}
 """How often; not so often that nothing is left."""
 

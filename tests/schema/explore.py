@@ -57,6 +57,7 @@ LISTENED: Final = 0.3
 """Seconds that a stream of events is listened to."""
 OTHER_METHODS: Final = "(other methods)"
 """In place of an operation: requests with a method that the document does not have at this path."""
+METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "OTHER")
 AT_A_TIME: Final = 40
 """Cases of one operation, before it is another one's turn."""
 SHOWN: Final = 5
@@ -99,7 +100,7 @@ class Explorer:
         served: the service.
         headers: credentials.
         document: what the answers are compared with; the live one.
-        number: of the random numbers; the same one generates the same requests, as far as the answers are the same.
+        number: of the random numbers; the same one generates the same requests, but for the names in them.
     """
 
     served: Served
@@ -147,9 +148,7 @@ class Explorer:
         @seed(hash((self.number, turn)))
         @settings(
             max_examples=size,
-            phases=[
-                Phase.generate
-            ],  # what is there changes with each request: nothing can be repeated, or made smaller
+            phases=[Phase.generate],  # each request changes what is there: none can be repeated, or made smaller
             database=None,
             deadline=None,
             suppress_health_check=list(HealthCheck),
@@ -187,9 +186,6 @@ def refused(explorer: Explorer, name: str, case: Case[Any], response: Response) 
     """Note what is answered to somebody unknown, but for the routes that answer everybody."""
     if response.status_code != 401 and case.operation.definition.raw.get("security") != []:
         explorer.explored.note(f"{name}: {response.status_code} to nobody", _shown(case, response))
-
-
-METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "OTHER")
 
 
 def ask_in_every_way(explorer: Explorer) -> None:

@@ -31,6 +31,9 @@ tasks:
 PARAMETERS: Final = {"dataset_name": "names", "run_id": "run_ids", "backfill_id": "backfill_ids"}
 """Where the values of a path parameter are."""
 
+CODE: Final = "explored.code"
+"""A workflow that is published, and so may not be run or unregistered."""
+
 LATEST: Final = 4
 """So many of the last ones come more often: they are under way."""
 
@@ -110,6 +113,8 @@ class Known:
         """A value of a path parameter; None if there is none."""
         if parameter == "number":
             return self.random.choice("1123")
+        if parameter == "dataset_name" and self.is_so(0.05):
+            return CODE
         found = list(getattr(self, PARAMETERS[parameter]))
         if self.is_so(0.5):
             found = found[-LATEST:]

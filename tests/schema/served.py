@@ -14,7 +14,7 @@ from attrs import frozen
 from adapters.sql import make_engine
 from adapters.sql.tables import audit_events, backfills, idempotency_keys, revisions, runs, workflows
 from tests.e2e.system import DLI, ROOT, serve
-from tests.schema.known import YAML
+from tests.schema.known import CODE, YAML
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from devstack.postgres import LocalPostgres
 
-CODE: Final = "explored.code"
-"""A workflow that is published, and so may not be run or unregistered."""
 KEPT: Final = (workflows, revisions, runs, backfills, idempotency_keys, audit_events)
 """The tables that requests change."""
 
