@@ -6,6 +6,7 @@ import json
 import re
 import time
 from collections import Counter, defaultdict
+from functools import cache
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,7 +33,8 @@ from tests.schema.known import Known
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from schemathesis import Response
+    from hypothesis.strategies import SearchStrategy
+    from schemathesis import CheckFunction, Response
 
     from tests.schema.served import Served
 
@@ -92,6 +94,21 @@ class Explored:
             self.findings[kind].append(what)
 
 
+@cache
+def _strategies(document: str) -> dict[tuple[str, GenerationMode], SearchStrategy[Case[Any]]]:
+    """For each operation what makes right and wrong requests; making that takes seconds."""
+    schema = schemathesis.openapi.from_dict(json.loads(document))
+    operations = [found.ok() for found in schema.get_all_operations() if isinstance(found, Ok)]
+    return {
+        (operation.definition.raw["operationId"], mode): operation.as_strategy(
+            # what takes nothing, nothing is wrong with: `aim` sees to that
+            generation_mode=mode if takes_anything(operation.definition.raw) else GenerationMode.POSITIVE
+        )
+        for operation in operations
+        for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
+    }
+
+
 @define
 class Explorer:
     """Sends generated requests with these ``headers``; what is known of the service is learnt on the way.
@@ -122,16 +139,7 @@ class Explorer:
         always something under way.
         """
         began = time.monotonic()
-        document = schemathesis.openapi.from_dict(self.document)
-        operations = [found.ok() for found in document.get_all_operations() if isinstance(found, Ok)]
-        strategies = {
-            (operation.definition.raw["operationId"], mode): operation.as_strategy(
-                # what takes nothing, nothing is wrong with: `aim` sees to that
-                generation_mode=mode if takes_anything(operation.definition.raw) else GenerationMode.POSITIVE
-            )
-            for operation in operations
-            for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
-        }
+        strategies = _strategies(json.dumps(self.document))
         turn = 0
         while self.explored.cases < cases:
             left = cases - self.explored.cases
@@ -164,9 +172,11 @@ class Explorer:
         ask()
 
 
-def as_documented(explorer: Explorer, name: str, case: Case[Any], response: Response) -> None:
-    """Note what is not as the document says."""
-    checks = [one for one in CHECKS if one is not NOT_HELD_TO.get(name)]
+def as_documented(
+    explorer: Explorer, name: str, case: Case[Any], response: Response, *, but: CheckFunction | None = None
+) -> None:
+    """Note what is not as the document says, ``but`` by one check."""
+    checks = [one for one in CHECKS if one is not NOT_HELD_TO.get(name) and one is not but]
     try:
         case.validate_response(response, checks=checks, headers=dict(explorer.headers))
     except (Failure, FailureGroup) as error:
@@ -180,6 +190,11 @@ def as_documented(explorer: Explorer, name: str, case: Case[Any], response: Resp
         else:
             headers = {key.title(): values[0] for key, values in response.headers.items()}
             explorer.known.learn(json.loads(response.content), headers, name)
+
+
+def in_an_outage(explorer: Explorer, name: str, case: Case[Any], response: Response) -> None:
+    """Note what is not as the document says; 503 is right as long as something is away."""
+    as_documented(explorer, name, case, response, but=not_a_server_error if response.status_code == 503 else None)
 
 
 def refused(explorer: Explorer, name: str, case: Case[Any], response: Response) -> None:

@@ -42,6 +42,33 @@ class Served:
             rows = {table.name: sorted(map(repr, connection.execute(sa.select(table)))) for table in KEPT}
         return {**rows, "files": sorted(f"{path} {path.read_text()}" for path in self.storage.rglob("*.yaml"))}
 
+    @contextmanager
+    def without_database(self) -> Iterator[None]:
+        """PostgreSQL ends all connections to its database, and takes no others, until the block ends."""
+        name = self.engine.url.database
+        allow = f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS'
+        end = sa.text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name")
+        elsewhere = make_engine(self.engine.url.set(database="postgres").render_as_string(hide_password=False))
+        with elsewhere.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(sa.text(f"{allow} false"))
+            connection.execute(end, {"name": name})
+            try:
+                yield
+            finally:
+                connection.execute(sa.text(f"{allow} true"))
+        elsewhere.dispose()
+
+    @contextmanager
+    def without_storage(self) -> Iterator[None]:
+        """In place of the folder with the YAML files there is a file until the block ends."""
+        away = self.storage.rename(self.storage.with_name("away"))
+        self.storage.touch()
+        try:
+            yield
+        finally:
+            self.storage.unlink()
+            away.rename(self.storage)
+
     def document(self) -> dict[str, Any]:
         """The live OpenAPI document."""
         answer = requests.get(self.url + "/schema/openapi.json", headers=self.headers, timeout=30)
