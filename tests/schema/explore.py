@@ -55,8 +55,8 @@ NOT_HELD_TO: Final = {
 }
 TIMEOUT: Final = 30.0
 """Seconds that an answer may take."""
-LISTENED: Final = 0.3
-"""Seconds that a stream of events is listened to."""
+FIRST_EVENT: Final = schemathesis.Config.from_dict({"max-stream-events": 1})
+"""Of a stream one event is waited for."""
 OTHER_METHODS: Final = "(other methods)"
 """In place of an operation: requests with a method that the document does not have at this path."""
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "OTHER")
@@ -97,7 +97,7 @@ class Explored:
 @cache
 def _strategies(document: str) -> dict[tuple[str, GenerationMode], SearchStrategy[Case[Any]]]:
     """For each operation what makes right and wrong requests; making that takes seconds."""
-    schema = schemathesis.openapi.from_dict(json.loads(document))
+    schema = schemathesis.openapi.from_dict(json.loads(document), config=FIRST_EVENT)
     operations = [found.ok() for found in schema.get_all_operations() if isinstance(found, Ok)]
     return {
         (operation.definition.raw["operationId"], mode): operation.as_strategy(
@@ -164,8 +164,11 @@ class Explorer:
         @given(case=strategy)
         def ask(case: Case[Any]) -> None:
             aim(case, name, self.known, negative=mode is GenerationMode.NEGATIVE)
-            seconds = LISTENED if name == STREAM else TIMEOUT
-            response = case.call(self.served.url, self.session, dict(self.headers), timeout=seconds)
+            try:
+                response = case.call(self.served.url, self.session, dict(self.headers), timeout=TIMEOUT)
+            except requests.RequestException as error:
+                self.explored.note(f"{name}: no answer", f"{error}\n{case.formatted_path}")
+                return
             self.explored.statuses[name][response.status_code] += 1
             judge(self, name, case, response)
 
