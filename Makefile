@@ -24,7 +24,7 @@ run: $(VENV)/.ready $(AIRFLOW_VENV)/.ready ## Start everything and follow the ex
 .PHONY: test
 test: check $(AIRFLOW_VENV)/.ready $(AIRFLOW_2_VENV)/.ready test-airflow-side ## Everything that CI runs: checks, then every test on real servers
 	$(BIN)/python -m pytest tests/unit tests/attacks tests/fuzz -q -n auto --dist worksteal --cov --cov-report=
-	$(BIN)/python -m pytest tests/contract tests/e2e tests/chaos --durations=20 --cov --cov-append --cov-report=term:skip-covered
+	$(BIN)/python -m pytest tests/contract tests/e2e tests/chaos tests/schema --durations=20 --cov --cov-append --cov-report=term:skip-covered
 
 .PHONY: unit
 unit: $(VENV)/.ready ## The unit tests, the attacks and a short fuzzing alone, in seconds
@@ -91,6 +91,10 @@ bench-mirror: $(VENV)/.ready $(AIRFLOW_VENV)/.ready ## With 500 runs active: how
 .PHONY: chaos
 chaos: $(VENV)/.ready $(AIRFLOW_VENV)/.ready ## Kill, cut and delay everything for some minutes, count what came of it, write benchmarks/chaos.md; ARGS=--help tells more
 	$(BIN)/python -m tests.chaos --write $(ARGS)
+
+.PHONY: schema
+schema: $(VENV)/.ready ## CASES=20000 requests made from the OpenAPI document, with and without credentials; writes benchmarks/schema.md
+	$(BIN)/python -m tests.schema --cases $(or $(CASES),20000) --write
 
 .PHONY: lock
 lock: ## Resolve the newest versions anew and write them to constraints/

@@ -517,11 +517,14 @@ def test_head_is_get_without_a_body(stack, path):
     }
 
 
-def test_options_says_what_is_possible(stack):
-    """OPTIONS answers the methods of a path."""
-    answer = stack.call("OPTIONS", f"{ROOT}/{NAME}/run")
-    assert answer.status_code == 204
-    assert answer.headers["allow"] == "OPTIONS, POST"
+@pytest.mark.parametrize(
+    ("path", "methods"), [(f"{ROOT}/{NAME}/run", "OPTIONS, POST"), (f"{ROOT}/{NAME}", "DELETE, GET, HEAD, OPTIONS")]
+)
+def test_options_says_what_is_possible(stack, path, methods):
+    """OPTIONS answers the methods of a path, of all its handlers."""
+    answer = stack.call("OPTIONS", path)
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert answer.headers["allow"] == methods
 
 
 @pytest.mark.parametrize("path", [f"{ROOT}/", f"{ROOT}/{NAME}/", f"{ROOT}//{NAME}", "/healthz/"])

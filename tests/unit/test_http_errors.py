@@ -10,7 +10,7 @@ import pytest
 from litestar.testing import TestClient
 
 from entrypoints.http import create_app
-from entrypoints.http.errors import HTTP_CODES, STATUS
+from entrypoints.http.errors import HTTP_CODES, STATUS, title
 from entrypoints.settings import Settings
 from tests.unit.http_stack import NAME, ROOT, USER, YAML, check_answer, http_stack
 from tests.unit.log_lines import logged
@@ -588,3 +588,9 @@ def assert_problem(answer: Any, status: int, code: str) -> None:
     assert set(body) <= {"type", "title", "status", "code", "detail", "instance", "errors"}
     assert json.dumps(body).isascii()
     assert answer.headers["x-request-id"]
+
+
+@pytest.mark.parametrize(("status", "name"), [(413, "Content Too Large"), (422, "Unprocessable Content")])
+def test_a_status_is_called_as_rfc_9110_calls_it(status, name):
+    """On every version of Python, whose own names differ."""
+    assert title(status) == name

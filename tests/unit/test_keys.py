@@ -338,6 +338,18 @@ def test_a_rehearsal_takes_no_key(stack: Stack) -> None:
     assert "Idempotency-Replayed" not in answer.headers
 
 
+@pytest.mark.parametrize("path", [f"{NAME}/run", f"{NAME}/backfill", "sync"])
+def test_a_rehearsal_is_not_answered_by_what_a_key_keeps(stack: Stack, path: str) -> None:
+    """A dry run with the key of an earlier request tells what it has found itself; what is kept of the key stays."""
+    stack.register()
+    first = stack.post(f"{NAME}/pause", headers={"Idempotency-Key": "k"})
+    stack.service.unpause(NAME)
+    body = {"dry_run": True, **(DAY if "backfill" in path else {})}
+    answer = stack.post(path, body, headers={"Idempotency-Key": "k"})
+    assert answer.json() == stack.post(path, body).json() != first.json()
+    assert stack.post(f"{NAME}/pause", headers={"Idempotency-Key": "k"}).content == first.content
+
+
 def test_a_key_is_forgotten_after_a_day(stack: Stack) -> None:
     """By the worker's sweep, and not before."""
     stack.register()

@@ -179,8 +179,18 @@ def _reading(settings: Settings) -> Callable[[ASGIApp], ASGIApp]:
     return middleware
 
 
+def _methods() -> dict[str, list[str]]:
+    """The methods of each path, for OPTIONS: Litestar's own answer knows those of the first handler of a path only."""
+    found: dict[str, set[str]] = {}
+    for handler in ROUTES:
+        for path in handler.paths:
+            found.setdefault(path.replace(":str}", "}"), {"OPTIONS"}).update(handler.http_methods)
+    return {path: sorted(methods) for path, methods in found.items()}
+
+
 def _admission(settings: Settings) -> Callable[[Request[Any, Any, Any]], Awaitable[Any]]:
     """What every request then passes before its handler: path, origin, query and body are read and checked here."""
+    methods = _methods()
 
     async def admit(request: Request[Any, Any, Any]) -> Any:
         contract = contract_of(request.route_handler)
@@ -193,7 +203,8 @@ def _admission(settings: Settings) -> Callable[[Request[Any, Any, Any]], Awaitab
         if "//" in path or path.endswith("/"):  # Litestar would take an empty name for none
             raise NotFoundException
         if contract is None:
-            return None
+            allowed = methods.get(request.scope["path_template"])
+            return allowed and Response(None, status_code=204, headers={"Allow": ", ".join(allowed)})
         if path == READY_PATH and cast("Traced", request.app).is_draining:
             return stopping()
         if "%2f" in path.lower():  # Litestar would take a name with '/' for two segments, and so for another route

@@ -89,9 +89,12 @@ HTTP_CODES: Final[Mapping[int, str]] = {
 _INTERNAL: Final = "An error that is not yours: the log tells more under the X-Request-ID of this answer."
 
 
+_NAMED_ANEW: Final[Mapping[int, str]] = {413: "Content Too Large", 422: "Unprocessable Content"}
+
+
 def title(status: int) -> str:
-    """The name of a status in RFC 9110; Python's own differ between its versions for 413."""
-    return "Content Too Large" if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE else HTTPStatus(status).phrase
+    """The name of a status in RFC 9110; Python's own differ between its versions for those that RFC 9110 has renamed."""
+    return _NAMED_ANEW.get(status) or HTTPStatus(status).phrase
 
 
 def exception_handlers() -> ExceptionHandlersMap:

@@ -32,7 +32,8 @@ _KEY: Final = re.compile(KEY_PATTERN.removesuffix("$") + r"\Z")
 
 
 def read_key(request: Request[Any, Any, Any]) -> Key | None:
-    """The key of a request whose query, headers and body have been read; None without one.
+    """The key of a request whose query, headers and body have been read; None without one, and for a dry run: that records nothing,
+    so what is kept of the key is of another request.
 
     Raises:
         InvalidRequest: it is none, or there are several.
@@ -43,6 +44,8 @@ def read_key(request: Request[Any, Any, Any]) -> Key | None:
     if len(given) > 1 or not _KEY.match(given[0]):
         msg = "must be one text of 1 to 255 visible ASCII characters, without spaces, such as a UUID"
         raise InvalidRequest(msg, field=KEY_HEADER)
+    if getattr(request.state.get("payload"), "dry_run", False):
+        return None
     return Key(text=given[0], fingerprint=_fingerprint(request))
 
 
