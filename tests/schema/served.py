@@ -96,6 +96,7 @@ def served(postgres: LocalPostgres, folder: Path, *, worker: bool = True) -> Ite
         "WORKFLOWS_STORAGE_URL": f"file://{storage}",
         "WORKFLOWS_AIRFLOW_API": "memory",
         "WORKFLOWS_AUTH": "token",
+        "WORKFLOWS_RATE": "0",  # it asks as often as it can
         "WORKFLOWS_BACKFILL_MAX_DATES": "20",
         "WORKFLOWS_SWEEP_INTERVAL": "0.5",
         "WORKFLOWS_WORKER": "true" if worker else "false",
