@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.fuzz.engine import fuzz, tried
+from tests.fuzz.engine import fuzz, slack, tried
 from tests.fuzz.targets import TARGETS, Target
 from workflow_core.errors import InvalidRequest
 
@@ -86,7 +86,7 @@ def _tells_nothing(text: str) -> None:
 
 def _waits(text: str) -> None:
     began = time.thread_time()
-    while time.thread_time() < began + 0.11:
+    while time.thread_time() < began + 0.11 * slack():
         pass
 
 
