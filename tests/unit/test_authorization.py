@@ -332,5 +332,5 @@ def test_nobody_validates_without_a_grant(world):
 
 
 def _headers(answer: Response) -> dict[str, str]:
-    own = {"x-request-id", "date", "content-length"}
+    own = {"x-request-id", "date", "content-length", "ratelimit"}
     return {name: value for name, value in answer.headers.items() if name not in own}
