@@ -58,7 +58,7 @@ def test_an_answer_that_is_not_in_the_document_is_found(there):
     del paths[f"{ROOT}/explain"]["get"]["responses"]["400"]
     paths["/api/v1/whoami"]["get"]["responses"]["200"]["headers"]["X-Never"] = {"required": True, "schema": {}}
     document["components"]["schemas"]["HealthAnswer"]["properties"]["status"] = {"const": "never"}
-    document["components"]["schemas"]["PauseRequest"]["properties"]["reason"] = {"type": "integer"}
+    document["components"]["schemas"]["PauseRequest"]["required"] = ["reason"]
     explored = Explorer(served=there, headers=there.headers, document=document).explore(160, as_documented)
     assert {kind.split(": ")[0] for kind in explored.findings} == {
         "explainWorkflow",

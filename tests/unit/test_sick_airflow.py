@@ -242,8 +242,8 @@ def test_a_burst_on_an_airflow_that_is_well_is_answered_not_refused(service: Ser
 
 
 def test_without_airflow_changes_are_refused_at_once(service: Service) -> None:
-    """Once the breaker is open nothing is waited for, the answer says when to come back, and nothing was recorded. How long that takes is in
-    ADR 20; here, on whatever machine, it is far less than any wait for Airflow.
+    """Once the breaker is open nothing is waited for, the answer says when to come back, and nothing was recorded. How long that takes is
+    in ADR 20; here, on whatever machine, it is far less than any wait for Airflow.
     """
     service.airflow.shutdown()
     service.airflow.server_close()
