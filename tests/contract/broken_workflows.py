@@ -573,6 +573,24 @@ class FirstObservationStays(InMemoryWorkflows):
         super().save_observations([seen for seen in observations if seen.workflow_id not in self._observations])
 
 
+class OlderObservationCounts(InMemoryWorkflows):
+    def _is_news(self, seen: Any) -> bool:
+        return True
+
+
+class ALookMayGoBack(InMemoryWorkflows):
+    def _is_news(self, seen: Any) -> bool:
+        before = self._observations.get(seen.workflow_id)
+        return before is None or before.listed_at is None or (seen.listed_at or before.listed_at) >= before.listed_at
+
+
+class EquallyNewIsNoNews(InMemoryWorkflows):
+    def _is_news(self, seen: Any) -> bool:
+        before = self._observations.get(seen.workflow_id)
+        is_as_new = before is not None and (before.listed_at, before.looked_at) == (seen.listed_at, seen.looked_at)
+        return super()._is_news(seen) and not is_as_new
+
+
 class EveryObservationIsTold(InMemoryWorkflows):
     def observations(self, workflow_ids: Any) -> Any:
         return super().observations(self._workflows)

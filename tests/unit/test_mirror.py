@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from attrs import evolve, frozen
@@ -17,6 +18,11 @@ from workflow_core.fakes import InMemoryAirflow, InMemoryStorage, InMemoryWorkfl
 from workflow_core.fakes.airflow_dags import FakeDag
 from workflow_core.service import WorkflowService
 from workflow_core.usecases.context import Policy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from workflow_core.domain.workflow import Workflow
 
 NAME = "iceberg.analytics.daily_clicks"
 DAG = "iceberg_analytics_daily_clicks"
@@ -34,11 +40,23 @@ tasks:
 
 
 class Airflow(InMemoryAirflow):
-    """The fake, which counts what it is asked."""
+    """The fake, which counts what it is asked; ``meanwhile`` happens once, between its answer to a pass and whatever the pass does next."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         self.asked = 0
+        self.meanwhile: list[Callable[[], object]] = []
+
+    def list_dags(self, offset: int = 0, *, limit: int = 100) -> Any:
+        return self._then(super().list_dags(offset, limit=limit))
+
+    def dag(self, dag_id: str) -> Any:
+        return self._then(super().dag(dag_id))
+
+    def _then(self, answer: Any) -> Any:
+        while self.meanwhile:
+            self.meanwhile.pop(0)()
+        return answer
 
     def _reached(self, *, changes: bool = False) -> Any:
         self.asked += 1
@@ -59,6 +77,17 @@ class World:
         for _ in range(passes):
             self.clock.sleep(2)
             self.service.sweep()
+
+    def drifted(self, *, paused: bool) -> Callable[..., Any]:
+        """Have somebody change the pause state in Airflow; returns what changes it back."""
+        if not paused:
+            self.service.pause(NAME)
+            self.clock.sleep(LATE)
+            self.sweep()
+        self.airflow.set_paused(DAG, paused=paused)
+        self.sweep()
+        assert len(self.types()) == 1
+        return self.service.unpause if paused else self.service.pause
 
     def types(self, name: str = NAME) -> list[str]:
         return [condition.type.value for condition in self.service.workflow(name).conditions]
@@ -97,7 +126,7 @@ class TestConditions:
         [condition] = world.service.workflow(NAME).conditions
         assert (condition.type, condition.severity) == (ConditionType.PAUSED_IN_AIRFLOW, Severity.ERROR)
         assert (condition.since, "dli workflow unpause" in condition.message) == (first, True)
-        assert world.airflow.dag(DAG).is_paused  # type: ignore[union-attr]
+        assert world.airflow.dag(DAG).is_paused
 
     @pytest.mark.parametrize("paused", [True, False])
     def test_a_late_request_of_ours(self, world: World, *, paused: bool) -> None:
@@ -145,7 +174,7 @@ class TestConditions:
         world.airflow.set_paused(DAG, paused=False)
         world.sweep()
         assert world.types() == ["unpaused_in_airflow"]
-        assert not world.airflow.dag(DAG).is_paused  # type: ignore[union-attr]
+        assert not world.airflow.dag(DAG).is_paused
 
     @pytest.mark.parametrize("paused", [True, False])
     def test_what_is_wanted_is_applied_again_when_somebody_says_so(self, world: World, *, paused: bool) -> None:
@@ -163,6 +192,46 @@ class TestConditions:
         assert dag is not None
         assert dag.is_paused is paused
 
+    @pytest.mark.parametrize("paused", [True, False])
+    def test_what_a_pass_saw_before_counts_no_more(self, world: World, *, paused: bool) -> None:
+        """Not after Airflow has confirmed another state to whoever asked for it while the pass was under way."""
+        ask = world.drifted(paused=paused)
+        world.register("a.first", "a.second")
+        world.airflow.meanwhile = [partial(world.clock.sleep, 1), partial(ask, NAME)]
+        world.sweep()
+        assert world.airflow.meanwhile == []
+        assert world.types() == []
+
+    @pytest.mark.parametrize("paused", [True, False])
+    def test_what_a_reader_saw_before_counts_no_more(self, world: World, *, paused: bool) -> None:
+        """Neither in the answer nor later."""
+        ask = world.drifted(paused=paused)
+        world.clock.sleep(10)
+        world.airflow.meanwhile = [partial(world.clock.sleep, 1), partial(ask, NAME)]
+        shown = world.service.workflow(NAME)
+        assert world.airflow.meanwhile == []
+        assert shown.conditions == ()
+        [seen] = world.workflows.observations([shown.workflow.id]).values()
+        assert seen.is_paused is not paused
+
+    def test_a_pass_that_began_before_airflow_confirmed_a_pause(self, world: World) -> None:
+        """It read the list of DAGs after the wish and before Airflow was told, and records it after: that is no drift."""
+        world.register("a.first", "a.second")
+        real, read = world.airflow.set_paused, world.workflows.workflows_of_dags
+        world.airflow.set_paused = _away  # type: ignore[method-assign]
+        assert not world.service.pause(NAME).settled
+
+        def confirmed_after(dag_ids: Iterable[str]) -> Mapping[str, Workflow]:
+            found = read(dag_ids)
+            world.airflow.set_paused = real  # type: ignore[method-assign]
+            world.clock.sleep(1)
+            assert world.service.pause(NAME).settled
+            return found
+
+        world.workflows.workflows_of_dags = confirmed_after  # type: ignore[method-assign]
+        world.sweep()
+        assert world.types() == []
+
     def test_a_pause_that_cannot_be_applied_again_now(self, world: World) -> None:
         """The worker goes on with it."""
         world.airflow.set_paused(DAG, paused=True)
@@ -171,7 +240,7 @@ class TestConditions:
         assert not world.service.unpause(NAME).settled
         world.airflow.set_paused = real  # type: ignore[method-assign]
         world.sweep()
-        assert not world.airflow.dag(DAG).is_paused  # type: ignore[union-attr]
+        assert not world.airflow.dag(DAG).is_paused
 
     def test_a_pause_of_ours_is_no_drift(self, world: World) -> None:
         """What was seen before it says nothing of it."""

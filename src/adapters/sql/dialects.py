@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 if TYPE_CHECKING:
-    import sqlalchemy as sa
+    from collections.abc import Iterable
 
 
 def insert_into(connection: sa.Connection, table: sa.Table) -> postgresql.Insert:
@@ -17,8 +18,11 @@ def insert_into(connection: sa.Connection, table: sa.Table) -> postgresql.Insert
     return sqlite.insert(table)  # type: ignore[return-value] # of the same methods
 
 
-def upsert_into(connection: sa.Connection, table: sa.Table, key: str) -> postgresql.Insert:
-    """Insert a row, or write over the one that is there."""
+def upsert_into(
+    connection: sa.Connection, table: sa.Table, key: str, *, never_back: Iterable[str] = ()
+) -> postgresql.Insert:
+    """Insert a row, or write over the one that is there, unless a column of ``never_back`` would become less than it is, or NULL again."""
     statement = insert_into(connection, table)
     others = {column.name: statement.excluded[column.name] for column in table.columns if column.name != key}
-    return statement.on_conflict_do_update(index_elements=[key], set_=others)
+    kept = [sa.or_(table.c[name].is_(None), statement.excluded[name] >= table.c[name]) for name in never_back]
+    return statement.on_conflict_do_update(index_elements=[key], set_=others, where=sa.and_(*kept) if kept else None)

@@ -78,7 +78,8 @@ class SqlMirror:
             return
         rows = [_observation_row(one) for one in sorted(seen, key=lambda one: one.workflow_id)]
         with self._transactions.writing() as connection:
-            connection.execute(upsert_into(connection, observations, "workflow_id"), rows)
+            never_back = ("listed_at", "looked_at")
+            connection.execute(upsert_into(connection, observations, "workflow_id", never_back=never_back), rows)
 
     def airflow_state(self) -> AirflowState:
         """As the port says."""

@@ -90,6 +90,10 @@ class Observation:
         """When something of this was last seen."""
         return max((moment for moment in (self.listed_at, self.looked_at) if moment is not None), default=None)
 
+    def is_newer_than(self, at: datetime) -> bool:
+        """Whether some of this was seen after that moment: what was asked before it does not count any more."""
+        return self.observed_at is not None and self.observed_at > at
+
     def next_run_of(self, workflow: Workflow, now: datetime) -> datetime | None:
         """When Airflow will fire next; None where it has not said so of the schedule that is in force."""
         seen_at = self.observed_at

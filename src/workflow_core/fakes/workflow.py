@@ -410,7 +410,15 @@ class InMemoryWorkflows(InMemoryLeases):
     def save_observations(self, observations: Sequence[Observation]) -> None:
         """As the port says."""
         with self._transaction("save_observations"):
-            self._observations |= {seen.workflow_id: self._kept(seen) for seen in observations}
+            new = [seen for seen in observations if self._is_news(seen)]
+            self._observations |= {seen.workflow_id: self._kept(seen) for seen in new}
+
+    def _is_news(self, seen: Observation) -> bool:
+        before = self._observations.get(seen.workflow_id)
+        if before is None:
+            return True
+        moments = ((before.listed_at, seen.listed_at), (before.looked_at, seen.looked_at))
+        return all(old is None or (new is not None and new >= old) for old, new in moments)
 
     def airflow_state(self) -> AirflowState:
         """As the port says."""

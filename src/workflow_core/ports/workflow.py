@@ -305,7 +305,9 @@ class WorkflowPort(Protocol):
         ...
 
     def save_observations(self, observations: Sequence[Observation]) -> None:
-        """Keep what was seen, each in the place of what was seen of the same workflow before; the last one to save counts."""
+        """Keep what was seen, each in the place of what was seen of the same workflow before, unless that is newer: if ``listed_at`` or
+        ``looked_at`` would go back, or be None again, what is there stays. Of what is equally new the last one to save counts.
+        """
         ...
 
     def airflow_state(self) -> AirflowState:

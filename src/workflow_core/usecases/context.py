@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from attrs import field, frozen
 
+from workflow_core.domain.conditions import Observation
 from workflow_core.domain.names import check_dataset_name, loader_for, sentinel_dag_id
 from workflow_core.domain.spec import SpecRules
 from workflow_core.domain.workflow import SourceType
@@ -119,6 +120,10 @@ class Context:
             return self.workflows.workflow_by_id(workflow.id) or workflow
         except DatabaseUnavailable:
             return workflow
+
+    def last_seen(self, workflow: Workflow) -> Observation:
+        """What was last seen of a workflow; of one that nobody has looked at yet, nothing."""
+        return self.workflows.observations([workflow.id]).get(workflow.id) or Observation(workflow_id=workflow.id)
 
     def check_execution(self, workflow: Workflow) -> None:
         """Return if runs of this workflow may be started and ended over this API.

@@ -84,6 +84,8 @@ def _read_page(state: AirflowState, at: datetime, context: Context) -> AirflowSt
     seen = []
     for dag_id, found in owners.items():
         last = before.get(found.id) or Observation(workflow_id=found.id)
+        if last.is_newer_than(at):
+            continue
         owner = _undone(found, last, dags[dag_id].is_paused, context)
         seen.append(_listed(last, dags[dag_id], at).remembering(owner, at))
     context.workflows.save_observations(seen)
@@ -120,14 +122,17 @@ def looked(seen: Observation, dag: ServedDag | None, at: datetime) -> Observatio
 
 
 def look_at_workflow(workflow: Workflow, context: Context) -> tuple[Workflow, Observation]:
-    """Look at its DAG and its YAML, and record what was seen; returns the workflow as it is recorded then.
+    """Look at its DAG and its YAML, and record what was seen, unless somebody has looked since; returns the workflow as it is recorded
+    then.
 
     Raises:
         AirflowUnavailable: Airflow does not answer. A store that does not answer leaves what was seen of the YAML as it was.
     """
     at = context.clock.now()
     dag = context.airflow.dag(workflow.dag_id)
-    before = context.workflows.observations([workflow.id]).get(workflow.id) or Observation(workflow_id=workflow.id)
+    before = context.last_seen(workflow)
+    if before.is_newer_than(at):
+        return workflow, before
     workflow = _judged(workflow, before, dag, context)
     if dag is not None:
         workflow = _undone(workflow, before, dag.is_paused, context)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from workflow_core.domain.act import Action, on_workflow
 from workflow_core.domain.workflow import Phase
 from workflow_core.errors import AirflowRefused, ConcurrentUpdate, Unavailable, WorkflowNotFound
 from workflow_core.usecases.reason import check_reason
-from workflow_core.usecases.settle import settle_workflow
+from workflow_core.usecases.settle import settle_workflow, tell_pause
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,14 +97,10 @@ def _apply_again(found: Workflow, context: Context) -> Workflow:
     if found.phase is not Phase.SERVED or not found.settled:
         return settle_workflow(found, context, within=PATIENCE)
     try:
-        context.airflow.set_paused(found.dag_id, paused=found.pause is not None)
+        tell_pause(found, context)
     except (Unavailable, AirflowRefused) as error:
         _log.warning("the pause state of %s is not applied again yet: %s", found.dataset_name, error.message)
         return _forgotten(found, context)
-    seen = context.workflows.observations([found.id]).get(found.id)
-    if seen is not None:
-        now_so = evolve(seen, is_paused=found.pause is not None)
-        context.workflows.save_observations([now_so.remembering(found, context.clock.now())])
     return found
 
 

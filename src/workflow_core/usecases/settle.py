@@ -9,7 +9,8 @@ import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from workflow_core.domain.conditions import Observation
+from attrs import evolve
+
 from workflow_core.domain.lease import workflow_subject
 from workflow_core.domain.workflow import Phase, SourceType
 from workflow_core.errors import AirflowRefused, ConcurrentUpdate, StorageConflict, Unavailable
@@ -104,11 +105,24 @@ def _known_as_served(workflow: Workflow, dag: ServedDag, context: Context) -> Wo
     if dag.error is None:
         return context.workflows.save_workflow(known.served(now))
     # the mirror serves it again as soon as Airflow can build it, if it knows that this was the reason
-    context.workflows.save_observations([looked(Observation(workflow_id=workflow.id), dag, now)])
+    context.workflows.save_observations([looked(context.last_seen(workflow), dag, now)])
     return context.workflows.save_workflow(known.failed(dag.error, now))
 
 
 def _apply_pause(workflow: Workflow, context: Context) -> Workflow:
+    tell_pause(workflow, context)
+    return context.workflows.save_workflow(workflow.pause_confirmed(paused=workflow.pause is not None))
+
+
+def tell_pause(workflow: Workflow, context: Context) -> None:
+    """Have Airflow take over the pause state that is wanted, and record that it was seen so: whoever asked Airflow before and records it
+    later has seen less.
+
+    Raises:
+        AirflowUnavailable, AirflowRefused: it is not known to have it.
+    """
     wanted = workflow.pause is not None
     context.airflow.set_paused(workflow.dag_id, paused=wanted)
-    return context.workflows.save_workflow(workflow.pause_confirmed(paused=wanted))
+    now = context.clock.now()
+    seen = evolve(context.last_seen(workflow), listed_at=now, is_served=True, is_paused=wanted)
+    context.workflows.save_observations([seen.remembering(workflow, now)])

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from workflow_core.domain.workflow import Workflow
     from workflow_core.ports.workflow import WorkflowPort
 
+SECOND: Final = timedelta(seconds=1)
 THERE: Final = AT.astimezone(timezone(timedelta(hours=9)))
 
 
@@ -68,8 +69,37 @@ class SeenRules(WorkflowSubject):
     def test_what_is_seen_later_counts(self, port: WorkflowPort, owner: Workflow) -> None:
         """It takes the place of what was seen before, and can take away."""
         port.save_observations([_seen(owner)])
-        port.save_observations([Observation(workflow_id=owner.id)])
-        assert port.observations([owner.id])[owner.id] == Observation(workflow_id=owner.id)
+        later = Observation(workflow_id=owner.id, listed_at=AT + SECOND, looked_at=AT + SECOND)
+        port.save_observations([later])
+        assert port.observations([owner.id])[owner.id] == later
+
+    @pytest.mark.parametrize("listed_at", [None, AT - SECOND, AT, AT + SECOND])
+    @pytest.mark.parametrize("looked_at", [None, AT - SECOND, AT, AT + SECOND])
+    @pytest.mark.parametrize("of_two", [True, False])
+    def test_what_was_seen_before_counts_no_more(
+        self,
+        port: WorkflowPort,
+        owner: Workflow,
+        *,
+        listed_at: datetime | None,
+        looked_at: datetime | None,
+        of_two: bool,
+    ) -> None:
+        """Neither moment goes back; of what is equally new the last counts, and of several that are saved each is judged by itself."""
+        other = a_workflow("a.other")
+        port.add_workflow(other)
+        port.save_observations([Observation(workflow_id=owner.id, listed_at=AT, looked_at=AT, is_paused=False)])
+        seen = Observation(workflow_id=owner.id, listed_at=listed_at, looked_at=looked_at, is_paused=True)
+        port.save_observations([seen, Observation(workflow_id=other.id)] if of_two else [seen])
+        counts = all(moment is not None and moment >= AT for moment in (listed_at, looked_at))
+        assert port.observations([owner.id])[owner.id].is_paused is counts
+        assert (other.id in port.observations([other.id])) is of_two
+
+    def test_a_moment_that_is_not_known_is_older_than_any(self, port: WorkflowPort, owner: Workflow) -> None:
+        """Of what was never looked at anything is news."""
+        port.save_observations([Observation(workflow_id=owner.id, listed_at=AT)])
+        port.save_observations([Observation(workflow_id=owner.id, listed_at=AT, looked_at=AT - SECOND)])
+        assert port.observations([owner.id])[owner.id].looked_at == AT - SECOND
 
     def test_nothing_seen_changes_nothing(self, port: WorkflowPort, owner: Workflow) -> None:
         """An empty list is not an error."""
