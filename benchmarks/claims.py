@@ -28,10 +28,15 @@ RESULTS = Path(__file__).resolve().parent / "claims.md"
 CLAIMS = 100_000
 WORKERS = 4
 
+LOCK_TIMEOUT = 120.0
+"""Seconds that a worker waits for its turn. SQLite lets whoever asks at the right moment go first, not whoever waits longest: where four do
+nothing but claim, one may wait for long.
+"""
+
 
 def claim_all(url: str, owner: str, seed: int, claims: int) -> list[str]:
     """Claim every subject there is, in an order of one's own; returns those that this worker got."""
-    engine = make_engine(url)
+    engine = make_engine(url, lock_timeout=LOCK_TIMEOUT)
     port = SqlWorkflows(engine)
     at = datetime(2026, 1, 1, tzinfo=UTC)
     subjects = [f"run:{number}" for number in range(claims)]

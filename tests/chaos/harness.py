@@ -46,6 +46,12 @@ another has its turn.
 
 _TURN: Final = 8.0
 
+_FEW: Final = 8
+"""So many points of the sweep that are left to die at are all armed at the same time: some of them are rarely reached."""
+
+_LULL: Final = 180.0
+"""Seconds in which nobody asks for anything any more, at most, while points of the sweep are left to die at."""
+
 _CAUSES: Final = {"drive": "backfill", "retry": "retry", "stop": "stop", "retire": "unregister", "settle": "pause"}
 """Which operation leaves work for a use case of the sweep. Only a hint: it makes a full run shorter."""
 
@@ -318,11 +324,22 @@ class _Chaos:
                 for future in working:
                     future.result()
                 list(pool.map(Client.wind_down, self._clients))
+                self._lull()
             finally:
                 self._over.set()
                 self._done.set()
             for future in breaking:
                 future.result()
+
+    def _lull(self) -> None:
+        """What the worker only comes to when there is little else to do, it does now: there are crash points in it, too."""
+        until = time.monotonic() + _LULL
+        while self._plan.every_point and self._to_go() and time.monotonic() < until:
+            time.sleep(0.2)
+
+    def _to_go(self) -> set[str]:
+        """The points of the calm at which nobody has died yet."""
+        return set(self._in_calm - set(self._points.died()))
 
     def _enough(self, seconds: float) -> bool:
         plan = self._plan
@@ -330,7 +347,7 @@ class _Chaos:
             seconds > plan.least
             and len(self._journal) >= plan.operations
             and self._kills >= plan.kills
-            and not (plan.every_point and self._in_calm - set(self._points.died()))
+            and not (plan.every_point and any(not _is_of_sweep(point) for point in self._to_go()))
         )
 
     @property
@@ -356,7 +373,9 @@ class _Chaos:
                     self._points.disarm(point)
             open_ = [point for point in self._points.met() if point not in dead and point not in armed]
             open_.sort(key=lambda point: (point not in self._in_calm, turns.get(point, 0), random.random()))
-            for sweeps, most in ARMED.items():
+            few = {point for point in self._to_go() if _is_of_sweep(point)}
+            for sweeps, at_most in ARMED.items():
+                most = max(at_most, len(few)) if sweeps and len(few) <= _FEW else at_most
                 free = most - sum(_is_of_sweep(point) is sweeps for point in armed)
                 for point in [point for point in open_ if _is_of_sweep(point) is sweeps][: max(0, free)]:
                     turns[point], since[point] = turns.get(point, 0) + 1, now
@@ -364,27 +383,26 @@ class _Chaos:
 
     def _kill_at_random(self) -> None:
         random = Random(f"{self._plan.seed} moments")
-        while not self._done.wait(random.uniform(0.2, 1.8) * self._plan.between_kills):
+        while not self._over.wait(random.uniform(0.2, 1.8) * self._plan.between_kills):
             self._fleet.kill_one()
 
     def _stand_still(self, every: float) -> None:
         leader = True
-        while not self._done.wait(every):
+        while not self._over.wait(every):
             self._holdings.stand_still(leader=leader)
             leader = not leader
 
     def _restart_database(self, postgres: LocalPostgres) -> None:
         random = Random(f"{self._plan.seed} restarts")
-        while not self._done.wait(random.uniform(0.5, 1.5) * self._plan.restarts):
+        while not self._over.wait(random.uniform(0.5, 1.5) * self._plan.restarts):
             restart(postgres, crash=self._restarts % 2 == 0)
             self._restarts += 1
 
     def _report(self) -> None:
         while not self._done.wait(15):
-            open_ = self._in_calm - set(self._points.died())
             self._say(
                 f"  {len(self._journal)} operations ({self._journal.count(Told.ACCEPTED)} accepted,"
-                f" {self._journal.count(Told.UNKNOWN)} unknown), {self._kills} kills, {len(open_)} points to go,"
+                f" {self._journal.count(Told.UNKNOWN)} unknown), {self._kills} kills, {len(self._to_go())} points to go,"
                 f" {self._restarts} restarts"
             )
 
