@@ -85,8 +85,9 @@ def served(postgres: LocalPostgres, folder: Path, *, worker: bool = True) -> Ite
     """
     database_url = postgres.create_database("explored" if worker else "unasked")
     storage = folder / ("store" if worker else "unasked")
-    (storage / "code").mkdir(parents=True)
-    (storage / "code" / f"{CODE}.yaml").write_text(YAML.format(name=CODE, cron="0 6 1 1 *"))
+    published = storage / "workflows" / "code" / f"{CODE}.yaml"
+    published.parent.mkdir(parents=True)
+    published.write_text(YAML.format(name=CODE, cron="0 6 1 1 *"))
     kept = {
         name: value for name, value in os.environ.items() if not name.startswith(("WORKFLOWS_", "AIRFLOW_", "AWS_"))
     }
@@ -111,6 +112,9 @@ def served(postgres: LocalPostgres, folder: Path, *, worker: bool = True) -> Ite
     try:
         with process:
             headers = {"Authorization": f"Bearer {token}"}
+            root = f"{url}/api/v1/workflows"
+            requests.post(f"{root}/sync", headers=headers, timeout=30).raise_for_status()
+            requests.get(f"{root}/{CODE}", headers=headers, timeout=30).raise_for_status()
             yield Served(url=url, headers=headers, engine=engine, storage=storage, log_path=log_path)
     finally:
         engine.dispose()
