@@ -1,7 +1,7 @@
 """YAML text to plain data with positions, safe on hostile input.
 
-The event stream is checked first (depth, number of nodes, aliases, tags), because every later stage recurses or expands:
-ruamel needs minutes for 100,000 nested brackets, and an alias bomb doubles with each line. Only then is the node tree built.
+Each event is checked (depth, number of nodes, aliases, tags) before a node is made of it, because every later stage recurses or expands:
+ruamel needs minutes for 100,000 nested brackets, and an alias bomb doubles with each line.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, ScalarEvent
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.parser import RoundTripParser
 from ruamel.yaml.scanner import RoundTripScanner
 
 from workflow_core.domain.names import dotted, shown, unstorable
 from workflow_core.errors import InvalidWorkflowSpec, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from ruamel.yaml.events import Event
 
@@ -74,7 +75,6 @@ def read_yaml(text: str, *, max_bytes: int) -> YamlText:
     if size > max_bytes:
         raise _refuse(f"the YAML is {size} bytes long; at most {max_bytes} are allowed", 1, 1)
     try:
-        _check_events(text)
         root = _yaml().compose(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -115,17 +115,6 @@ class _Scanner(RoundTripScanner):
         return version
 
 
-def _yaml() -> YAML:
-    yaml = YAML(pure=True)
-    yaml.Scanner = _Scanner
-    yaml.composer.warn_double_anchors = False  # legal, and its warning would put the user's text on stderr
-    return yaml
-
-
-def _too_deep(line: int, column: int) -> InvalidWorkflowSpec:
-    return _refuse(f"nested more than {MAX_DEPTH} levels deep", line, column)
-
-
 @define
 class _Weight:
     """What something counts for: its nodes, and the characters of its texts, with its aliases expanded."""
@@ -141,58 +130,101 @@ class _Weight:
         return _Weight(self.nodes - before.nodes, self.characters - before.characters)
 
 
-def _check_events(text: str) -> None:  # noqa: C901 - one pass over one stream
-    """Refuse what later stages cannot bear, reading no further than the first offence."""
-    depth = aliased = 0
-    total = _Weight()
-    weights: dict[str, _Weight] = {}
-    open_anchors: list[tuple[str | None, _Weight]] = []
-    for event, line, column in _events(text):
-        if isinstance(event, AliasEvent):
-            if event.anchor not in weights:
-                raise _refuse(f"the alias {shown('*' + event.anchor)} has no complete anchor before it", line, column)
-            total.add(weights[event.anchor])
-            aliased += weights[event.anchor].characters
-        elif isinstance(event, CollectionStartEvent):
-            depth += 1
-            open_anchors.append((event.anchor, evolve(total)))
-            total.add(_Weight(1))
-        elif isinstance(event, ScalarEvent):
-            weight = _Weight(1, len(event.value))
-            total.add(weight)
-            if event.anchor:
-                weights[event.anchor] = weight
-        elif isinstance(event, CollectionEndEvent):
-            depth -= 1
-            anchor, before = open_anchors.pop()
-            if anchor:
-                weights[anchor] = total.since(before)
-        if depth > MAX_DEPTH:
+@define
+class _Guard:
+    """Refuses what later stages cannot bear, at the first event that is too much."""
+
+    _depth: int = 0
+    _aliased: int = 0
+    _total: _Weight = field(factory=_Weight)
+    _weights: dict[str, _Weight] = field(factory=dict)
+    _open: list[tuple[str | None, _Weight]] = field(factory=list)
+
+    def see(self, event: Event) -> None:
+        """Count one event more.
+
+        Raises:
+            InvalidWorkflowSpec: that is too much.
+        """
+        line, column = event.start_mark.line + 1, event.start_mark.column + 1
+        tag = getattr(event, "tag", None)
+        if tag is not None and not (isinstance(event, ScalarEvent) and str(tag) == _CORE + "str"):
+            raise _refuse(f"the tag {shown(str(tag))} is not allowed; write plain values only", line, column)
+        self._weigh(event, line, column)
+        if self._depth > MAX_DEPTH:
             raise _too_deep(line, column)
-        if total.nodes > MAX_NODES:
+        if self._total.nodes > MAX_NODES:
             raise _refuse(f"more than {MAX_NODES} values once its aliases are expanded", line, column)
-        if aliased > MAX_ALIASED:
+        if self._aliased > MAX_ALIASED:
             raise _refuse(f"its aliases stand for more than {MAX_ALIASED} characters", line, column)
 
+    def _weigh(self, event: Event, line: int, column: int) -> None:
+        if isinstance(event, AliasEvent):
+            if event.anchor not in self._weights:
+                raise _refuse(f"the alias {shown('*' + event.anchor)} has no complete anchor before it", line, column)
+            self._total.add(self._weights[event.anchor])
+            self._aliased += self._weights[event.anchor].characters
+        elif isinstance(event, CollectionStartEvent):
+            self._depth += 1
+            self._open.append((event.anchor, evolve(self._total)))
+            self._total.add(_Weight(1))
+        elif isinstance(event, ScalarEvent):
+            weight = _Weight(1, len(event.value))
+            self._total.add(weight)
+            if event.anchor:
+                self._weights[event.anchor] = weight
+        elif isinstance(event, CollectionEndEvent):
+            self._depth -= 1
+            anchor, before = self._open.pop()
+            if anchor:
+                self._weights[anchor] = self._total.since(before)
 
-def _events(text: str) -> Iterator[tuple[Event, int, int]]:
-    """The events with their lines and columns, none of them with a tag, but for ``!!str`` of a scalar."""
-    line = column = 1
-    try:
-        for event in _yaml().parse(text):
-            line, column = event.start_mark.line + 1, event.start_mark.column + 1
-            tag = getattr(event, "tag", None)
-            if tag is not None and not (isinstance(event, ScalarEvent) and str(tag) == _CORE + "str"):
-                raise _refuse(f"the tag {shown(str(tag))} is not allowed; write plain values only", line, column)
-            yield event, line, column
-    except (
-        ValueError,
-        OverflowError,
-    ):  # ruamel hands escapes such as "\UFFFFFFFF" to chr(), versions to int(), as they are
-        message = (
-            "not valid YAML: after this place stands an escape that names no character, or a number that is too long"
-        )
-        raise _refuse(message, line, column) from None
+
+class _Parser(RoundTripParser):
+    """ruamel's, but that each event is looked at before anybody makes something of it."""
+
+    def __init__(self, loader: YAML) -> None:
+        super().__init__(loader)
+        self._guard = _Guard()
+        self._place = (1, 1)
+
+    def check_event(self, *choices: type[Event]) -> bool:
+        self._read()
+        return bool(super().check_event(*choices))
+
+    def peek_event(self) -> Any:
+        self._read()
+        return super().peek_event()
+
+    def get_event(self) -> Any:
+        self._read()
+        return super().get_event()
+
+    def _read(self) -> None:
+        if self.current_event is not None or self.state is None:
+            return
+        try:
+            self.current_event = event = self.state()
+        except (
+            ValueError,
+            OverflowError,
+        ):  # ruamel hands escapes such as "\UFFFFFFFF" to chr(), versions to int(), as they are
+            message = "not valid YAML: after this place stands an escape that names no character, or a number that is too long"
+            raise _refuse(message, *self._place) from None
+        self._place = (event.start_mark.line + 1, event.start_mark.column + 1)
+        self._guard.see(event)
+
+
+def _yaml() -> YAML:
+    yaml = YAML(pure=True)
+    yaml.Scanner = _Scanner
+    yaml.Parser = _Parser
+    yaml.composer.warn_double_anchors = False  # legal, and its warning would put the user's text on stderr
+    return yaml
+
+
+def _too_deep(line: int, column: int) -> InvalidWorkflowSpec:
+    return _refuse(f"nested more than {MAX_DEPTH} levels deep", line, column)
 
 
 @frozen
