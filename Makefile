@@ -5,6 +5,7 @@ AIRFLOW_2_VERSION := 2.11.2
 VENV := .venv
 AIRFLOW_VENV := .venv-airflow
 AIRFLOW_2_VENV := .venv-airflow-2
+AUDIT_VENV := .venv-audit
 BIN := $(VENV)/bin
 # psycopg2 and asyncpg: the tests run Airflow on PostgreSQL; pytest: the loader is tested in Airflow's own environment
 IN_AIRFLOW_VENV := apache-airflow==$(AIRFLOW_VERSION) psycopg2-binary asyncpg pytest --editable '.[airflow]'
@@ -96,20 +97,28 @@ chaos: $(VENV)/.ready $(AIRFLOW_VENV)/.ready ## Kill, cut and delay everything f
 schema: $(VENV)/.ready ## CASES=20000 requests made from the OpenAPI document, with and without credentials; writes benchmarks/schema.md
 	$(BIN)/python -m tests.schema --cases $(or $(CASES),20000) --write
 
+.PHONY: audit
+audit: $(AUDIT_VENV)/.ready ## Compare every version that is fixed with the known advisories; OSV_URL=… asks another server of them
+	@failed=; for file in constraints/*.txt; do echo "$$file"; \
+		$(AUDIT_VENV)/bin/pip-audit --vulnerability-service osv $(if $(OSV_URL),--osv-url $(OSV_URL)) --timeout 30 --progress-spinner off \
+			--strict --no-deps --disable-pip --requirement $$file || failed=1; done; test -z "$$failed"
+
 .PHONY: lock
 lock: ## Resolve the newest versions anew and write them to constraints/
-	rm -rf $(VENV) $(AIRFLOW_VENV) $(AIRFLOW_2_VENV)
+	rm -rf $(VENV) $(AIRFLOW_VENV) $(AIRFLOW_2_VENV) $(AUDIT_VENV)
 	$(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet --editable '.[dev]'
 	$(PYTHON) -m venv $(AIRFLOW_VENV) && $(AIRFLOW_VENV)/bin/python -m pip install --quiet $(IN_AIRFLOW_VENV)
 	$(PYTHON) -m venv $(AIRFLOW_2_VENV) && $(AIRFLOW_2_VENV)/bin/python -m pip install --quiet $(IN_AIRFLOW_2_VENV)
 	$(BIN)/python -m pip freeze --exclude-editable > constraints/service.txt
 	$(AIRFLOW_VENV)/bin/python -m pip freeze --exclude-editable > constraints/airflow-$(AIRFLOW_VERSION).txt
 	$(AIRFLOW_2_VENV)/bin/python -m pip freeze --exclude-editable > constraints/airflow-$(AIRFLOW_2_VERSION).txt
-	@touch $(VENV)/.ready $(AIRFLOW_VENV)/.ready $(AIRFLOW_2_VENV)/.ready
+	$(PYTHON) -m venv $(AUDIT_VENV) && $(AUDIT_VENV)/bin/python -m pip install --quiet pip-audit
+	$(AUDIT_VENV)/bin/python -m pip freeze > constraints/audit.txt
+	@touch $(VENV)/.ready $(AIRFLOW_VENV)/.ready $(AIRFLOW_2_VENV)/.ready $(AUDIT_VENV)/.ready
 
 .PHONY: clean
 clean: ## Remove the environments and what make run left behind
-	rm -rf $(VENV) $(AIRFLOW_VENV) $(AIRFLOW_2_VENV) .run
+	rm -rf $(VENV) $(AIRFLOW_VENV) $(AIRFLOW_2_VENV) $(AUDIT_VENV) .run
 
 $(VENV)/.ready: pyproject.toml constraints/service.txt
 	@echo "Making the service's environment in $(VENV)"
@@ -132,4 +141,9 @@ $(AIRFLOW_2_VENV)/.ready: pyproject.toml constraints/airflow-$(AIRFLOW_2_VERSION
 	@$(AIRFLOW_2_VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
 		--constraint constraints/airflow-$(AIRFLOW_2_VERSION).txt \
 		$(IN_AIRFLOW_2_VENV)
+	@touch $@
+
+$(AUDIT_VENV)/.ready: constraints/audit.txt
+	@test -x $(AUDIT_VENV)/bin/python || $(PYTHON) -m venv $(AUDIT_VENV)
+	@$(AUDIT_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints/audit.txt pip-audit
 	@touch $@
