@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,9 @@ from attrs import asdict
 
 from adapters.sql import SqlTokens, make_engine, upgrade
 from devstack.ports import free_ports
+from workflow_core.domain.act import AuditFilter
+from workflow_core.domain.paging import PageRequest
+from workflow_core.fakes import InMemoryWorkflows
 from workflow_core.fakes.tokens import InMemoryTokens
 from workflow_core.ports.tokens import TokenPort
 from workflow_core.testing.tokens import CALLS, TokenContract
@@ -37,6 +41,16 @@ class BehindMemoryTokens:
     def token_facts(self) -> Mapping[str, Mapping[str, Any]]:
         return {key: {name: asdict(token)[name] for name in FACTS} for key, token in self._fake._tokens.items()}
 
+    def acts_on(self, token_id: str) -> list[tuple[str, str, str]]:
+        workflows = self._fake._workflows
+        assert workflows is not None
+        events = workflows.audit(AuditFilter(), PageRequest()).items
+        return [
+            (event.action, event.who, event.via)
+            for event in reversed(events)
+            if (event.after or {})["token"] == token_id
+        ]
+
 
 class BehindSqlTokens:
     """A look at all columns of the rows with the bare driver; under their ids, so that a secret anywhere shows."""
@@ -50,13 +64,18 @@ class BehindSqlTokens:
         rows = [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
         return {row["id"]: row for row in rows}
 
+    def acts_on(self, token_id: str) -> list[tuple[str, str, str]]:
+        rows = self._connection.execute("SELECT action, who, via, after FROM audit_events ORDER BY at").fetchall()
+        told = [(*row[:3], json.loads(row[3]) if isinstance(row[3], str) else row[3]) for row in rows]
+        return [row[:3] for row in told if row[3]["token"] == token_id]
+
 
 class TestInMemoryTokens(TokenContract):
     """The fake."""
 
     @pytest.fixture
     def port(self) -> InMemoryTokens:
-        return InMemoryTokens()
+        return InMemoryTokens(InMemoryWorkflows())
 
     @pytest.fixture
     def behind(self, port: InMemoryTokens) -> BehindMemoryTokens:

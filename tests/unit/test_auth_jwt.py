@@ -33,6 +33,7 @@ from tests.unit.identity_provider import (
     signed,
 )
 from workflow_core.domain.access import Access, Grant, Role
+from workflow_core.domain.caller import Caller
 from workflow_core.errors import ConfigurationError, IdentityProviderUnavailable
 from workflow_core.fakes.tokens import InMemoryTokens
 from workflow_core.testing.together import together
@@ -241,7 +242,7 @@ def test_tokens_of_both_kinds_are_taken_side_by_side(provider):
     grants = json.dumps([{"who": "ci", "role": "operator"}])
     with http_stack(**{**provider.settings, "auth": "token,jwt"}, grants=grants, tokens=tokens) as stack:
         stack.register()
-        command = CreateToken(name="ci", grants=(Grant(role=Role.ADMIN),), by="x")
+        command = CreateToken(name="ci", grants=(Grant(role=Role.ADMIN),), caller=Caller(name="x"))
         _, text = create_token(command, tokens, stack.clock)
         assert who(stack, text) == "token:ci"
         assert who(stack, signed(sub="ci")) == "ci"

@@ -16,6 +16,7 @@ from entrypoints.settings import Settings, described, load_settings
 from tests.unit.http_served import serving
 from tests.unit.http_stack import NAME, Stack, http_stack
 from workflow_core.domain.access import Grant, Role
+from workflow_core.domain.caller import Caller
 from workflow_core.errors import ConfigurationError, Unauthenticated
 from workflow_core.fakes.tokens import InMemoryTokens
 from workflow_core.usecases.tokens import CreateToken, create_token
@@ -105,7 +106,7 @@ def test_what_is_not_one_name_is_refused(run, headers):
 def test_a_bearer_token_goes_before_the_header(run, stack):
     """Who brings one stands or falls by it, also behind the proxy; without tokens the header is not looked at."""
     tokens = InMemoryTokens()
-    command = CreateToken(name="ci", grants=(Grant(role=Role.ADMIN),), by="x")
+    command = CreateToken(name="ci", grants=(Grant(role=Role.ADMIN),), caller=Caller(name="x"))
     _, text = create_token(command, tokens, stack.clock)
     both = {"tokens": tokens, "auth": "token,proxy"}
     assert run({USER: "alice", "Authorization": f"Bearer {text}"}, **both).json()["triggered_by"] == "token:ci"

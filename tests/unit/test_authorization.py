@@ -92,7 +92,7 @@ class World:
         service.backfill(NAME, date(2024, 1, 1), date(2024, 1, 2))
 
     def token(self, *grants: Grant) -> dict[str, str]:
-        command = CreateToken(name="ci", grants=grants, by="x")
+        command = CreateToken(name="ci", grants=grants, caller=Caller(name="x"))
         return {"Authorization": f"Bearer {create_token(command, self._tokens, self.stack.clock)[1]}"}
 
     def ask(self, operation: str, who: dict[str, str], *, name: str = NAME) -> Response:

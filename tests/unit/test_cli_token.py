@@ -102,6 +102,27 @@ def test_a_revoked_token_counts_no_more(dli, tokens):
     assert (listed["state"], listed["revoked_by"]) == ("revoked", "root@example.com")
 
 
+def test_what_is_done_to_tokens_is_in_the_audit(dli, tokens):
+    """Once each, with what was granted; nothing of the secret."""
+    secret, _ = dli("token", "create", "--name", "ci", "--role", "viewer", "--team", "@ads", "--expires", "never")
+    (token,) = tokens.tokens()
+    for _ in range(2):
+        dli("token", "revoke", token.id)
+    told, _ = dli("audit", "--output", "json")
+    revoked, created = json.loads(told)
+    assert [(event["action"], event["who"], event["via"]) for event in (created, revoked)] == [
+        ("create_token", "root@example.com", "cli"),
+        ("revoke_token", "root@example.com", "cli"),
+    ]
+    granted = {"token": token.id, "name": "ci", "grants": [{"role": "viewer", "team": "@ads", "names": None}]}
+    assert (created["before"], created["after"]) == (None, granted | {"revoked": False})
+    assert (revoked["before"], revoked["after"]) == (
+        {"token": token.id, "revoked": False},
+        {"token": token.id, "revoked": True},
+    )
+    assert (presented(secret.strip()).secret in told, token.digest in told) == (False, False)
+
+
 def test_a_token_itself_is_no_id(dli):
     """Whoever pastes the secret does not find it in the message."""
     secret, _ = dli("token", "create", "--name", "ci", "--role", "viewer")

@@ -14,6 +14,7 @@ from entrypoints.settings import Settings
 from tests.unit.http_served import serving
 from tests.unit.http_stack import NAME, http_stack
 from workflow_core.domain.access import Grant, Role
+from workflow_core.domain.caller import Caller
 from workflow_core.fakes.tokens import InMemoryTokens
 from workflow_core.usecases.tokens import CreateToken, create_token
 
@@ -91,7 +92,7 @@ def limited():
         stack.register()
 
         def token(name):
-            command = CreateToken(name=name, grants=(Grant(role=Role.ADMIN),), by="x")
+            command = CreateToken(name=name, grants=(Grant(role=Role.ADMIN),), caller=Caller(name="x"))
             return {"Authorization": f"Bearer {create_token(command, tokens, stack.clock)[1]}"}
 
         yield stack, token

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from attrs import asdict
 from sqlalchemy.exc import IntegrityError
 
+from adapters.sql.acts import rows_of
 from adapters.sql.tables import api_tokens
 from adapters.sql.transactions import Transactions
 from workflow_core.domain.grants import grant_of, plain_grant
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Engine
 
+    from workflow_core.domain.act import Act
+
 _BY_ID: Final = sa.select(api_tokens).where(api_tokens.c.id == sa.bindparam("token_id"))
 _LATEST_FIRST: Final = (api_tokens.c.created_at.desc(), api_tokens.c.id.desc())
 
@@ -30,11 +33,12 @@ class SqlTokens:
     def __init__(self, engine: Engine) -> None:
         self._transactions = Transactions(engine)
 
-    def add_token(self, token: Token) -> None:
+    def add_token(self, token: Token, *, act: Act | None = None) -> None:
         """As the port says."""
         try:
-            with self._transactions.writing(single=True) as connection:
+            with self._transactions.writing() as connection:
                 connection.execute(api_tokens.insert(), _row(token))
+                _record(connection, act)
         except IntegrityError as error:
             raise ConcurrentUpdate(f"the token {token.id}") from error
 
@@ -50,13 +54,19 @@ class SqlTokens:
             rows = connection.execute(sa.select(api_tokens).order_by(*_LATEST_FIRST)).mappings().all()
         return tuple(map(_token, rows))
 
-    def revoke_token(self, token_id: str, *, at: datetime, by: str) -> Token | None:
+    def revoke_token(self, token_id: str, *, at: datetime, by: str, act: Act | None = None) -> Token | None:
         """As the port says."""
         first = sa.and_(api_tokens.c.id == token_id, api_tokens.c.revoked_at.is_(None))
         with self._transactions.writing() as connection:
-            connection.execute(api_tokens.update().where(first).values(revoked_at=at, revoked_by=by))
+            if connection.execute(api_tokens.update().where(first).values(revoked_at=at, revoked_by=by)).rowcount:
+                _record(connection, act)
             row = connection.execute(_BY_ID, {"token_id": token_id}).mappings().first()
         return None if row is None else _token(row)
+
+
+def _record(connection: sa.Connection, act: Act | None) -> None:
+    for table, row in rows_of(act).items():
+        connection.execute(table.insert(), row)
 
 
 def _row(token: Token) -> dict[str, Any]:

@@ -50,13 +50,15 @@ def create(
     """
     from adapters.clock import SystemClock
     from entrypoints.cli.output import print_data
+    from workflow_core.domain.caller import Caller, Via
     from workflow_core.domain.grants import grant_of
     from workflow_core.usecases.tokens import CreateToken, create_token
 
     clock = SystemClock()
     grant = grant_of({"role": role, "team": team, "names": names})
     with _tokens() as (tokens, settings):
-        command = CreateToken(name=name, grants=(grant,), by=settings.user, expires_at=_moment(expires, clock.now()))
+        caller = Caller(name=settings.user, via=Via.CLI)
+        command = CreateToken(name=name, grants=(grant,), caller=caller, expires_at=_moment(expires, clock.now()))
         token, text = create_token(command, tokens, clock)
     if output is not Format.TABLE:
         print_data({**_plain(token), "token": text}, output)
@@ -106,10 +108,11 @@ def revoke(
     Example: dli token revoke 0123456789abcdef
     """
     from adapters.clock import SystemClock
+    from workflow_core.domain.caller import Caller, Via
     from workflow_core.usecases.tokens import revoke_token
 
     with _tokens() as (tokens, settings):
-        token = revoke_token(token_id, settings.user, tokens, SystemClock())
+        token = revoke_token(token_id, Caller(name=settings.user, via=Via.CLI), tokens, SystemClock())
     typer.echo(f"Token {token.id} of token:{token.name} is revoked since {_at(token.revoked_at)}")
 
 

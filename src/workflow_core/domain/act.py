@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from workflow_core.domain.facts import difference, facts_of_backfill, facts_of_run, facts_of_workflow
+from workflow_core.domain.facts import difference, facts_of_backfill, facts_of_run, facts_of_token, facts_of_workflow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from workflow_core.domain.caller import Caller, Via
     from workflow_core.domain.policy import Visibility
     from workflow_core.domain.run import Run
+    from workflow_core.domain.token import Token
     from workflow_core.domain.workflow import Workflow
 
 
@@ -39,6 +40,8 @@ class Action(StrEnum):
     SYNC = "sync"
     PUBLISH = "publish"
     WITHDRAW = "withdraw"
+    CREATE_TOKEN = "create_token"  # noqa: S105 - no secret
+    REVOKE_TOKEN = "revoke_token"  # noqa: S105 - no secret
 
 
 @frozen(kw_only=True)
@@ -109,6 +112,19 @@ def on_backfill(
         backfill_id=after.backfill_id,
         before=was,
         after=becomes,
+    )
+
+
+def on_token(caller: Caller, action: Action, at: datetime, after: Token, *, before: Token | None = None) -> Act:
+    """What makes an API token, or makes ``before`` to ``after``; both facts name it by its id."""
+    was, becomes = difference(None if before is None else facts_of_token(before), facts_of_token(after))
+    named = {"token": after.id}
+    return Act(
+        caller=caller,
+        action=action,
+        at=at,
+        before=None if was is None else named | dict(was),
+        after=None if becomes is None else named | dict(becomes),
     )
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+from workflow_core.domain.grants import plain_grant
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from workflow_core.domain.backfill import Backfill
     from workflow_core.domain.run import Run
+    from workflow_core.domain.token import Token
     from workflow_core.domain.workflow import Workflow
 
 MAX_FACT: Final = 1000
@@ -42,6 +45,16 @@ def facts_of_run(run: Run) -> Facts:
         "stop_reason": run.stop.reason if run.stop else None,
         "retries": run.retry.number if run.retry else None,
         "tasks": list(run.retry.tasks) if run.retry else None,
+    }
+
+
+def facts_of_token(token: Token) -> Facts:
+    """What people decide about an API token; nothing of its secret."""
+    return {
+        "name": token.name,
+        "grants": list(map(plain_grant, token.grants)),
+        "expires_at": None if token.expires_at is None else token.expires_at.isoformat(),
+        "revoked": token.revoked_at is not None,
     }
 
 

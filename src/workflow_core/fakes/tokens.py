@@ -11,13 +11,18 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from workflow_core.domain.act import Act
     from workflow_core.domain.token import Token
+    from workflow_core.ports.workflow import WorkflowPort
 
 
 class InMemoryTokens:
-    """:class:`~workflow_core.ports.tokens.TokenPort`; :meth:`go_down` takes the database away."""
+    """:class:`~workflow_core.ports.tokens.TokenPort`; :meth:`go_down` takes the database away. What is asked for is recorded in the
+    audit of ``workflows``, if given.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, workflows: WorkflowPort | None = None) -> None:
+        self._workflows = workflows
         self._tokens: dict[str, Token] = {}
         self._lock = Lock()
         self._is_down = False
@@ -30,12 +35,13 @@ class InMemoryTokens:
         """Answer again."""
         self._is_down = False
 
-    def add_token(self, token: Token) -> None:
+    def add_token(self, token: Token, *, act: Act | None = None) -> None:
         """As the port says."""
         self._refuse_if_down()
         with self._lock:
             if token.id in self._tokens:
                 raise ConcurrentUpdate(f"the token {token.id}")
+            self._record(act)
             self._tokens[token.id] = token
 
     def token(self, token_id: str) -> Token | None:
@@ -48,15 +54,21 @@ class InMemoryTokens:
         self._refuse_if_down()
         return tuple(sorted(self._tokens.values(), key=lambda token: (token.created_at, token.id), reverse=True))
 
-    def revoke_token(self, token_id: str, *, at: datetime, by: str) -> Token | None:
+    def revoke_token(self, token_id: str, *, at: datetime, by: str, act: Act | None = None) -> Token | None:
         """As the port says."""
         self._refuse_if_down()
         with self._lock:
             found = self._tokens.get(token_id)
             if found is None:
                 return None
+            if found.revoked_at is None:
+                self._record(act)
             self._tokens[token_id] = revoked = found.revoked(at=at, by=by)
             return revoked
+
+    def _record(self, act: Act | None) -> None:
+        if act is not None and self._workflows is not None:
+            self._workflows.record(act)
 
     def _refuse_if_down(self) -> None:
         if self._is_down:

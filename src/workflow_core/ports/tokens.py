@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from workflow_core.domain.act import Act
     from workflow_core.domain.token import Token
 
 
@@ -20,8 +21,8 @@ class TokenPort(Protocol):
     :class:`~workflow_core.errors.DatabaseOutcomeUnknown`.
     """
 
-    def add_token(self, token: Token) -> None:
-        """Keep a new token.
+    def add_token(self, token: Token, *, act: Act | None = None) -> None:
+        """Keep a new token, and ``act`` in the audit with it: both or neither.
 
         Raises:
             ConcurrentUpdate: there is one with this id; it stays as it is.
@@ -36,8 +37,8 @@ class TokenPort(Protocol):
         """All of them, the latest first (``created_at``, then the id, both descending)."""
         ...
 
-    def revoke_token(self, token_id: str, *, at: datetime, by: str) -> Token | None:
+    def revoke_token(self, token_id: str, *, at: datetime, by: str, act: Act | None = None) -> Token | None:
         """Make a token useless, and return it as it is then; None if there is none. Of one that was revoked before, the first moment
-        and the first person stay.
+        and the first person stay. ``act`` is kept in the audit with it, if this was the first time.
         """
         ...

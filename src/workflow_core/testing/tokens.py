@@ -13,17 +13,20 @@ import pytest
 from attrs import evolve
 
 from workflow_core.domain.access import Grant, Role
+from workflow_core.domain.act import Action, on_token
+from workflow_core.domain.caller import Caller, Via
 from workflow_core.domain.token import Token, new_token, presented
 from workflow_core.errors import ConcurrentUpdate, DatabaseUnavailable
 from workflow_core.testing.entities import AT
 from workflow_core.testing.together import together
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from workflow_core.ports.tokens import TokenPort
 
 SECOND: Final = timedelta(seconds=1)
+BOB: Final = Caller(name="bob", via=Via.CLI)
 SCOPED: Final = (Grant(role=Role.OPERATOR, team="@dätä", names="iceberg.ads.*"), Grant(role=Role.VIEWER))
 
 
@@ -32,6 +35,10 @@ class BehindTokens(Protocol):
 
     def token_facts(self) -> Mapping[str, Mapping[str, Any]]:
         """By id: ``name``, ``digest``, ``revoked_by``."""
+        ...
+
+    def acts_on(self, token_id: str) -> Sequence[tuple[str, str, str]]:
+        """What the audit has of one token, the first first: action, who, and how the request came."""
         ...
 
 
@@ -149,6 +156,30 @@ class TokenContract:
         assert parts is not None
         assert parts.secret not in str(behind.token_facts())
         assert behind.token_facts()[token.id]["digest"] == token.digest
+
+    def test_what_is_done_is_in_the_audit(self, port: TokenPort, behind: BehindTokens) -> None:
+        """Each once, with whoever asked; what was done without an act is not."""
+        token, other = a_token(), a_token()
+        gone = token.revoked(at=AT + SECOND, by="eve")
+        port.add_token(token, act=on_token(BOB, Action.CREATE_TOKEN, AT, token))
+        port.add_token(other)
+        assert behind.acts_on(token.id) == [("create_token", "bob", "cli")]
+        for _ in range(2):
+            act = on_token(evolve(BOB, name="eve"), Action.REVOKE_TOKEN, AT + SECOND, gone, before=token)
+            port.revoke_token(token.id, at=AT + SECOND, by="eve", act=act)
+        assert behind.acts_on(token.id) == [("create_token", "bob", "cli"), ("revoke_token", "eve", "cli")]
+        assert behind.acts_on(other.id) == []
+
+    def test_what_is_refused_is_not_in_the_audit(self, port: TokenPort, behind: BehindTokens) -> None:
+        """Neither a second token of an id, nor the revocation of one that is not there."""
+        token, nobody_s = a_token(), a_token()
+        port.add_token(token)
+        with pytest.raises(ConcurrentUpdate):
+            port.add_token(token, act=on_token(BOB, Action.CREATE_TOKEN, AT, token))
+        gone = nobody_s.revoked(at=AT, by="bob")
+        act = on_token(BOB, Action.REVOKE_TOKEN, AT, gone, before=nobody_s)
+        assert port.revoke_token(nobody_s.id, at=AT, by="bob", act=act) is None
+        assert behind.acts_on(token.id) == behind.acts_on(nobody_s.id) == []
 
     @pytest.mark.parametrize("call", CALLS)
     def test_without_a_database(self, unreachable: TokenPort, call: str) -> None:

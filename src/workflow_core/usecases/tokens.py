@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from workflow_core.domain.act import Action, on_token
 from workflow_core.domain.token import check_token_id, new_token, presented
 from workflow_core.errors import InvalidRequest, Unauthenticated
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from workflow_core.domain.access import Grant
+    from workflow_core.domain.caller import Caller
     from workflow_core.domain.token import Token
     from workflow_core.ports.clock import ClockPort
     from workflow_core.ports.tokens import TokenPort
@@ -21,37 +23,40 @@ if TYPE_CHECKING:
 
 @frozen(kw_only=True)
 class CreateToken:
-    """A token for ``name``; ``by`` is who makes it. ``expires_at`` None: it never does."""
+    """A token for ``name``; ``caller`` is who makes it. ``expires_at`` None: it never does."""
 
     name: str
     grants: tuple[Grant, ...]
-    by: str
+    caller: Caller
     expires_at: datetime | None = None
 
 
 def create_token(command: CreateToken, tokens: TokenPort, clock: ClockPort) -> tuple[Token, str]:
-    """The new token, and its text: told this once.
+    """The new token, and its text: told this once. The audit has who made it for whom.
 
     Raises:
         InvalidRequest: the name, the grants or the moment of expiry.
         DatabaseUnavailable: nothing was kept.
     """
-    token, text = new_token(command.name, command.grants, at=clock.now(), by=command.by, expires_at=command.expires_at)
-    tokens.add_token(token)
+    at, caller = clock.now(), command.caller
+    token, text = new_token(command.name, command.grants, at=at, by=caller.name, expires_at=command.expires_at)
+    tokens.add_token(token, act=on_token(caller, Action.CREATE_TOKEN, at, token))
     return token, text
 
 
-def revoke_token(token_id: str, by: str, tokens: TokenPort, clock: ClockPort) -> Token:
-    """The token, which is of no use from now on.
+def revoke_token(token_id: str, caller: Caller, tokens: TokenPort, clock: ClockPort) -> Token:
+    """The token, which is of no use from now on; the audit has who ended it.
 
     Raises:
         InvalidRequest: this is no token's id.
         DatabaseUnavailable: it counts as before.
     """
-    revoked = tokens.revoke_token(check_token_id(token_id), at=clock.now(), by=by)
-    if revoked is None:
+    found = tokens.token(check_token_id(token_id))
+    if found is None:
         raise InvalidRequest("belongs to no token", field="id")
-    return revoked
+    at = clock.now()
+    act = on_token(caller, Action.REVOKE_TOKEN, at, found.revoked(at=at, by=caller.name), before=found)
+    return tokens.revoke_token(found.id, at=at, by=caller.name, act=act) or found
 
 
 def live_token(text: str, find: Callable[[str], Token | None], at: datetime) -> Token:
