@@ -120,7 +120,7 @@ def test_what_is_done_to_tokens_is_in_the_audit(dli, tokens):
         {"token": token.id, "revoked": False},
         {"token": token.id, "revoked": True},
     )
-    assert (presented(secret.strip()).secret in told, token.digest in told) == (False, False)
+    assert (secret.strip()[-64:] in told, token.digest in told) == (False, False)
 
 
 def test_a_token_itself_is_no_id(dli):
