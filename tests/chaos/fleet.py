@@ -18,7 +18,7 @@ from devstack.ports import LOOPBACK, free_ports
 from devstack.process import ManagedProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from devstack.postgres import LocalPostgres
 
@@ -33,7 +33,16 @@ class Fleet:
         kills: how many processes were killed from outside.
     """
 
-    def __init__(self, environment: Mapping[str, str], *, servers: int, workers: int, folder: Path, seed: int) -> None:
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        *,
+        servers: int,
+        workers: int,
+        folder: Path,
+        seed: int,
+        is_spared: Callable[[int], bool],
+    ) -> None:
         ports = free_ports(servers)
         plan = [
             (f"serve-{port}", ["serve", "--port", str(port), *(["--no-worker"] if workers else [])]) for port in ports
@@ -52,6 +61,7 @@ class Fleet:
             for name, arguments in plan
         }
         self._random = Random(f"{seed} kills")
+        self._is_spared = is_spared
         self._stop = threading.Event()
         self._keeper = threading.Thread(target=self._keep, name="fleet")
         self.kills = 0
@@ -72,8 +82,8 @@ class Fleet:
             member.stop()
 
     def kill_one(self) -> None:
-        """``kill -9`` for one that lives, whatever it is doing. Its guard goes, and takes it along at once."""
-        living = [member for member in self._members.values() if member.is_running]
+        """``kill -9`` for one that lives and is not spared, whatever it is doing. Its guard goes, and takes it along at once."""
+        living = [member for member in self._members.values() if member.is_running and not self._is_spared(member.pid)]
         if living:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._random.choice(living).pid, signal.SIGKILL)

@@ -193,7 +193,14 @@ class _Chaos:
         self._make_pool()
         servers, workers = (1, 0) if plan.sqlite else (2, 2)
         self._fleet = stack.enter_context(
-            Fleet(self._environment, servers=servers, workers=workers, folder=folder, seed=plan.seed)
+            Fleet(
+                self._environment,
+                servers=servers,
+                workers=workers,
+                folder=folder,
+                seed=plan.seed,
+                is_spared=self._points.is_spared,
+            )
         )
         self._clients = [
             stack.enter_context(

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from tests.chaos.points import Points
+
 STANDS_STILL: Final = 35.0
 """Seconds that a worker sleeps in the middle of its work, when it is told to: longer than any lease of the service's settings here."""
 
@@ -76,9 +78,12 @@ class Holdings:
 class Witnessed:
     """``WorkflowPort``, whose claims and writes under leases are written down; with leases, or with their epochs, switched off."""
 
-    def __init__(self, port: Any, holdings: Holdings, *, leases: bool = True, epochs: bool = True) -> None:
+    def __init__(
+        self, port: Any, holdings: Holdings, points: Points, *, leases: bool = True, epochs: bool = True
+    ) -> None:
         self._port = port
         self._holdings = holdings
+        self._points = points
         self._leases, self._epochs = leases, epochs
         self._under = threading.local()
 
@@ -123,9 +128,14 @@ class Witnessed:
         lease: Lease | None = getattr(self._under, "lease", None)
         if lease is None:
             return call(*given, **named)
-        if self._holdings.may_sleep(lease):
+        if not self._holdings.may_sleep(lease):
+            return self._noted(lease, method, call, *given, **named)
+        with self._points.spared():  # or hardly anybody would live long enough to write what comes too late
             self._holdings.write(what="stands still", subject=lease.subject, at=time.monotonic())
             time.sleep(STANDS_STILL)
+            return self._noted(lease, method, call, *given, **named)
+
+    def _noted(self, lease: Lease, method: str, call: Callable[..., Any], *given: Any, **named: Any) -> Any:
         began = time.monotonic()
         done = call(*given, **named)
         self._holdings.write(what="wrote", method=method, subject=lease.subject, epoch=lease.epoch, at=began)

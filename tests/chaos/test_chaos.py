@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 from pathlib import Path
+from signal import SIGKILL
 from typing import Any
 
 import pytest
@@ -147,3 +149,17 @@ def test_a_point_is_where_the_service_called_from(tmp_path):
     ]
     assert len(met) == len(set(met))
     assert points.died() == []
+
+
+def test_who_is_spared_does_not_die(tmp_path, monkeypatch):
+    """Not at a point, which stays armed for the next one; and is known by its guard to whoever kills at random."""
+    points, dead = Points(tmp_path / "points"), []
+    monkeypatch.setattr(os, "kill", lambda process, signal: dead.append((process, signal)))
+    points.prepare()
+    points.arm("here")
+    with points.spared():
+        points.reach("here")
+        assert (points.is_spared(os.getppid()), points.is_spared(1)) == (True, False)
+    assert (dead, points.armed(), points.is_spared(os.getppid())) == ([], {"here"}, False)
+    points.reach("here")
+    assert (dead, points.armed()) == ([(os.getpid(), SIGKILL)], set())

@@ -103,7 +103,7 @@ def _build(
         share.override(Crashing(airflow, "airflow", points))
     container.storage.override(Crashing(container.storage(), "storage", points))
     witnessed = Witnessed(
-        container.workflows(), Holdings(folder), leases=without != "leases", epochs=without != "epochs"
+        container.workflows(), Holdings(folder), points, leases=without != "leases", epochs=without != "epochs"
     )
     container.workflows.override(Crashing(witnessed, "workflows", points))
     return container
