@@ -394,10 +394,12 @@ class _Chaos:
             self._fleet.kill_one()
 
     def _stand_still(self, every: float) -> None:
+        """One at a time: others have to be there who take over."""
         leader = True
         while not self._over.wait(every):
-            self._holdings.stand_still(leader=leader)
-            leader = not leader
+            if not self._holdings.is_told() and not self._points.is_anybody_spared():
+                self._holdings.stand_still(leader=leader)
+                leader = not leader
 
     def _restart_database(self, postgres: LocalPostgres) -> None:
         random = Random(f"{self._plan.seed} restarts")

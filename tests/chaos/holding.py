@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 
     from tests.chaos.points import Points
 
-STANDS_STILL: Final = 35.0
-"""Seconds that a worker sleeps in the middle of its work, when it is told to: longer than any lease of the service's settings here."""
+STANDS_STILL: Final = 45.0
+"""Seconds that a worker sleeps in the middle of its work, when it is told to: half as long again as a lease of the service's settings
+here, so that somebody else has taken over by then.
+"""
 
 
 class Holdings:
@@ -56,6 +58,10 @@ class Holdings:
         except FileNotFoundError:
             pass
         return False
+
+    def is_told(self) -> bool:
+        """Whether nobody has done so yet."""
+        return self._sleep.exists()
 
     def go_on(self) -> None:
         """Nobody is to sleep any more."""

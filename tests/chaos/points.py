@@ -103,6 +103,10 @@ class Points:
         """Whether the process that this one guards is not to die now."""
         return (self._spared / str(guard)).exists()
 
+    def is_anybody_spared(self) -> bool:
+        """Whether there is such a process at all."""
+        return any(self._spared.iterdir())
+
     def reach(self, point: str) -> None:
         """Go on, or die here."""
         if point not in self._known:
