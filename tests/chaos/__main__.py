@@ -20,7 +20,7 @@ from tests.chaos.victim import SAFEGUARDS
 PROOF_SECONDS = 150.0
 """Of chaos, for each safeguard that is switched off to see whether that is noticed."""
 
-PAGE = ROOT / "benchmarks" / "chaos.md"
+PAGES = ROOT / "benchmarks"
 
 
 def main() -> int:
@@ -40,7 +40,9 @@ def main() -> int:
     parser.add_argument("--without", choices=SAFEGUARDS, help="break the product: must go red")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="of the service's environment")
     parser.add_argument("--no-proof", action="store_true", help="leave out the runs with a safeguard switched off")
-    parser.add_argument("--write", action="store_true", help=f"write {PAGE.relative_to(ROOT)}")
+    parser.add_argument(
+        "--write", action="store_true", help="write benchmarks/chaos.md, or chaos-airflow-2.md, chaos-sqlite.md, …"
+    )
     parser.add_argument("--keep", action="store_true", help="keep the logs, also where all is well")
     given = parser.parse_args()
     plan = Plan(
@@ -59,6 +61,7 @@ def main() -> int:
     say(f"seed {plan.seed}, logs in {folder}")
     proofs = {} if given.no_proof or given.without else SAFEGUARDS
     title = f"Airflow {'2.11' if given.airflow_2 else '3.3'}, {'SQLite, one process' if plan.sqlite else 'PostgreSQL'}"
+    title += ", requests repeated under Idempotency-Keys" if plan.keys else ""
     with servers(folder / "servers", airflow_2=given.airflow_2, say=say) as around:
         plan = proof(plan, given.without) if given.without else plan
         results = [(title, run(plan, around, folder / "run", say=say))]
@@ -70,8 +73,10 @@ def main() -> int:
             tell(*results[-1])
     well = good(results[0][1]) and not any(result.verdict.is_clean for _, result in results[1:])
     say("all is well" if well else "something is wrong, see above")
-    if given.write:
-        PAGE.write_text(page(results))
+    if given.write and not given.without:
+        others = [name for name in ("airflow_2", "sqlite", "keys") if vars(given)[name]]
+        name = "-".join(["chaos", *(name.replace("_", "-") for name in others)])
+        (PAGES / f"{name}.md").write_text(page(results))
     if well and not given.keep:
         shutil.rmtree(folder)
     return 0 if well else 1

@@ -46,7 +46,7 @@ def table(result: Result) -> str:
 
 
 def page(results: Sequence[tuple[str, Result]]) -> str:
-    """``benchmarks/chaos.md``."""
+    """``benchmarks/chaos.md``, or another of its kind."""
     return "\n".join(_page(results)) + "\n"
 
 
