@@ -419,6 +419,13 @@ class Settings(BaseModel):
         ge=1,
         le=100_000,
     )
+    head_timeout: float = _setting(
+        "WORKFLOWS_HEAD_TIMEOUT",
+        10.0,
+        "Seconds in which the head of a request has to come, on a new connection and on one that is used again; it is closed otherwise.",
+        gt=0,
+        le=600,
+    )
     body_timeout: float = _setting(
         "WORKFLOWS_BODY_TIMEOUT",
         20.0,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
+from entrypoints.http.heads import heads_within
 from entrypoints.http.server import listen
 from entrypoints.settings import Settings
 
@@ -37,7 +38,8 @@ def serving(**options: Any) -> Iterator[Switchboard]:
         board.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         fixed: dict[str, Any] = {"log_config": None, "access_log": False, "lifespan": "off", "server_header": False}
         fixed["proxy_headers"] = False  # the peer is who is connected, not who a header says it is
-        config = uvicorn.Config(board, **fixed, **options)
+        fixed["http"] = heads_within(Settings().head_timeout)
+        config = uvicorn.Config(board, **{**fixed, **options})
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()

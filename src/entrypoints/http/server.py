@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
 
+from entrypoints.http.heads import heads_within
 from entrypoints.loopback import listen_address
 from workflow_core.errors import ConfigurationError
 
@@ -56,6 +57,7 @@ def serve(
         url = _url(listener)
         config = uvicorn.Config(
             app,
+            http=heads_within(settings.head_timeout),
             log_config=None,  # the process configures logging
             access_log=False,  # `tracing` writes one line for each request
             log_level=settings.log_level.lower(),

@@ -1,0 +1,45 @@
+"""The head of a request has to come in time: uvicorn alone waits for ever for one whose bytes trickle in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+if TYPE_CHECKING:
+    import asyncio
+
+
+def heads_within(seconds: float) -> type[H11Protocol]:
+    """Uvicorn's HTTP/1.1, which closes a connection that brings no whole head for so long: from its beginning, and from the first byte
+    of each further request on. How long it may be idle between two requests, uvicorn decides (``timeout_keep_alive``). Nothing is
+    answered: who sends like that does not read.
+    """
+
+    class BoundedHeads(H11Protocol):
+        def __init__(self, *arguments: Any, **named: Any) -> None:
+            super().__init__(*arguments, **named)
+            self._head: asyncio.TimerHandle | None = None
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as in uvicorn
+            super().connection_made(transport)
+            self._head = self.loop.call_later(seconds, transport.close)
+
+        def data_received(self, data: bytes) -> None:
+            if self._head is None and self.cycle.response_complete:
+                self._head = self.loop.call_later(seconds, self.transport.close)
+            before = self.cycle
+            super().data_received(data)
+            if self.cycle is not before:
+                self._is_whole()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._is_whole()
+            super().connection_lost(exc)
+
+        def _is_whole(self) -> None:
+            if self._head is not None:
+                self._head.cancel()
+                self._head = None
+
+    return BoundedHeads
