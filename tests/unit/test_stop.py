@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -35,6 +36,8 @@ from workflow_core.service import WorkflowService
 from workflow_core.usecases.context import CodeExecution, Policy
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from workflow_core.domain.run import AirflowRun, Run
 
 NAME = "iceberg.analytics.daily_clicks"
@@ -446,6 +449,29 @@ class TestUnregister:
             found = world.service.status(run.run_id).run
             assert (found.status, found.stop.by) == (RunStatus.STOPPED, "me@example.com")
         assert world.airflow.run(DAG, waits.run_id) is None
+
+    @pytest.mark.parametrize(("ends", "status"), [("success", RunStatus.SUCCESS), ("failed", RunStatus.FAILED)])
+    def test_by_force_one_whose_tasks_have_just_ended_keeps_its_result(self, world, monkeypatch, ends, status):
+        """Its DAG goes, and with that nobody in Airflow 2.11 can end it any more: Airflow is told before."""
+        run = world.start()
+        tasks = [TaskState(task_id="first", state=ends, ended_at=world.clock.now(), try_number=1)]
+        told: list[str] = []
+        end_run, find, delete = world.airflow.end_run, world.airflow.run, world.storage.delete
+
+        def noted(what: str, call: Callable[[], object]) -> object:
+            told.append(what)
+            return call()
+
+        monkeypatch.setattr(world.airflow, "tasks", lambda keys: dict.fromkeys(keys, tasks))
+        monkeypatch.setattr(
+            world.airflow, "run", lambda *key: find(*key) if told else still_running(find(DAG, run.run_id))
+        )
+        monkeypatch.setattr(world.airflow, "end_run", lambda *key: noted(key[2], partial(end_run, *key)))
+        monkeypatch.setattr(world.storage, "delete", lambda *place: noted("gone", partial(delete, *place)))
+        world.service.unregister(NAME, force=True)
+        found = world.workflows.run(run.run_id)
+        assert (found.status, found.stop) == (status, None)
+        assert told == [ends, "gone"]
 
     def test_a_run_that_airflow_has_just_made_is_in_the_way(self, world):
         """Whether or not the worker has seen it."""

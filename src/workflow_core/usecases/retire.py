@@ -5,12 +5,11 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from workflow_core.domain.run import COMPLETED_TASKS, FAILED_TASKS, RunStatus
+from workflow_core.domain.run import RunStatus
 from workflow_core.domain.workflow import SourceType
 from workflow_core.errors import DagNotFound
-from workflow_core.ports.airflow import EndState
 from workflow_core.usecases.observe import follow_changes, look_at
-from workflow_core.usecases.stop import end
+from workflow_core.usecases.stop import end, have_ended, tell_how_it_ended
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +44,7 @@ def retire(workflow: Workflow, context: Context) -> Workflow:
         if stopping is not run:
             run = context.workflows.save_run(stopping)  # noqa: PLW2901 - the same run, as it is now
         if run.status is RunStatus.STOPPING:
-            end(run, context)
+            end(run, context, leaves=True)
     workflow = context.workflows.save_workflow(workflow)  # nobody else goes on with it, and its name is still its own
     if workflow.source_type is SourceType.MANUAL:
         context.storage.delete(workflow.source_type, workflow.dataset_name)
@@ -69,10 +68,8 @@ def _wound_up(runs: Sequence[Run], context: Context) -> tuple[list[Run], bool]:
         left.append(run)
         states = () if run.stop else context.airflow.tasks([key]).get(key, ())
         waits |= any(task.state in _AT_WORK for task in states)
-        if states and all(task.state in COMPLETED_TASKS | FAILED_TASKS for task in states):
-            well = all(task.state in COMPLETED_TASKS for task in states)
-            context.airflow.end_run(*key, EndState.SUCCESS if well else EndState.FAILED)
-            left[-1:] = [] if look_at(run, context).settled else [run]
+        if have_ended(states):
+            left[-1:] = [] if tell_how_it_ended(run, states, context).settled else [run]
     return left, waits
 
 

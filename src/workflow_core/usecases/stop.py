@@ -11,7 +11,7 @@ from attrs import frozen
 from workflow_core.domain.act import Action, on_run
 from workflow_core.domain.lease import run_subject
 from workflow_core.domain.names import check_run_id
-from workflow_core.domain.run import NOT_RETRIED, RunStatus, Submission
+from workflow_core.domain.run import COMPLETED_TASKS, FAILED_TASKS, NOT_RETRIED, RunStatus, Submission
 from workflow_core.errors import AirflowRefused, ConcurrentUpdate, RunNotActive, Unavailable, WorkflowRunNotFound
 from workflow_core.ports.airflow import EndState
 from workflow_core.usecases.claims import holding
@@ -96,11 +96,12 @@ def try_to_end(run: Run, context: Context) -> Run:
         return context.recorded_run(run)
 
 
-def end(run: Run, context: Context) -> Run:
+def end(run: Run, context: Context, *, leaves: bool = False) -> Run:
     """Take a run that is STOPPING as far as it goes now. Safe to repeat, and by several at once.
 
     Airflow is told only while the run is active there: told of a run that has ended, it would turn a success into a failure.
     That we are about to tell it is recorded before, so that after a death in between nobody takes our failure for the run's own.
+    ``leaves``: its DAG is about to go; this is the last time that Airflow 2.11 can be told.
     """
     now = context.clock.now()
     key = (run.dag_id, run.airflow_run_id)
@@ -113,13 +114,14 @@ def end(run: Run, context: Context) -> Run:
         return run
     if run.submission is Submission.RETRYING:
         return _not_cleared(run, seen, context)
-    if not seen.status.is_final:
-        if _about_to_end(tasks, now):
-            return run  # then Airflow says how it ended
+    if seen.status.is_final:
+        return _ended(run, seen, tasks, context)
+    if leaves and have_ended(tasks):
+        return tell_how_it_ended(run, tasks, context)
+    if not _about_to_end(tasks, now):  # otherwise Airflow says how it ended
         run = context.workflows.save_run(run.stop_asked(now))
         context.airflow.end_run(*key, EndState.FAILED)
-        return run
-    return _ended(run, seen, tasks, context)
+    return run
 
 
 def _not_there(run: Run, context: Context) -> Run:
@@ -151,6 +153,20 @@ def _ended(run: Run, seen: AirflowRun, tasks: Sequence[TaskState], context: Cont
     if may_have_processes and now - run.stop.asked_at < timedelta(seconds=context.policy.stop_grace):
         return run
     return record_run(run.stopped(seen.ended_at or now), context)
+
+
+def tell_how_it_ended(run: Run, tasks: Sequence[TaskState], context: Context) -> Run:
+    """A run all tasks of which have ended, in a DAG that is about to go: Airflow would never see that the run is over. It is told as it
+    would have counted.
+    """
+    well = all(task.state in COMPLETED_TASKS for task in tasks)
+    context.airflow.end_run(run.dag_id, run.airflow_run_id, EndState.SUCCESS if well else EndState.FAILED)
+    return look_at(run, context)
+
+
+def have_ended(tasks: Sequence[TaskState]) -> bool:
+    """Whether there are tasks, and each has ended."""
+    return bool(tasks) and all(task.state in COMPLETED_TASKS | FAILED_TASKS for task in tasks)
 
 
 def _about_to_end(tasks: Sequence[TaskState], now: datetime) -> bool:
