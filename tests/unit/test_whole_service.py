@@ -368,10 +368,10 @@ class WholeService(RuleBasedStateMachine):
 
     def _check_run(self, run: Run, expected: Expected, there: Any) -> None:
         if there is None:
-            never_sent = run.submission in {Submission.CANCELLED, Submission.WAITING}
-            assert never_sent, f"{run.run_id} is lost: {run.submission}"
-            may_wait = run.status is RunStatus.PENDING and self.model.paused.get(expected.name)
-            assert may_wait or (run.status is RunStatus.STOPPED and run.stop is not None)
+            waits = run.status is RunStatus.PENDING and self.model.paused.get(expected.name)
+            was_stopped = run.status is RunStatus.STOPPED and run.stop is not None
+            never_sent = was_stopped and run.submission is Submission.CANCELLED
+            assert waits or never_sent, f"{run.run_id} is lost: {run.submission}"
             return
         tries = max(there.tries.values(), default=0)
         assert tries <= expected.retries, f"{run.run_id} ran again more often than somebody wanted"
