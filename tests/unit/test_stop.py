@@ -34,6 +34,7 @@ from workflow_core.fakes import InMemoryAirflow, InMemoryStorage, InMemoryWorkfl
 from workflow_core.fakes.airflow import Effect
 from workflow_core.service import WorkflowService
 from workflow_core.usecases.context import CodeExecution, Policy
+from workflow_core.usecases.stop import TELL_AGAIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -228,6 +229,28 @@ class TestStop:
         world.clock.sleep(ago)
         stopped = world.service.stop(run.run_id)
         assert (stopped.status, stopped.stop.asked_at is not None) == (RunStatus.STOPPING, ago > 30)
+
+    def test_a_task_that_was_scheduled_as_its_run_ended_is_ended(self, world, monkeypatch):
+        """Nobody would ever queue it, and the run would be STOPPING for ever: Airflow is told again, after a while."""
+        run = world.start()
+        told: list[Any] = []
+        tasks, end_run = world.airflow.tasks, world.airflow.end_run
+        scheduled = [TaskState(task_id="first", state="scheduled", try_number=0)]
+        monkeypatch.setattr(
+            world.airflow, "tasks", lambda keys: tasks(keys) if len(told) > 1 else dict.fromkeys(keys, scheduled)
+        )
+
+        def tell(*key):
+            told.append(world.clock.now())
+            return end_run(*key)
+
+        monkeypatch.setattr(world.airflow, "end_run", tell)
+        world.service.stop(run.run_id)
+        world.settle()
+        world.settle()
+        assert world.status(run) is RunStatus.STOPPED
+        first, second = told
+        assert second - first >= TELL_AGAIN
 
     def test_a_run_that_came_back_is_asked_again(self, world):
         """A task may revive the run; it is STOPPED only when it has stayed dead."""

@@ -52,6 +52,22 @@ class Served:
         self.world.clock.sleep(2)
         self.world.service.sweep()
 
+    def once_waited_for(self, what: Any) -> None:
+        """It happens as soon as the version of the run was asked for: whatever changes from then on ends the wait, however slow this is."""
+        asked, versions = threading.Event(), self.workflows.run_versions
+
+        def told(*run_ids: Any) -> Any:
+            found = versions(*run_ids)
+            asked.set()
+            return found
+
+        def later() -> None:
+            if asked.wait(20):
+                what()
+
+        self.workflows.run_versions = told
+        threading.Thread(target=later).start()
+
     def after(self, seconds: float, what: Any) -> threading.Thread:
         """Something that happens later, while the client waits."""
         timer = threading.Timer(seconds, what)
@@ -99,7 +115,7 @@ def test_without_wait_it_is_answered_at_once():
 def test_a_change_is_told_at_once(how):
     """Long before the time is over."""
     with served() as run:
-        run.after(0.5, run.change)
+        run.once_waited_for(run.change)
         began = time.monotonic()
         answer = run.client.get(run.path, **how)
         assert time.monotonic() - began < 10
@@ -260,7 +276,7 @@ def test_no_more_may_wait_than_the_setting_says():
 def test_whoever_waits_when_the_server_ends_is_told():
     """A wait with what is known, a stream with its end: the client comes again, elsewhere."""
     with served() as run:
-        run.after(0.5, lambda: setattr(run.app, "is_draining", True))
+        run.once_waited_for(lambda: setattr(run.app, "is_draining", True))
         began = time.monotonic()
         assert run.client.get(run.path, params={"wait": 60}).json()["status"] == "PENDING"
         with run.client.stream("GET", f"{run.path}/events", headers={"Last-Event-ID": "0"}) as stream:
@@ -272,7 +288,7 @@ def test_without_a_worker_the_one_who_waits_has_airflow_looked_at():
     """Nobody else would see that the run goes on."""
     with served() as run:
         run.world.clock.sleep(10)  # so long ago was the last pass of a worker
-        run.after(0.5, lambda: run.world.clock.sleep(2))
+        run.once_waited_for(lambda: run.world.clock.sleep(2))
         answer = run.client.get(run.path, params={"wait": 20})
         assert answer.json()["status"] in {"RUNNING", "SUCCESS"}
 
@@ -280,9 +296,14 @@ def test_without_a_worker_the_one_who_waits_has_airflow_looked_at():
 def test_a_database_that_is_away_keeps_them_waiting():
     """It comes back, and so does the answer."""
     with served() as run:
-        run.after(0.3, run.workflows.go_down)
-        run.after(1.5, run.workflows.come_back)
-        run.after(1.7, run.change)
+
+        def away_for_a_while() -> None:
+            run.workflows.go_down()
+            time.sleep(1.2)
+            run.workflows.come_back()
+            run.change()
+
+        run.once_waited_for(lambda: run.after(0.1, away_for_a_while))
         assert run.client.get(run.path, params={"wait": 20}).json()["status"] == "RUNNING"
 
 
@@ -318,7 +339,7 @@ def test_versions(tag, version):
 def test_the_remote_client_waits():
     """Longer than its own patience for an answer, if that is what was asked for."""
     with served() as run, RemoteWorkflowApi(str(run.client.base_url), read_timeout=2) as api:
-        run.after(4, run.change)
+        run.once_waited_for(lambda: run.after(4, run.change))
         assert api.status(run.run_id, RunFilters(wait=20)).status is RunStatus.RUNNING
         assert api.status(run.run_id, RunFilters(wait=1)).status is RunStatus.RUNNING
 

@@ -32,6 +32,9 @@ _log = logging.getLogger(__name__)
 SEES_WITHIN: Final = timedelta(seconds=30)
 """So long after its last task has ended, Airflow's scheduler may not have seen yet that a run is over."""
 
+TELL_AGAIN: Final = timedelta(seconds=10)
+"""So long after Airflow was told to end a run its tasks have time to end; then it is told again."""
+
 
 @frozen(kw_only=True)
 class StopRun:
@@ -141,16 +144,25 @@ def _not_cleared(run: Run, seen: AirflowRun, context: Context) -> Run:
 
 
 def _ended(run: Run, seen: AirflowRun, tasks: Sequence[TaskState], context: Context) -> Run:
-    """Airflow has ended the run because we told it to: wait for the tasks, and for their processes."""
-    if run.stop is None or run.stop.asked_at is None or any(task.is_under_way for task in tasks):
+    """Airflow has ended the run because we told it to: wait for the tasks, and for their processes.
+
+    A scheduler that had the run in hand when we told Airflow may have scheduled a task of it afterwards, which nobody queues any more: the
+    run has ended. Telling it again ends the task, too.
+    """
+    asked_at, now = run.stop.asked_at if run.stop else None, context.clock.now()
+    if asked_at is None:
+        return run
+    if any(task.is_under_way for task in tasks):
+        if now - asked_at >= TELL_AGAIN:
+            run = context.workflows.save_run(run.stop_asked(now))
+            context.airflow.end_run(run.dag_id, run.airflow_run_id, EndState.FAILED)
         return run
     if tasks and all(task.state == "success" for task in tasks):
         put_back = context.airflow.end_run(run.dag_id, run.airflow_run_id, EndState.SUCCESS)
         return record_run(run.outlived_stop(put_back or seen), context)
-    now = context.clock.now()
     # What was queued at our mark is "skipped", and its process may have been starting; a try counts from the moment it is queued.
     may_have_processes = any(task.try_number > 0 and task.state != "success" for task in tasks)
-    if may_have_processes and now - run.stop.asked_at < timedelta(seconds=context.policy.stop_grace):
+    if may_have_processes and now - asked_at < timedelta(seconds=context.policy.stop_grace):
         return run
     return record_run(run.stopped(seen.ended_at or now), context)
 
