@@ -52,20 +52,23 @@ def test_during_an_outage_every_answer_is_as_the_document_says(there, outage):
 
 
 def test_an_answer_that_is_not_in_the_document_is_found(there):
-    """A status, a header, a field of the answer, a value that is forbidden: of each of these the document is told otherwise."""
+    """A status, a header, a field of the answer, a value that is forbidden: of each of these the document is told otherwise. Which cases
+    a run makes depends on what there is to ask for, so a few runs may be needed, each with cases of its own.
+    """
     document = of_paths(there, f"{ROOT}/explain", "/api/v1/whoami", "/readyz", f"{ROOT}/pause")
     paths = document["paths"]
     del paths[f"{ROOT}/explain"]["get"]["responses"]["400"]
     paths["/api/v1/whoami"]["get"]["responses"]["200"]["headers"]["X-Never"] = {"required": True, "schema": {}}
     document["components"]["schemas"]["HealthAnswer"]["properties"]["status"] = {"const": "never"}
     document["components"]["schemas"]["PauseRequest"]["required"] = ["reason"]
-    explored = Explorer(served=there, headers=there.headers, document=document).explore(160, as_documented)
-    assert {kind.split(": ")[0] for kind in explored.findings} == {
-        "explainWorkflow",
-        "getCaller",
-        "getReady",
-        "pauseWorkflow",
-    }
+    told_otherwise = {"explainWorkflow", "getCaller", "getReady", "pauseWorkflow"}
+    found: set[str] = set()
+    for number in range(1, 13):
+        explorer = Explorer(served=there, headers=there.headers, document=document, number=number)
+        found |= {kind.split(": ")[0] for kind in explorer.explore(160, as_documented).findings}
+        if found >= told_otherwise:
+            break
+    assert found == told_otherwise
 
 
 def test_without_credentials_nothing_changes(postgres):
