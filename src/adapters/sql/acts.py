@@ -20,7 +20,7 @@ from workflow_core.domain.paging import Page, key_id, key_moment, moment_key
 from workflow_core.errors import KeyInUse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy.engine import Connection
@@ -106,8 +106,13 @@ def acting(transactions: Transactions, act: Act | None, *, single: bool = False)
     rows = rows_of(act)
     with taken(act), transactions.writing(single=single and not rows) as connection:
         yield connection
-        for table, row in rows.items():
-            connection.execute(table.insert(), row)
+        insert(connection, rows)
+
+
+def insert(connection: Connection, rows: Mapping[sa.Table, Mapping[str, Any]]) -> None:
+    """Insert these rows, one in each table."""
+    for table, row in rows.items():
+        connection.execute(table.insert(), row)
 
 
 @contextmanager

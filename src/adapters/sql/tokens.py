@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from attrs import asdict
 from sqlalchemy.exc import IntegrityError
 
-from adapters.sql.acts import rows_of
+from adapters.sql.acts import acting, insert, rows_of
 from adapters.sql.tables import api_tokens
 from adapters.sql.transactions import Transactions
 from workflow_core.domain.grants import grant_of, plain_grant
@@ -36,9 +36,8 @@ class SqlTokens:
     def add_token(self, token: Token, *, act: Act | None = None) -> None:
         """As the port says."""
         try:
-            with self._transactions.writing() as connection:
+            with acting(self._transactions, act, single=True) as connection:
                 connection.execute(api_tokens.insert(), _row(token))
-                _record(connection, act)
         except IntegrityError as error:
             raise ConcurrentUpdate(f"the token {token.id}") from error
 
@@ -59,14 +58,9 @@ class SqlTokens:
         first = sa.and_(api_tokens.c.id == token_id, api_tokens.c.revoked_at.is_(None))
         with self._transactions.writing() as connection:
             if connection.execute(api_tokens.update().where(first).values(revoked_at=at, revoked_by=by)).rowcount:
-                _record(connection, act)
+                insert(connection, rows_of(act))
             row = connection.execute(_BY_ID, {"token_id": token_id}).mappings().first()
         return None if row is None else _token(row)
-
-
-def _record(connection: sa.Connection, act: Act | None) -> None:
-    for table, row in rows_of(act).items():
-        connection.execute(table.insert(), row)
 
 
 def _row(token: Token) -> dict[str, Any]:
