@@ -32,6 +32,7 @@ from tests.unit.identity_provider import (
     rsa_key,
     signed,
 )
+from tests.unit.seconds import Seconds
 from workflow_core.domain.access import Access, Grant, Role
 from workflow_core.domain.caller import Caller
 from workflow_core.errors import ConfigurationError, IdentityProviderUnavailable
@@ -254,19 +255,9 @@ def test_an_api_token_is_no_json_web_token(stack):
     assert asked(stack, f"dli_{'0' * 16}_{'0' * 64}").status_code == 401
 
 
-class Clock:
-    """Seconds, moved by hand."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock():
-    return Clock()
+    return Seconds()
 
 
 @pytest.fixture

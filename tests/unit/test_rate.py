@@ -13,20 +13,11 @@ from entrypoints.http.rate import CALLERS, Rate
 from entrypoints.settings import Settings
 from tests.unit.http_served import serving
 from tests.unit.http_stack import NAME, http_stack
+from tests.unit.seconds import Seconds
 from workflow_core.domain.access import Grant, Role
 from workflow_core.domain.caller import Caller
 from workflow_core.fakes.tokens import InMemoryTokens
 from workflow_core.usecases.tokens import CreateToken, create_token
-
-
-class Seconds:
-    """A clock that is moved by hand."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
