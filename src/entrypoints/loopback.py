@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -61,6 +62,7 @@ def is_rebound(scope: Scope) -> bool:
     return host != "" and not host.endswith(".localhost") and _address(host) is None
 
 
+@lru_cache(maxsize=64)
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         return ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)

@@ -7,9 +7,12 @@ import time
 
 import httpx
 import pytest
+from litestar import Response, get
+from litestar.testing import TestClient
 
 from entrypoints.http import create_app
 from entrypoints.http.rate import CALLERS, Rate
+from entrypoints.http.tracing import Traced
 from entrypoints.settings import Settings
 from tests.unit.http_served import serving
 from tests.unit.http_stack import NAME, http_stack
@@ -134,6 +137,27 @@ def test_every_answer_is_hardened(path):
     assert answer.headers["referrer-policy"] == "no-referrer"
     assert answer.headers["cache-control"] == ("private, no-cache" if "etag" in answer.headers else "no-store")
     assert "server" not in answer.headers
+
+
+def test_what_hardens_is_told_once():
+    """Whatever a route says of its own: a cache or a browser that meets two values takes the one it likes."""
+
+    @get("/")
+    async def talkative() -> Response[None]:
+        own = {"Cache-Control": "public", "X-Request-ID": "1", "Connection": "keep-alive", "Referrer-Policy": "origin"}
+        return Response(None, headers=own)
+
+    app = Traced([talkative], openapi_config=None)
+    app.is_draining = True
+    with TestClient(app) as client:
+        answer = client.get("/", headers={"X-Request-ID": "mine"})
+    told = {
+        "cache-control": "no-store",
+        "connection": "close",
+        "referrer-policy": "no-referrer",
+        "x-request-id": "mine",
+    }
+    assert {name: answer.headers.get_list(name) for name in told} == {name: [value] for name, value in told.items()}
 
 
 def test_a_body_that_trickles_in_ends():

@@ -19,12 +19,12 @@ from adapters.airflow import errors
 from adapters.airflow.headers import basic, bearer, checked_headers
 from adapters.http.deadline import left, time_limit
 from adapters.http.exchange import (
+    Connections,
     OutOfTimeError,
     UnreadableError,
     checked_url,
     encoded,
     exchange,
-    open_client,
     segment,
     without_secrets,
 )
@@ -185,7 +185,7 @@ class AirflowClient:
         self._login_lock = Lock()
         self._total_timeout = total_timeout
         self._trace_headers = trace_headers
-        self._http = open_client(
+        self._http = Connections(
             self.base_url,
             headers=headers,
             connect_timeout=connect_timeout,
@@ -262,9 +262,7 @@ class AirflowClient:
             headers["Content-Type"] = "application/json"
             content = encoded(request.body)
         try:
-            made = self._http.build_request(
-                request.method, url, params=request.params, headers=headers, content=content
-            )
+            made = self._http.request(request.method, url, params=request.params, headers=headers, content=content)
             response, body = exchange(self._http, made, changes=request.changes)
         except OutOfTimeError:
             raise errors.out_of_time(changes=False) from None  # not sent

@@ -39,21 +39,57 @@ class UnreadableError(Exception):
     """The answer is larger than :data:`MAX_BODY`, or encoded."""
 
 
-def open_client(
-    base_url: str, *, headers: Mapping[str, str], connect_timeout: float, read_timeout: float, connections: int
-) -> httpx.Client:
-    """A client for many threads that follows no redirects and takes nothing but certificates from the environment."""
-    return httpx.Client(
-        transport=LimitedTransport(connections=connections, encrypted=base_url.startswith("https:")),
+class Connections:
+    """Connections to one server, for many threads. No redirect is followed, no cookie kept, and nothing but certificates is taken from
+    the environment: what a client of httpx does beyond its transport is not wanted, and takes as long as the sending.
+
+    ``read_timeout`` and ``connect_timeout`` are seconds, for a single read and for a connection or a free place among ``connections``.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        headers: Mapping[str, str],
+        connect_timeout: float,
+        read_timeout: float,
+        connections: int,
+    ) -> None:
+        self._transport = LimitedTransport(connections=connections, encrypted=base_url.startswith("https:"))
+        self._headers = {"user-agent": "workflow-core", "accept": "application/json", **_lowered(headers)}
         # Compressed answers would cost more than they save, and could be far larger than what is counted.
-        headers={"Accept": "application/json", **headers, "Accept-Encoding": "identity"},
-        timeout=httpx.Timeout(read_timeout, connect=connect_timeout, pool=connect_timeout),
-        follow_redirects=False,
-        trust_env=False,
-    )
+        self._headers["accept-encoding"] = "identity"
+        self._timeout = httpx.Timeout(read_timeout, connect=connect_timeout, pool=connect_timeout).as_dict()
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+    ) -> httpx.Request:
+        """A request, with the headers of all requests. Raises :class:`httpx.InvalidURL`."""
+        every = {**self._headers, **_lowered(headers or {})}
+        extensions = {"timeout": self._timeout}
+        return httpx.Request(method, url, params=params, headers=every, content=content, extensions=extensions)
+
+    def send(self, request: httpx.Request) -> httpx.Response:
+        """The answer, its body unread: it has to be closed. Raises :class:`httpx.HTTPError`."""
+        return self._transport.handle_request(request)
+
+    def close(self) -> None:
+        """Close the connections. A later request opens them anew."""
+        self._transport.close()
 
 
-def exchange(client: httpx.Client, request: httpx.Request, *, changes: bool) -> tuple[httpx.Response, bytes]:
+def _lowered(headers: Mapping[str, str]) -> dict[str, str]:
+    """In the one spelling of their names by which they replace each other."""
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def exchange(connections: Connections, request: httpx.Request, *, changes: bool) -> tuple[httpx.Response, bytes]:
     """Send the request within the current :func:`~adapters.http.deadline.time_limit`; the answer and its body.
 
     A read (not ``changes``) is sent again, once, if its connection was dropped (RFC 9110, section 9.2.2).
@@ -64,21 +100,21 @@ def exchange(client: httpx.Client, request: httpx.Request, *, changes: bool) -> 
         httpx.HTTPError: there was none.
     """
     try:
-        return _once(client, request)
+        return _once(connections, request)
     except _DROPPED:
         if changes:
             raise
-        return _once(client, request)
+        return _once(connections, request)
 
 
-def _once(client: httpx.Client, request: httpx.Request) -> tuple[httpx.Response, bytes]:
+def _once(connections: Connections, request: httpx.Request) -> tuple[httpx.Response, bytes]:
     remaining = left()
     if remaining is not None:
         if remaining <= 0:
             raise OutOfTimeError
         limits = request.extensions["timeout"]
         request.extensions["timeout"] = {**limits, "pool": min(limits["pool"], remaining)}
-    response = client.send(request, stream=True)
+    response = connections.send(request)
     try:
         if response.headers.get("Content-Encoding", "identity") != "identity":
             raise UnreadableError

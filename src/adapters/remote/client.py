@@ -12,12 +12,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from adapters.http.deadline import time_limit
 from adapters.http.exchange import (
+    Connections,
     OutOfTimeError,
     UnreadableError,
     checked_url,
     exchange,
     is_header,
-    open_client,
     segment,
     without_secrets,
 )
@@ -61,7 +61,7 @@ class ServiceClient:
         self._read_timeout = read_timeout
         self._change_timeout = change_timeout
         self._patience = patience
-        self._http = open_client(
+        self._http = Connections(
             self._base_url,
             headers={"Authorization": f"Bearer {token}"} if token else {},
             connect_timeout=connect_timeout,
@@ -138,7 +138,7 @@ class ServiceClient:
         headers = {**(headers or {}), **({} if body is None else {"Content-Type": "application/json"})}
         again = Again(self._patience if changes else 0.0)
         try:
-            request = self._http.build_request(method, url, params=params, content=content, headers=headers)
+            request = self._http.request(method, url, params=params, content=content, headers=headers)
             if longer:
                 timeouts = request.extensions["timeout"]
                 request.extensions["timeout"] = {**timeouts, "read": timeouts["read"] + longer}

@@ -63,6 +63,7 @@ def make_engine(  # noqa: PLR0913 - each is a setting of its own, given by name
         "pool_size": pool_size,
         "max_overflow": 0,
         "pool_timeout": pool_timeout,
+        "pool_use_lifo": True,  # rather one that has seen the statement before than each in its turn
         "json_serializer": dump_json,
         "hide_parameters": True,  # the values of a statement belong into no log
     }
@@ -78,6 +79,7 @@ def make_engine(  # noqa: PLR0913 - each is a setting of its own, given by name
     given = parsed.query.get("options", "")
     arguments = {
         "connect_timeout": max(1, round(connect_timeout)),
+        "prepare_threshold": 1,  # parsed and planned once: that is 0.5 of the 1.5 ms that recording a run takes
         "options": " ".join([str(given), *(f"-c {name}={value}" for name, value in settings.items())]).strip(),
         # a server that vanished without a word is noticed, not waited for
         "keepalives_idle": 15,

@@ -16,6 +16,7 @@ from workflow_core.errors import LeaseLost
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from sqlalchemy.engine import Connection, Engine
 
@@ -45,7 +46,8 @@ class Transactions:
     @contextmanager
     def reading(self, *, single: bool = False) -> Iterator[Connection]:
         """A transaction that only reads, all of it from one snapshot."""
-        with unavailable(self.engine), (self._single_reader if single else self._reader).begin() as connection:
+        reader = self._single_reader if single else self._reader
+        with unavailable(self.engine), self._opened(reader) as connection:
             yield connection
 
     @contextmanager
@@ -60,7 +62,7 @@ class Transactions:
         commits = False
         with unavailable(self.engine):
             try:
-                with writer.begin() as connection:
+                with self._opened(writer) as connection:
                     if lease is not None:
                         _hold(connection, lease)
                     commits = writer is not self._writer  # then each statement does so by itself
@@ -70,6 +72,11 @@ class Transactions:
                 if commits and is_unanswered(self.engine, error):
                     raise outcome_unknown(self.engine) from error
                 raise
+
+    def _opened(self, engine: Engine) -> AbstractContextManager[Connection]:
+        """A connection in a transaction, or in autocommit: then there is nothing that a commit would do."""
+        autocommits = self.dialect == "postgresql" and engine is self.engine
+        return engine.connect() if autocommits else engine.begin()
 
     @contextmanager
     def under(self, lease: Lease) -> Iterator[None]:

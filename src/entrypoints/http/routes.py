@@ -211,7 +211,7 @@ async def run_events(
     if answer.status.is_final and last == version:
         return Response(None, status_code=204)
     waiting.admit()
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    headers = {"X-Accel-Buffering": "no"}
     return Stream(events_of(api, waiting, run_id, last), media_type="text/event-stream", headers=headers)
 
 

@@ -12,14 +12,13 @@ from uuid import uuid4
 
 from attrs import define, field
 from litestar import Litestar
-from litestar.datastructures import MutableScopeHeaders
 from litestar.enums import ScopeType
 
 from entrypoints.logs import FIELDS, bound
 from workflow_core.domain.names import shown
 
 if TYPE_CHECKING:
-    from collections.abc import MutableMapping
+    from collections.abc import Mapping, MutableMapping
 
     from litestar.types import HTTPScope, LifeSpanReceive, LifeSpanScope, LifeSpanSend, Message, Receive, Scope, Send
 
@@ -35,11 +34,11 @@ _ID: Final = "request_id"
 _QUIET: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 _METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 
-_HARDENING: Final = (
-    ("X-Content-Type-Options", "nosniff"),
-    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
-    ("Referrer-Policy", "no-referrer"),
-)
+_HARDENING: Final = {
+    b"x-content-type-options": b"nosniff",
+    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
+    b"referrer-policy": b"no-referrer",
+}
 """What keeps a browser from making anything of an answer but what it is."""
 
 NO_ROUTE: Final = "none"
@@ -135,13 +134,18 @@ class Traced(Litestar):
         async def stamped(message: Message) -> None:
             if message["type"] == "http.response.start":
                 exchange.status = message["status"]
-                headers = MutableScopeHeaders.from_message(message)
-                headers["X-Request-ID"] = number
-                for name, value in (*_HARDENING, *exchange.scope["state"].get("rate", {}).items()):
-                    headers[name] = value
-                headers.setdefault("Cache-Control", "private, no-cache" if "ETag" in headers else "no-store")
+                given = [(name.lower(), value) for name, value in message["headers"]]
+                has_tag = any(name == b"etag" for name, _ in given)
+                rate: Mapping[str, str] = exchange.scope["state"].get("rate", {})
+                ours = {
+                    _HEADER: number.encode(),
+                    **_HARDENING,
+                    b"cache-control": b"private, no-cache" if has_tag else b"no-store",
+                    **{name.lower().encode(): value.encode() for name, value in rate.items()},
+                }
                 if self.is_draining or is_ambiguous(exchange.scope):
-                    headers["Connection"] = "close"
+                    ours[b"connection"] = b"close"
+                message["headers"] = [*(pair for pair in given if pair[0] not in ours), *ours.items()]
             await send(message)  # type: ignore[arg-type]
 
         if self.metrics is not None:

@@ -13,7 +13,7 @@ from jwt import PyJWK
 from jwt.exceptions import PyJWTError
 
 from adapters.http.deadline import time_limit
-from adapters.http.exchange import OutOfTimeError, UnreadableError, checked_url, exchange, open_client
+from adapters.http.exchange import Connections, OutOfTimeError, UnreadableError, checked_url, exchange
 from workflow_core.domain.names import shown
 from workflow_core.errors import ConfigurationError, IdentityProviderUnavailable
 
@@ -65,7 +65,7 @@ class KeySet:
             )
         self._algorithms = tuple(algorithms)
         self._monotonic = monotonic
-        self._http = open_client(
+        self._http = Connections(
             self._url, headers={}, connect_timeout=FETCH_TIME, read_timeout=FETCH_TIME, connections=1
         )
         self._fetching = Lock()
@@ -128,7 +128,7 @@ class KeySet:
 
     def _answer(self) -> bytes:
         with time_limit(FETCH_TIME):
-            response, body = exchange(self._http, self._http.build_request("GET", self._url), changes=False)
+            response, body = exchange(self._http, self._http.request("GET", self._url), changes=False)
         if response.status_code != httpx.codes.OK:  # a redirect, too: only the configured URL is believed
             raise ValueError(f"HTTP {response.status_code}")
         if len(body) > MAX_BODY:
