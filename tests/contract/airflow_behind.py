@@ -226,8 +226,8 @@ def in_front_of(
     class Handler(BaseHTTPRequestHandler):
         def do_any(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            given = {name: value for name, value in self.headers.items() if name.lower() != "host"}
-            given |= headers() if headers is not None else {}
+            given = {name.lower(): value for name, value in self.headers.items() if name.lower() != "host"}
+            given |= {name.lower(): value for name, value in (headers() if headers else {}).items()}
             answer = behind.request(self.command, choose() + self.path, headers=given, content=body)
             self.close_connection = True
             if self.command == "GET" or self.path.startswith("/auth/") or not lose_answers:
