@@ -51,8 +51,6 @@ SOURCES = Path(__file__).parents[2] / "src"
 
 @pytest.fixture
 def url(tmp_path: Path) -> str:
-    """A database with nothing in it."""
-    (tmp_path / "workflows.db").touch()
     return f"sqlite:///{tmp_path}/workflows.db"
 
 
@@ -290,22 +288,6 @@ class TestErrors:
         with pytest.raises(DatabaseUnavailable):
             SqlWorkflows(make_engine(f"sqlite:///{path}")).observed_until()
 
-    def test_a_missing_file_is_told_and_not_made(self, tmp_path: Path) -> None:
-        """Whoever asks in the wrong folder leaves nothing there; an upgrade makes the file, where there is a folder for it."""
-        engine = make_engine(f"sqlite:///{tmp_path}/workflows.db")
-        port = SqlWorkflows(engine)
-        for ask in (port.check, port.observed_until):
-            with pytest.raises(DatabaseUnavailable, match=r"There is no database .* Run `dli db upgrade`"):
-                ask()
-        assert current_revision(engine) is None
-        assert list(tmp_path.iterdir()) == []
-        upgrade(engine)
-        port.check()
-        engine.dispose()
-        nowhere = make_engine(f"sqlite:///{tmp_path}/none/workflows.db")
-        with pytest.raises(DatabaseUnavailable, match="cannot be made: No such file or directory"):
-            upgrade(nowhere)
-
     def test_a_missing_schema_is_unavailable(self, url: str) -> None:
         """Without its tables the database is of no use; the message says what to run."""
         engine = make_engine(url)
@@ -397,7 +379,6 @@ class TestMigrations:
 
     def test_migrations_and_tables_agree_to_the_letter(self, engine: sa.Engine, tmp_path: Path) -> None:
         """Both ways make the same statements, with the conditions and checks that Alembic does not compare."""
-        (tmp_path / "direct.db").touch()
         direct = make_engine(f"sqlite:///{tmp_path}/direct.db")
         metadata.create_all(direct)
         # triggers are no part of what the tables say; the contract suite holds them

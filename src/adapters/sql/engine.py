@@ -5,7 +5,6 @@ from __future__ import annotations
 import select
 import sqlite3
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
@@ -14,7 +13,6 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DisconnectionError
 
 from adapters.sql.columns import dump_json
-from adapters.sql.errors import no_database
 from workflow_core.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -142,11 +140,6 @@ def _has_something_to_read(connection: psycopg.Connection) -> bool:
 
 
 def _prepare_sqlite(engine: Engine, lock_timeout: float) -> None:
-    @event.listens_for(engine, "do_connect")
-    def _connecting(*_: object) -> None:
-        if not Path(str(engine.url.database)).exists():  # SQLite would make one, which has nothing in it
-            raise no_database(engine)
-
     @event.listens_for(engine, "connect")
     def _connected(connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None  # no BEGIN of the driver's own: it would come late and without IMMEDIATE

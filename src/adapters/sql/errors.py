@@ -62,11 +62,6 @@ def wrong_revision(engine: Engine, found: str | None, wanted: str) -> DatabaseUn
     return DatabaseUnavailable(f"The database {place(engine)} {state}; {wanted} is needed. {_UPGRADE}")
 
 
-def no_database(engine: Engine) -> DatabaseUnavailable:
-    """The error of a file of SQLite that nobody has made yet, or that somebody has deleted."""
-    return DatabaseUnavailable(f"There is no database {place(engine)}. {_UPGRADE}")
-
-
 def violated(error: exc.IntegrityError) -> str:
     """The name of the unique constraint that was violated; empty if it is another, or the driver does not say."""
     diagnosis = getattr(error.orig, "diag", None)

@@ -10,16 +10,14 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import contextmanager
-from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 import sqlalchemy as sa
 
-from adapters.sql.errors import place, unavailable
+from adapters.sql.errors import unavailable
 from adapters.sql.tables import schema_version
 from adapters.sql.transactions import Transactions
-from workflow_core.errors import DatabaseUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,8 +37,7 @@ _one_at_a_time = Lock()  # alembic's context is one per process
 
 
 def upgrade(engine: Engine) -> str:
-    """Bring the schema to :data:`HEAD` and return the revision it is at; does nothing where it is there, or further, already. A file of
-    SQLite is made, if there is none yet.
+    """Bring the schema to :data:`HEAD` and return the revision it is at; does nothing where it is there, or further, already.
 
     Any number of processes may do this at the same time: one does it, the others wait. Services of the version before may go on
     running. On SQLite it is one transaction, on PostgreSQL one for each revision, so that none holds its locks for long; a revision
@@ -54,17 +51,8 @@ def upgrade(engine: Engine) -> str:
             transactional = engine.execution_options(isolation_level="READ COMMITTED")
             with transactional.connect() as connection, _alone(connection):
                 return _upgraded(connection)
-        _make_file(engine)
         with Transactions(engine).writing() as connection:
             return _upgraded(connection)
-
-
-def _make_file(engine: Engine) -> None:
-    try:
-        Path(str(engine.url.database)).touch()
-    except OSError as error:
-        msg = f"The database {place(engine)} cannot be made: {error.strerror}."
-        raise DatabaseUnavailable(msg) from error
 
 
 def _upgraded(connection: Connection) -> str:
@@ -111,13 +99,11 @@ def is_served_by(revision: str | None) -> bool:
 
 
 def current_revision(engine: Engine) -> str | None:
-    """The revision of the schema in this database; None if it has none, or is a file that is not there.
+    """The revision of the schema in this database; None if it has none.
 
     Raises:
         DatabaseUnavailable: the database cannot be reached, or gave up.
     """
-    if engine.dialect.name == "sqlite" and not Path(str(engine.url.database)).exists():
-        return None
     with Transactions(engine).reading() as connection:
         return revision_of(connection)
 
