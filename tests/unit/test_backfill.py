@@ -854,10 +854,11 @@ class Mortal:
             last = self._countdown[0] == 0
             if last and not self._after:
                 raise DiedError
-            answer = method(*given, **named)
-            if last:
-                raise DiedError
-            return answer
+            try:
+                return method(*given, **named)
+            finally:
+                if last:  # an answer that is an error reaches a dead process as little as any other
+                    raise DiedError
 
         return call
 
