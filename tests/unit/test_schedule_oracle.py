@@ -6,12 +6,13 @@ import os
 import random
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from tests.unit.schedule_oracle import FIXED, RUNNING, changes, fixed, minutes, running
 from workflow_core.domain.schedule import Schedule
-from workflow_core.domain.zones import zone, zone_names
+from workflow_core.domain.zones import zone_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -54,15 +55,15 @@ SPANS: Final = {name: (first, 3) for name, first in ZONES.items()} | (
 
 
 def windows(name: str, first: int, years: int) -> Iterator[datetime]:
-    yield from changes(zone(name), first, first + years - 1)
-    if not any(changes(zone(name), first, first + years - 1)):
+    yield from changes(ZoneInfo(name), first, first + years - 1)
+    if not any(changes(ZoneInfo(name), first, first + years - 1)):
         yield from NO_CHANGES
 
 
 def check(name: str, change: datetime, rng: random.Random) -> int:
     """Compare every expression around one change; return how many fire times were compared."""
     start, end = change - AROUND, change + AROUND
-    walk = minutes(start - MARGIN, end + MARGIN, zone(name))
+    walk = minutes(start - MARGIN, end + MARGIN, ZoneInfo(name))
     compared = 0
     rules: list[tuple[dict[str, Callable[[datetime], bool]], Callable[..., list[datetime]]]] = [
         (RUNNING, running),
@@ -105,5 +106,5 @@ def test_many_expressions_are_compared() -> None:
     """Of both kinds, in zones whose clocks change."""
     assert len(RUNNING) + len(FIXED) >= 30
     assert len(ZONES) >= 24
-    changing = [name for name, first in ZONES.items() if len(list(changes(zone(name), first, first + 2))) >= 4]
+    changing = [name for name, first in ZONES.items() if len(list(changes(ZoneInfo(name), first, first + 2))) >= 4]
     assert len(changing) >= 20

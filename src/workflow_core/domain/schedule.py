@@ -16,17 +16,17 @@ import re
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Self
+from zoneinfo import ZoneInfo
 
 from attrs import field, frozen
 
 from workflow_core.domain.cron import FIELDS, CronError, check_fields, pattern_of
 from workflow_core.domain.names import shown
-from workflow_core.domain.zones import change_between, offset_at, offsets_of, spelled, zone, zone_names
+from workflow_core.domain.zones import change_between, offset_at, offsets_of, spelled, zone_names
 from workflow_core.errors import InvalidCronExpression, InvalidRequest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from zoneinfo import ZoneInfo
 
 MAX_CRON: Final = 200
 """Characters of a cron expression; the longest sensible one is far shorter."""
@@ -136,7 +136,7 @@ class Schedule:
     @property
     def zone(self) -> ZoneInfo:
         """The time zone."""
-        return zone(self.timezone)
+        return ZoneInfo(self.timezone)
 
     def next_after(self, moment: datetime) -> datetime:
         """The first fire time after ``moment`` (aware), in UTC.

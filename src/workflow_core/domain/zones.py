@@ -1,7 +1,8 @@
-"""The time zones that a schedule may name, with the rules of the ``tzdata`` package.
+"""The time zones that a schedule may name, and their offsets.
 
-The operating system has a time zone database of its own, with other names and another age on each host. The service and Airflow
-must agree on both, so neither of them reads it.
+The names are those of the ``tzdata`` package, so that they are the same on every host: the operating system's database has further ones
+(``posix/…``, ``localtime``), which differ from host to host. The rules are the operating system's, as in all other programs on the host,
+Airflow included; where it has no database, or lacks the zone, they are the package's.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from importlib.resources import files
-from typing import Final
-from zoneinfo import ZoneInfo
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
 
 _NO_PLACES: Final = frozenset({"Factory", "localtime"})
 """Entries of the database that say "not configured" and "as this host"."""
@@ -34,46 +37,32 @@ def spelled(name: str) -> str | None:
     return _by_lower_case().get(name.lower())
 
 
-@lru_cache(maxsize=1024)
-def zone(name: str) -> ZoneInfo:
-    """The time zone of this name.
-
-    Raises:
-        KeyError, ValueError: no such time zone exists. A name outside :func:`zone_names`, which an older release has stored, is
-            looked up on the host.
-    """
-    if name not in zone_names():
-        return ZoneInfo(name)
-    with files("tzdata").joinpath("zoneinfo", *name.split("/")).open("rb") as file:
-        return ZoneInfo.from_file(file, key=name)
-
-
-def offset_at(moment: datetime, place: ZoneInfo) -> timedelta:
+def offset_at(moment: datetime, zone: ZoneInfo) -> timedelta:
     """The offset from UTC at an instant (aware)."""
-    return moment.astimezone(place).utcoffset() or timedelta()
+    return moment.astimezone(zone).utcoffset() or timedelta()
 
 
-def offsets_of(wall: datetime, place: ZoneInfo) -> tuple[timedelta, timedelta]:
+def offsets_of(wall: datetime, zone: ZoneInfo) -> tuple[timedelta, timedelta]:
     """The offsets with which ``wall`` (naive) may be read: equal on most days.
 
     The first is larger where the clocks go back and ``wall`` comes twice; the second where they go forward and ``wall`` is skipped.
     """
-    first, second = (wall.replace(tzinfo=place, fold=fold).utcoffset() or timedelta() for fold in (0, 1))
+    first, second = (wall.replace(tzinfo=zone, fold=fold).utcoffset() or timedelta() for fold in (0, 1))
     return first, second
 
 
-def change_between(after: datetime, until: datetime, place: ZoneInfo) -> datetime | None:
+def change_between(after: datetime, until: datetime, zone: ZoneInfo) -> datetime | None:
     """The first instant in ``(after, until]`` with another offset than ``after``; None if both ends have the same.
 
     The time between must be short enough for one change: two changes are never less than six days apart.
     """
-    before = offset_at(after, place)
-    if offset_at(until, place) == before:
+    before = offset_at(after, zone)
+    if offset_at(until, zone) == before:
         return None
     early, late = after.astimezone(UTC).replace(microsecond=0), until.astimezone(UTC)
     while late - early > _ONE_SECOND:
         middle = (early + (late - early) / 2).replace(microsecond=0)
-        if offset_at(middle, place) == before:
+        if offset_at(middle, zone) == before:
             early = middle
         else:
             late = middle
