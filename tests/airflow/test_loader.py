@@ -289,6 +289,15 @@ class TestTheSameTextAgain:
         monkeypatch.setenv("WORKFLOWS_MAX_YAML_BYTES", "9999")
         assert self.publish(world, text, self.OLD + timedelta(days=1)) == before
 
+    @pytest.mark.parametrize("name", ["cron", "schedule", "zones"])
+    def test_another_reader_of_schedules_checks_the_cache_anew(self, name, tmp_path, monkeypatch):
+        """What an older release has accepted may be refused by this one."""
+        other = tmp_path / "other.py"
+        other.write_text("# another release")
+        before = loader._checks()
+        monkeypatch.setattr(getattr(loader, name), "__file__", str(other))
+        assert loader._checks() != before
+
     def test_a_spec_that_went_and_came_back_is_new(self, world):
         """If a parse has seen that it was gone."""
         text = SPEC.format(name="a.one")

@@ -5,8 +5,9 @@ The expression is read here and by no library, because each library, and each re
 - ``*``, ``a``, ``a-b``, ``*/n``, ``a-b/n`` and lists of them, in each field. ``a/n`` is ``a-last/n``.
 - A range whose ends are equal is that value. A range whose first value is larger goes on at the field's beginning: ``22-2``, ``FRI-MON``.
 - Months and weekdays have names; Sunday is 0 and 7. ``?`` is ``*`` for the two kinds of day.
-- Day of month: ``L`` is the last day, ``15W`` the weekday (Monday to Friday) nearest to the 15th in that month.
-- Day of week: ``MON#2`` is the second Monday, ``L5`` the last Friday.
+- Day of month: ``L`` is the last day, also of a range (``25-L``); ``15W`` is the day from Monday to Friday nearest to the 15th in that
+  month.
+- Day of week: ``MON#2`` is the second Monday, ``MON-FRI#1`` the first of each of these days, ``L5`` the last Friday.
 - A field of days without a ``*`` or ``?`` of its own restricts the days, even if it lists all. If both do, a day that matches one
   of them matches.
 """
@@ -43,7 +44,7 @@ _OFTEN: Final = 5
 """The most times that a weekday comes in one month."""
 
 _ITEM: Final = re.compile(r"(?P<first>[0-9A-Z]+(?:-(?P<last>[0-9A-Z]+))?|\*)(?:/(?P<step>[0-9]+))?")
-_NTH: Final = re.compile(r"(?P<day>[0-9A-Z]+)#(?P<nth>[0-9]+)")
+_NTH: Final = re.compile(r"(?P<days>[0-9A-Z]+(-[0-9A-Z]+)?)#(?P<nth>[0-9]+)")
 _LAST_WEEKDAY: Final = re.compile(r"L(?P<day>[0-7])")
 _NEAR: Final = re.compile(r"(?P<day>[0-9]{1,2})W")
 _LAST_MISWRITTEN: Final = re.compile(r"L?(?P<day>[0-7]|SUN|MON|TUE|WED|THU|FRI|SAT)L?")
@@ -260,7 +261,8 @@ def _days(day: str, weekday: str, *, strict: bool) -> _Days:
     nth: set[tuple[int, int]] = set()
     for item in weekday.split(","):
         if match := _NTH.fullmatch(item):
-            nth.add((_WEEKDAY.value(match["day"], item=item), _number_of(match["nth"], item)))
+            number = _number_of(match["nth"], item)
+            nth |= {(day_of_week, number) for day_of_week in _item(match["days"], _WEEKDAY, strict=strict)}
         elif match := _LAST_WEEKDAY.fullmatch(item):
             nth.add((_WEEKDAY.value(match["day"], item=item), _LAST))
         else:
@@ -292,7 +294,8 @@ def _item(item: str, kind: _Kind, *, strict: bool) -> set[int]:
     last, step = match["last"], match["step"]
     first = match["first"].partition("-")[0]
     start = kind.low if first == "*" else kind.value(first, item=item)
-    end = kind.value(last, item=item) if last is not None else kind.high if first == "*" or step is not None else start
+    to_the_last = first == "*" or (last is None and step is not None) or (kind is _DAY and last == "L")
+    end = kind.high if to_the_last else kind.value(last or first, item=item)
     width = kind.high - kind.low + 1
     span = (end - start) % width
     if kind is _WEEKDAY and start == end == 0 and _is_seven(last) and not _is_seven(first):
