@@ -128,7 +128,7 @@ class InvalidRequest(WorkflowError):
 
 
 class InvalidCronExpression(InvalidRequest):
-    """The cron expression is not one that Airflow would fire."""
+    """The cron expression is not accepted, or never fires."""
 
     code = "INVALID_CRON_EXPRESSION"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -11,7 +12,6 @@ from types import SimpleNamespace
 
 import jinja2
 import pytest
-from airflow.timetables.trigger import CronTriggerTimetable
 from served import serialized, served
 
 from adapters.storage.filesystem import FilesystemStorage
@@ -19,6 +19,7 @@ from entrypoints.airflow import build, loader
 from entrypoints.airflow.install import install
 from entrypoints.airflow.loader import load
 from entrypoints.airflow.macros import run_date_in
+from entrypoints.airflow.timetable import FiresFrom
 from workflow_core.domain.names import dag_id_for, loader_for, sentinel_dag_id
 from workflow_core.domain.served import ServedMark, read_mark
 from workflow_core.domain.spec import spec_hash
@@ -116,7 +117,7 @@ def test_a_spec_becomes_its_dag(world):
     """Schedule, zone, catchup, start, params, tasks, order and mark are the spec's."""
     text = world.put("a.clicks")
     dag = world.parse()["a_clicks"]
-    assert isinstance(dag.timetable, CronTriggerTimetable)
+    assert isinstance(served(dag).timetable, FiresFrom)
     assert "America/New_York" in serialized(dag)
     assert "30 6 * * 1-5" in serialized(dag)
     assert dag.catchup is False
@@ -248,6 +249,78 @@ def test_code_overrides_manual_and_gives_it_back(world):
     assert "code" in world.parse(wanted="a_one")["a_one"].tags
     world.storage.delete(SourceType.CODE, "a.one")
     assert read_mark(world.parse()["a_one"].doc_md).spec_hash == spec_hash(manual)
+
+
+class TestTheSameTextAgain:
+    """An object may be written again with the text that it has: by a pipeline that uploads every file, from a fresh checkout."""
+
+    OLD = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+    def publish(self, world, text: str, moment: datetime, source: SourceType = SourceType.CODE) -> str:
+        """The DAG as Airflow stores it after an object was written at this moment."""
+        file = world.path / "store" / "workflows" / source.value.lower() / "a.one.yaml"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        os.utime(file, (moment.timestamp(), moment.timestamp()))
+        return serialized(world.parse()["a_one"])
+
+    def test_it_changes_nothing(self, world):
+        """Byte by byte the same DAG, so no new version of it; and a run that was due stays due."""
+        text = SPEC.format(name="a.one")
+        before = self.publish(world, text, self.OLD)
+        for later in (timedelta(seconds=1), timedelta(days=1), timedelta(days=30)):
+            assert self.publish(world, text, self.OLD + later) == before
+        assert "2026-01-01T12:00:00" in before
+
+    def test_another_text_is_published_when_it_is_written(self, world):
+        """And so is the first text, if it comes back: what was missed meanwhile is not made up for."""
+        first, second = SPEC.format(name="a.one"), SPEC.format(name="a.one").replace("30 6", "45 6")
+        days = [self.OLD + timedelta(days=day) for day in range(4)]
+        self.publish(world, first, days[0])
+        for text, day in ((second, days[1]), (first, days[2])):
+            assert f"{day.date()}T12:00:00" in self.publish(world, text, day)
+        assert f"{days[2].date()}T12:00:00" in self.publish(world, first, days[3])
+
+    def test_a_change_of_the_rules_is_no_publication(self, world, monkeypatch):
+        """A spec is checked anew under other rules, and keeps its moment."""
+        text = SPEC.format(name="a.one")
+        self.publish(world, text, self.OLD)
+        before = self.publish(world, text, self.OLD + timedelta(days=1))
+        monkeypatch.setenv("WORKFLOWS_MAX_YAML_BYTES", "9999")
+        assert self.publish(world, text, self.OLD + timedelta(days=1)) == before
+
+    @pytest.mark.parametrize("name", ["cron", "schedule", "zones"])
+    def test_another_reader_of_schedules_checks_the_cache_anew(self, name, tmp_path, monkeypatch):
+        """What an older release has accepted may be refused by this one."""
+        other = tmp_path / "other.py"
+        other.write_text("# another release")
+        before = loader._checks()
+        monkeypatch.setattr(getattr(loader, name), "__file__", str(other))
+        assert loader._checks() != before
+
+    def test_a_spec_that_went_and_came_back_is_new(self, world):
+        """If a parse has seen that it was gone."""
+        text = SPEC.format(name="a.one")
+        self.publish(world, text, self.OLD)
+        (world.path / "store" / "workflows" / "code" / "a.one.yaml").unlink()
+        assert "a_one" not in world.parse()
+        assert "2026-01-02T12:00:00" in self.publish(world, text, self.OLD + timedelta(days=1))
+
+    def test_a_manual_text_that_becomes_code_keeps_its_moment(self, world):
+        """A pipeline takes over what was registered by hand, and a run that is due is not lost."""
+        text = SPEC.format(name="a.one")
+        self.publish(world, text, self.OLD, SourceType.MANUAL)
+        assert "2026-01-01T12:00:00" in self.publish(world, text, self.OLD + timedelta(days=1))
+
+    def test_a_cache_of_an_older_release_is_read(self, world):
+        """It has no moment of the text: that of the object counts."""
+        before = self.publish(world, SPEC.format(name="a.one"), self.OLD)
+        (entry,) = (world.path / "cache").rglob("a_one.json")
+        facts = json.loads(entry.read_text())
+        del facts["text_since"]
+        entry.write_text(json.dumps(facts))
+        world.storage.down = True
+        assert serialized(world.parse()["a_one"]) == before
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 ALLOWED = {
-    "annotated-types", "attrs", "croniter", "pip", "pydantic", "pydantic-core", "python-dateutil", "ruamel-yaml", "setuptools",
-    "six", "typing-extensions", "typing-inspection", "workflow-core",
+    "annotated-types", "attrs", "pip", "pydantic", "pydantic-core", "ruamel-yaml", "setuptools", "typing-extensions",
+    "typing-inspection", "tzdata", "workflow-core",
 }  # fmt: skip
 
 

@@ -80,15 +80,18 @@ NAME_FRAGMENTS: Final = (".", "..", "-", "_", "~", ":", "+", "/", "a" * 200, "a.
 CRONS: Final = (
     "0 6 * * *", "*/5 * * * *", "0 0 1 1 *", "30 2 * * mon-fri", "0 0 29 2 *", "0 0 30 2 *", "15,45 0-6/2 L * *", "0 0 * jan,jul sun#1",
     "0 0 13 * 5", "@daily", "59 23 31 12 7", "0 12 * * L5", "0 0 ? * *", "1-59/7 */3 1-7 */2 1", "5 4 31 4,6,9,11 *",
+    "0 5-5 * * MON-MON", "30-30/2 0-0 15-15 jan-jan 7-7", "0 22-2/2 28-3 nov-feb FRI-MON", "*/90 * * * *", "59/15 23/6 * * SAT/2",
+    "0 0 8 * 5#3", "0 6 15W * L1,3#2", "0 6 31 2 1", "*/15 * * * 1-5", "10,50 0-23 * * SUN", "0\t6 * *\t*", "0 0 * * 5L", "0 0 1W,L * ?",
 )  # fmt: skip
 CRON_FRAGMENTS: Final = (
     "*", "/", "-", ",", "#", "?", "L", "l", "W", "H", "R", "H(0-5)", "r(1-2)", " ", "0", "7", "8", "31", "32", "59", "60", "99999999999", "-1", "*/0", "0-0/0",
-    "59-0", "*/60", "sun", "mon", "jan", "dec", "sun#5", "mon#6", "L7", "lsun", "1-5#2", "29 2", "30 2", "31 4", "@yearly", "@reboot", "0" * 190, "1," * 90,
+    "59-0", "*/60", "5-5", "22-2", "*/90", "59/15", "5/15", "15W", "L-3", "LW", "5L", "fril", "7-7", "\t", "\n", "0-23", "31 2 1", "sun", "mon", "jan", "dec", "sun#5", "mon#6", "L7", "lsun", "1-5#2", "29 2", "30 2", "31 4", "@yearly", "@reboot", "0" * 190, "1," * 90,
 )  # fmt: skip
 
 ZONES: Final = (
     "UTC", "Europe/Berlin", "America/New_York", "America/Argentina/Buenos_Aires", "Asia/Kathmandu", "Pacific/Apia", "Etc/GMT+12",
     "Australia/Lord_Howe", "Antarctica/Troll", "GMT0", "EST5EDT", "posix/Europe/Berlin", "right/UTC",
+    "localtime", "Factory", "posixrules", "europe/berlin", "America/St_Johns", "Europe/Dublin", "Africa/Casablanca",
 )  # fmt: skip
 ZONE_FRAGMENTS: Final = (
     "Europe",

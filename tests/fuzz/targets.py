@@ -125,11 +125,22 @@ def _names(text: str) -> None:
 
 
 def _cron(text: str) -> None:
+    """As it is checked, and as it fires: in order, at whole minutes, and found again from both sides."""
     cron = check_cron(text)
-    for zone in ("UTC", "Europe/Berlin"):
+    assert check_cron(cron) == cron
+    for zone in ("UTC", "Europe/Berlin", "Australia/Lord_Howe"):
         schedule = Schedule(cron=cron, timezone=zone)
-        schedule.upcoming(NOW, 3)
-        schedule.first_on(NOW.date())
+        assert Schedule.stored(cron, zone) == schedule
+        times = [fire.at for fire in schedule.upcoming(NOW, 3)]
+        assert NOW < times[0] < times[1] < times[2]
+        for time in times:
+            assert (time.second, time.microsecond) == (0, 0)
+            assert schedule.first_from(time) == schedule.last_until(time) == time
+        assert schedule.last_until(times[1] - (times[1] - times[0]) / 2) == times[0]
+        day = times[0].astimezone(schedule.zone).date()
+        first = schedule.first_on(day)
+        assert first is not None
+        assert first <= times[0]
 
 
 def _timezone(text: str) -> None:

@@ -30,4 +30,4 @@ def test_the_core_imports_nothing_but_its_four_packages():
         "adapters", "airflow", "alembic", "boto3", "botocore", "dependency_injector", "entrypoints", "httpx", "litestar",
         "psycopg", "rich", "sqlalchemy", "typer", "uvicorn",
     }  # fmt: skip
-    assert {"attrs", "pydantic", "croniter", "ruamel"} <= loaded
+    assert {"attrs", "pydantic", "ruamel"} <= loaded

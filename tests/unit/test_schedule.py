@@ -15,9 +15,16 @@ def utc(text: str) -> datetime:
 
 @pytest.mark.parametrize(
     ("cron", "kept"),
-    [("0 6 * * *", "0 6 * * *"), ("  0   6 * *  1-5 ", "0 6 * * 1-5"), ("*/5 0 * JAN MON#2", "*/5 0 * JAN MON#2")],
+    [
+        ("0 6 * * *", "0 6 * * *"),
+        ("  0   6 * *  1-5 ", "0 6 * * 1-5"),
+        ("*/5 0 * JAN MON#2", "*/5 0 * JAN MON#2"),
+        ("0\t6 \t* * *", "0 6 * * *"),
+        ("0 6 * * *\n", "0 6 * * *"),
+        ("0 6\r\n* * *", "0 6 * * *"),
+    ],
 )
-def test_five_fields_are_accepted_and_spaces_made_single(cron, kept):
+def test_five_fields_are_accepted_and_white_space_made_single_spaces(cron, kept):
     """A valid expression comes back with single spaces."""
     assert check_cron(cron) == kept
 
@@ -35,8 +42,10 @@ def test_five_fields_are_accepted_and_spaces_made_single(cron, kept):
         "*/0 * * * *",
         "H 0 * * *",
         "R * * * *",
-        "0 6 * * *\n",
-        "0\t6 * * *",
+        "0 6\xa0* * *",
+        "0 6\x0b* * *",
+        "0 6 * * \u017fun",
+        "\u0661 6 * * *",
         "0 6 * * é",
         "0 " * 5000,
         "0-61/2 * * * *",
@@ -52,7 +61,13 @@ def test_anything_else_is_no_cron_expression(cron):
     assert "\n" not in caught.value.message
 
 
-@pytest.mark.parametrize("zone", ["", "Foo/Bar", "../../etc/passwd", "/etc/localtime", "a\0b", "x" * 1000, "é"])
+@pytest.mark.parametrize(
+    "zone",
+    [
+        "", "Foo/Bar", "../../etc/passwd", "/etc/localtime", "a\0b", "x" * 1000, "é", "localtime", "Factory", "posixrules",
+        "posix/Europe/Berlin", "right/Europe/Berlin", "europe/berlin", "utc", "Europe", "zone.tab", "Europe/Berlin ",
+    ],
+)  # fmt: skip
 def test_unknown_time_zones_are_refused(zone):
     """A time zone that the IANA database does not have is refused, whatever a file system would make of it."""
     with pytest.raises(InvalidRequest, match=r"^schedule\.timezone: "):

@@ -93,7 +93,7 @@ def workflow_of(row: Mapping[Any, Any]) -> Workflow:
         spec=WorkflowSpec.model_validate(row["spec"]),
         yaml=row["yaml"],
         s3_path=row["s3_path"],
-        schedule=Schedule(cron=row["cron"], timezone=row["timezone"]),
+        schedule=Schedule.stored(row["cron"], row["timezone"]),
         owner=row["owner"],
         registered_by=row["registered_by"],
         registered_at=row["registered_at"],

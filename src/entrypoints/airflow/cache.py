@@ -26,7 +26,8 @@ class CachedSpec:
     """A stored spec as it was read, and what came of it.
 
     ``etag`` says which state of the object, ``modified_at`` since when (ISO 8601, to the second); ``text`` is its whole content,
-    empty if it is too large or no text. Either ``parsed``, the spec as JSON, or ``error``, what is wrong with it, is set;
+    empty if it is too large or no text. ``text_since`` is the ``modified_at`` with which this text was read first, if that is another:
+    an object may be written again with the same text. Either ``parsed``, the spec as JSON, or ``error``, what is wrong with it, is set;
     ``checked_by`` names the rules under which.
     """
 
@@ -38,6 +39,7 @@ class CachedSpec:
     checked_by: str = field(validator=_TEXT)
     parsed: str | None = field(default=None, validator=_OPTIONAL)
     error: str | None = field(default=None, validator=_OPTIONAL)
+    text_since: str | None = field(default=None, validator=_OPTIONAL)
 
     def __attrs_post_init__(self) -> None:
         if (self.parsed is None) is (self.error is None):
@@ -47,8 +49,13 @@ class CachedSpec:
 
     @property
     def published_at(self) -> datetime:
-        """Since when the object is as it is."""
-        return datetime.fromisoformat(self.modified_at)
+        """Since when the workflow has this text."""
+        return datetime.fromisoformat(self.text_since or self.modified_at)
+
+    def text_known_since(self, dataset_name: str, text: str) -> str | None:
+        """When the workflow got this text, if this is what it had; None if the text is new."""
+        same = self.dataset_name == dataset_name and self.text == text != ""
+        return (self.text_since or self.modified_at) if same else None
 
 
 class SpecCache:

@@ -25,6 +25,7 @@ from entrypoints.airflow.build import build_dag, error_dag, sentinel_dag, wanted
 from entrypoints.airflow.cache import CachedSpec, SpecCache
 from entrypoints.airflow.patience import PatientStorage
 from entrypoints.airflow.settings import read_settings
+from workflow_core.domain import cron, schedule, zones
 from workflow_core.domain import spec as spec_package
 from workflow_core.domain.names import dag_id_for, loader_for, sentinel_dag_id
 from workflow_core.domain.spec import WorkflowSpec, parse_complete_spec, spec_hash
@@ -214,6 +215,7 @@ class Loader:
             parsed = found.spec.model_dump_json()
         except InvalidRequest as refused:
             error = "; ".join(str(problem) for problem in refused.problems)
+        before = self._cache.get(dag_id)
         kept = CachedSpec(
             dataset_name=ref.dataset_name,
             source=ref.source,
@@ -223,6 +225,7 @@ class Loader:
             checked_by=_rules_key(self._settings),
             parsed=parsed,
             error=error,
+            text_since=before.text_known_since(ref.dataset_name, text) if before else None,
         )
         self._cache.put(dag_id, kept)
         return kept
@@ -240,7 +243,8 @@ def _chosen_of(refs: list[StoredRef]) -> StoredRef:
 
 def _checks() -> str:
     """The code that checks specs, as a hash: another release checks what the cache holds anew."""
-    files = sorted(Path(spec_package.__file__).parent.glob("*.py"))
+    beside = (Path(module.__file__) for module in (cron, schedule, zones))
+    files = [*sorted(Path(spec_package.__file__).parent.glob("*.py")), *beside]
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
 
 

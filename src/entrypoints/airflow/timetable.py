@@ -3,62 +3,111 @@
 Airflow has one start date for two things: the schedule begins there, and a run whose logical date lies before it gets no tasks and
 ends "success". Were it the moment of registration, no backfill of the past would do anything; were it long ago, a new DAG would run at
 once for its last fire time. So our DAGs start long ago, and their timetable knows from when on it fires.
+
+The fire times are those of :class:`workflow_core.domain.schedule.Schedule`, which the service asks as well. Airflow's own cron timetables
+are not used: what they make of an expression depends on the installed croniter, and they misfire at a change of the clocks.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow.plugins_manager import AirflowPlugin
-from airflow.timetables.base import TimeRestriction
+from airflow.timetables.base import DagRunInfo, DataInterval, Timetable
 from airflow.timetables.trigger import CronTriggerTimetable
 from pendulum import instance
 
+from workflow_core.domain.schedule import Schedule
+
 if TYPE_CHECKING:
-    from airflow.timetables.base import DagRunInfo, DataInterval
+    from airflow.timetables.base import TimeRestriction
 
 
 STILL_DUE: Final = timedelta(minutes=1)
 """How long after a fire time the scheduler may take to make its run, as far as a change of ``not_before`` is concerned."""
 
 
-class FiresFrom(CronTriggerTimetable):  # type: ignore[misc]  # Airflow is not installed where types are checked
+class FiresFrom(Timetable):  # type: ignore[misc]  # Airflow is not installed where types are checked
     """Cron with empty data intervals, at the first fire time at or after ``not_before`` for the first time.
 
-    ``not_before`` moves when a spec is published again. The run that follows the last one is made all the same if it has become due
-    within :data:`STILL_DUE` before: the scheduler may not have come to it yet.
+    ``not_before`` moves when another text of the spec is published. The run that follows the last one is made all the same if it has
+    become due within :data:`STILL_DUE` before: the scheduler may not have come to it yet.
     """
 
-    def __init__(self, cron: str, *, timezone: Any, not_before: datetime) -> None:
-        super().__init__(cron, timezone=timezone)
+    def __init__(self, cron: str, *, timezone: str, not_before: datetime) -> None:
+        self._schedule = Schedule.stored(cron, timezone)
         self._not_before = not_before.astimezone(UTC)
+        self.description = _described(cron)
+
+    @property
+    def summary(self) -> str:
+        """The expression, for Airflow's pages."""
+        return self._schedule.cron
+
+    def infer_manual_data_interval(self, *, run_after: Any) -> DataInterval:
+        """Return an empty interval."""
+        return DataInterval.exact(run_after)
 
     def next_dagrun_info(
         self, *, last_automated_data_interval: DataInterval | None, restriction: TimeRestriction
     ) -> DagRunInfo | None:
-        """As Airflow asks: the start date of the DAG does not count."""
-        earliest = instance(self._not_before)
-        if last_automated_data_interval is not None:
-            due = self._get_next(last_automated_data_interval.end)
-            if due <= earliest < due + STILL_DUE:
-                earliest = due
-        from_then = TimeRestriction(earliest, restriction.latest, restriction.catchup)
-        found: DagRunInfo | None = super().next_dagrun_info(
-            last_automated_data_interval=last_automated_data_interval, restriction=from_then
-        )
-        return found
+        """Return the next run, or None if there is none. The start date of the DAG does not count."""
+        last = None if last_automated_data_interval is None else _plain(last_automated_data_interval.end)
+        try:
+            fires = self._next(last, catchup=restriction.catchup)
+        except OverflowError:  # not before the calendar ends
+            return None
+        if restriction.latest is not None and restriction.latest < fires:
+            return None
+        return DagRunInfo.exact(instance(fires))
+
+    def _next(self, last: datetime | None, *, catchup: bool) -> datetime:
+        """The fire time after the run of ``last``. Without ``catchup``, of those that are past, only the last one is made up for."""
+        due = None if last is None else self._schedule.next_after(last)
+        if due is not None and catchup:
+            return due
+        earliest = self._not_before
+        if due is not None and due <= earliest < due + STILL_DUE:
+            earliest = due
+        fires = self._schedule.first_from(earliest)
+        if due is not None:
+            fires = max(fires, due)
+        if not catchup and fires <= (now := datetime.now(UTC)):
+            fires = max(fires, self._schedule.last_until(now) or fires)
+        return fires
 
     def serialize(self) -> dict[str, Any]:
-        """As JSON, for the other processes of Airflow."""
-        return {**super().serialize(), "not_before": self._not_before.isoformat()}
+        """As JSON, for the other processes of Airflow. An earlier release, whose base was Airflow's timetable, reads it as well."""
+        return {
+            "expression": self._schedule.cron,
+            "timezone": self._schedule.timezone,
+            "interval": 0.0,
+            "run_immediately": False,
+            "not_before": self._not_before.isoformat(),
+        }
 
     @classmethod
     def deserialize(cls, data: dict[str, Any]) -> FiresFrom:
-        """From :meth:`serialize`."""
-        plain = CronTriggerTimetable.deserialize(data)
-        not_before = datetime.fromisoformat(data["not_before"])
-        return cls(data["expression"], timezone=plain._timezone, not_before=not_before)  # noqa: SLF001 - our own base
+        """From :meth:`serialize`, of this release or an earlier one."""
+        return cls(data["expression"], timezone=data["timezone"], not_before=datetime.fromisoformat(data["not_before"]))
+
+
+def _plain(moment: datetime) -> datetime:
+    """A moment of pendulum's as one of the standard library's, in UTC: the arithmetic of the two differs."""
+    utc = moment.astimezone(UTC)
+    return datetime(utc.year, utc.month, utc.day, utc.hour, utc.minute, utc.second, utc.microsecond, tzinfo=UTC)
+
+
+@lru_cache(maxsize=1024)
+def _described(cron: str) -> str:
+    """The expression in words, as Airflow's pages have it; as it is written where Airflow cannot read it."""
+    try:
+        described: str = CronTriggerTimetable(cron, timezone="UTC").description
+    except Exception:  # noqa: BLE001 - croniter's and cron-descriptor's errors are many, and this is for the eye only
+        return cron
+    return described or cron
 
 
 class WorkflowCorePlugin(AirflowPlugin):  # type: ignore[misc]  # likewise

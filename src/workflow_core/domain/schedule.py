@@ -1,18 +1,28 @@
-"""When a workflow fires: five cron fields in a time zone, evaluated exactly as Airflow's ``CronTriggerTimetable``."""
+"""When a workflow fires: a cron expression in a time zone. The service, the CLI and Airflow's scheduler all ask this module.
+
+What a change of the clocks does to a schedule:
+
+- An expression that runs in every hour (its hour field has all 24 values) follows the real clock: it fires whenever the wall clock shows
+  a matching minute, in both passes of a repeated hour, and not in a skipped one.
+- Any other expression keeps its wall-clock times: each fires once. One that is skipped fires as much later as the clocks go forward; one
+  that comes twice fires the second time.
+
+Both obey the calendar of the time zone: a day or weekday is that of the wall clock.
+"""
 
 from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
-from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 from zoneinfo import ZoneInfo
 
 from attrs import field, frozen
-from croniter import CroniterBadDateError, croniter
 
+from workflow_core.domain.cron import FIELDS, CronError, check_fields, pattern_of
 from workflow_core.domain.names import shown
+from workflow_core.domain.zones import change_between, offset_at, offsets_of, spelled, zone_names
 from workflow_core.errors import InvalidCronExpression, InvalidRequest
 
 if TYPE_CHECKING:
@@ -21,10 +31,7 @@ if TYPE_CHECKING:
 MAX_CRON: Final = 200
 """Characters of a cron expression; the longest sensible one is far shorter."""
 
-_FIELDS: Final = 5
-_MAX_ZONE: Final = 64  # the longest IANA name has 32 characters
-_ZONE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z][A-Za-z0-9_+-]*)*\Z")
-_ALLOWED = re.compile(r"[0-9A-Za-z*,/#? -]+\Z")
+_BLANK: Final = re.compile(r"[ \t\r\n]+")
 _PRESETS: Final = {
     "@hourly": "0 * * * *",
     "@daily": "0 0 * * *",
@@ -35,59 +42,55 @@ _PRESETS: Final = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
 }
+_INSTANT: Final = timedelta(microseconds=1)
+_MINUTE: Final = timedelta(minutes=1)
+_DAY: Final = timedelta(days=1)
+_WINDOW: Final = timedelta(days=4)
+"""In which at most one change of the clocks lies: two are never less than six days apart."""
+
+_EARLIEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
+"""Before which nobody asks for a fire time."""
 
 
 def check_cron(value: str) -> str:
     """Return the expression with single spaces between its fields.
 
     Raises:
-        InvalidCronExpression: not five fields, a value out of range, or a date that never comes (30 February).
-            Presets (``@daily``), seconds, and croniter's hashed and random fields (``H``, ``R``) are refused.
+        InvalidCronExpression: not five fields, a value out of range, a step larger than its range, or a date that never comes
+            (30 February). Presets (``@daily``), seconds, and hashed and random fields (``H``, ``R``) are refused.
     """
     name = "schedule.cron"
     if len(value) > MAX_CRON:
         msg = f"is {len(value)} characters long; at most {MAX_CRON} are allowed"
         raise InvalidCronExpression(msg, field=name)
-    if value.strip() in _PRESETS:
-        msg = f"presets are not supported; write {_PRESETS[value.strip()]!r} instead of {value.strip()!r}"
+    given = value.strip(" \t\r\n")
+    if given.lower() in _PRESETS:
+        msg = f"presets are not supported; write {_PRESETS[given.lower()]!r} instead of {given!r}"
         raise InvalidCronExpression(msg, field=name)
-    fields = [part for part in value.split(" ") if part]
-    if len(fields) != _FIELDS or not _ALLOWED.match(value):
-        msg = f"{shown(value)} is not five fields: minute hour day-of-month month day-of-week, such as '0 6 * * *'"
+    if not given.isascii():
+        msg = f"{shown(value)} holds a character that no cron expression has; write digits, names and '* , - / # ?' in ASCII"
         raise InvalidCronExpression(msg, field=name)
-    expression = " ".join(fields)
-    if any(part[:1] in {"H", "R", "h", "r"} for part in fields):
-        msg = f"{shown(value)} uses hashed or random fields ('H', 'R'), whose times nobody could predict"
+    fields = _BLANK.split(given)
+    if len(fields) != len(FIELDS):
+        count = f"has {len(fields)} fields and not five" if given else "is empty; it needs five fields"
+        msg = f"{shown(value)} {count}: {' '.join(FIELDS)}, such as '0 6 * * *'"
         raise InvalidCronExpression(msg, field=name)
     try:
-        croniter(expression, datetime(2024, 1, 1)).get_next(datetime)  # noqa: DTZ001 - naive on purpose: only whether it ever fires
-    except CroniterBadDateError:
-        msg = f"{expression!r} never fires: no such date exists"
+        check_fields(fields)
+    except CronError as error:
+        msg = f"{shown(' '.join(fields))}: {error}"
         raise InvalidCronExpression(msg, field=name) from None
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-        # croniter's own errors are ValueErrors; the others escape from its parser on odd inputs
-        msg = f"{shown(value)} is not a cron expression ({error}); the fields are minute hour day month weekday"
-        raise InvalidCronExpression(msg, field=name) from None
-    return expression
+    return " ".join(fields)
 
 
 def check_timezone(value: str) -> str:
     """Return ``value`` if it names a time zone of the IANA database; raise :class:`InvalidRequest` otherwise."""
-    try:
-        _zone(value)
-    except (KeyError, ValueError, OSError):
-        msg = f"{shown(value)} is not a time zone; use a name of the IANA database, such as 'UTC' or 'America/New_York'"
-        raise InvalidRequest(msg, field="schedule.timezone") from None
+    if value not in zone_names():
+        better = spelled(value)
+        fix = f"write {better!r}" if better else "use a name of the IANA database, such as 'UTC' or 'America/New_York'"
+        msg = f"{shown(value)} is not a time zone; {fix}"
+        raise InvalidRequest(msg, field="schedule.timezone")
     return value
-
-
-@lru_cache(maxsize=256)
-def _zone(name: str) -> ZoneInfo:
-    if len(name) > _MAX_ZONE or not _ZONE.match(
-        name
-    ):  # ZoneInfo looks for whatever it is given as a file, then as a package
-        raise KeyError(name)
-    return ZoneInfo(name)
 
 
 class DaylightSaving(StrEnum):
@@ -114,85 +117,148 @@ class Fire:
 
 @frozen(kw_only=True)
 class Schedule:
-    """A cron expression in a time zone. Both are checked when the value is made.
-
-    Daylight saving is Airflow's rule (``airflow.timetables._cron``): an expression that runs in every hour keeps equal
-    distances across the change; any other keeps its wall-clock time.
-    """
+    """A cron expression in a time zone. Both are checked when the value is made."""
 
     cron: str = field(converter=check_cron)
     timezone: str = field(default="UTC", converter=check_timezone)
 
+    @classmethod
+    def stored(cls, cron: str, timezone: str) -> Self:
+        """A schedule that an earlier release has accepted and stored, even if this one would refuse it."""
+        try:
+            return cls(cron=cron, timezone=timezone)
+        except InvalidRequest:
+            schedule = object.__new__(cls)
+            object.__setattr__(schedule, "cron", cron)
+            object.__setattr__(schedule, "timezone", timezone)
+            return schedule
+
     @property
     def zone(self) -> ZoneInfo:
         """The time zone."""
-        return _zone(self.timezone)
+        return ZoneInfo(self.timezone)
 
     def next_after(self, moment: datetime) -> datetime:
-        """The first fire time after ``moment`` (aware), in UTC."""
+        """The first fire time after ``moment`` (aware), in UTC.
+
+        Raises:
+            OverflowError: it does not fire again before the calendar ends.
+        """
         return self._next(moment)[0]
+
+    def last_until(self, moment: datetime) -> datetime | None:
+        """The last fire time at or before ``moment`` (aware), in UTC; None if there is none since 1900."""
+        reach = timedelta(hours=1)
+        while (fires := self.next_after(moment - reach)) > moment:
+            reach *= 4
+            if moment - reach < _EARLIEST:
+                return None
+        early, late = fires, moment.astimezone(UTC)
+        while (fires := self.next_after(early)) <= moment:
+            middle = early + (late - early) / 2
+            between = self.next_after(middle)
+            if between <= moment:
+                early = between
+            else:
+                early, late = fires, middle
+        return early
 
     def upcoming(self, moment: datetime, count: int) -> Sequence[Fire]:
         """The first ``count`` fire times after ``moment`` (aware)."""
         found: list[Fire] = []
         for _ in range(count):
-            moment, wanted = self._next(moment)
+            moment, moved = self._next(moment)
             local = moment.astimezone(self.zone)
-            found.append(Fire(at=moment, local=local, daylight_saving=_changed(local, wanted)))
+            found.append(Fire(at=moment, local=local, daylight_saving=_changed(local, moved=moved)))
         return found
-
-    def _next(self, moment: datetime) -> tuple[datetime, datetime | None]:
-        """The first fire time after ``moment`` in UTC, and the wall-clock time that it is for, unless distances are what counts."""
-        naive = moment.astimezone(self.zone).replace(tzinfo=None)
-        cron = croniter(self.cron, naive)
-        scheduled: datetime = cron.get_next(datetime)
-        if not _covers_every_hour(cron):
-            return _aware(scheduled, self.zone), scheduled
-        return _aware(naive, self.zone, fold=_fold(moment, self.zone)) + (scheduled - naive), None
 
     def first_from(self, moment: datetime) -> datetime:
         """The first fire time at or after ``moment`` (aware), in UTC."""
-        return self.next_after(moment - timedelta(microseconds=1))
+        return self.next_after(moment - _INSTANT)
 
     def start_of(self, day: date) -> datetime:
         """The first moment of a day in this schedule's time zone, in UTC: 00:00, or later where that is skipped."""
-        return datetime.combine(day, time(), self.zone).astimezone(UTC)
+        midnight = datetime.combine(day, time())
+        before, after = offsets_of(midnight, self.zone)
+        start = (midnight - before).replace(tzinfo=UTC)
+        if before < after:
+            return change_between(start - (after - before), start, self.zone) or start
+        return start
 
     def first_on(self, day: date) -> datetime | None:
         """The first fire time on a day in this schedule's time zone, in UTC; None if it does not fire on that day."""
-        fires = self.next_after(self.start_of(day) - timedelta(seconds=1))
-        return fires if fires.astimezone(self.zone).date() == day else None
+        fires = self.first_from(self.start_of(day))
+        while (local := fires.astimezone(self.zone).date()) < day:  # the clocks go back over midnight
+            fires = self.next_after(fires)
+        return fires if local == day else None
 
     def date_of(self, moment: datetime) -> str:
         """The calendar date of ``moment`` in this schedule's time zone, as ``YYYY-MM-DD``."""
         return moment.astimezone(self.zone).date().isoformat()
 
+    def _next(self, moment: datetime) -> tuple[datetime, bool]:
+        """The first fire time after ``moment`` in UTC, and whether its wall-clock time is skipped."""
+        moment = moment.astimezone(UTC)
+        if pattern_of(self.cron).every_hour:
+            return self._next_on_the_real_clock(moment), False
+        return self._next_on_the_wall(moment)
 
-def _changed(local: datetime, wanted: datetime | None) -> DaylightSaving | None:
-    if wanted is not None and wanted != local.replace(tzinfo=None):
+    def _next_on_the_real_clock(self, moment: datetime) -> datetime:
+        """Follow the wall clock through each stretch of one offset."""
+        pattern, start = pattern_of(self.cron), moment + _INSTANT
+        while True:
+            offset = offset_at(start, self.zone)
+            wall = pattern.at_or_after(_naive(start, offset))
+            fires, horizon = _utc(wall, offset), start + _WINDOW
+            change = change_between(start, min(fires, horizon), self.zone)
+            if change is not None:
+                start = change
+            elif fires <= horizon:
+                return fires
+            else:  # nothing matches until two days before: no change of the clocks is larger than one day
+                start = max(horizon, fires - _WINDOW / 2)
+
+    def _next_on_the_wall(self, moment: datetime) -> tuple[datetime, bool]:
+        """Read each matching wall-clock time once: with the smaller offset, which is the second pass, or the one before a gap."""
+        pattern, wall = pattern_of(self.cron), self._wall_to_search_from(moment)
+        while True:
+            wall = pattern.at_or_after(wall)
+            before, after = offsets_of(wall, self.zone)
+            fires = _utc(wall, min(before, after))
+            if fires > moment:
+                break
+            wall += _MINUTE
+        if before >= after:
+            return fires, False
+        shown_then = wall + (after - before)
+        while (wall := pattern.at_or_after(wall + _MINUTE)) < shown_then:  # what comes after the gap may come first
+            early, late = offsets_of(wall, self.zone)
+            if early >= late and _utc(wall, late) > moment:
+                return _utc(wall, late), False
+        return fires, True
+
+    def _wall_to_search_from(self, moment: datetime) -> datetime:
+        """Not after any wall-clock time that fires after ``moment``."""
+        offset = offset_at(moment, self.zone)
+        wall = _naive(moment, offset)
+        first, second = offsets_of(wall, self.zone)
+        repeated = max(first - second, timedelta()) if first == offset else timedelta()
+        skipped = max(offset - offset_at(moment - _DAY, self.zone), timedelta())
+        return wall + _INSTANT - max(repeated, skipped)
+
+
+def _naive(moment: datetime, offset: timedelta) -> datetime:
+    return moment.replace(tzinfo=None) + offset
+
+
+def _utc(wall: datetime, offset: timedelta) -> datetime:
+    return (wall - offset).replace(tzinfo=UTC)
+
+
+def _changed(local: datetime, *, moved: bool) -> DaylightSaving | None:
+    if moved:
         return DaylightSaving.MOVED
     before, after = (local.replace(fold=fold).utcoffset() or timedelta() for fold in (0, 1))
     if before <= after:
         return None
     return DaylightSaving.SECOND if local.fold else DaylightSaving.FIRST
-
-
-def _covers_every_hour(cron: croniter) -> bool:
-    return bool(cron.expanded[1] == ["*"])
-
-
-def _fold(moment: datetime, zone: ZoneInfo) -> int:
-    return moment.astimezone(zone).fold
-
-
-def _aware(naive: datetime, zone: ZoneInfo, *, fold: int = 1) -> datetime:
-    """``naive`` wall-clock time of ``zone`` in UTC.
-
-    In a repeated hour the second one is meant (``fold=1``, as Airflow's ``make_aware`` has it); a time inside a gap
-    moves forward by the length of the gap.
-    """
-    aware = naive.replace(tzinfo=zone, fold=fold)
-    utc = aware.astimezone(UTC)
-    if utc.astimezone(zone).replace(tzinfo=None) != naive:  # a gap: fold=0 reads it with the offset before the change
-        utc = naive.replace(tzinfo=zone, fold=0).astimezone(UTC)
-    return utc
