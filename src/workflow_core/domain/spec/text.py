@@ -267,7 +267,7 @@ class _Reader:
         return result
 
     def _scalar(self, node: Node, path: Path) -> Any:
-        if node.style is None:
+        if isinstance(node, ScalarNode) and node.style is None:
             self.plain.add(path)
         if wrong := unstorable(str(node.value)) or self._impossible(node):
             self._add(node, path, wrong)
