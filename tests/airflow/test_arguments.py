@@ -169,7 +169,7 @@ def merged(dag, conf: dict) -> dict:
         from airflow.sdk.definitions.param import process_params
 
         return dict(process_params(dag, task, conf, suppress_exception=False))
-    from airflow.models.param import process_params
     from airflow.models.dagrun import DagRun
+    from airflow.models.param import process_params
 
     return dict(process_params(dag, task, DagRun(conf=conf), suppress_exception=False))

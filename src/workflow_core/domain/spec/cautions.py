@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _TEMPLATE: Final = re.compile(r"\{\{(.*?)\}\}|\{%(.*?)%\}", re.DOTALL)
 _QUOTED: Final = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"")
 _DATED: Final = re.compile(
-    r"(?<![\w.])(ds|ds_nodash|ts|ts_nodash|ts_nodash_with_tz|logical_date|execution_date|data_interval_start|data_interval_end"
+    r"(?<![\w.])(?<!\|)(?<!\|\s)(ds|ds_nodash|ts|ts_nodash|ts_nodash_with_tz|logical_date|execution_date|data_interval_start|data_interval_end"
     r"|prev_ds|prev_ds_nodash|next_ds|next_ds_nodash|yesterday_ds|yesterday_ds_nodash|tomorrow_ds|tomorrow_ds_nodash"
     r"|prev_execution_date|prev_execution_date_success|next_execution_date|prev_data_interval_start_success"
     r"|prev_data_interval_end_success|prev_start_date_success|prev_end_date_success)\b(?!\s*(?:=|\()|\s+is\s|\s*\|\s*(?:default|d)\b)"

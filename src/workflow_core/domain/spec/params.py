@@ -56,9 +56,9 @@ def _key_problems(document: YamlText, path: Path, value: Mapping[str, Any]) -> I
         return
     instead = None if "default" in value else meant("default", unknown)
     for key in unknown:
-        close = guess(key, _KEYS) or ("default" if key == instead else None)
+        close = "default" if key == instead else None if key in _SCHEMA_WORDS else guess(key, _KEYS)
         hint = f"; did you mean {close!r}? A" if close else "; a"
-        later = "; the other words of JSON Schema are not supported yet" if key in _SCHEMA_WORDS and not close else ""
+        later = "; the other words of JSON Schema are not supported yet" if key in _SCHEMA_WORDS else ""
         yield document.problem((*path, key), f"unknown key {shown(key)}{hint} {_TAKES}{later}", at_key=True)
     if "default" not in value and instead is None:
         message = (

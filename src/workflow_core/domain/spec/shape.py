@@ -114,7 +114,7 @@ def _unknown(path: Path) -> str:
     if len(path) == 1 and name in TOP_LEVEL:
         return f"unknown key {shown(name)}: {TOP_LEVEL[name]}"
     close = guess(name, known) or (guess(name, TOP_LEVEL) if len(path) == 1 else None)
-    if close is not None and close in TOP_LEVEL:
+    if close is not None and close not in known:
         return f"unknown key {shown(name)}; {close!r} {TOP_LEVEL[close]}"
     hint = f"; did you mean {close!r}?" if close else ""
     return f"unknown key {shown(name)}{hint or ';'} {'T' if hint else 't'}he known ones are {', '.join(known)}"
