@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from typer.testing import CliRunner
@@ -65,7 +66,7 @@ tasks:
     assert {one.field for one in found} == {
         "version", "catchup", "owner", "schedule.cron", "schedule.timezone", "schedule.preset", "start_date", "params.p.minimum",
         "tasks[0].operator", "tasks[0].retries", "tasks[0].dependencies[0]", "tasks[1].task_id", "tasks[1].operator",
-        "tasks[1].bash_command.__join__", "tasks[2].operator", "tasks[2].bash_comand", 
+        "tasks[1].bash_command.__join__", "tasks[2].operator", "tasks[2].bash_comand",
         next(one.field for one in found if "circle" in one.message),
     }  # fmt: skip
     assert any("circle" in one.message for one in found)
@@ -236,6 +237,27 @@ def test_the_notation_for_objects_is_refused_at_any_depth(value, words):
     assert deep.split(":")[0] == found.split(":")[0] or "two underscores" in deep
     assert problems(f"{HEAD}params: {{p: {{default: {value}}}}}\n")
     assert problems(f"{HEAD}params: {{p: [{value}]}}\n")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        HEAD + "".join(f"retriex{n}: 1\n" for n in range(9000)),
+        HEAD + "tasks:\n- {task_id: t, operator: bash, bash_command: x, " + ", ".join(f"retriex{n}: 1" for n in range(9000)) + "}\n",
+        HEAD + "tasks:\n" + "".join(f"- {{task_id: some_task_{n}, operator: empty, dependencies: [some_tusk_{n}]}}\n" for n in range(2000)),
+        HEAD + "params:\n" + "".join(f"  p{n}: {{defualt{n}: 1}}\n" for n in range(5000)),
+        HEAD + "tasks:\n- {task_id: t, operator: bash, bash_command: '" + "{{ ds }} " * 20000 + "'}\n",
+        HEAD + "tasks:\n- {task_id: t, operator: bash, bash_command: '" + "{{" * 60000 + "'}\n",
+        HEAD + "tasks:\n- {task_id: t, operator: bash, bash_command: x, retry_delay: '" + "1 " * 60000 + "'}\n",
+    ],
+    ids=["top", "arguments", "dependencies", "params", "templates", "braces", "duration"],
+)  # fmt: skip
+def test_findings_take_bounded_time(text):
+    """However many there are."""
+    started = time.process_time()
+    check = problems(text, rules=SpecRules(max_bytes=500_000))
+    assert len(check) <= 500
+    assert time.process_time() - started < 20
 
 
 class TestWarnings:

@@ -81,11 +81,9 @@ def test_without_a_zone_it_is_utc_and_the_callers_zone_wins():
 @pytest.mark.parametrize(
     ("start", "zone", "words"),
     [
-        ("2027-03-28T02:30", "Europe/Zurich", "does not exist in Europe/Zurich, where the clocks go forward then; write"
-         " 2027-03-28T03:30:00"),
+        ("2027-03-28T02:30", "Europe/Zurich", "in Europe/Zurich, where the clocks go forward then; write 2027-03-28T03:30:00"),
         ("2027-03-14T02:00:00", "America/New_York", "write 2027-03-14T03:00:00"),
-        ("2027-10-31T02:30", "Europe/Zurich", "exists twice in Europe/Zurich, where the clocks go back then; write 2027-10-31T02:30:00+02:00 or"
-         " 2027-10-31T02:30:00+01:00"),
+        ("2027-10-31T02:30", "Europe/Zurich", "the clocks go back then; write 2027-10-31T02:30:00+02:00 or 2027-10-31T02:30:00+01:00"),
         ("2027-04-04T01:45", "Australia/Lord_Howe", "exists twice"),
         ("2011-12-30T12:00", "Pacific/Apia", "does not exist"),
     ],
@@ -111,7 +109,7 @@ def test_a_date_is_the_begin_of_its_day(start, zone, moment):
 
 
 @given(
-    st.datetimes(datetime(1970, 1, 2), datetime(2900, 1, 1)),
+    st.datetimes(datetime(1970, 1, 2), datetime(2900, 1, 1)),  # noqa: DTZ001
     st.sampled_from(["UTC", "Asia/Tokyo", "America/New_York", "Europe/Zurich"]),
 )
 def test_any_moment_with_an_offset_is_that_moment(moment, zone):

@@ -114,7 +114,8 @@ class TestWithoutASection:
 
     @pytest.mark.parametrize(
         "params",
-        [{"date": "20260101"}, {"date": 5}, {"a": "\0"}, {"a\0": 1}, {"a": 2**63}, {"a": float("nan")}, {"a": {"b": "\ud800"}}, {"a": "x" * 1000}],
+        [{"date": "20260101"}, {"date": 5}, {"a": "\0"}, {"a\0": 1}, {"a": 2**63}, {"a": float("nan")},
+         {"a": {"b": "\ud800"}}, {"a": "x" * 1000}],
     )  # fmt: skip
     def test_size_date_and_what_can_be_stored_are_checked_all_the_same(self, params):
         """No database and no Airflow could hold them."""

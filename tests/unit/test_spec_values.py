@@ -136,7 +136,8 @@ def test_a_needed_argument_has_a_kind(operator, needed):
 
 @pytest.mark.parametrize(
     ("operator", "needed", "missing"),
-    [("sql", "sql: SELECT 1", "conn_id"), ("sql", "conn_id: db", "sql"), ("http", "method: GET", "endpoint"), ("bash", "env: {}", "bash_command")],
+    [("sql", "sql: SELECT 1", "conn_id"), ("sql", "conn_id: db", "sql"), ("http", "method: GET", "endpoint"),
+     ("bash", "env: {}", "bash_command")],
 )  # fmt: skip
 def test_a_needed_argument_that_is_missing_is_named(operator, needed, missing):
     """Also the connection of ``sql``, which has no default; that of ``http`` has one."""

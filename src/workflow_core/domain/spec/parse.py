@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
@@ -13,7 +14,7 @@ from workflow_core.domain.schedule import Schedule, check_cron, check_timezone
 from workflow_core.domain.spec.cautions import cautions
 from workflow_core.domain.spec.moments import moment_in, read_moment
 from workflow_core.domain.spec.params import param_problems
-from workflow_core.domain.spec.shape import spec_of
+from workflow_core.domain.spec.shape import MAX_FINDINGS, spec_of
 from workflow_core.domain.spec.tasks import task_problems
 from workflow_core.domain.spec.text import YamlText, read_yaml
 from workflow_core.errors import InvalidCronExpression, InvalidRequest, InvalidWorkflowSpec, Problem
@@ -83,9 +84,9 @@ def check_spec(
         )
     spec, problems = spec_of(document)
     problems += _name_problems(document, dataset_name)
-    problems += param_problems(document, _mapping(document, "params"))
+    problems += islice(param_problems(document, _mapping(document, "params")), MAX_FINDINGS)
     tasks = document.data.get("tasks")
-    problems += task_problems(document, tasks if isinstance(tasks, list) else [], rules)
+    problems += islice(task_problems(document, tasks if isinstance(tasks, list) else [], rules), MAX_FINDINGS)
     cron = _schedule_problems(document)
     start, wrong = _start(document, timezone) if not cron else (None, [])
     problems += wrong

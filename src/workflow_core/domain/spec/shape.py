@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from workflow_core.domain.spec.text import Path, YamlText
     from workflow_core.errors import Problem
 
+MAX_FINDINGS: Final = 100
+"""Findings of one kind that are told: a guess at what each of 20,000 keys means would take minutes."""
+
 _MESSAGES: Final = {
     "extra_forbidden": "unknown key",
     "missing": "this key is required",
@@ -51,7 +54,7 @@ def spec_of(document: YamlText) -> tuple[WorkflowSpec | None, list[Problem]]:
     try:
         spec = WorkflowSpec.model_validate(document.data)
     except ValidationError as error:
-        errors: list[dict[str, Any]] = [dict(item) for item in error.errors()]
+        errors: list[dict[str, Any]] = [dict(item) for item in error.errors()[:MAX_FINDINGS]]
     else:
         return (None if problems else spec), problems
     stand_in = {(*error["loc"][:-1], key) for error in errors if (key := _stands_for(document, error))}
