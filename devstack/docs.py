@@ -16,7 +16,7 @@ from entrypoints.cli.main import app as cli
 from entrypoints.http.errors import STATUS
 from entrypoints.http.openapi import openapi_document
 from entrypoints.settings import Settings
-from workflow_core.domain.spec import WorkflowSpec
+from workflow_core.domain.spec.schema import json_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -32,18 +32,8 @@ def pages() -> dict[Path, str]:
         DOCS / "http.md": "\n".join(_http(openapi_document())) + "\n",
         DOCS / "cli.md": "\n".join(_cli()) + "\n",
         DOCS / "configuration.md": "\n".join(_configuration()) + "\n",
-        DOCS / "workflow.schema.json": json.dumps(_spec_schema(), indent=2, ensure_ascii=False) + "\n",
+        DOCS / "workflow.schema.json": json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n",
     }
-
-
-def _spec_schema() -> dict[str, Any]:
-    schema = WorkflowSpec.model_json_schema()
-    params = schema["properties"]["params"]
-    params["additionalProperties"] = False
-    for pattern, declared in params["patternProperties"].items():
-        # `name: default` is short for `name: {default: …}`
-        params["patternProperties"][pattern] = {"anyOf": [declared, {"description": "The default."}]}
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
 def _http(document: Mapping[str, Any]) -> Iterator[str]:

@@ -223,11 +223,6 @@ class TestWhatIsRefused:
         assert {"python_callable_file", "expand", "variables_as_arguments"} <= asked
         assert asked - harmless - {name for name, _ in forbidden_arguments(dict.fromkeys(asked))} == set()
 
-    def test_a_mapping_with_a_type_is_data(self, world):  # noqa: F811
-        """dag-factory's reader of YAML files would call whatever ``__type__`` names; its builder does not."""
-        odd = {"__type__": "builtins.exit", "__args__": ["1"]}
-        assert task_of(world, {"operator": "bash", "bash_command": "x", "env": odd}).task_dict["t"].env == odd
-
     def test_no_environment_variable_is_written_into_a_spec(self, world, monkeypatch):  # noqa: F811
         """dag-factory's reader of YAML files would expand it."""
         monkeypatch.setenv("SECRET", "s3cret")

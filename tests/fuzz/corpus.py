@@ -37,6 +37,11 @@ tasks:
     "version: v1\nname: a\ntasks:\n- {task_id: a, operator: empty, dependencies: [b]}\n- {task_id: b, operator: empty}\n",
     '%YAML 1.2\n---\nversion: v1\nname: a\ndescription: >-\n  folded\n  text\n\n  more\nowner: "tab\\t \\x41 \\u263A \\U0001F600"\n...\n',
     "? version\n: v1\n? name\n: !!str a\nparams: {x: {default: 1, type: number, enum: [1, 2.0]}}\n",
+    "version: v1\nname: a\nparams: {a: {default: 1, type: integer, minimum: 0, title: t}, b: {defualt: 5}, c: {type: string}, d: {default: {low: 1}}, e: {}}\n",
+    "version: v1\nname: a\ncatchup: no\ntags: [a]\ntasks:\n- {task_id: a, operator: bash, bash_command: ./x.sh, env: {A: 1}, append_env: no, retry_delay: 5m}\n"
+    "- {task_id: b, operator: python, python_callable: a.b, op_kwargs: {a: [{__type__: datetime.timedelta, minutes: 5}], b: off}, retries: -1, depends_on: [a]}\n"
+    "- {task_id: c, operator: sql, sql: [SELECT 1], conn_id: db, execution_timeout: 1e300, trigger_rule: all_sucess, pool_slots: 0, parameters: [no]}\n",
+    "version: v1\nname: a\nschedule: {cron: 0 22 * * *, timezone: Europe/Zurich}\nstart_date: 2027-03-28T02:30\n",
 )
 LONG_SPECS: Final = (
     SPECS[0]
@@ -60,7 +65,9 @@ SPEC_FRAGMENTS: Final = (
     "2001-12-14 21:59:43.10 -5", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00", "version: v1\n", "name: a\n", "owner: ", "schedule: ",
     "cron: ", "timezone: ", "start_date: ", "params: ", "default: ", "enum: ", "type: ", "tasks: ", "task_id: ", "operator: ", "dependencies: ",
     "bash", "python", "sql", "empty", "airflow.providers.x.operators.y", "bash_command: ", "python_callable: ", "on_failure_callback: ", "inlets: ",
-    "0 0 30 2 *", "0 0 29 2 *", "Mars/Olympus", "string", "integer", "object",
+    "0 0 30 2 *", "0 0 29 2 *", "Mars/Olympus", "string", "integer", "object", "minimum: ", "pattern: ", "defualt: ", "__type__: ", "__join__: ", "no", "off", "y",
+    "retry_delay: ", "5m", "1 hour 30 minutes", "retries: ", "env: ", "{A: 1}", "trigger_rule: ", "depends_on: ", "default_args: ", "catchup: ", "20270101", "2027",
+    "2027-10-31T02:30", "2 days", "{{ ds }}", "{{ data_interval_start | ds }}", "x.sh",
 )  # fmt: skip
 
 NAMES: Final = (

@@ -17,6 +17,7 @@ from entrypoints.airflow.timetable import FiresFrom
 from workflow_core.domain.names import dag_id_for
 from workflow_core.domain.served import ServedMark
 from workflow_core.domain.spec import SHORT_OPERATORS
+from workflow_core.domain.spec.arguments import durations_of
 from workflow_core.domain.spec.operators import forbidden_arguments
 
 # dag-factory reports every run of a DAG that has its tag to its makers, unless told not to before it is imported. The DAGs made
@@ -46,9 +47,7 @@ START: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """Of every DAG: a run for an earlier date would have no tasks. From when on it fires by itself, its timetable says."""
 
 _MAX_MESSAGE: Final = 2000  # characters of an error that a DAG shows
-
-# Arguments that Airflow wants as timedelta and YAML can only say as a number: seconds.
-_SECONDS: Final = frozenset({"execution_timeout", "max_retry_delay", "retry_delay"})
+_LATE: Final = ("execution_delta",)  # durations that dag-factory takes as text, of whole seconds, only
 
 
 def wanted_dag_id() -> str | None:
@@ -74,7 +73,7 @@ def build_dag(spec: WorkflowSpec, cached: CachedSpec, *, spec_hash: str, default
         "catchup": False,
         "is_paused_upon_creation": False,
         "default_args": {"owner": spec.owner or "unknown"},
-        "params": {name: _param(param) for name, param in sorted(spec.params.items())},
+        "params": {name: _param(param) for name, param in sorted(spec.declared.items())},
         "user_defined_macros": {"run_date": run_date_in(spec.schedule.timezone)},
         "tasks": [task.config() for task in tasks],
         "doc_md": _doc(spec, cached, ServedMark(spec_hash=spec_hash)),
@@ -101,7 +100,10 @@ class _Task:
         self.task_id = task_id
         self._operator = operator
         self._dependencies = sorted(dependencies)
-        self._arguments = {name: _seconds(name, value) for name, value in arguments.items()}
+        self._arguments = {name: _duration(operator, name, value) for name, value in arguments.items()}
+        self._late = {
+            name: self._arguments.pop(name) for name in _LATE if isinstance(self._arguments.get(name), timedelta)
+        }
         kind = _operator_class(operator)
         self._body: Any = None
         if HTTP_OPERATOR_CLASS is not None and issubclass(kind, HTTP_OPERATOR_CLASS):
@@ -117,7 +119,11 @@ class _Task:
         }
 
     def finish(self, task: Any) -> None:
-        """Give an HTTP task its body. dag-factory would turn a JSON body into a function, whose result Airflow does not render."""
+        """Give the task what dag-factory would change on the way: durations, and the JSON body of an HTTP task, which it turns into a
+        function, whose result Airflow does not render.
+        """
+        for name, value in self._late.items():
+            setattr(task, name, value)
         if self._body is None:
             return
         headers = {str(name).lower(): str(value) for name, value in (self._arguments.get("headers") or {}).items()}
@@ -136,13 +142,11 @@ def _operator_class(path: str) -> type:
     return found
 
 
-def _seconds(name: str, value: Any) -> Any:
-    """Durations as Airflow, and dag-factory before it, want them."""
+def _duration(operator: str, name: str, value: Any) -> Any:
+    """An argument as Airflow wants it: a spec gives durations in seconds."""
     if not isinstance(value, int | float) or isinstance(value, bool):
         return value
-    if name == "execution_delta":
-        return f"{int(value)} second"
-    return timedelta(seconds=value) if name in _SECONDS else value
+    return timedelta(seconds=value) if name in durations_of(operator) else value
 
 
 def _instead(default_task: Mapping[str, Any] | None) -> _Task:

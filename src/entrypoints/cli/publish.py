@@ -75,7 +75,7 @@ def validate(
     ] = False,
     output: Output = Format.TABLE,
 ) -> None:
-    """Check specs without any server; prints file:line:column for each finding (exit code 1).
+    """Check specs without any server; prints file:line:column for each finding (exit code 1) and each warning.
 
     Of a folder every *.yaml below it is checked as CODE: named by its file, complete in itself, and in nobody else's way.
 
@@ -105,15 +105,19 @@ def validate(
     if output is not Format.TABLE:
         print_data(_as_data(checked), output)
     for file in checked if output is Format.TABLE else ():
-        for found in file.problems:
-            field = f"{found.field}: " if found.field else ""
-            typer.echo(
-                printable(f"{file.path}:{found.line or 1}:{found.column or 1}: {field}{found.message}"), err=True
-            )
+        for line in _findings(file):
+            typer.echo(printable(line), err=True)
         if not file.problems:
             typer.echo(printable(f"{file.path}: ok, {file.tasks} tasks"))
     if code:
         raise typer.Exit(code)
+
+
+def _findings(file: CheckedFile) -> Iterator[str]:
+    for word, found in (("", file.problems), ("warning: ", file.warnings)):
+        for one in found:
+            field = f"{one.field}: " if one.field else ""
+            yield f"{file.path}:{one.line or 1}:{one.column or 1}: {word}{field}{one.message}"
 
 
 def _print_changes(paths: Sequence[Path], name: str | None, output: Format) -> None:
@@ -122,7 +126,7 @@ def _print_changes(paths: Sequence[Path], name: str | None, output: Format) -> N
 
     from entrypoints.cli import exit_codes
     from entrypoints.cli.inputs import decoded, read_bytes
-    from entrypoints.cli.output import print_answer, printable
+    from entrypoints.cli.output import print_answer, print_warnings, printable
     from entrypoints.cli.session import get_api
     from workflow_core.api import RegisterRequest
     from workflow_core.api.findings import checked
@@ -133,6 +137,7 @@ def _print_changes(paths: Sequence[Path], name: str | None, output: Format) -> N
     (path,) = paths
     request = checked(RegisterRequest, dataset_name=name, yaml_content=decoded(read_bytes(path, "FILE")))
     answer = get_api().validate(request)
+    print_warnings(answer.warnings)
     if output is not Format.TABLE:
         print_answer(answer, output)
     elif not answer.valid:
@@ -159,18 +164,20 @@ def _times(fires: Sequence[FireItem]) -> str:
 def _of_file(path: Path, name: str | None, rules: SpecRules) -> CheckedFile:
     """A single file: the fields that a registration may add may be missing."""
     from entrypoints.cli.inputs import decoded, read_bytes
-    from workflow_core.domain.spec import parse_spec
+    from workflow_core.domain.spec import check_spec
     from workflow_core.errors import InvalidRequest, Problem
     from workflow_core.usecases.validate import CheckedFile
 
     data = read_bytes(path, "FILE")
     problems: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
     tasks = 0
     try:
-        tasks = len(parse_spec(decoded(data), dataset_name=name, rules=rules).tasks)
+        checked = check_spec(decoded(data), dataset_name=name, rules=rules)
+        tasks, warnings = len(checked.spec.tasks), checked.warnings
     except InvalidRequest as error:
         problems = error.problems
-    return CheckedFile(path=str(path), dataset_name=name, tasks=tasks, problems=problems)
+    return CheckedFile(path=str(path), dataset_name=name, tasks=tasks, problems=problems, warnings=warnings)
 
 
 def _of_folder(folder: Path, name: str | None, rules: SpecRules) -> Sequence[CheckedFile]:

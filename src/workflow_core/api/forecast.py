@@ -12,6 +12,7 @@ from workflow_core.api.problem import ProblemItem
 from workflow_core.api.run import DATASET, example
 from workflow_core.api.workflow import ScheduleAnswer
 from workflow_core.domain.schedule import DaylightSaving
+from workflow_core.domain.spec import warnings_of
 from workflow_core.domain.workflow import WorkflowStatus
 
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ class ValidateAnswer(Answer):
     dataset_name: str
     valid: bool
     problems: tuple[ProblemItem, ...] = Field(description="Every finding; empty if it is valid.")
+    warnings: tuple[str, ...] = extra(default=(), description="What is allowed, and probably a mistake.")
     registered: bool = Field(
         default=False, description="Whether a workflow of this name is registered: then `force` is needed."
     )
@@ -123,6 +125,7 @@ class ValidateAnswer(Answer):
             dataset_name=preview.draft.dataset_name,
             valid=True,
             problems=(),
+            warnings=warnings_of(preview.draft.spec),
             registered=preview.current is not None,
             revision=preview.current.revision if preview.current else None,
             changes=tuple(ChangeItem(field=one.field, before=one.before, after=one.after) for one in preview.changes),

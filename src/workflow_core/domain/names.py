@@ -29,6 +29,7 @@ DATASET_NAME_PATTERN = rf"^{_SEGMENT}(\.{_SEGMENT})+$"
 RUN_ID_PATTERN = r"^[A-Za-z0-9_.~:+-]+$"
 _DATASET_NAME = re.compile(DATASET_NAME_PATTERN.replace("$", r"\Z"))
 _RUN_ID = re.compile(RUN_ID_PATTERN.replace("$", r"\Z"))
+_ONE_SEGMENT = re.compile(rf"{_SEGMENT}\Z")
 _SENTINEL = re.compile(r"workflow_core_loader_\d\d_of_\d\d\Z")
 _OUTSIDE_DAG_ID = re.compile(r"[^A-Za-z0-9_]")
 
@@ -50,6 +51,11 @@ def check_dataset_name(value: str, *, field: str = "dataset_name") -> str:
         )
         raise InvalidRequest(msg, field=field)
     return value
+
+
+def is_segment(text: str) -> bool:
+    """Whether this is a legal segment of a dataset name."""
+    return _ONE_SEGMENT.match(text) is not None
 
 
 def check_run_id(value: str, *, field: str = "run_id") -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import evolve, frozen
 
 from workflow_core.domain.names import dag_id_for
-from workflow_core.domain.spec import WorkflowSpec, spec_hash
+from workflow_core.domain.spec import WorkflowSpec, spec_hash, warnings_of
 from workflow_core.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ class Workflow:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What a caller should know though the request was accepted."""
-        found = []
+        found = [*warnings_of(self.spec)]
         if not self.spec.tasks:
             found.append("The spec has no tasks: a run does what WORKFLOWS_DEFAULT_TASK says in Airflow, or nothing.")
         if self.phase is Phase.REGISTERING:

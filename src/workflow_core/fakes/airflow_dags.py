@@ -65,7 +65,7 @@ def dag_of_spec(text: str, dataset_name: str, rules: SpecRules) -> FakeDag:
     return evolve(
         dag,
         tasks=tuple(FakeTask(task_id=task.task_id, after=tuple(task.dependencies)) for task in given.spec.tasks),
-        params=given.spec.params,
+        params=given.spec.declared,
         schedule=given.schedule,
         start=given.spec.start_date or dag.start,
     )

@@ -86,6 +86,6 @@ def _facts(workflow: Workflow) -> Mapping[str, Any]:
     tasks = {task["task_id"]: task for task in document.pop("tasks", [])}
     found: dict[str, Any] = {}
     for name, value in document.items():
-        parts = value.items() if isinstance(value, dict) and name in {"schedule", "params"} else [("", value)]
+        parts = value.items() if isinstance(value, dict) and value and name in {"schedule", "params"} else [("", value)]
         found |= {f"{name}.{part}" if part else name: item for part, item in parts}
     return found | {f"tasks.{task_id}": task for task_id, task in tasks.items()}

@@ -149,7 +149,8 @@ def draft_of(command: RegisterWorkflow, context: Context, now: datetime) -> Work
             "this name would be that of a loader file in Airflow; choose another", field="dataset_name"
         )
     rules = context.policy.rules
-    given = parse_spec(command.yaml_content, dataset_name=name, rules=rules)
+    timezone = command.schedule.timezone if command.schedule else None
+    given = parse_spec(command.yaml_content, dataset_name=name, timezone=timezone, rules=rules)
     schedule = command.schedule or (Schedule(**given.schedule.model_dump()) if given.schedule else None)
     owner = command.owner or given.owner
     missing = [

@@ -166,7 +166,7 @@ def _draft(workflow: Workflow, command: TriggerRun, now: datetime, *, run_id: st
 
 
 def check_params(spec: WorkflowSpec, params: Mapping[str, Any], *, max_bytes: int) -> None:
-    """Return if the params are declared by the spec and of the declared types.
+    """Return if the params are declared by the spec and of the declared types; a spec that declares no ``params`` takes any.
 
     ``date`` is always allowed: it is the date of the run, ``YYYY-MM-DD``.
 
@@ -186,16 +186,16 @@ def check_params(spec: WorkflowSpec, params: Mapping[str, Any], *, max_bytes: in
 def _param_problems(spec: WorkflowSpec, params: Mapping[str, Any]) -> Iterator[Problem]:
     for name, value in params.items():
         field = f"params.{name if name.isascii() and name.isprintable() else shown(name)}"
-        declared = spec.params.get(name)
+        declared = spec.declared.get(name)
         if name == DATE_PARAM:
             if not _is_date(value):
                 yield Problem(field=field, message=f"{shown(str(value))} is not a calendar date like '2026-01-31'")
-        elif declared is None:
+        elif declared is None and spec.params is not None:
             known = ", ".join([DATE_PARAM, *spec.params])
             yield Problem(field=field, message=f"is not declared in the workflow's YAML; declared are: {known}")
-        elif wrong := declared.accepts(value):
+        elif declared is not None and (wrong := declared.accepts(value)):
             yield Problem(field=field, message=wrong)
-        if wrong := _unstorable(value):
+        if wrong := unstorable(name) or _unstorable(value):
             yield Problem(field=field, message=wrong)
 
 

@@ -20,12 +20,15 @@ if TYPE_CHECKING:
 
 @frozen(kw_only=True)
 class CheckedFile:
-    """A file, the dataset that it is for (None: its name is none), how many tasks it has, and what is wrong with it."""
+    """A file, the dataset that it is for (None: its name is none), how many tasks it has, what is wrong with it, and what is allowed
+    but probably a mistake.
+    """
 
     path: str
     dataset_name: str | None
     tasks: int
     problems: tuple[Problem, ...]
+    warnings: tuple[Problem, ...] = ()
 
 
 def validate(files: Mapping[str, bytes], rules: SpecRules) -> tuple[CheckedFile, ...]:
@@ -41,6 +44,7 @@ def validate(files: Mapping[str, bytes], rules: SpecRules) -> tuple[CheckedFile,
 def _checked(path: str, data: bytes, rules: SpecRules, by_dag: Mapping[str, list[str]]) -> CheckedFile:
     name = name_of_file(PurePath(path).name)
     problems: list[Problem] = []
+    warnings: tuple[Problem, ...] = ()
     tasks = 0
     if name is None:
         message = "the file's name must be a dataset name and '.yaml', such as iceberg.analytics.daily_clicks.yaml"
@@ -50,12 +54,12 @@ def _checked(path: str, data: bytes, rules: SpecRules, by_dag: Mapping[str, list
         problems.append(Problem(message=message, line=1, column=1))
     try:
         found = parse_complete_spec(stored_text(data, rules.max_bytes), dataset_name=name, rules=rules)
-        tasks = len(found.spec.tasks)
+        tasks, warnings = len(found.spec.tasks), found.warnings
     except InvalidRequest as error:
         problems += error.problems
     if name is not None:
         problems += _clashes(path, name, by_dag[dag_id_for(name)])
-    return CheckedFile(path=path, dataset_name=name, tasks=tasks, problems=tuple(problems))
+    return CheckedFile(path=path, dataset_name=name, tasks=tasks, problems=tuple(problems), warnings=warnings)
 
 
 def _clashes(path: str, name: str, sharing: Sequence[str]) -> Iterator[Problem]:

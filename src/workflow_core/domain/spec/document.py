@@ -7,9 +7,14 @@ an edge of the system, and it is written by people.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, WithJsonSchema, model_validator
+
+from workflow_core.domain.spec.moments import MOMENT_PATTERN, read_moment
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 SHORT_OPERATORS: Final = {
     "bash": "airflow.providers.standard.operators.bash.BashOperator",
@@ -62,9 +67,14 @@ class ParamSpec(_Document):
         fits = wanted is None or given == wanted or (wanted == "number" and given == "integer")
         if not fits:
             return f"must be of type {wanted}, not {given or 'null'}"
-        if self.enum is not None and value not in self.enum:
+        if self.enum is not None and not any(_same(value, allowed) for allowed in self.enum):
             return f"must be one of {', '.join(map(repr, self.enum))}"
         return None
+
+
+def _same(one: JsonValue, other: JsonValue) -> bool:
+    """Whether two values are equal in JSON, where true is not 1."""
+    return one == other and isinstance(one, bool) == isinstance(other, bool)
 
 
 def json_type_of(value: JsonValue) -> str | None:
@@ -119,34 +129,45 @@ class WorkflowSpec(_Document):
     team: str | None = Field(default=None, min_length=1, max_length=200, examples=["@data-eng"])
     description: str | None = Field(default=None, max_length=4000)
     schedule: ScheduleSpec | None = None
-    start_date: datetime | None = Field(
+    start_date: (
+        Annotated[
+            datetime,
+            BeforeValidator(read_moment),
+            WithJsonSchema({"type": "string", "pattern": MOMENT_PATTERN, "examples": ["2027-01-01"]}),
+        ]
+        | None
+    ) = Field(
         default=None,
-        strict=False,
         description="Scheduled runs start at the first fire time at or after this moment, never before the spec was stored."
-        " Runs for earlier dates can be asked for all the same.",
+        " An ISO date or date-time, in the schedule's time zone unless it has an offset. Runs for earlier dates can be asked for"
+        " all the same.",
     )
-    params: dict[Annotated[str, Field(pattern=_KEY, max_length=100)], ParamSpec] = Field(
-        default_factory=dict,
+    params: dict[Annotated[str, Field(pattern=_KEY, max_length=100)], ParamSpec] | None = Field(
+        default=None,
         max_length=MAX_PARAMS,
-        description="Declared parameters. Write `name: default`, or `name: {default: …, type: …, enum: […]}`.",
+        description="Declared parameters: the only ones that a run may be given. Write `name: default`, or"
+        " `name: {default: …, type: …, enum: […]}`; an object as default is written in the second way. Without this key, a run may"
+        " be given any.",
     )
     tasks: list[TaskSpec] = Field(default_factory=list, max_length=MAX_TASKS)
+
+    @property
+    def declared(self) -> Mapping[str, ParamSpec]:
+        """The declared params; none where the spec does not declare any."""
+        return self.params or {}
 
     @model_validator(mode="before")
     @classmethod
     def _short_params(cls, data: Any) -> Any:
-        """``name: default`` is short for ``name: {default: …}``; a mapping without ``default`` is itself a default."""
+        """``name: default`` is short for ``name: {default: …}``, where the default is no mapping."""
         if isinstance(data, dict) and isinstance(data.get("params"), dict):
-            params = {
-                name: value if isinstance(value, ParamSpec) or _is_declaration(value) else {"default": value}
-                for name, value in data["params"].items()
-            }
-            return {**data, "params": params}
+            return {**data, "params": {name: declaration_of(value) for name, value in data["params"].items()}}
         return data
 
 
-def _is_declaration(value: object) -> bool:
-    return isinstance(value, dict) and "default" in value and set(value) <= set(ParamSpec.model_fields)
+def declaration_of(value: object) -> object:
+    """A param's value in the YAML as a declaration."""
+    return value if isinstance(value, ParamSpec | dict) else {"default": value}
 
 
 # The date of a run may always be given, declared or not: it is what `run_date()` answers.

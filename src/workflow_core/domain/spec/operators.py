@@ -1,60 +1,28 @@
-"""The arguments that operators take, so that a misspelt or forbidden key is found before Airflow sees it.
-
-Of the short operators, only arguments that mean the same on Airflow 2.11 and 3.x stand here (read from the sources of both, and of
-the providers named in ``constraints/``). The arguments of full class paths are checked by Airflow itself when it builds the DAG, but
-for those that are forbidden to every operator.
-"""
+"""The findings about the arguments of one task: forbidden, unknown, missing, or of the wrong kind."""
 
 from __future__ import annotations
 
-from difflib import get_close_matches
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from workflow_core.domain.spec.document import SHORT_OPERATORS
+from workflow_core.domain.names import shown
+from workflow_core.domain.spec.advice import ANY_TASK, SHORT_TASK, guess
+from workflow_core.domain.spec.arguments import COMMON, OWN, kinds_of, objects_of, short_name
+from workflow_core.domain.spec.values import YES_OR_NO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from workflow_core.domain.spec.document import TaskSpec
+    from workflow_core.domain.spec.text import Path, YamlText
+    from workflow_core.errors import Problem
 
-_COMMON: Final = frozenset({
-    "depends_on_past", "do_xcom_push", "doc", "doc_md", "email", "email_on_failure", "email_on_retry",
-    "execution_timeout", "executor", "executor_config", "ignore_first_depends_on_past", "inlets", "map_index_template",
-    "max_active_tis_per_dag", "max_active_tis_per_dagrun", "max_retry_delay", "outlets", "owner", "pool", "pool_slots",
-    "priority_weight", "queue", "retries", "retry_delay", "retry_exponential_backoff", "run_as_user",
-    "task_display_name", "trigger_rule", "wait_for_downstream", "wait_for_past_depends_before_skipping", "weight_rule",
-})  # fmt: skip
-
-_OWN: Final[dict[str, tuple[frozenset[str], frozenset[str]]]] = {
-    # short name: (required, optional)
-    "bash": (
-        frozenset({"bash_command"}),
-        frozenset({"append_env", "cwd", "env", "output_encoding", "skip_on_exit_code"}),
-    ),
-    "python": (
-        frozenset({"python_callable"}),
-        frozenset({"op_args", "op_kwargs", "show_return_value_in_logs", "templates_dict"}),
-    ),
-    "sql": (
-        frozenset({"sql"}),
-        frozenset({
-            "autocommit", "conn_id", "database", "hook_params", "parameters", "return_last", "show_return_value_in_logs",
-            "split_statements",
-        }),
-    ),
-    "http": (
-        frozenset({"endpoint"}),
-        frozenset({"data", "extra_options", "headers", "http_conn_id", "log_response", "method"}),
-    ),
-    "empty": (frozenset(), frozenset()),
-}  # fmt: skip
-
+OWN_KEYS: Final = ("task_id", "operator", "dependencies")
+"""The keys of a task that are no arguments of its operator."""
 
 _CODE: Final = (
     "execution_date_fn", "execution_date_fn_file", "execution_date_fn_name", "failure_check_file", "failure_check_lambda",
-    "failure_check_name", "post_execute", "pre_execute", "python_callable_file", "python_callable_name",
-    "response_check_file", "response_check_lambda", "response_check_name", "success_check_file",
-    "success_check_lambda", "success_check_name",
+    "failure_check_name", "output_processor", "pagination_function", "post_execute", "pre_execute", "python_callable_file",
+    "python_callable_name", "response_check_file", "response_check_lambda", "response_check_name", "response_filter",
+    "success_check_file", "success_check_lambda", "success_check_name",
 )  # fmt: skip
 _NO_CODE: Final = (
     "code from a file or a text is not supported; write a task with `operator: python` and"
@@ -87,25 +55,121 @@ def forbidden_arguments(arguments: Mapping[str, object]) -> Iterator[tuple[str, 
         )
         if reason:
             yield name, reason
-        elif name in {"inlets", "outlets"} and not (
-            isinstance(value, list) and all(isinstance(item, str) for item in value)
-        ):
-            yield name, "must be a list of URIs"  # dag-factory reads the file that a mapping names
+        elif name in {"inlets", "outlets"} and (wrong := COMMON[name].wrong(value)):
+            yield name, wrong  # dag-factory reads the file that a mapping names
 
 
-def unknown_arguments(task: TaskSpec) -> Iterator[tuple[str, str]]:
-    """The keys of a task that no operator may have, or that its short operator does not take or lacks, each with what is wrong."""
-    forbidden = dict(forbidden_arguments(task.arguments))
-    yield from forbidden.items()
-    short = next((name for name, path in SHORT_OPERATORS.items() if task.operator in {name, path}), None)
-    if short is None:
+def argument_problems(document: YamlText, path: Path, task: Mapping[str, Any]) -> Iterator[Problem]:
+    """What is wrong with the arguments of the task at ``path``. The task may lack an operator, or have a wrong one."""
+    operator = task.get("operator")
+    operator = operator if isinstance(operator, str) else ""
+    short = short_name(operator)
+    arguments = {name: value for name, value in task.items() if name not in OWN_KEYS}
+    magic = list(magic_keys(arguments, path))
+    for place, message in magic:
+        yield document.problem(place, message, at_key=True)
+    told = {str(place[len(path)]) for place, _ in magic}
+    for name, reason in _not_taken(arguments, operator, short):
+        if name not in told:
+            told.add(name)
+            yield document.problem((*path, name), reason, at_key=True)
+    for name in OWN[short].required if short else ():
+        if name not in arguments:
+            message = f"operator {short!r} needs the argument {name!r}"
+            yield document.problem((*path, "operator"), message, at_key=True)
+    rest = {name: value for name, value in arguments.items() if name not in told}
+    yield from _kind_problems(document, path, operator, rest)
+
+
+def _kind_problems(document: YamlText, path: Path, operator: str, arguments: Mapping[str, Any]) -> Iterator[Problem]:
+    kinds = kinds_of(operator)
+    for name, value in arguments.items():
+        kind = kinds.get(name)
+        if kind is not None and (wrong := kind.wrong(value)):
+            yield document.problem((*path, name), wrong)
+        elif kind is None or kind.loose:
+            yield from _words(document, (*path, name), value)
+
+
+def _not_taken(arguments: Mapping[str, Any], operator: str, short: str | None) -> Iterator[tuple[str, str]]:
+    yield from forbidden_arguments(arguments)
+    objects = objects_of(operator)
+    known = {*COMMON, *OWN[short].kinds, *OWN_KEYS} if short else set()
+    for name in arguments:
+        if name in objects:
+            yield name, objects[name]
+        elif short is None:
+            if name in ANY_TASK:
+                yield name, ANY_TASK[name]
+        elif name not in known:
+            yield name, _unknown(name, short, known)
+
+
+def _unknown(name: str, short: str, known: set[str]) -> str:
+    advice = ANY_TASK.get(name) or SHORT_TASK.get(name)
+    if advice:
+        return advice
+    if name == "response_check":
+        return _NO_CODE
+    close = guess(name, known)
+    return f"operator {short!r} takes no such argument{f'; did you mean {close!r}?' if close else ''}"
+
+
+def _words(document: YamlText, path: Path, value: Any) -> Iterator[Problem]:
+    """Plain words that half of all readers of YAML take for a truth value, where it is not known whether text is wanted."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from _words(document, (*path, name), item)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _words(document, (*path, index), item)
+    elif isinstance(value, str) and path in document.plain and YES_OR_NO.match(value):
+        truth = "true" if value.lower() in {"y", "yes", "on"} else "false"
+        yield document.problem(path, f'is the text "{value}" here; write {truth} if you mean that, or quote it')
+
+
+_MAGIC: Final[Mapping[str, str]] = {
+    "__type__": "objects are not supported",
+    "__args__": "objects are not supported",
+    "__join__": "is not supported; write one text, with `{{ … }}` for what varies",
+    "__and__": "conditions are not supported; write a list",
+    "__or__": "conditions are not supported; write a list",
+}
+_PLAIN_MAPPINGS: Final = (
+    "write plain mappings, as in the Kubernetes documentation (`limits`, `requests`), or `pod_template_dict`"
+)
+_UNITS: Final = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86_400, "weeks": 604_800}
+
+
+def magic_keys(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
+    """The keys of dag-factory's notation for objects, at any depth, each with what to write instead."""
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from magic_keys(item, (*path, index))
+    if not isinstance(value, dict):
         return
-    required, optional = _OWN[short]
-    known = required | optional | _COMMON
-    for name in task.arguments:
-        if name not in known and name not in forbidden:
-            close = get_close_matches(name, known | {"dependencies", "operator"}, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
-            yield name, f"operator {short!r} takes no such argument{hint}"
-    for name in sorted(required - set(task.arguments)):
-        yield "operator", f"operator {short!r} needs the argument {name!r}"
+    for name, item in value.items():
+        if name.startswith("__") and name.endswith("__") and len(name) > len("____"):
+            if name != "__args__" or "__type__" not in value:
+                yield (*path, name), _instead(name, value, str(path[-1]) if path else "")
+        else:
+            yield from magic_keys(item, (*path, name))
+
+
+def _instead(name: str, value: Mapping[str, Any], argument: str) -> str:
+    message = _MAGIC.get(name, "keys with two underscores at both ends are not supported; write a plain key")
+    kind = value.get("__type__")
+    if name != "__type__" or not isinstance(kind, str):
+        return message
+    if kind.rpartition(".")[2] == "timedelta":
+        return f"{message}; write the seconds: `{argument if argument.isidentifier() else 'retry_delay'}: {_seconds(value)}`"
+    if kind.startswith("kubernetes."):
+        return f"{message}; {_PLAIN_MAPPINGS}"
+    return f"{message}; write {shown(kind)} as a plain value, or do it in a function of `operator: python`"
+
+
+def _seconds(value: Mapping[str, Any]) -> str:
+    amounts = {unit: value[unit] for unit in _UNITS if unit in value}
+    if not amounts or any(isinstance(one, bool) or not isinstance(one, int | float) for one in amounts.values()):
+        return "300"
+    return f"{sum(amount * _UNITS[unit] for unit, amount in amounts.items()):g}"

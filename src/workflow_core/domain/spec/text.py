@@ -23,6 +23,7 @@ from workflow_core.errors import InvalidWorkflowSpec, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from collections.abc import Set as AbstractSet
 
     from ruamel.yaml.events import Event
 
@@ -47,12 +48,13 @@ class YamlText:
     """Plain data (dicts, lists, JSON scalars) read from a YAML text, and where each part of it stands.
 
     ``positions`` maps a path (``("tasks", 2, "operator")``) to the 1-based line and column of its value, and
-    ``keys`` to those of its key.
+    ``keys`` to those of its key. ``plain`` holds the paths of the values that are scalars without quotes.
     """
 
     data: Any
     positions: Mapping[Path, tuple[int, int]]
     keys: Mapping[Path, tuple[int, int]]
+    plain: AbstractSet[Path] = frozenset()
 
     def problem(self, path: Path, message: str, *, at_key: bool = False) -> Problem:
         """A finding about the value at ``path``, or the nearest enclosing one that has a position."""
@@ -91,7 +93,7 @@ def read_yaml(text: str, *, max_bytes: int) -> YamlText:
     data = reader.value(root, ())
     if reader.problems:
         raise InvalidWorkflowSpec.of(reader.problems)
-    return YamlText(data, reader.positions, reader.keys)
+    return YamlText(data, reader.positions, reader.keys, reader.plain)
 
 
 def _refuse(message: str, line: int, column: int) -> InvalidWorkflowSpec:
@@ -233,6 +235,7 @@ class _Reader:
 
     positions: dict[Path, tuple[int, int]] = field(factory=dict)
     keys: dict[Path, tuple[int, int]] = field(factory=dict)
+    plain: set[Path] = field(factory=set)
     problems: list[Problem] = field(factory=list)
 
     def value(self, node: Node, path: Path) -> Any:
@@ -264,6 +267,8 @@ class _Reader:
         return result
 
     def _scalar(self, node: Node, path: Path) -> Any:
+        if isinstance(node, ScalarNode) and node.style is None:
+            self.plain.add(path)
         if wrong := unstorable(str(node.value)) or self._impossible(node):
             self._add(node, path, wrong)
             return None

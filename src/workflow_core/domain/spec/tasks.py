@@ -1,0 +1,85 @@
+"""The findings about tasks: ids, operators, arguments, and what waits for what."""
+
+from __future__ import annotations
+
+import re
+from graphlib import CycleError, TopologicalSorter
+from typing import TYPE_CHECKING, Any, Final
+
+from workflow_core.domain.names import shown
+from workflow_core.domain.spec.advice import guess, is_old_path, present_path
+from workflow_core.domain.spec.document import SHORT_OPERATORS
+from workflow_core.domain.spec.operators import argument_problems
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from workflow_core.domain.spec.parse import SpecRules
+    from workflow_core.domain.spec.text import Path, YamlText
+    from workflow_core.errors import Problem
+
+
+_PLAIN_ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,200}\Z")
+
+
+def task_problems(document: YamlText, tasks: Sequence[Any], rules: SpecRules) -> Iterator[Problem]:
+    """What is wrong with the tasks, as far as each of them is a mapping; their shape is checked elsewhere."""
+    known: set[str] = set()
+    found = {index: task for index, task in enumerate(tasks) if isinstance(task, dict)}
+    for index, task in found.items():
+        path: Path = ("tasks", index)
+        task_id = task.get("task_id")
+        if isinstance(task_id, str):
+            if task_id in known:
+                yield document.problem((*path, "task_id"), f"a second task is called {shown(task_id)}; ids are unique")
+            known.add(task_id)
+        if isinstance(task.get("operator"), str) and (wrong := _operator_problem(task["operator"], rules)):
+            yield document.problem((*path, "operator"), wrong)
+        yield from argument_problems(document, path, task)
+    waits = {index: _texts(task.get("dependencies")) for index, task in found.items()}
+    for index, dependencies in waits.items():
+        for position, dependency in dependencies.items():
+            if dependency not in known:
+                close = guess(dependency, known)
+                message = f"there is no task {shown(dependency)}{f'; did you mean {shown(close)}?' if close else ''}"
+                yield document.problem(("tasks", index, "dependencies", position), message)
+    yield from _circle(document, found, waits)
+
+
+def _texts(value: Any) -> Mapping[int, str]:
+    items = value if isinstance(value, list) else []
+    return {position: item for position, item in enumerate(items) if isinstance(item, str)}
+
+
+def _operator_problem(operator: str, rules: SpecRules) -> str | None:
+    now = present_path(operator, SHORT_OPERATORS)
+    if "." not in operator and operator not in SHORT_OPERATORS:
+        short = ", ".join(SHORT_OPERATORS)
+        close = now or guess(operator.lower(), SHORT_OPERATORS)
+        hint = f"; did you mean {close!r}?" if close else ""
+        return f"{shown(operator)} is no short name ({short}) and not the path of a class{hint}"
+    path = SHORT_OPERATORS.get(operator, operator)
+    if rules.allows(path):
+        return None
+    if now:
+        return f"{shown(operator)} is a path of Airflow 2 or older; write `operator: {now}`"
+    old = "; operators have moved from here into airflow.providers" if is_old_path(operator) else ""
+    allowed = ", ".join(rules.operators)
+    return f"{shown(path)} is not allowed here{old}; WORKFLOWS_ALLOWED_OPERATORS allows {allowed}"
+
+
+def _circle(
+    document: YamlText, tasks: Mapping[int, Mapping[str, Any]], waits: Mapping[int, Mapping[int, str]]
+) -> Iterator[Problem]:
+    ids = {index: task["task_id"] for index, task in tasks.items() if isinstance(task.get("task_id"), str)}
+    try:
+        TopologicalSorter({task_id: list(waits[index].values()) for index, task_id in ids.items()}).prepare()
+    except CycleError as error:
+        cycle: list[str] = error.args[1]
+        index = next(number for number, task_id in ids.items() if task_id == cycle[0])
+        message = f"the tasks wait for each other in a circle: {' -> '.join(map(_word, reversed(cycle)))}"
+        yield document.problem(("tasks", index, "dependencies"), message)
+
+
+def _word(task_id: str) -> str:
+    return task_id if _PLAIN_ID.match(task_id) else shown(task_id)
