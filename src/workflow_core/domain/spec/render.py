@@ -33,7 +33,7 @@ def complete(text: str, values: MappingOf[str, Any]) -> str:
     wanted = read_node(root)
     _merge(wanted, values)
     assert isinstance(root, Mapping)
-    edits = _Edits(f"{text}\n" if text.rpartition("\n")[2].strip() else text)
+    edits = _Edits(text if text.endswith("\n") else f"{text}\n")
     edits.set_all(root, values)
     if not edits.spans:
         return text

@@ -93,24 +93,38 @@ class _Scanner(Scanner):
         while True:
             start = source.pointer
             end = start + len(_BLANKS.match(buffer, start)[0])  # type: ignore[index]  # it matches everything
-            if not self.flow_level and self.allow_simple_key and "\t" in buffer[start:end]:
-                self.allow_simple_key = False  # a tab separates, but never indents
-                self._tab = place(buffer, buffer.index("\t", start))
             if buffer[end] == "#":
                 if start == end and start and buffer[start - 1] != "\n":
                     raise self._refuse("a comment needs a space before its '#'")
                 end = buffer.find("\n", end)
                 end = len(buffer) - 1 if end < 0 else end
             if buffer[end] != "\n":
+                if not self.flow_level and self.allow_simple_key:
+                    self._see_tab(start, end)
                 source.forward(end - start)
                 return
             source.forward(end + 1 - start)
             if not self.flow_level:
                 self.allow_simple_key = True
 
+    def _see_tab(self, start: int, end: int) -> None:
+        """A tab separates, but never indents (section 6.1): no collection begins behind one, and no value that needs indentation."""
+        buffer = self.reader.buffer
+        tab = buffer.find("\t", start, end)
+        if tab < 0:
+            return
+        self.allow_simple_key = False
+        self._tab = place(buffer, tab)
+        if buffer[end] != "\0" and buffer[start - 1 : start] in {"", "\n"} and tab - start <= self.indent:
+            self._refuse_tab()
+
+    def _refuse_tab(self) -> None:
+        assert self._tab is not None
+        raise refusal("not valid YAML: a tab cannot indent; write spaces instead", *self._tab)
+
     def _check_tab(self) -> None:
         if self._tab and not self.flow_level and not self.allow_simple_key and self._tab[0] == self.reader.line + 1:
-            raise refusal("not valid YAML: a tab cannot indent; write spaces instead", *self._tab)
+            self._refuse_tab()
 
     def fetch_block_entry(self) -> None:
         self._check_tab()
@@ -259,6 +273,8 @@ class _Scanner(Scanner):
         del rt
         source = self.reader
         start = source.get_mark()
+        if source.column <= self.indent:
+            raise self._refuse(f"'{style}' must be indented deeper than its key")
         header = _BLOCK_HEADER.match(source.buffer, source.pointer)
         if not header:
             raise self._refuse(f"behind '{style}' may stand '+' or '-', a digit from 1 to 9 and a comment, and no text")
@@ -280,8 +296,6 @@ class _Scanner(Scanner):
             line = buffer[start:end]
             spaces = len(line) - len(line.lstrip(" "))
             if spaces == len(line):
-                if end == last and (indent is None or spaces <= indent):
-                    break
                 deepest = max(deepest, spaces)
                 lines.append("" if indent is None else line[indent:])
             else:
