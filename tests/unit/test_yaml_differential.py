@@ -35,7 +35,9 @@ BLOCK_LINES = (
     ("", ""),
 )
 DEEPER_LINES = (("  one", "two"), (" one", " two", "three"), ("", "  one", "two"), ("\tone", "two"))
-INDICATED = [(lines, digit) for lines, digit in product(BLOCK_LINES, ("", "2"))] + [(lines, "2") for lines in DEEPER_LINES]
+INDICATED = [(lines, digit) for lines, digit in product(BLOCK_LINES, ("", "2"))] + [
+    (lines, "2") for lines in DEEPER_LINES
+]
 
 
 PLACES = (("a: ", "  ", ""), ("a:\n- ", "  ", ""), ("a:\n  b: ", "    ", "  "))
@@ -114,13 +116,29 @@ def test_structures_mean_the_same_to_both_readers(text):
     assert same(text), (text, ours(text))
 
 
-@pytest.mark.parametrize("text", ["a:\n\tb: c\n", "a:\n\t- b\n", "-\t- a\n", "- \ta: b\n", "?\t- a\n", "a:\n  b: c\n\td: e\n", "a:\n\tb\n", "a: |\n\tb\n", "a: |\n  b\n\tc\n", "\ta: b\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a:\n\tb: c\n",
+        "a:\n\t- b\n",
+        "-\t- a\n",
+        "- \ta: b\n",
+        "?\t- a\n",
+        "a:\n  b: c\n\td: e\n",
+        "a:\n\tb\n",
+        "a: |\n\tb\n",
+        "a: |\n  b\n\tc\n",
+        "\ta: b\n",
+    ],
+)
 def test_a_tab_never_indents(text):
     """A tab where YAML asks for indentation is refused at its place, with the fix."""
     with pytest.raises(InvalidWorkflowSpec, match="write spaces instead") as caught:
         ours(text)
-    line, column = caught.value.problems[0].line, caught.value.problems[0].column
-    assert text.split("\n")[line - 1][column - 1] == "\t"
+    found = caught.value.problems[0]
+    assert found.line is not None
+    assert found.column is not None
+    assert text.split("\n")[found.line - 1][found.column - 1] == "\t"
 
 
 LINE = st.text(st.sampled_from("ab c:#-'\"\\,[]{}&*!|>%@`?\t\u2028\u0085é\U0001f600~01_.x=<"), max_size=8)
@@ -133,7 +151,7 @@ def block_scalars(draw) -> str:
     style, chomping = draw(st.sampled_from("|>")), draw(st.sampled_from(["", "-", "+"]))
     lines = draw(st.lists(st.one_of(st.just(""), LINE, st.builds("  {}".format, LINE)), min_size=1, max_size=6))
     digit = draw(st.sampled_from(["", "2"]))
-    first = next((line for line in lines if line), "")
+    first: str = next((line for line in lines if line), "")
     if first[:1] in {" ", "\t"} or any(line and not line.strip(" ") for line in lines):
         digit = "2"
     return f"{style}{digit}{chomping}\n" + "".join(f"    {line}\n" if line else "\n" for line in lines).rstrip("\n")
@@ -152,16 +170,58 @@ def double_quoted(draw) -> str:
 @st.composite
 def single_quoted(draw) -> str:
     """A single-quoted text with folded lines."""
-    parts = st.sampled_from(["a", "b c", " ", "\t", "''", '"', "\\n", "\\", "é", "\u2028", "\n    ", "\n\n    ", "\n    \t ", "# ", ": ", ", ", "]", "- "])
+    parts = st.sampled_from(
+        [
+            "a",
+            "b c",
+            " ",
+            "\t",
+            "''",
+            '"',
+            "\\n",
+            "\\",
+            "é",
+            "\u2028",
+            "\n    ",
+            "\n\n    ",
+            "\n    \t ",
+            "# ",
+            ": ",
+            ", ",
+            "]",
+            "- ",
+        ]
+    )
     return "'" + "".join(draw(st.lists(parts, max_size=8))) + "'"
 
 
 @st.composite
 def plain(draw) -> str:
     """Plain words over one line and more."""
-    words = st.sampled_from(["a", "b:c", "d#e", "-f", "g", "'h'", "\"", "1_0", "é", "i\u2028j", "k\\", "~", "0x1f", "l?", "[m]", "n,o", "{p}"])
+    words = st.sampled_from(
+        [
+            "a",
+            "b:c",
+            "d#e",
+            "-f",
+            "g",
+            "'h'",
+            '"',
+            "1_0",
+            "é",
+            "i\u2028j",
+            "k\\",
+            "~",
+            "0x1f",
+            "l?",
+            "[m]",
+            "n,o",
+            "{p}",
+        ]
+    )
     gaps = st.sampled_from([" ", "  ", "\t", "\n    ", "\n\n    ", " \t\n   \t ", "\n   \n     "])
-    first, rest = draw(st.sampled_from(["a", "-a", "?b", ":c", "1", "0o7", "no"])), draw(st.lists(st.tuples(gaps, words), max_size=5))
+    first: str = draw(st.sampled_from(["a", "-a", "?b", ":c", "1", "0o7", "no"]))
+    rest = draw(st.lists(st.tuples(gaps, words), max_size=5))
     return first + "".join(gap + word for gap, word in rest)
 
 
@@ -169,7 +229,7 @@ SCALARS = st.one_of(block_scalars(), double_quoted(), single_quoted(), plain())
 
 
 @given(st.lists(SCALARS, min_size=1, max_size=4))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_scalars_of_every_style_mean_the_same_to_both_readers(scalars):
     """Whatever is made of escapes, folds, chomping and indentation, both readers read the same."""
     text = "".join(f"k{number}:\n  x: {scalar}\n" for number, scalar in enumerate(scalars)) + "z: last\n"
@@ -177,13 +237,16 @@ def test_scalars_of_every_style_mean_the_same_to_both_readers(scalars):
 
 
 VALUES = st.fixed_dictionaries(
-    {"name": st.just("a.b"), "owner": st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=12)},
+    {
+        "name": st.just("a.b"),
+        "owner": st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=12),
+    },
     optional={"team": QUOTED, "description": QUOTED, "schedule": st.just({"cron": "0 6 * * *", "timezone": "UTC"})},
 )
 
 
 @given(st.lists(SCALARS, max_size=4), SCALARS, VALUES, st.sampled_from(["\n", "\r\n", "\r"]))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_completing_changes_the_given_values_alone(scalars, owner, values, line_end):
     """The completed text has the values that were set, and every other one as it was, in every style and with every line end."""
     fields = "".join(f"k{number}: {scalar}\n" for number, scalar in enumerate(scalars))
@@ -205,12 +268,12 @@ JSON = st.recursive(
 
 
 @given(JSON, st.booleans(), st.sampled_from([None, 2, "\t"]))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_json_is_yaml(data, ascii_only, indent):
     """What ``json.dumps`` writes reads as the same data, but for the NUL character, which no database holds."""
     text = json.dumps(data, ensure_ascii=ascii_only, indent=indent)
-    try:
+    if "\\u0000" in text:
+        with pytest.raises(InvalidWorkflowSpec, match="NUL"):
+            ours(text)
+    else:
         assert repr(ours(text)) == repr(data)
-    except InvalidWorkflowSpec as error:
-        assert "\\u0000" in text
-        assert "NUL" in str(error)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import define, evolve, field
 from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, ScalarEvent
 from ruamel.yaml.parser import Parser
-from ruamel.yaml.tokens import BlockEndToken, KeyToken, ValueToken
+from ruamel.yaml.tokens import BlockEndToken, DocumentEndToken, KeyToken, ValueToken
 
 from workflow_core.domain.names import shown
 from workflow_core.domain.spec.characters import refusal
@@ -100,6 +100,12 @@ class GuardedEvents(Parser):
     def __init__(self, text: str) -> None:
         super().__init__(Loader(text))
         self._guard = _Guard()
+
+    def parse_implicit_document_start(self) -> Any:
+        """As ruamel's method, which takes a ``...`` before the first document for a part of it."""
+        while self.scanner.check_token(DocumentEndToken):
+            self.scanner.get_token()
+        return super().parse_implicit_document_start()
 
     def parse_block_mapping_value(self) -> Any:
         """As ruamel's method, which gives a value that is missing the place of the next key."""

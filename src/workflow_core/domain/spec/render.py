@@ -127,7 +127,8 @@ class _Edits:
         """Keep a comment behind the value in its column."""
         line = self._text[node.end :].partition("\n")[0]
         blanks = len(line) - len(line.lstrip(" "))
-        longer = len(value) - (node.end - node.start)
+        old = self._text[node.start : node.end]
+        longer = 0 if "\n" in old else len(value) - len(old)
         if line[blanks : blanks + 1] == "#":
             self.spans[node.start, node.end + blanks] = value + " " * max(1, blanks - longer)
         else:
