@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from workflow_core.domain.names import shown
+
 _ESCAPES: Final = {
     "0": "\0", "a": "\a", "b": "\b", "t": "\t", "\t": "\t", "n": "\n", "v": "\v", "f": "\f", "r": "\r", "e": "\x1b", " ": " ", '"': '"',
     "/": "/", "\\": "\\", "N": "\x85", "_": "\xa0", "L": "\u2028", "P": "\u2029",
@@ -23,7 +25,9 @@ class NoSuchEscape(ValueError):
     """A backslash begins no escape, at an offset of the text."""
 
     def __init__(self, escape: str, offset: int) -> None:
-        super().__init__(f"'{escape}' is not an escape of YAML; write '\\\\' for a backslash, or use single quotes")
+        super().__init__(
+            f"'\\{shown(escape[1:])[1:-1]}' is not an escape of YAML; write '\\\\' for a backslash, or use single quotes"
+        )
         self.offset = offset
 
 
