@@ -73,6 +73,10 @@ N ?= 20000
 fuzz: $(VENV)/.ready ## N nearly valid inputs to whatever reads text from outside; ARGS=--write writes benchmarks/fuzz.md, ARGS=--help tells more
 	@$(BIN)/python -m tests.fuzz --inputs $(N) $(ARGS)
 
+.PHONY: yaml-suite
+yaml-suite: $(VENV)/.ready ## SUITE=path: read every case of a checkout of the YAML test suite (github.com/yaml/yaml-test-suite)
+	@$(BIN)/python -m tests.yaml_suite $(SUITE)
+
 .PHONY: bench
 bench: $(VENV)/.ready $(AIRFLOW_VENV)/.ready ## Measure the figures in benchmarks/results.md
 	$(BIN)/python -m benchmarks.run

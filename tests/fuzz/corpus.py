@@ -36,6 +36,9 @@ tasks:
     '{"version": "v1", "name": "a", "tasks": [{"task_id": "t", "operator": "http", "endpoint": "/x", "method": "GET"}]}',
     "version: v1\nname: a\ntasks:\n- {task_id: a, operator: empty, dependencies: [b]}\n- {task_id: b, operator: empty}\n",
     '%YAML 1.2\n---\nversion: v1\nname: a\ndescription: >-\n  folded\n  text\n\n  more\nowner: "tab\\t \\x41 \\u263A \\U0001F600"\n...\n',
+    "version: v1\nname: a # c\nowner: >2-  # who\n   deeper\n  o\n\n  p\ndescription: |+\n\n  a\n \n\ntasks:\n- task_id: t\n  operator: bash\n  bash_command: >\n    cd /tmp\n    && ls\n\n      deeper\n    end\n",
+    "version: v1\r\nname: a # c\r\nowner:\r\nteam: 'a\r\n\r\n  b'\r\nparams: {t: 2026_01_02, u: 1_000, v: 0b11, w: 0o17, x: 012, y: .5, z: 12e03} # d\r\n",
+    'version: v1\nname: a\nowner: "\\ud83d\\ude00 \\a\\e\\N\\_\\L\\P\\/ \\\n  folded \\\n\n  text"\nteam:\ta\u2028b\u0085c\t# d\ndescription: |-\n  a\u2028\u0085\u2029\n',
     "? version\n: v1\n? name\n: !!str a\nparams: {x: {default: 1, type: number, enum: [1, 2.0]}}\n",
     "version: v1\nname: a\nparams: {a: {default: 1, type: integer, minimum: 0, title: t}, b: {defualt: 5}, c: {type: string}, d: {default: {low: 1}}, e: {}}\n",
     "version: v1\nname: a\ncatchup: no\ntags: [a]\ntasks:\n- {task_id: a, operator: bash, bash_command: ./x.sh, env: {A: 1}, append_env: no, retry_delay: 5m}\n"
@@ -57,6 +60,8 @@ LONG_SPECS: Final = (
     SPECS[1] + "params: {a: [" + "x, " * 2000 + "x]}\n" + "# a comment\n" * 500,
 )
 SPEC_FRAGMENTS: Final = (
+    ">\n  a\n  b\n", ">-\n\n    a\n     b\n\n    c\n", ">+ # c\n  a\n\n\n", "|2+\n   a\n", "|1-\n", "2026_01_02", "-_", "._", "0b11", "0o10", "012", "+0x1", "1.", ".5", "12e03", "+.inf", "y", "NO", "\u2028", "\u2029", "\u0085",
+    "\ufeff", "\x7f", "\r\n", "\r", "\n\t", " \t", '"\\ud83d\\ude00"', '"\\ude00\\ud83d"', '"\\a\\e\\N\\_\\L\\P\\/"', '"a\\\n\n  b"', "'a\n\n  b'", '{"a":b}', "{a\n: b}", "[a: b]", "[-]", "{?a}", "x# c", "404: ",
     "&a ", "*a", "&a [*a]", "*o", "<<: *o\n", "<<", "=", "!!str ", "!!int ", "!!float ", "!!binary ", "!!set ", "!!omap ", "!!timestamp ",
     "!!python/object/apply:os.system ", "!local ", "!<tag:yaml.org,2002:int> ", "! ", "!%ff ", "!!%e2%82 ", "%YAML 1.1\n---\n", "%YAML 1.3\n---\n",
     "%YAML 1.\n---\n", "%TAG ! tag:x,2000:\n---\n", "---\n", "...\n", "? ", "?\n", ": ", "- ", "-", ", ", "[", "]", "{", "}", "|", ">", "|2-\n", ">+9\n",

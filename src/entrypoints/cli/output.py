@@ -217,11 +217,9 @@ def print_data(data: Any, form: Format) -> None:
     if form is Format.JSON:
         print(json.dumps(data, indent=2, ensure_ascii=False))
         return
-    from ruamel.yaml import YAML
+    from workflow_core.domain.spec.write import block
 
-    yaml = YAML()
-    yaml.default_flow_style = False
-    yaml.dump(data, sys.stdout)
+    print(block(data), end="")
 
 
 def _cell(row: Mapping[str, Any], path: str) -> Text:
