@@ -33,7 +33,7 @@ from ruamel.yaml.error import YAMLError
 
 from entrypoints.grants import GrantRule, read_grants
 from entrypoints.redaction import MASK, redact
-from workflow_core.domain.spec import DEFAULT_OPERATORS, SpecRules
+from workflow_core.domain.spec import DEFAULT_CALLABLES, DEFAULT_OPERATORS, SpecRules
 from workflow_core.errors import ConfigurationError
 from workflow_core.usecases.context import CodeExecution, Policy
 
@@ -254,7 +254,15 @@ class Settings(BaseModel):
     allowed_operators: Annotated[tuple[str, ...], BeforeValidator(_words)] = _setting(
         "WORKFLOWS_ALLOWED_OPERATORS",
         DEFAULT_OPERATORS,
-        "Patterns of the operator classes that specs may use, separated by commas.",
+        "Patterns of the operator classes that specs may use, separated by commas. A class that changes other workflows, such as"
+        " `TriggerDagRunOperator`, needs its whole path here.",
+        min_length=1,
+    )
+    allowed_callables: Annotated[tuple[str, ...], BeforeValidator(_words)] = _setting(
+        "WORKFLOWS_ALLOWED_CALLABLES",
+        DEFAULT_CALLABLES,
+        "Patterns of the functions that `python_callable` may name, separated by commas. Functions of the standard library and of"
+        " Airflow need a pattern that starts with the name of their package, such as `json.*`.",
         min_length=1,
     )
     default_task: str | None = _setting(
@@ -563,7 +571,11 @@ class Settings(BaseModel):
     def policy(self) -> Policy:
         """The settings that the core needs."""
         return Policy(
-            rules=SpecRules(max_bytes=self.max_yaml_bytes, operators=self.allowed_operators),
+            rules=SpecRules(
+                max_bytes=self.max_yaml_bytes,
+                operators=self.allowed_operators,
+                callables=self.allowed_callables,
+            ),
             loaders=self.loaders,
             register_wait=self.register_wait,
             max_params_bytes=self.max_params_bytes,

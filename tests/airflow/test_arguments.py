@@ -15,7 +15,7 @@ from workflow_core.domain.spec.arguments import COMMON, METHODS, OWN, TRIGGER_RU
 
 NEEDED = {
     "bash": {"bash_command": "echo x"},
-    "python": {"python_callable": "textwrap.dedent"},
+    "python": {"python_callable": "reports.daily.main"},
     "sql": {"sql": "SELECT 1", "conn_id": "db"},
     "http": {"endpoint": "/"},
     "empty": {},
@@ -39,7 +39,7 @@ OWN_VALUES = {
         "output_encoding": ["latin-1"], "skip_on_exit_code": [0, 255, [1, 2], [], None],
     },
     "python": {
-        "python_callable": ["textwrap.dedent", "os.path.join"], "op_args": [[1, {"a": None}], [], None],
+        "python_callable": ["reports.daily.main", "reports.clean"], "op_args": [[1, {"a": None}], [], None],
         "op_kwargs": [{"a": [1]}, {}, None], "show_return_value_in_logs": [False], "templates_dict": [{"a": "{{ ds }}"}, None],
         "templates_exts": [[".sql"], None],
     },

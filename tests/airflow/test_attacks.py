@@ -25,12 +25,12 @@ TEXTS = [
 FIELDS = {
     "bash": ({"operator": "bash", "bash_command": "true", "env": {"X": "{{ params.x }}"}}, "env", "X"),
     "python": (
-        {"operator": "python", "python_callable": "textwrap.dedent", "op_kwargs": {"X": "{{ params.x }}"}},
+        {"operator": "python", "python_callable": "reports.daily.main", "op_kwargs": {"X": "{{ params.x }}"}},
         "op_kwargs",
         "X",
     ),
     "arguments": (
-        {"operator": "python", "python_callable": "textwrap.dedent", "op_args": ["{{ params.x }}"]},
+        {"operator": "python", "python_callable": "reports.daily.main", "op_args": ["{{ params.x }}"]},
         "op_args",
         0,
     ),

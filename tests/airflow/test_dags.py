@@ -94,11 +94,6 @@ class TestTheDag:
         durations = [task.execution_delta, task.execution_timeout, task.max_retry_delay]
         assert [duration.total_seconds() for duration in durations] == [90, 1.5, 60]
 
-    def test_a_callable_is_named_by_its_import_path(self, world):  # noqa: F811
-        """The function itself is what the task calls."""
-        dag = task_of(world, {"operator": "python", "python_callable": "textwrap.dedent", "op_args": ["  x"]})
-        assert dag.task_dict["t"].python_callable is textwrap.dedent
-
     @pytest.mark.parametrize("body", [{"day": "{{ run_date() }}"}, '{"day": "{{ run_date() }}"}'], ids=["map", "text"])
     def test_the_json_body_of_a_request_is_a_template(self, world, body):  # noqa: F811
         """dag-factory would send the braces themselves."""
@@ -241,16 +236,18 @@ class TestErrorDags:
         """``sys.exit`` on import is no ``Exception``."""
         (world.path / "exits.py").write_text("import sys; sys.exit(3)")
         monkeypatch.syspath_prepend(str(world.path))
+        monkeypatch.setenv("WORKFLOWS_ALLOWED_OPERATORS", "*")
         world.put("a.good")
-        world.put("a.one", HEAD + "tasks: [{task_id: t, operator: python, python_callable: exits.f}]\n")
+        world.put("a.one", HEAD + "tasks: [{task_id: t, operator: exits.Op}]\n")
         found = world.parse()
         assert "SystemExit" in error_of(found["a_one"])
         assert error_of(found["a_good"]) is None
 
-    def test_the_message_is_the_same_in_every_process(self, world):  # noqa: F811
+    def test_the_message_is_the_same_in_every_process(self, world, monkeypatch):  # noqa: F811
         """Without addresses, or Airflow would keep a new version of the DAG for every parse."""
+        monkeypatch.setenv("WORKFLOWS_ALLOWED_OPERATORS", "*")
         (world.path / "odd.py").write_text("raise RuntimeError(f'{object()} is odd')")
-        world.put("a.one", HEAD + "tasks: [{task_id: t, operator: python, python_callable: odd.f}]\n")
+        world.put("a.one", HEAD + "tasks: [{task_id: t, operator: odd.Op}]\n")
         code = (
             "import sys; from pathlib import Path\n"
             "from entrypoints.airflow.loader import load\nfrom served import serialized\n"

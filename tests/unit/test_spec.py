@@ -51,8 +51,8 @@ def test_a_good_spec_is_read_as_it_stands():
     spec = parse_spec(GOOD, dataset_name=NAME)
     assert spec.schedule is not None
     assert (spec.name, spec.owner, spec.schedule.cron) == ("daily_clicks", "data@example.com", "0 6 * * *")
-    assert spec.params["region"].default == "US"
-    assert spec.params["limit"].enum == [10, 20]
+    assert spec.declared["region"].default == "US"
+    assert spec.declared["limit"].enum == [10, 20]
     assert [task.task_id for task in spec.tasks] == ["extract", "load"]
     assert spec.tasks[0].operator_class == "airflow.providers.standard.operators.bash.BashOperator"
     assert spec.tasks[0].arguments == {"bash_command": "echo one\necho two\n"}
@@ -109,7 +109,7 @@ def test_words_that_other_yaml_readers_change_stay_what_they_are():
     spec = parse_spec(
         "version: v1\nname: n\nparams: {a: 12:30:45, b: no, c: 2026-01-02, d: 0o17, e: 1_000, f: 017, g: 2026-02-30}"
     )
-    assert {name: param.default for name, param in spec.params.items()} == {
+    assert {name: param.default for name, param in spec.declared.items()} == {
         "a": "12:30:45", "b": "no", "c": "2026-01-02", "d": 15, "e": "1_000", "f": 17, "g": "2026-02-30",
     }  # fmt: skip
 

@@ -13,7 +13,6 @@ from workflow_core.domain.spec import SpecRules, check_spec, warnings_of
 from workflow_core.domain.spec.advice import ANY_TASK, SHORT_TASK, TOP_LEVEL, guess
 from workflow_core.domain.spec.arguments import COMMON, OWN
 from workflow_core.domain.spec.document import SHORT_OPERATORS, WorkflowSpec
-from workflow_core.domain.spec.parse import DEFAULT_OPERATORS
 from workflow_core.errors import InvalidRequest, Problem
 
 HEAD = 'version: v1\nname: a.b\nowner: x\nschedule: {cron: "0 6 * * *"}\n'
@@ -181,7 +180,7 @@ def test_every_old_place_of_an_operator_leads_to_one_that_is_allowed():
     from workflow_core.domain.spec.advice import _CLASSES
 
     for path in _CLASSES.values():
-        assert SpecRules(operators=DEFAULT_OPERATORS).allows(path)
+        assert SpecRules().allows(path)
     assert set(SHORT_OPERATORS.values()) <= set(_CLASSES.values())
 
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
+from entrypoints.airflow.callables import DeferredImport, import_callable, stand_in
 from entrypoints.airflow.macros import run_date_in
 from entrypoints.airflow.timetable import FiresFrom
 from workflow_core.domain.names import dag_id_for
@@ -19,13 +20,14 @@ from workflow_core.domain.served import ServedMark
 from workflow_core.domain.spec import SHORT_OPERATORS
 from workflow_core.domain.spec.arguments import durations_of
 from workflow_core.domain.spec.operators import forbidden_arguments
+from workflow_core.domain.spec.rules import reaching
 
 # dag-factory reports every run of a DAG that has its tag to its makers, unless told not to before it is imported. The DAGs made
 # here do not keep that tag either, because its listener lives in the scheduler, whose environment is not ours. Only DagBuilder is
 # used: dag-factory's reader of YAML files expands environment variables, makes objects of any `__type__` and looks for a defaults.yml.
 os.environ["AIRFLOW__DAG_FACTORY__ENABLE_TELEMETRY"] = "False"
 
-from dagfactory.dagbuilder import HTTP_OPERATOR_CLASS, DagBuilder
+from dagfactory.dagbuilder import HTTP_OPERATOR_CLASS, PYTHON_CALLABLE_CLASSES, DagBuilder
 
 try:  # Airflow 3
     from airflow.sdk import DAG, BaseOperator, Param, get_parsing_context
@@ -40,7 +42,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from entrypoints.airflow.cache import CachedSpec
-    from workflow_core.domain.spec import ParamSpec, WorkflowSpec
+    from entrypoints.airflow.settings import LoaderSettings
+    from workflow_core.domain.spec import ParamSpec, SpecRules, WorkflowSpec
 
 _MAX_TAG: Final = 100  # characters, in Airflow's table
 START: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -56,12 +59,13 @@ def wanted_dag_id() -> str | None:
     return found
 
 
-def build_dag(spec: WorkflowSpec, cached: CachedSpec, *, spec_hash: str, default_task: Mapping[str, Any] | None) -> DAG:
+def build_dag(spec: WorkflowSpec, cached: CachedSpec, *, spec_hash: str, settings: LoaderSettings) -> DAG:
     """The DAG of a workflow; raises whatever its operators raise."""
     if spec.schedule is None:
         raise ValueError("schedule: is required")
-    tasks = [_Task(task.task_id, task.operator_class, task.dependencies, task.arguments) for task in spec.tasks]
-    tasks = tasks or [_instead(default_task)]
+    rules = settings.rules
+    tasks = [_Task(task.task_id, task.operator_class, task.dependencies, task.arguments, rules) for task in spec.tasks]
+    tasks = tasks or [_instead(settings.default_task)]
     config: dict[str, Any] = {
         "description": spec.description,
         "schedule": FiresFrom(
@@ -78,7 +82,11 @@ def build_dag(spec: WorkflowSpec, cached: CachedSpec, *, spec_hash: str, default
         "tasks": [task.config() for task in tasks],
         "doc_md": _doc(spec, cached, ServedMark(spec_hash=spec_hash)),
     }
-    dag = DagBuilder(dag_name=dag_id_for(cached.dataset_name), dag_config=config, default_config={}).build()["dag"]
+    dag_id = dag_id_for(cached.dataset_name)
+    try:
+        dag = DagBuilder(dag_name=dag_id, dag_config=config, default_config={}).build()["dag"]
+    except Exception as error:
+        raise _of_its_task(error, tasks) from error
     for task in tasks:
         task.finish(dag.task_dict[task.task_id])
     # Not dag-factory's own tag, by which its listener knows the DAGs to report.
@@ -87,14 +95,21 @@ def build_dag(spec: WorkflowSpec, cached: CachedSpec, *, spec_hash: str, default
 
 
 class _Task:
-    """A task as dag-factory is told of it.
+    """A task in dag-factory's terms. Without ``rules`` it comes from the installation, which may name any operator and function.
 
     Raises:
-        ValueError: an argument must not reach dag-factory.
+        ValueError: an argument must not reach dag-factory, or the operator is not allowed.
         ImportError, TypeError: there is no such operator.
     """
 
-    def __init__(self, task_id: str, operator: str, dependencies: list[str], arguments: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        task_id: str,
+        operator: str,
+        dependencies: list[str],
+        arguments: Mapping[str, Any],
+        rules: SpecRules | None,
+    ) -> None:
         for name, reason in forbidden_arguments(arguments):
             raise ValueError(f"task {task_id!r}: {name}: {reason}")
         self.task_id = task_id
@@ -104,7 +119,12 @@ class _Task:
         self._late = {
             name: self._arguments.pop(name) for name in _LATE if isinstance(self._arguments.get(name), timedelta)
         }
-        kind = _operator_class(operator)
+        try:
+            kind = _operator_class(operator, rules)
+        except (ImportError, TypeError, ValueError) as error:
+            raise type(error)(f"task {task_id!r}: {error}") from error
+        self._rules = rules
+        self._has_callable = issubclass(kind, PYTHON_CALLABLE_CLASSES)
         self._body: Any = None
         if HTTP_OPERATOR_CLASS is not None and issubclass(kind, HTTP_OPERATOR_CLASS):
             self._body = self._arguments.pop("data", None)
@@ -113,10 +133,19 @@ class _Task:
         """The task in dag-factory's format."""
         return {
             **self._arguments,
+            **self._deferred(),
             "task_id": self.task_id,
             "operator": self._operator,
             "dependencies": self._dependencies,
         }
+
+    def _deferred(self) -> dict[str, Any]:
+        """The function of the task, which dag-factory would import at once."""
+        path = self._arguments.get("python_callable")
+        if not self._has_callable or not isinstance(path, str):
+            return {}
+        deferred = DeferredImport(task_id=self.task_id, path=path, rules=self._rules)
+        return {"python_callable": stand_in(deferred), "pre_execute": import_callable}
 
     def finish(self, task: Any) -> None:
         """Give the task what dag-factory would change on the way: durations, and the JSON body of an HTTP task, which it turns into a
@@ -131,15 +160,38 @@ class _Task:
         task.data = json.dumps(self._body) if is_json and not isinstance(self._body, str) else self._body
 
 
-def _operator_class(path: str) -> type:
+def _operator_class(path: str, rules: SpecRules | None) -> type:
+    """The class behind a path. Modules hand on classes of others, so its own path must be allowed as well as the given one."""
     module, _, name = path.rpartition(".")
     try:
         found = getattr(import_module(module), name)
-    except (ImportError, AttributeError) as error:
+    except Exception as error:
         raise ImportError(f"operator {path}: {error}") from error
     if not (isinstance(found, type) and issubclass(found, BaseOperator)):
         raise TypeError(f"operator {path}: is no operator class")
+    own = _own_path(found)
+    if rules is not None and not (rules.allows(path) and rules.allows(own)):
+        raise ValueError(f"operator {path}: is the class {own}, which WORKFLOWS_ALLOWED_OPERATORS does not allow")
+    for base, effect in reaching(map(_own_path, found.__mro__)):
+        if rules is not None and own not in rules.operators and base not in rules.operators:
+            raise ValueError(f"operator {path}: {effect}; WORKFLOWS_ALLOWED_OPERATORS has to name it in full")
     return found
+
+
+def _own_path(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _of_its_task(error: Exception, tasks: list[_Task]) -> Exception:
+    """The error of a build with the task that it is about: dag-factory does not say. Each is built alone to find that out."""
+    with DAG("alone", schedule=None, start_date=START):
+        for task in tasks:
+            config = task.config()
+            try:
+                DagBuilder.make_task(config.pop("operator"), {k: v for k, v in config.items() if k != "dependencies"})
+            except Exception as found:  # noqa: BLE001 - any operator's own error
+                return ValueError(f"task {task.task_id!r}: {type(found).__name__}: {found}")
+    return error
 
 
 def _duration(operator: str, name: str, value: Any) -> Any:
@@ -154,7 +206,7 @@ def _instead(default_task: Mapping[str, Any] | None) -> _Task:
     arguments = dict(default_task or {"operator": "empty"})
     operator = arguments.pop("operator")
     task_id = arguments.pop("task_id", "default_task" if default_task else "nothing_to_do")
-    return _Task(task_id, SHORT_OPERATORS.get(operator, operator), [], arguments)
+    return _Task(task_id, SHORT_OPERATORS.get(operator, operator), [], arguments, None)
 
 
 def _param(param: ParamSpec) -> Param:

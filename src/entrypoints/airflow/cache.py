@@ -89,11 +89,28 @@ class SpecCache:
         """Forget a DAG."""
         with contextlib.suppress(OSError):
             self._path(dag_id).unlink(missing_ok=True)
+        self.mark_slow(dag_id, slow=False)
+
+    def is_slow(self, dag_id: str) -> bool:
+        """Whether the last parse on this host gave the DAG up for its time."""
+        return self._slow_mark(dag_id).exists()
+
+    def mark_slow(self, dag_id: str, *, slow: bool) -> None:
+        """Keep, or forget, that a DAG took too long to build."""
+        with contextlib.suppress(OSError):
+            if slow:
+                self._folder.mkdir(parents=True, exist_ok=True)
+                self._slow_mark(dag_id).touch()
+            else:
+                self._slow_mark(dag_id).unlink(missing_ok=True)
 
     def dag_ids(self) -> Iterator[str]:
         """Every DAG that something is kept for, in no order."""
         with contextlib.suppress(OSError):
             yield from [path.stem for path in self._folder.glob("[!.]*.json")]
+
+    def _slow_mark(self, dag_id: str) -> Path:
+        return self._folder / f"{dag_id}.slow"
 
     def _path(self, dag_id: str) -> Path:
         return self._folder / f"{dag_id}.json"

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from entrypoints.airflow.settings import CONFIG_NAME, make_settings
-from workflow_core.domain.spec import DEFAULT_OPERATORS, SpecRules
+from workflow_core.domain.spec import DEFAULT_CALLABLES, DEFAULT_OPERATORS, SpecRules
 from workflow_core.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def install(  # noqa: PLR0913 - the settings of the installation, one by one
     loaders: int = 8,
     cache_dir: Path | None = None,
     allowed_operators: Sequence[str] = DEFAULT_OPERATORS,
+    allowed_callables: Sequence[str] = DEFAULT_CALLABLES,
     default_task: Mapping[str, Any] | None = None,
     max_yaml_bytes: int = SpecRules().max_bytes,
 ) -> list[Path]:
@@ -49,6 +50,7 @@ def install(  # noqa: PLR0913 - the settings of the installation, one by one
         loaders: how many files share the workflows; the service must be told the same (``WORKFLOWS_LOADERS``).
         cache_dir: where each host keeps what it has read; ``workflow_core_cache`` in Airflow's home if None.
         allowed_operators: patterns of the operator classes that specs may use.
+        allowed_callables: patterns of the functions that ``python_callable`` may name.
         default_task: operator and arguments of the task that a workflow without tasks runs; None for a task that does nothing.
         max_yaml_bytes: the largest spec that is read.
 
@@ -63,6 +65,7 @@ def install(  # noqa: PLR0913 - the settings of the installation, one by one
         storage_url=storage_url,
         cache=str(cache_dir) if cache_dir else None,
         allowed_operators=list(allowed_operators),
+        allowed_callables=list(allowed_callables),
         default_task=default_task,
         max_yaml_bytes=max_yaml_bytes,
     )

@@ -16,6 +16,7 @@ import logging
 import re
 import time
 from datetime import UTC
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
@@ -23,6 +24,7 @@ from urllib.parse import unquote, urlsplit
 from adapters.storage import open_storage
 from entrypoints.airflow.build import build_dag, error_dag, sentinel_dag, wanted_dag_id
 from entrypoints.airflow.cache import CachedSpec, SpecCache
+from entrypoints.airflow.parse_time import ParseTime, SpecTimeout
 from entrypoints.airflow.patience import PatientStorage
 from entrypoints.airflow.settings import read_settings
 from workflow_core.domain import cron, schedule, zones
@@ -62,10 +64,15 @@ def load(namespace: dict[str, Any], *, index: int, loaders: int, config: Path) -
     loader = Loader(PatientStorage(lambda: open_storage(settings.storage_url)), settings, index=index, loaders=loaders)
     specs = loader.all_specs() if wanted is None else loader.one_spec(wanted)
     errors = 0
-    for dag_id, spec in specs:
-        dag, failed = _dag(dag_id, spec, settings)
+    time_left = ParseTime()
+    for dag_id, spec in sorted(
+        specs, key=lambda found: loader.cache.is_slow(found[0])
+    ):  # a slow one takes its share last
+        dag, failed = _dag(dag_id, spec, settings, time_left)
+        if (slow := isinstance(failed, SpecTimeout)) is not loader.cache.is_slow(dag_id):
+            loader.cache.mark_slow(dag_id, slow=slow)
         _define(namespace, dag_id, dag)
-        errors += failed
+        errors += failed is not None
     _log.info(
         "loader %d of %d: %d DAGs, %d of them errors, %d read from the store, %d ms",
         index,
@@ -89,7 +96,7 @@ class Loader:
         self._storage = storage
         self._settings = settings
         # One folder for each store: another store's specs are not what this one last said.
-        self._cache = SpecCache(settings.cache / hashlib.sha256(settings.storage_url.encode()).hexdigest()[:12])
+        self.cache = SpecCache(settings.cache / hashlib.sha256(settings.storage_url.encode()).hexdigest()[:12])
         self._index = index
         self._loaders = loaders
         self.read = 0
@@ -105,13 +112,13 @@ class Loader:
             removed = set(self._cached_ids()) - set(chosen)
             self._check_kept(removed)
         except StorageUnavailable as error:
-            known = [(dag_id, spec) for dag_id in sorted(self._cached_ids()) if (spec := self._cache.get(dag_id))]
+            known = [(dag_id, spec) for dag_id in sorted(self._cached_ids()) if (spec := self.cache.get(dag_id))]
             if not known:
                 raise
             _log.warning("the DAGs are as last known: %s", error.message)
             return known
         for dag_id in removed:
-            self._cache.drop(dag_id)
+            self.cache.drop(dag_id)
         found: list[tuple[str, CachedSpec]] = []
         failed: StorageUnavailable | None = None
         for dag_id, ref in sorted(chosen.items()):
@@ -119,7 +126,7 @@ class Loader:
             try:
                 spec = self._current(dag_id, ref)
             except StorageUnavailable as error:
-                failed, spec = error, self._cache.get(dag_id)
+                failed, spec = error, self.cache.get(dag_id)
                 _log.warning("%s is %s: %s", dag_id, "as last known" if spec else "not served yet", error.message)
             if spec is not None:
                 found.append((dag_id, spec))
@@ -133,7 +140,7 @@ class Loader:
         Raises:
             StorageUnavailable: the store does not answer, and this host does not know the spec.
         """
-        cached = self._cache.get(dag_id)
+        cached = self.cache.get(dag_id)
         try:
             ref = self._ref(cached.dataset_name) if cached else self._chosen().get(dag_id)
             if cached and not ref:
@@ -147,12 +154,12 @@ class Loader:
         return [(dag_id, spec)] if spec else []
 
     def _cached_ids(self) -> Iterator[str]:
-        return (dag_id for dag_id in self._cache.dag_ids() if loader_for(dag_id, self._loaders) == self._index)
+        return (dag_id for dag_id in self.cache.dag_ids() if loader_for(dag_id, self._loaders) == self._index)
 
     def _check_kept(self, dag_ids: set[str]) -> None:
         """Raise :class:`StorageUnavailable` if what is not there any more is gone with its folder: a lost drive looks like an empty one."""
         for dag_id in dag_ids:
-            spec = self._cache.get(dag_id)
+            spec = self.cache.get(dag_id)
             if spec is not None:
                 url = urlsplit(self._storage.url(spec.source, spec.dataset_name))
                 if url.scheme == "file" and not Path(unquote(url.path)).parents[1].is_dir():
@@ -187,7 +194,7 @@ class Loader:
 
     def _current(self, dag_id: str, ref: StoredRef) -> CachedSpec | None:
         """The object's spec, from the cache if that has this very state of it. None: it is gone."""
-        cached = self._cache.get(dag_id)
+        cached = self.cache.get(dag_id)
         rules = _rules_key(self._settings)
         state = (ref.dataset_name, ref.source, ref.etag, _second(ref.modified_at))
         if cached and (cached.dataset_name, cached.source, cached.etag, cached.modified_at) == state:
@@ -215,7 +222,7 @@ class Loader:
             parsed = found.spec.model_dump_json()
         except InvalidRequest as refused:
             error = "; ".join(str(problem) for problem in refused.problems)
-        before = self._cache.get(dag_id)
+        before = self.cache.get(dag_id)
         kept = CachedSpec(
             dataset_name=ref.dataset_name,
             source=ref.source,
@@ -227,7 +234,7 @@ class Loader:
             error=error,
             text_since=before.text_known_since(ref.dataset_name, text) if before else None,
         )
-        self._cache.put(dag_id, kept)
+        self.cache.put(dag_id, kept)
         return kept
 
 
@@ -252,19 +259,25 @@ _CHECKS: Final = _checks()
 
 
 def _rules_key(settings: LoaderSettings) -> str:
-    return f"{_CHECKS} {settings.rules.max_bytes} {' '.join(settings.rules.operators)}"
+    return f"{_CHECKS} {settings.rules.key}"
 
 
-def _dag(dag_id: str, cached: CachedSpec, settings: LoaderSettings) -> tuple[Any, bool]:
-    """The DAG, and whether it is an error DAG."""
+def _dag(
+    dag_id: str, cached: CachedSpec, settings: LoaderSettings, time_left: ParseTime
+) -> tuple[Any, BaseException | None]:
+    """The DAG; of an error DAG also why it is one."""
     marked = spec_hash(cached.text)
     message = cached.error or ""
+    failed: BaseException = InvalidRequest(message)
     if cached.parsed is not None:
         try:
             spec = WorkflowSpec.model_validate_json(cached.parsed)
-            return build_dag(spec, cached, spec_hash=marked, default_task=settings.default_task), False
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - what an operator or a callable's module raises must hurt its own DAG only
-            message = f"{type(error).__name__}: {error}"
+            build = partial(build_dag, spec, cached, spec_hash=marked, settings=settings)
+            return time_left.share(build), None
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever the module of an operator raises must hurt its own DAG only
+            failed, message = error, f"{type(error).__name__}: {error}"
     message = _ADDRESS.sub("", message)  # addresses differ in every process, and each would be a new version of the DAG
     _log.error("%s cannot be built: %s", dag_id, message)
-    return error_dag(dag_id, message, spec_hash=marked), True
+    return error_dag(dag_id, message, spec_hash=marked), failed

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
 
-from workflow_core.domain.spec import DEFAULT_OPERATORS, SpecRules
+from workflow_core.domain.spec import DEFAULT_CALLABLES, DEFAULT_OPERATORS, SpecRules
 from workflow_core.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ _VARIABLES: Final = {
     "storage_url": "WORKFLOWS_STORAGE_URL",
     "cache": "WORKFLOWS_LOADER_CACHE",
     "allowed_operators": "WORKFLOWS_ALLOWED_OPERATORS",
+    "allowed_callables": "WORKFLOWS_ALLOWED_CALLABLES",
     "default_task": "WORKFLOWS_DEFAULT_TASK",
     "max_yaml_bytes": "WORKFLOWS_MAX_YAML_BYTES",
 }
@@ -45,6 +46,7 @@ class LoaderSettings:
         facts |= {
             "storage_url": self.storage_url,
             "allowed_operators": list(self.rules.operators),
+            "allowed_callables": list(self.rules.callables),
             "default_task": self.default_task,
             "max_yaml_bytes": self.rules.max_bytes,
         }
@@ -73,6 +75,7 @@ def make_settings(  # noqa: PLR0913 - one for each setting, all by name
     storage_url: str,
     cache: str | None = None,
     allowed_operators: str | list[str] | tuple[str, ...] = DEFAULT_OPERATORS,
+    allowed_callables: str | list[str] | tuple[str, ...] = DEFAULT_CALLABLES,
     default_task: str | Mapping[str, Any] | None = None,
     max_yaml_bytes: int | str = SpecRules().max_bytes,
     environment: Mapping[str, str] | None = None,
@@ -80,7 +83,6 @@ def make_settings(  # noqa: PLR0913 - one for each setting, all by name
     """Settings from values as a file or the environment holds them; raises :class:`ConfigurationError`."""
     environment = os.environ if environment is None else environment
     home = environment.get("AIRFLOW_HOME") or str(Path.home() / "airflow")
-    operators = allowed_operators.split(",") if isinstance(allowed_operators, str) else allowed_operators
     try:
         task = json.loads(default_task) if isinstance(default_task, str) else default_task
         size = int(max_yaml_bytes)
@@ -91,6 +93,11 @@ def make_settings(  # noqa: PLR0913 - one for each setting, all by name
     return LoaderSettings(
         storage_url=storage_url,
         cache=Path(cache or Path(home) / "workflow_core_cache"),
-        rules=SpecRules(max_bytes=size, operators=tuple(pattern.strip() for pattern in operators if pattern.strip())),
+        rules=SpecRules(max_bytes=size, operators=_patterns(allowed_operators), callables=_patterns(allowed_callables)),
         default_task=task,
     )
+
+
+def _patterns(given: str | list[str] | tuple[str, ...]) -> tuple[str, ...]:
+    patterns = given.split(",") if isinstance(given, str) else given
+    return tuple(pattern.strip() for pattern in patterns if pattern.strip())

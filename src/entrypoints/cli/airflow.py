@@ -42,6 +42,7 @@ def install(
         loaders=settings.loaders if loaders is None else loaders,
         storage_url=storage_url or settings.storage,
         allowed_operators=settings.allowed_operators,
+        allowed_callables=settings.allowed_callables,
         default_task=_task(settings.default_task),
         max_yaml_bytes=settings.max_yaml_bytes,
     )

@@ -342,8 +342,7 @@ class _Sync:
 
     @property
     def _rules_key(self) -> str:
-        rules = self.context.policy.rules
-        return hashlib.sha256(f"{rules.max_bytes} {' '.join(rules.operators)}".encode()).hexdigest()[:12]
+        return hashlib.sha256(self.context.policy.rules.key.encode()).hexdigest()[:12]
 
 
 def _is_of_code(found: Workflow) -> bool:

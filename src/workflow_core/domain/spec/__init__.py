@@ -2,18 +2,12 @@
 
 from workflow_core.domain.spec.cautions import warnings_of
 from workflow_core.domain.spec.document import SHORT_OPERATORS, ParamSpec, ScheduleSpec, TaskSpec, WorkflowSpec
-from workflow_core.domain.spec.parse import (
-    DEFAULT_OPERATORS,
-    CheckedSpec,
-    CompleteSpec,
-    SpecRules,
-    check_spec,
-    parse_complete_spec,
-    parse_spec,
-)
+from workflow_core.domain.spec.parse import CheckedSpec, CompleteSpec, check_spec, parse_complete_spec, parse_spec
 from workflow_core.domain.spec.render import complete, spec_hash
+from workflow_core.domain.spec.rules import DEFAULT_CALLABLES, DEFAULT_OPERATORS, SpecRules
 
 __all__ = [
+    "DEFAULT_CALLABLES",
     "DEFAULT_OPERATORS",
     "SHORT_OPERATORS",
     "CheckedSpec",

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from attrs import frozen
@@ -14,6 +13,7 @@ from workflow_core.domain.schedule import Schedule, check_cron, check_timezone
 from workflow_core.domain.spec.cautions import cautions
 from workflow_core.domain.spec.moments import moment_in, read_moment
 from workflow_core.domain.spec.params import param_problems
+from workflow_core.domain.spec.rules import SpecRules
 from workflow_core.domain.spec.shape import MAX_FINDINGS, spec_of
 from workflow_core.domain.spec.tasks import task_problems
 from workflow_core.domain.spec.text import YamlText, read_yaml
@@ -24,25 +24,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from workflow_core.domain.spec.document import WorkflowSpec
-
-DEFAULT_OPERATORS: Final = (
-    "airflow.providers.*.operators.*",
-    "airflow.providers.*.sensors.*",
-    "airflow.providers.*.transfers.*",
-)
-"""The operator classes allowed by default: what Airflow's own providers bring."""
-
-
-@frozen(kw_only=True)
-class SpecRules:
-    """What an installation allows in a spec. ``operators`` are shell-style patterns over full class paths."""
-
-    max_bytes: int = 262_144
-    operators: tuple[str, ...] = DEFAULT_OPERATORS
-
-    def allows(self, operator_class: str) -> bool:
-        """Whether specs may use this operator class."""
-        return any(fnmatchcase(operator_class, pattern) for pattern in self.operators)
 
 
 @frozen(kw_only=True)

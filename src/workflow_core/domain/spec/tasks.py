@@ -10,11 +10,13 @@ from workflow_core.domain.names import shown
 from workflow_core.domain.spec.advice import guess, is_old_path, present_path
 from workflow_core.domain.spec.document import SHORT_OPERATORS
 from workflow_core.domain.spec.operators import argument_problems
+from workflow_core.domain.spec.rules import REACHING
+from workflow_core.domain.spec.values import CALLABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from workflow_core.domain.spec.parse import SpecRules
+    from workflow_core.domain.spec.rules import SpecRules
     from workflow_core.domain.spec.text import Path, YamlText
     from workflow_core.errors import Problem
 
@@ -36,6 +38,9 @@ def task_problems(document: YamlText, tasks: Sequence[Any], rules: SpecRules) ->
         if isinstance(task.get("operator"), str) and (wrong := _operator_problem(task["operator"], rules)):
             yield document.problem((*path, "operator"), wrong)
         yield from argument_problems(document, path, task)
+        function = task.get("python_callable")
+        if isinstance(function, str) and not CALLABLE.wrong(function) and (wrong := rules.callable_problem(function)):
+            yield document.problem((*path, "python_callable"), wrong)
     waits = {index: _texts(task.get("dependencies")) for index, task in found.items()}
     for index, dependencies in waits.items():
         for position, dependency in dependencies.items():
@@ -61,6 +66,11 @@ def _operator_problem(operator: str, rules: SpecRules) -> str | None:
     path = SHORT_OPERATORS.get(operator, operator)
     if rules.allows(path):
         return None
+    if path in REACHING:
+        return (
+            f"{shown(path)} is not allowed here: it {REACHING[path]}; only WORKFLOWS_ALLOWED_OPERATORS with this very path"
+            " allows it"
+        )
     if now:
         return f"{shown(operator)} is a path of Airflow 2 or older; write `operator: {now}`"
     old = "; operators have moved from here into airflow.providers" if is_old_path(operator) else ""

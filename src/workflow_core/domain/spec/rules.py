@@ -1,0 +1,118 @@
+"""What an installation lets a spec name: operator classes, and functions for ``python_callable``.
+
+Both are matched as text, so that a spec is checked without importing anything. What a path leads to is checked once more by the side
+that imports it (``docs/adr/0031-code-that-a-spec-may-name.md``).
+"""
+
+from __future__ import annotations
+
+import sys
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Final
+
+from attrs import frozen
+
+from workflow_core.domain.names import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+DEFAULT_OPERATORS: Final = (
+    "airflow.providers.*.operators.*",
+    "airflow.providers.*.sensors.*",
+    "airflow.providers.*.transfers.*",
+)
+"""The operator classes allowed by default: those of Airflow's own providers, except :data:`REACHING`."""
+
+DEFAULT_CALLABLES: Final = ("*",)
+"""The functions allowed by default: every installed one, except those of :data:`PROTECTED` packages."""
+
+REACHING: Final[Mapping[str, str]] = {
+    **dict.fromkeys(
+        (
+            "airflow.operators.trigger_dagrun.TriggerDagRunOperator",
+            "airflow.providers.amazon.aws.operators.mwaa.MwaaTriggerDagRunOperator",
+            "airflow.providers.google.cloud.operators.cloud_composer.CloudComposerTriggerDAGRunOperator",
+            "airflow.providers.standard.operators.trigger_dagrun.TriggerDagRunOperator",
+        ),
+        "starts runs of other workflows",
+    ),
+    **dict.fromkeys(
+        (
+            "airflow.providers.standard.sensors.external_task.ExternalTaskMarker",
+            "airflow.sensors.external_task.ExternalTaskMarker",
+        ),
+        "clears tasks of other workflows",
+    ),
+}
+"""Operator classes that change other workflows, and how. Only a pattern without a wildcard allows one of them."""
+
+PROTECTED: Final = frozenset({*sys.stdlib_module_names, "adapters", "airflow", "entrypoints", "workflow_core"})
+"""Top-level packages whose functions need a pattern that names the package: the standard library, Airflow, and this one."""
+
+_WILDCARDS: Final = frozenset("*?[")
+
+
+@frozen(kw_only=True)
+class SpecRules:
+    """What an installation allows in a spec.
+
+    Attributes:
+        max_bytes: the largest YAML, in bytes.
+        operators: shell-style patterns over full class paths.
+        callables: shell-style patterns over the import paths of functions.
+    """
+
+    max_bytes: int = 262_144
+    operators: tuple[str, ...] = DEFAULT_OPERATORS
+    callables: tuple[str, ...] = DEFAULT_CALLABLES
+
+    @property
+    def key(self) -> str:
+        """The rules as a text that changes with them."""
+        return f"{self.max_bytes} {' '.join(self.operators)} | {' '.join(self.callables)}"
+
+    def allows(self, operator_class: str) -> bool:
+        """Whether specs may use this operator class."""
+        patterns: Iterable[str] = self.operators
+        if operator_class in REACHING:
+            patterns = (pattern for pattern in self.operators if not _WILDCARDS & set(pattern))
+        return _matches(operator_class, patterns)
+
+    def allows_callable(self, path: str) -> bool:
+        """Whether specs may use this function."""
+        if has_dunder(path):
+            return False
+        package = path.partition(".")[0]
+        patterns: Iterable[str] = self.callables
+        if package in PROTECTED:
+            patterns = (pattern for pattern in self.callables if pattern.partition(".")[0] == package)
+        return _matches(path, patterns)
+
+    def callable_problem(self, path: str) -> str | None:
+        """What is wrong with naming this function in a spec; None if it is allowed."""
+        if self.allows_callable(path):
+            return None
+        if has_dunder(path):
+            return f"{shown(path)} has a name with two underscores at both ends, which no import path may have here"
+        package = path.partition(".")[0]
+        allowed = f"WORKFLOWS_ALLOWED_CALLABLES allows {', '.join(self.callables)}"
+        if package in PROTECTED:
+            return (
+                f"{shown(path)} is not allowed here: functions of {package!r} need a pattern that names it; {allowed}"
+            )
+        return f"{shown(path)} is not allowed here; {allowed}"
+
+
+def has_dunder(path: str) -> bool:
+    """Whether a segment of an import path starts and ends with two underscores, as in ``venv.__main__.main``."""
+    return any(part.startswith("__") and part.endswith("__") for part in path.split("."))
+
+
+def reaching(paths: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Those of the class paths that change other workflows, each with how."""
+    return ((path, REACHING[path]) for path in paths if path in REACHING)
+
+
+def _matches(path: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(path, pattern) for pattern in patterns)
