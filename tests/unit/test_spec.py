@@ -51,8 +51,8 @@ def test_a_good_spec_is_read_as_it_stands():
     spec = parse_spec(GOOD, dataset_name=NAME)
     assert spec.schedule is not None
     assert (spec.name, spec.owner, spec.schedule.cron) == ("daily_clicks", "data@example.com", "0 6 * * *")
-    assert spec.params["region"].default == "US"
-    assert spec.params["limit"].enum == [10, 20]
+    assert spec.declared["region"].default == "US"
+    assert spec.declared["limit"].enum == [10, 20]
     assert [task.task_id for task in spec.tasks] == ["extract", "load"]
     assert spec.tasks[0].operator_class == "airflow.providers.standard.operators.bash.BashOperator"
     assert spec.tasks[0].arguments == {"bash_command": "echo one\necho two\n"}
@@ -107,7 +107,7 @@ def test_a_text_over_the_size_limit_is_refused_unread():
 def test_words_that_other_yaml_readers_change_stay_what_they_are():
     """``12:30:45`` is no number and ``no`` is no falsehood (YAML 1.2)."""
     spec = parse_spec("version: v1\nname: n\nparams: {a: 12:30:45, b: no, c: 2026-01-02, d: 0o17, e: 1_000, f: 017}")
-    assert {name: param.default for name, param in spec.params.items()} == {
+    assert {name: param.default for name, param in spec.declared.items()} == {
         "a": "12:30:45", "b": "no", "c": "2026-01-02", "d": 15, "e": 1000, "f": 17,
     }  # fmt: skip
 

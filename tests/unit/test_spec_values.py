@@ -252,7 +252,7 @@ def test_the_schema_refuses_the_same_arguments(task):
 @pytest.mark.parametrize("operator", OWN)
 def test_the_schema_accepts_what_is_accepted(operator):
     """A task with the arguments that it needs, and null where null is allowed."""
-    nulls = [name for name, kind in (COMMON | OWN[operator].kinds).items() if kind.null]
+    nulls = [name for name, kind in {**COMMON, **OWN[operator].kinds}.items() if kind.null]
     text = f"{HEAD}tasks:\n  - {{task_id: t, operator: {operator}, {NEEDED[operator]}, {', '.join(f'{name}: null' for name in nulls)}}}\n"
     spec = check_spec(text).spec
     data = {"version": "v1", "name": "a.b", "tasks": [spec.tasks[0].model_dump()]}
