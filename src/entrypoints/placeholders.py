@@ -23,7 +23,8 @@ def expanded(value: Any, environment: Mapping[str, str], *, where: str) -> Any:
     r"""The value with each placeholder replaced, in lists and mappings as well.
 
     Everything after the first colon is the default, and may be empty or have placeholders itself. A variable that is empty counts as not
-    set, as everywhere in the settings. ``\${`` is the text ``${``. What a variable holds is never expanded again. ``where`` is file and key, for the message.
+    set, as everywhere in the settings. ``\${`` is the text ``${``. What a variable holds is never expanded again. ``where`` is file and
+    key, for the message.
 
     Raises:
         ConfigurationError: a variable without a default is not set, or a placeholder is malformed; the message shows no value.
