@@ -189,7 +189,8 @@ def _follow(api: WorkflowApi, backfill_id: str, timeout: float | None, output: F
         again = (
             f"{answer.dataset_name} --start-date {answer.start_date} --end-date {answer.end_date} --reprocess failed"
         )
-        told = f"{len(unsuccessful)} skipped dates did not succeed ({listed(unsuccessful)})"
+        dates = "date" if len(unsuccessful) == 1 else "dates"
+        told = f"{len(unsuccessful)} skipped {dates} did not succeed ({listed(unsuccessful)})"
         print_warnings([f"{told}; to run them again: dli workflow backfill {again}"])
     if answer.status is not BackfillStatus.SUCCESS:
         raise typer.Exit(exit_codes.NOT_SUCCESSFUL)
