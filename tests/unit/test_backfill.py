@@ -433,7 +433,7 @@ class TestWhatSkippedDatesMeanForTheEnd:
             world.service.stop(run.run_id, caller=ME)
         world.pass_time(40)
         world.airflow.end_task(DAG, "extract", "success")
-        return run.run_id
+        return str(run.run_id)
 
     @pytest.mark.parametrize(
         ("ends", "status"),

@@ -633,32 +633,32 @@ def test_backfill_and_wait_drives_it_to_its_end(world):
     assert f"{BACKFILL}: SUCCESS (3/3)" in err
 
 
-def skip_a_stopped_date(world):
-    """Register, and have the first of :data:`DATES` taken by a run that was stopped."""
+@pytest.fixture
+def stopped(world):
+    """A registered workflow, the first of whose :data:`DATES` a run has that was stopped: the id of that run."""
     world.register()
     run_id = world.json("workflow", "run", NAME, "-p", "date=2025-12-29")["run_id"]
     world.dli("workflow", "stop", run_id, "--wait")
     return run_id
 
 
-def test_a_backfill_over_a_skipped_date_that_did_not_succeed_is_no_success(world):
+def test_a_backfill_over_a_skipped_date_that_did_not_succeed_is_no_success(world, stopped):
     """Exit code 1; the skipped date is in the table with its status, and a warning says how to run it again."""
-    run_id = skip_a_stopped_date(world)
     out, err = world.dli("workflow", "backfill", NAME, *DATES, "--wait", expect=exit_codes.NOT_SUCCESSFUL)
     assert "2 of 3 dates will run: 1 did not succeed (1 STOPPED); use --reprocess failed" in err
     assert f"dli workflow backfill {NAME} --start-date 2025-12-29 --end-date 2025-12-31 --reprocess failed" in err
-    assert out.splitlines()[-1].split() == ["2025-12-29", "STOPPED", run_id]
+    assert out.splitlines()[-1].split() == ["2025-12-29", "STOPPED", stopped]
     out, _ = world.dli("backfill", "status", BACKFILL)
-    assert out.splitlines()[-1].split() == ["2025-12-29", "STOPPED", run_id]
+    assert out.splitlines()[-1].split() == ["2025-12-29", "STOPPED", stopped]
     found = world.json("backfill", "status", BACKFILL, "--follow", expect=exit_codes.NOT_SUCCESSFUL)
     assert (found["status"], found["skipped_counts"]) == ("FAILED", {"STOPPED": 1})
     world.json("workflow", "backfill", NAME, *DATES, "--reprocess", "failed", "--wait")
 
 
 @pytest.mark.parametrize("wait", [[], ["--wait"]])
+@pytest.mark.usefixtures("stopped")
 def test_a_backfill_that_does_nothing_says_so(world, wait):
     """With or without waiting: no success unless the dates have succeeded; a dry run warns, and ends with 0."""
-    skip_a_stopped_date(world)
     dates = ("--start-date", "2025-12-29", "--end-date", "2025-12-29")
     told = "0 of 1 dates will run: 1 did not succeed (1 STOPPED); use --reprocess failed"
     _, err = world.dli("workflow", "backfill", NAME, *dates, "--dry-run", *wait)
