@@ -138,6 +138,12 @@ def _configuration() -> Iterator[str]:
         " variable: `workflows: {s3: {bucket: x}}` is `WORKFLOWS_S3_BUCKET`. `dli config show` prints what is in force and where it"
         " comes from, secrets hidden."
     )
+    yield ""
+    yield (
+        "In the file `${NAME}` is the value of an environment variable, and `${NAME:default}` has a default: everything after the first"
+        " colon, which may be empty (then the setting is not set) and may have placeholders itself. A variable that is not set or empty"
+        " and has no default is an error. Write `\\${` for the characters `${`. What a variable holds is not expanded again."
+    )
     yield from ("", "| Variable | Default | Meaning |", "|---|---|---|")
     for field in Settings.model_fields.values():
         name = str(field.validation_alias)

@@ -32,6 +32,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from entrypoints.grants import GrantRule, read_grants
+from entrypoints.placeholders import expanded
 from entrypoints.redaction import MASK, redact
 from workflow_core.domain.spec import DEFAULT_CALLABLES, DEFAULT_OPERATORS, SpecRules
 from workflow_core.errors import ConfigurationError
@@ -605,7 +606,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """
     environment = os.environ if environment is None else environment
     path = environment.get(CONFIG_VARIABLE)
-    values = _read_file(Path(path)) if path else {}
+    values = _read_file(Path(path), environment) if path else {}
     values |= {name: environment[name] for name in NAMES if environment.get(name, "") != ""}
     try:
         return Settings.model_validate(values)
@@ -616,29 +617,41 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         raise ConfigurationError(msg) from None
 
 
-def _read_file(path: Path) -> dict[str, Any]:
+def _read_file(path: Path, environment: Mapping[str, str]) -> dict[str, Any]:
+    """The settings of the file, placeholders expanded; but for those that the environment has, which win anyway."""
     try:
         tree = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, YAMLError) as error:
         msg = f"{CONFIG_VARIABLE}: cannot read {path}: {error}"
         raise ConfigurationError(msg) from None
-    values = dict(_flat(tree, ())) if isinstance(tree, dict) else {}
-    if unknown := sorted(set(values) - set(NAMES)):
+    found = _flat(tree, ()) if isinstance(tree, dict) else []
+    if unknown := sorted({name for name, _, _ in found} - set(NAMES)):
         msg = f"{path}: unknown settings: {', '.join(unknown)}"
         raise ConfigurationError(msg)
+    values: dict[str, Any] = {}
+    for name, key, written in found:
+        if environment.get(name):
+            values[name] = written
+            continue
+        value = expanded(written, environment, where=f"{path}: {key}")
+        if value == "" != written:  # an empty default: not set, as an empty variable
+            continue
+        # the default task may be written as a mapping, the grants as a list
+        is_json = isinstance(value, dict) or (isinstance(value, list) and name == "WORKFLOWS_GRANTS")
+        values[name] = json.dumps(value) if is_json else value
     return values
 
 
-def _flat(tree: Mapping[Any, Any], path: tuple[str, ...]) -> list[tuple[str, Any]]:
-    found: list[tuple[str, Any]] = []
+def _flat(tree: Mapping[Any, Any], path: tuple[str, ...]) -> list[tuple[str, str, Any]]:
+    """Each setting of the file as ``(variable, key, value)``."""
+    found: list[tuple[str, str, Any]] = []
     for key, value in tree.items():
-        here = (*path, str(key).replace("-", "_").upper())
-        name = "_".join(here)
+        here = (*path, str(key))
+        name = "_".join(here).replace("-", "_").upper()
         if isinstance(value, dict) and name not in NAMES:
             found += _flat(value, here)
-        else:  # the default task may be written as a mapping, the grants as a list
-            is_json = isinstance(value, dict) or (isinstance(value, list) and name == "WORKFLOWS_GRANTS")
-            found.append((name, json.dumps(value) if is_json else value))
+        else:
+            found.append((name, ".".join(here), value))
     return found
 
 
@@ -646,7 +659,7 @@ def described(settings: Settings, environment: Mapping[str, str] | None = None) 
     """Every setting as ``(variable, value, source)``, in order of definition. Secrets, and passwords in URLs, are hidden."""
     environment = os.environ if environment is None else environment
     path = environment.get(CONFIG_VARIABLE)
-    in_file = _read_file(Path(path)) if path else {}
+    in_file = _read_file(Path(path), environment) if path else {}
     found = []
     for name, field in NAMES.items():
         value = getattr(settings, field)

@@ -39,7 +39,7 @@ READS: Final = frozenset(
         "unsettled_workflows", "revisions", "revision", "code_objects", "runs_by_airflow_id", "history", "last_runs",
         "runs_to_send", "stopping_runs", "retrying_runs", "runs_to_look_at", "active_runs", "dated_runs", "backfill",
         "backfills", "active_backfills", "backfill_runs", "backfill_counts", "observed_until", "observations",
-        "airflow_state", "logs_url", "url", "under", "counts", "names_that_left", "run_versions",
+        "airflow_state", "logs_url", "url", "under", "counts", "names_that_left", "run_versions", "run_statuses",
         "key", "audit",
     }
 )  # fmt: skip

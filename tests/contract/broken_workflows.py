@@ -335,6 +335,16 @@ class VersionsStay(InMemoryWorkflows):
         return dict.fromkeys(super().run_versions(run_ids), 1)
 
 
+class StatusesOfAllRuns(InMemoryWorkflows):
+    def run_statuses(self, run_ids: Any) -> Any:
+        return {run.run_id: run.status for run in self._runs.values()}
+
+
+class StatusesStay(InMemoryWorkflows):
+    def run_statuses(self, run_ids: Any) -> Any:
+        return dict.fromkeys(super().run_statuses(run_ids), RunStatus.PENDING)
+
+
 class RunOfAnyVersion(InMemoryWorkflows):
     _refuse_other_version_than = _nothing
 

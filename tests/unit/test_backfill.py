@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from attrs import evolve, frozen
 
-from workflow_core.domain.backfill import BackfillStatus, OnFailure, Reprocess
+from workflow_core.domain.backfill import BackfillStatus, OnFailure, Reprocess, SkippedDate, skip_warning
 from workflow_core.domain.caller import Caller
 from workflow_core.domain.paging import PageRequest
 from workflow_core.domain.run import HistoryFilter, RunStatus, RunType, Submission
@@ -419,6 +419,125 @@ class TestDatesThatHaveRuns:
         view = world.reborn(workflows=Overtaken()).backfill(1, 3)
         assert [run.run_date.day for run in view.runs] == [1]
         assert [one.date.day for one in view.backfill.skipped] == [2, 3]
+
+
+class TestWhatSkippedDatesMeanForTheEnd:
+    """A backfill is SUCCESS only if every date of its range has succeeded."""
+
+    def ended(self, world, number: int, ends: str) -> str:
+        """A run of this date that ended so."""
+        if ends == "failed":
+            world.airflow.end_task(DAG, "extract", "failed")
+        run = world.service.run(NAME, {"date": day(number).isoformat()}, caller=ME)
+        if ends == "stopped":
+            world.service.stop(run.run_id, caller=ME)
+        world.pass_time(40)
+        world.airflow.end_task(DAG, "extract", "success")
+        return str(run.run_id)
+
+    @pytest.mark.parametrize(
+        ("ends", "status"),
+        [
+            ("success", BackfillStatus.SUCCESS),
+            ("failed", BackfillStatus.FAILED),
+            ("stopped", BackfillStatus.FAILED),
+        ],
+    )
+    @pytest.mark.parametrize("last", [1, 3], ids=["only skipped", "mixed"])
+    def test_the_run_of_a_skipped_date_counts(self, world, ends, status, last):
+        """Wherever the status is read: when it is accepted, by a look, in the list."""
+        self.ended(world, 1, ends)
+        view = world.backfill(1, last)
+        assert world.finish(view) is status
+        assert world.status(view) is status
+        [listed] = world.service.backfills(NAME).items
+        assert listed.status is status
+        if last == 1:
+            assert view.summary.status is status
+            assert world.backfill(1, 1, dry_run=True).summary.status is status
+
+    def test_a_skipped_run_that_is_under_way_is_waited_for(self, world):
+        """RUNNING until it has ended, then as that ended; what is waited for is said."""
+        run = world.service.run(NAME, {"date": "2026-01-01"}, caller=ME)
+        view = world.backfill(1, 1)
+        assert view.summary.status is BackfillStatus.RUNNING
+        assert world.look(view).held == f"Waits for run {run.run_id} of the skipped date 2026-01-01."
+        assert world.finish(view) is BackfillStatus.SUCCESS
+        assert world.look(view).held is None
+        assert [one.status for one in world.look(view).backfill.skipped] == [RunStatus.SUCCESS]
+
+    def test_a_skipped_run_that_fails_later_fails_the_backfill(self, world):
+        """Its outcome is that of the date."""
+        world.airflow.end_task(DAG, "extract", "failed")
+        world.service.run(NAME, {"date": "2026-01-01"}, caller=ME)
+        view = world.backfill(1, 1)
+        assert world.finish(view) is BackfillStatus.FAILED
+
+    def test_a_retry_of_the_skipped_run_mends_the_backfill(self, world):
+        """As the retry of a run of its own does."""
+        run_id = self.ended(world, 1, "failed")
+        view = world.backfill(1, 2)
+        assert world.finish(view) is BackfillStatus.FAILED
+        world.service.retry(run_id, caller=ME)
+        assert world.status(view) is BackfillStatus.RUNNING
+        assert world.finish(view) is BackfillStatus.SUCCESS
+
+    def test_a_manual_run_without_a_date_takes_today(self, world):
+        """It is the run of today, and counts as such."""
+        world.airflow.end_task(DAG, "extract", "failed")
+        world.service.run(NAME, caller=ME)
+        world.pass_time(40)
+        assert world.status(world.backfill(NOW.day, NOW.day)) is BackfillStatus.FAILED
+
+    def test_nothing_of_its_own_is_nothing_to_steer(self, world):
+        """A backfill that only waits for the run of a skipped date has nothing to pause, resume or stop."""
+        world.service.run(NAME, {"date": "2026-01-01"}, caller=ME)
+        backfill_id = world.backfill(1, 1).backfill.backfill_id
+        for steer in (world.service.pause_backfill, world.service.resume_backfill, world.service.stop_backfill):
+            with pytest.raises(BackfillNotActive):
+                steer(backfill_id, caller=ME)
+
+    def test_its_own_failure_and_its_own_stop_win(self, world):
+        """Over a skipped date that has not ended."""
+        world.airflow.end_task(DAG, "extract", "failed")
+        view = world.backfill(1, 1)
+        assert world.finish(view) is BackfillStatus.FAILED
+        world.clock.sleep(1)
+        again = world.backfill(1, 2, reprocess=Reprocess.NONE)
+        world.service.stop_backfill(again.backfill.backfill_id, caller=ME)
+        assert world.finish(again) is BackfillStatus.STOPPED
+
+
+S, F, X, R, P = RunStatus.SUCCESS, RunStatus.FAILED, RunStatus.STOPPED, RunStatus.RUNNING, RunStatus.PENDING
+
+
+@pytest.mark.parametrize(
+    ("statuses", "to_run", "warning"),
+    [
+        ([], 4, None),
+        ([S, S], 2, None),
+        ([S, S], 0, "0 of 2 dates will run: 2 already succeeded; use ALL to run them again."),
+        (
+            [F, F, X, S],
+            0,
+            (
+                "0 of 4 dates will run: 1 already succeeded, 3 did not succeed (2 FAILED, 1 STOPPED);"
+                " use FAILED to run the unsuccessful dates again."
+            ),
+        ),
+        (
+            [X],
+            3,
+            "3 of 4 dates will run: 1 did not succeed (1 STOPPED); use FAILED to run the unsuccessful dates again.",
+        ),
+        ([R], 0, "0 of 1 dates will run: 1 already has a run under way (1 RUNNING)."),
+        ([R, P], 1, "1 of 3 dates will run: 2 already have a run under way (1 PENDING, 1 RUNNING)."),
+    ],
+)
+def test_the_warning_about_skipped_dates(statuses, to_run, warning):
+    """How many dates run, why the others do not, and how to change that; silent if the others have succeeded and something runs."""
+    skipped = [SkippedDate(date=day(n + 1), run_id=f"r{n}", status=status) for n, status in enumerate(statuses)]
+    assert skip_warning(skipped, to_run=to_run, failed="FAILED", every="ALL") == warning
 
 
 class TestLogicalDates:

@@ -117,6 +117,43 @@ def test_the_yaml_may_come_from_standard_input(world, monkeypatch):
     assert world.json("workflow", "show", NAME)["dataset_name"] == NAME
 
 
+@pytest.mark.parametrize(
+    ("options", "schedule"),
+    [
+        (["--timezone", "Asia/Seoul"], {"cron": "0 6 * * *", "timezone": "Asia/Seoul"}),
+        (["--cron", "0 8 * * *"], {"cron": "0 8 * * *", "timezone": "Europe/Rome"}),
+        ([], {"cron": "0 6 * * *", "timezone": "Europe/Rome"}),
+    ],
+)
+def test_one_option_of_the_schedule_leaves_the_other_as_it_is_in_the_yaml(world, options, schedule):
+    """``--timezone`` alone changes the time zone, ``--cron`` alone the expression."""
+    world.file.write_text(YAML.replace('"0 6 * * *"}', '"0 6 * * *", timezone: Europe/Rome}'))
+    world.dli("workflow", "register", NAME, "-f", str(world.file), *options)
+    assert world.json("workflow", "show", NAME)["schedule"] == schedule
+
+
+def test_the_yaml_may_be_an_argument(world):
+    """``--yaml-content``, as section 2 of the specification has it, with its ``--source-type``."""
+    answer = world.json("workflow", "register", NAME, "--yaml-content", YAML, "--source-type", "manual")
+    assert (answer["dataset_name"], answer["source_type"]) == (NAME, "MANUAL")
+
+
+def test_code_is_not_registered(world):
+    """The service refuses it, and the exit code says so."""
+    arguments = ("workflow", "register", NAME, "-f", str(world.file), "--source-type", "CODE")
+    _, err = world.dli(*arguments, expect=exit_codes.NOT_PERMITTED)
+    assert "CI pipeline" in err
+
+
+def test_history_takes_its_name_as_an_option(world):
+    """``--dataset-name``, as section 2 of the specification has it; NAME stays, and both may say the same."""
+    world.register()
+    run_id = world.json("workflow", "run", NAME)["run_id"]
+    for arguments in ((NAME,), ("--dataset-name", NAME), (NAME, "--dataset-name", NAME)):
+        assert [run["run_id"] for run in world.json("workflow", "history", *arguments)] == [run_id]
+    assert world.json("workflow", "history", "--dataset-name", "a.b") == []
+
+
 def test_run_takes_params_as_pairs_and_as_json(world):
     """Pairs win; values that are JSON are JSON, everything else is text."""
     world.register()
@@ -354,9 +391,13 @@ def test_warnings_go_to_standard_error(world):
         (["workflow", "status", "a b"], 2, "run_id"),
         (["workflow", "register", NAME, "-f", "/nowhere.yaml"], 2, "cannot read /nowhere.yaml"),
         (["workflow", "register", NAME, "-f", "FILE", "--cron", "61 * * * *"], 2, "INVALID_CRON_EXPRESSION"),
-        (["workflow", "register", NAME, "-f", "FILE", "--timezone", "UTC"], 2, "--cron"),
+        (["workflow", "register", NAME, "--timezone", "UTC", "--yaml-content", "version: v1"], 2, "--cron"),
+        (["workflow", "register", NAME], 2, "--yaml-content"),
+        (["workflow", "register", NAME, "-f", "FILE", "--yaml-content", "version: v1"], 2, "--file"),
+        (["workflow", "register", NAME, "-f", "FILE", "--source-type", "OTHER"], 2, "MANUAL, CODE"),
+        (["workflow", "history", NAME, "--dataset-name", "a.b"], 2, "--dataset-name"),
         (["workflow", "register", "one", "-f", "FILE"], 2, "dataset_name"),
-        (["workflow", "register", NAME, "-f", "FILE", "--source-type", "CODE"], 2, "No such option"),
+        (["workflow", "register", NAME, "-f", "FILE", "--source-types", "CODE"], 2, "No such option"),
         (["workflow", "run", NAME, "-p", "date"], 2, "KEY=VALUE"),
         (["workflow", "run", NAME, "--params", "[1]"], 2, "JSON object"),
         (["workflow", "run", NAME, "--params", "{"], 2, "is not JSON"),
@@ -590,6 +631,43 @@ def test_backfill_and_wait_drives_it_to_its_end(world):
     assert (done["status"], done["percent"], done["counts"]["SUCCESS"]) == ("SUCCESS", 100, 3)
     assert "RUNNING 2025-12-30" in err
     assert f"{BACKFILL}: SUCCESS (3/3)" in err
+
+
+@pytest.fixture
+def stopped(world):
+    """A registered workflow, the first of whose :data:`DATES` a run has that was stopped: the id of that run."""
+    world.register()
+    run_id = world.json("workflow", "run", NAME, "-p", "date=2025-12-29")["run_id"]
+    world.dli("workflow", "stop", run_id, "--wait")
+    return run_id
+
+
+def test_a_backfill_over_a_skipped_date_that_did_not_succeed_is_no_success(world, stopped):
+    """Exit code 1; the skipped date is in the table with its status, and a warning says how to run it again."""
+    out, err = world.dli("workflow", "backfill", NAME, *DATES, "--wait", expect=exit_codes.NOT_SUCCESSFUL)
+    assert "2 of 3 dates will run: 1 did not succeed (1 STOPPED); use --reprocess failed" in err
+    assert f"dli workflow backfill {NAME} --start-date 2025-12-29 --end-date 2025-12-31 --reprocess failed" in err
+    assert out.splitlines()[-1].split() == ["2025-12-29", "STOPPED", stopped]
+    out, _ = world.dli("backfill", "status", BACKFILL)
+    assert out.splitlines()[-1].split() == ["2025-12-29", "STOPPED", stopped]
+    found = world.json("backfill", "status", BACKFILL, "--follow", expect=exit_codes.NOT_SUCCESSFUL)
+    assert (found["status"], found["skipped_counts"]) == ("FAILED", {"STOPPED": 1})
+    world.json("workflow", "backfill", NAME, *DATES, "--reprocess", "failed", "--wait")
+
+
+@pytest.mark.parametrize("wait", [[], ["--wait"]])
+@pytest.mark.usefixtures("stopped")
+def test_a_backfill_that_does_nothing_says_so(world, wait):
+    """With or without waiting: no success unless the dates have succeeded; a dry run warns, and ends with 0."""
+    dates = ("--start-date", "2025-12-29", "--end-date", "2025-12-29")
+    told = "0 of 1 dates will run: 1 did not succeed (1 STOPPED); use --reprocess failed"
+    _, err = world.dli("workflow", "backfill", NAME, *dates, "--dry-run", *wait)
+    assert told in err
+    _, err = world.dli("workflow", "backfill", NAME, *dates, *wait, expect=exit_codes.NOT_SUCCESSFUL)
+    assert told in err
+    world.dli("workflow", "backfill", NAME, *dates, "--reprocess", "failed", "--wait")
+    _, err = world.dli("workflow", "backfill", NAME, *dates, *wait)
+    assert "0 of 1 dates will run: 1 already succeeded; use --reprocess all" in err
 
 
 def test_every_option_of_backfill_arrives(world):

@@ -27,7 +27,7 @@ from adapters.sql.tables import (
 )
 from adapters.sql.visible import is_of_visible
 from workflow_core.domain.paging import Page, key_moment, moment_key
-from workflow_core.domain.run import Submission
+from workflow_core.domain.run import RunStatus, Submission
 from workflow_core.domain.workflow import Phase
 from workflow_core.errors import ConcurrentUpdate, RunAlreadyExists, WorkflowNotFound
 
@@ -109,6 +109,15 @@ class SqlRuns:
             for some in batches(run_ids):
                 query = sa.select(runs.c.run_id, runs.c.version).where(runs.c.run_id.in_(some))
                 found |= {row.run_id: row.version for row in connection.execute(query)}
+        return found
+
+    def run_statuses(self, run_ids: Collection[str]) -> Mapping[str, RunStatus]:
+        """As the port says."""
+        found: dict[str, RunStatus] = {}
+        with self._transactions.reading(single=len(run_ids) <= _ONE_STATEMENT) as connection:
+            for some in batches(run_ids):
+                query = sa.select(runs.c.run_id, runs.c.status).where(runs.c.run_id.in_(some))
+                found |= {row.run_id: RunStatus(row.status) for row in connection.execute(query)}
         return found
 
     def runs_by_airflow_id(self, keys: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], Run]:

@@ -43,7 +43,7 @@ def start(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, start nothing.")] = False,
     wait: Annotated[
-        bool, typer.Option("--wait", "-w", help="Follow it to its end (exit code 1 if a date fails).")
+        bool, typer.Option("--wait", "-w", help="Follow it to its end (exit code 1 unless every date has succeeded).")
     ] = False,
     timeout: Timeout = None,
     output: Output = Format.TABLE,
@@ -52,12 +52,13 @@ def start(
 
     Example: dli workflow backfill iceberg.analytics.daily_clicks --start-date 2026-01-01 --end-date 2026-01-07 --wait
     """
+    from entrypoints.cli import exit_codes
     from entrypoints.cli.inputs import one_of, read_date, read_params
-    from entrypoints.cli.output import print_answer, print_hint
+    from entrypoints.cli.output import print_answer, print_hint, print_warnings
     from entrypoints.cli.session import get_api
     from workflow_core.api import BackfillRequest
     from workflow_core.api.findings import checked
-    from workflow_core.domain.backfill import OnFailure, Reprocess
+    from workflow_core.domain.backfill import BackfillStatus, OnFailure, Reprocess, skip_warning
     from workflow_core.errors import InvalidRequest
 
     if timeout is not None and not wait:
@@ -76,12 +77,23 @@ def start(
     )
     api = get_api()
     answer = api.backfill(name, request)
+    warning = skip_warning(
+        answer.skipped, to_run=answer.total_runs, failed="--reprocess failed", every="--reprocess all"
+    )
     if wait and not dry_run:
+        if warning:
+            print_warnings([warning])
         _follow(api, answer.backfill_id, timeout, output)
         return
     print_answer(answer, output)
-    if not dry_run and not answer.status.is_final:
+    if warning:
+        print_warnings([warning])
+    if dry_run:
+        return
+    if not answer.status.is_final:
         print_hint(f"To follow it: dli backfill status {answer.backfill_id} --follow")
+    elif answer.status is not BackfillStatus.SUCCESS:
+        raise typer.Exit(exit_codes.NOT_SUCCESSFUL)
 
 
 @app.command("list")
@@ -164,8 +176,8 @@ def stop(backfill_id: BackfillId, reason: Reason = None, output: Output = Format
 def _follow(api: WorkflowApi, backfill_id: str, timeout: float | None, output: Format) -> None:
     """Follow a backfill, print how it stands, and end with the code that says whether all of it succeeded."""
     from entrypoints.cli import exit_codes, progress
-    from entrypoints.cli.output import print_backfill, print_hint
-    from workflow_core.domain.backfill import BackfillStatus
+    from entrypoints.cli.output import print_backfill, print_hint, print_warnings
+    from workflow_core.domain.backfill import BackfillStatus, listed
 
     answer = progress.follow_backfill(api, backfill_id, timeout=timeout)
     print_backfill(answer, output)
@@ -173,5 +185,12 @@ def _follow(api: WorkflowApi, backfill_id: str, timeout: float | None, output: F
         print_hint(f"To go on: dli backfill resume {backfill_id}")
     elif not answer.status.is_final:
         raise typer.Exit(exit_codes.TIMED_OUT)
+    if unsuccessful := [date for date in answer.skipped if date.status.is_final and date.status.value != "SUCCESS"]:
+        again = (
+            f"{answer.dataset_name} --start-date {answer.start_date} --end-date {answer.end_date} --reprocess failed"
+        )
+        dates = "date" if len(unsuccessful) == 1 else "dates"
+        told = f"{len(unsuccessful)} skipped {dates} did not succeed ({listed(unsuccessful)})"
+        print_warnings([f"{told}; to run them again: dli workflow backfill {again}"])
     if answer.status is not BackfillStatus.SUCCESS:
         raise typer.Exit(exit_codes.NOT_SUCCESSFUL)

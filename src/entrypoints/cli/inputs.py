@@ -25,6 +25,42 @@ def read_bytes(file: Path, option: str) -> bytes:
         raise InvalidRequest(f"cannot read {file}: {error.strerror}", field=option) from None
 
 
+def read_yaml(file: Path | None, text: str | None) -> str:
+    """The YAML of ``--file`` or of ``--yaml-content``, whichever was given."""
+    if file is not None and text is not None:
+        raise InvalidRequest("cannot be given with --file; leave one of them out", field="--yaml-content")
+    if text is not None:
+        return text
+    if file is None:
+        raise InvalidRequest("is required, or --yaml-content with the text itself", field="--file")
+    return decoded(read_bytes(file, "--file"))
+
+
+def read_schedule(cron: str | None, timezone: str | None, text: str) -> dict[str, str] | None:
+    """The schedule of the options, over that of the YAML: ``--timezone`` alone leaves the cron expression as it is there."""
+    if cron is None and timezone is None:
+        return None
+    written = _schedule_of(text)
+    cron = cron if cron is not None else written.get("cron")
+    if cron is None:
+        raise InvalidRequest("needs --cron: the YAML has no schedule.cron that it could apply to", field="--timezone")
+    return {"cron": cron, "timezone": timezone if timezone is not None else written.get("timezone", "UTC")}
+
+
+def _schedule_of(text: str) -> dict[str, str]:
+    """The texts of the YAML's ``schedule``; nothing where it has none. What is wrong in the YAML the service reports."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        tree = YAML(typ="safe", pure=True).load(text)
+    except (YAMLError, ValueError, RecursionError):
+        return {}
+    schedule = tree.get("schedule") if isinstance(tree, dict) else None
+    pairs = schedule.items() if isinstance(schedule, dict) else ()
+    return {key: value for key, value in pairs if isinstance(key, str) and isinstance(value, str)}
+
+
 def decoded(data: bytes) -> str:
     """The text; that it is none is a finding with line and column."""
     try:

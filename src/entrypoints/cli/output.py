@@ -116,6 +116,10 @@ def print_backfill(answer: BackfillStatusAnswer, form: Format) -> None:
         print()
         columns = {"date": "DATE", "status": "STATUS", "started_at": "STARTED", "ended_at": "ENDED", "run_id": "RUN"}
         print_answers(answer.runs, form, columns, total=len(answer.runs), drop=("started_at", "ended_at"))
+    if answer.skipped:
+        print("\nSkipped: these dates had a run already")
+        columns = {"date": "DATE", "status": "STATUS", "run_id": "RUN"}
+        print_answers(answer.skipped, form, columns, total=len(answer.skipped))
 
 
 def print_answers(

@@ -28,9 +28,17 @@ Timeout = Annotated[float | None, typer.Option("--timeout", min=0, help="Seconds
 @app.command()
 def register(
     name: Name,
-    file: Annotated[Path, typer.Option("--file", "-f", help="The YAML file; - for standard input.")],
+    file: Annotated[Path | None, typer.Option("--file", "-f", help="The YAML file; - for standard input.")] = None,
+    yaml_content: Annotated[
+        str | None, typer.Option("--yaml-content", metavar="TEXT", help="The YAML itself, instead of --file.")
+    ] = None,
+    source_type: Annotated[
+        str, typer.Option("--source-type", help="MANUAL; a service refuses CODE, which a CI pipeline publishes.")
+    ] = "MANUAL",
     cron: Annotated[str | None, typer.Option(help="When to run, over what the YAML says: '0 6 * * *'.")] = None,
-    timezone: Annotated[str | None, typer.Option(help="The time zone of the cron expression; UTC by default.")] = None,
+    timezone: Annotated[
+        str | None, typer.Option(help="The time zone of the cron expression, over what the YAML says.")
+    ] = None,
     owner: Annotated[str | None, typer.Option(help="The owner's e-mail, over what the YAML says.")] = None,
     team: Annotated[str | None, typer.Option(help="The team, over what the YAML says.")] = None,
     description: Annotated[str | None, typer.Option(help="What it is for, over what the YAML says.")] = None,
@@ -42,21 +50,20 @@ def register(
 
     Example: dli workflow register iceberg.analytics.daily_clicks -f daily_clicks.yaml
     """
-    from entrypoints.cli.inputs import decoded, read_bytes
+    from entrypoints.cli.inputs import one_of, read_schedule, read_yaml
     from entrypoints.cli.output import print_answer, print_warnings
     from entrypoints.cli.session import get_api
     from workflow_core.api import RegisterRequest
     from workflow_core.api.findings import checked
-    from workflow_core.errors import InvalidRequest
+    from workflow_core.domain.workflow import SourceType
 
-    text = decoded(read_bytes(file, "--file"))
-    if timezone is not None and cron is None:
-        raise InvalidRequest("needs --cron: together they are the schedule", field="--timezone")
+    text = read_yaml(file, yaml_content)
     request = checked(
         RegisterRequest,
         dataset_name=name,
         yaml_content=text,
-        schedule={"cron": cron, "timezone": timezone or "UTC"} if cron is not None else None,
+        source_type=one_of(SourceType, source_type, "--source-type"),
+        schedule=read_schedule(cron, timezone, text),
         owner=owner,
         team=team,
         description=description,
@@ -196,6 +203,7 @@ def list_(
 @app.command()
 def history(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One workflow's runs only.")] = None,
+    dataset_name: Annotated[str | None, typer.Option("--dataset-name", help="The same as NAME.")] = None,
     start_date: Annotated[str | None, typer.Option("--start-date", help="YYYY-MM-DD, in UTC, inclusive.")] = None,
     end_date: Annotated[str | None, typer.Option("--end-date", help="YYYY-MM-DD, in UTC, inclusive.")] = None,
     limit: Limit = 20,
@@ -211,10 +219,13 @@ def history(
     from entrypoints.cli.session import get_api
     from workflow_core.api import HistoryFilters
     from workflow_core.api.findings import checked
+    from workflow_core.errors import InvalidRequest
 
+    if name is not None and dataset_name not in {None, name}:
+        raise InvalidRequest(f"is not the NAME that was given, {name}; give one of the two", field="--dataset-name")
     filters = checked(
         HistoryFilters,
-        dataset_name=name,
+        dataset_name=dataset_name if name is None else name,
         start_date=read_date(start_date, "--start-date"),
         end_date=read_date(end_date, "--end-date"),
         limit=limit,

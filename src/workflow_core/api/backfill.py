@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, JsonValue
 from workflow_core.api.base import Answer, Request, UtcTime, extra
 from workflow_core.api.listing import Day, PageFilters, whole
 from workflow_core.api.run import DATASET, USER, example
-from workflow_core.domain.backfill import BackfillStatus, OnFailure, Reprocess, Wanted, Wish
+from workflow_core.domain.backfill import BackfillStatus, OnFailure, Reprocess, Wanted, Wish, counts_of, skip_warning
 from workflow_core.domain.paging import MAX_LIMIT
 from workflow_core.domain.run import RunStatus, Submission
 
@@ -70,7 +70,9 @@ class SkippedDateAnswer(Answer):
 
     date: Day
     run_id: str = Field(description="The run that it has.")
-    status: RunStatus = Field(description="How that stood when the backfill was made.")
+    status: RunStatus = Field(
+        description="How that stands; a date that had succeeded when it was skipped stays SUCCESS."
+    )
 
     @classmethod
     def of(cls, skipped: SkippedDate) -> SkippedDateAnswer:
@@ -116,11 +118,17 @@ class BackfillAnswer(Answer):
     skipped: tuple[SkippedDateAnswer, ...] = extra(default=(), description="Dates that have a run already.")
     dry_run: bool = extra(default=False, description="True: nothing was made.")
     runs: tuple[PlannedRunAnswer, ...] = extra(default=(), description="With `dry_run`: what would be made.")
+    warnings: tuple[str, ...] = extra(
+        default=(), description="That no date runs, or that a skipped date has not succeeded, and what to do about it."
+    )
 
     @classmethod
     def of(cls, view: BackfillView, *, dry_run: bool = False) -> BackfillAnswer:
         """The answer for a backfill."""
         backfill = view.backfill
+        warning = skip_warning(
+            backfill.skipped, to_run=len(view.runs), failed='"reprocess": "failed"', every='"reprocess": "all"'
+        )
         return cls(
             backfill_id=backfill.backfill_id,
             dataset_name=backfill.dataset_name,
@@ -132,6 +140,7 @@ class BackfillAnswer(Answer):
             skipped=tuple(map(SkippedDateAnswer.of, backfill.skipped)),
             dry_run=dry_run,
             runs=tuple(map(PlannedRunAnswer.of, view.runs)) if dry_run else (),
+            warnings=(warning,) if warning else (),
         )
 
 
@@ -159,11 +168,15 @@ class BackfillItem(Answer):
     start_date: Day
     end_date: Day
     status: BackfillStatus = Field(
-        description="PENDING until a run starts; PAUSED and STOPPING while that is wanted; in the end SUCCESS, FAILED if a run"
-        " failed, STOPPED if it was stopped."
+        description="PENDING until a run starts; PAUSED and STOPPING while that is wanted; RUNNING also while only the run of a skipped"
+        " date is under way. In the end SUCCESS if every date of the range has succeeded, FAILED if a run failed or the run of a skipped"
+        " date did not succeed, STOPPED if it was stopped."
     )
     total_runs: int
     counts: dict[str, int] = Field(description="How many runs there are of each status.")
+    skipped_counts: dict[str, int] | None = extra(
+        description="How many skipped dates there are, by the status of the run that they have; left out without any."
+    )
     percent: int = Field(description="How many of the runs have ended, rounded down.")
     created_by: str
     created_at: UtcTime
@@ -191,6 +204,7 @@ def _item(summary: BackfillSummary) -> dict[str, Any]:
         "status": summary.status,
         "total_runs": summary.total,
         "counts": {status.value: summary.counts.get(status, 0) for status in RunStatus},
+        "skipped_counts": {status.value: number for status, number in counts_of(backfill.skipped).items()} or None,
         "percent": summary.percent,
         "created_by": backfill.created_by,
         "created_at": backfill.created_at,
@@ -271,7 +285,7 @@ class BackfillStatusAnswer(BackfillItem):
     )
     runs: tuple[BackfillRunAnswer, ...] = Field(description="By date.")
     skipped: tuple[SkippedDateAnswer, ...] = extra(default=(), description="Dates that had a run already.")
-    held: str | None = extra(description="Why nothing is sent though it is wanted.")
+    held: str | None = extra(description="Why nothing is sent though it is wanted, or what is waited for.")
     observed_at: UtcTime | None = extra(
         description="How far Airflow's changes had been followed; while it is not over."
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from datetime import timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from attrs import evolve, frozen
 
@@ -62,11 +62,12 @@ class BackfillStatus(StrEnum):
     STOPPING = "STOPPING"
     STOPPED = "STOPPED"
     SUCCESS = "SUCCESS"
+    """Every date of the range has succeeded, by a run of its own or, where it was skipped, by the run that it has."""
     FAILED = "FAILED"
 
     @property
     def is_final(self) -> bool:
-        """Whether every run of it has ended."""
+        """Whether every run of it has ended, and of the dates that it skipped."""
         return self in {BackfillStatus.SUCCESS, BackfillStatus.FAILED, BackfillStatus.STOPPED}
 
 
@@ -82,7 +83,7 @@ class Wish:
 
 @frozen(kw_only=True)
 class SkippedDate:
-    """A date that got no run of its own, and the run that it has already, as it stood then."""
+    """A date that got no run of its own, and the run that it has already: how that stood then, or, where it was read again, stands now."""
 
     date: date
     run_id: str
@@ -126,7 +127,8 @@ class Backfill:
         """What it is doing, by the number of its runs in each status."""
         present = {status for status, number in counts.items() if number}
         if all(status.is_final for status in present):
-            return self._ended(present)
+            ended = self._ended(present)
+            return self._with_skipped() if ended is BackfillStatus.SUCCESS else ended
         if self.wanted is Wanted.STOP:
             return BackfillStatus.STOPPING
         if self.wanted is Wanted.PAUSE:
@@ -139,6 +141,18 @@ class Backfill:
         if stopped and (self.wanted is Wanted.STOP or RunStatus.FAILED not in present):
             return BackfillStatus.STOPPED
         return BackfillStatus.FAILED if RunStatus.FAILED in present else BackfillStatus.SUCCESS
+
+    def _with_skipped(self) -> BackfillStatus:
+        """All runs of its own have succeeded: now the runs of the skipped dates count, since a success means every date of the range."""
+        present = {skipped.status for skipped in self.skipped}
+        if not all(status.is_final for status in present):
+            return BackfillStatus.RUNNING
+        return BackfillStatus.SUCCESS if present <= {RunStatus.SUCCESS} else BackfillStatus.FAILED
+
+    def seen_again(self, statuses: Mapping[str, RunStatus]) -> Backfill:
+        """The same, with the runs of its skipped dates as they stand now; those that ``statuses`` leaves out stay as they were."""
+        now = tuple(evolve(one, status=statuses.get(one.run_id, one.status)) for one in self.skipped)
+        return self if now == self.skipped else evolve(self, skipped=now)
 
     def to_send(self, runs: Sequence[Run]) -> list[Run]:
         """The waiting runs whose turn it is, in their order: as many as may be under way beside those that are."""
@@ -175,6 +189,43 @@ class Backfill:
         return evolve(self, wish=Wish(wanted=wanted, by=by, at=at, reason=reason), updated_at=at)
 
 
+class HasStatus(Protocol):
+    """A run, or a skipped date: here or in an answer of the API."""
+
+    @property
+    def status(self) -> RunStatus:
+        """How the run stands."""
+        ...
+
+
+def skip_warning(skipped: Sequence[HasStatus], *, to_run: int, failed: str, every: str) -> str | None:
+    """What a caller has to know of the skipped dates; None if the others run and these have succeeded.
+
+    ``to_run`` is how many dates run; ``failed`` and ``every`` are what to ask for so that unsuccessful dates, or all, run again.
+    """
+    ended = [one for one in skipped if one.status in {RunStatus.FAILED, RunStatus.STOPPED}]
+    going = [one for one in skipped if not one.status.is_final]
+    if not skipped or (to_run and not ended and not going):
+        return None
+    succeeded = len(skipped) - len(ended) - len(going)
+    parts = [f"{succeeded} already succeeded"] if succeeded else []
+    parts += [f"{len(ended)} did not succeed ({listed(ended)})"] if ended else []
+    parts += (
+        [f"{len(going)} already {'has' if len(going) == 1 else 'have'} a run under way ({listed(going)})"]
+        if going
+        else []
+    )
+    advice = f"; use {failed} to run the unsuccessful dates again" if ended else ""
+    if not to_run and not ended and not going:
+        advice = f"; use {every} to run them again"
+    return f"{to_run} of {to_run + len(skipped)} dates will run: {', '.join(parts)}{advice}."
+
+
+def listed(runs: Sequence[HasStatus]) -> str:
+    """How many runs there are of each status, in words."""
+    return ", ".join(f"{number} {status}" for status, number in counts_of(runs).items())
+
+
 def waiting_of(runs: Sequence[Run]) -> list[Run]:
     """Those that were never sent, and are to be."""
     return [run for run in runs if run.submission is Submission.WAITING and not run.settled]
@@ -195,7 +246,7 @@ def unsuccessful(runs: Sequence[Run]) -> list[Run]:
     return [run for run in runs if run.settled and run.status is not RunStatus.SUCCESS]
 
 
-def counts_of(runs: Sequence[Run]) -> dict[RunStatus, int]:
+def counts_of(runs: Sequence[HasStatus]) -> dict[RunStatus, int]:
     """How many runs there are of each status; statuses without any are left out."""
     return {status: number for status in RunStatus if (number := sum(run.status is status for run in runs))}
 

@@ -235,6 +235,11 @@ class InMemoryWorkflows(InMemoryLeases):
         with self._transaction("run_versions"):
             return {run_id: self._runs[run_id].version for run_id in run_ids if run_id in self._runs}
 
+    def run_statuses(self, run_ids: Collection[str]) -> Mapping[str, RunStatus]:
+        """As the port says."""
+        with self._transaction("run_statuses"):
+            return {run_id: self._runs[run_id].status for run_id in run_ids if run_id in self._runs}
+
     def runs_by_airflow_id(self, keys: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], Run]:
         """As the port says."""
         with self._transaction("runs_by_airflow_id"):

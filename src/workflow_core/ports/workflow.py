@@ -161,6 +161,10 @@ class WorkflowPort(Protocol):
         """
         ...
 
+    def run_statuses(self, run_ids: Collection[str]) -> Mapping[str, RunStatus]:
+        """The statuses of these runs as they are recorded. Ids without a run are left out."""
+        ...
+
     def runs_by_airflow_id(self, keys: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], Run]:
         """The runs with these pairs of DAG id and Airflow's run id; pairs that are not known are left out."""
         ...

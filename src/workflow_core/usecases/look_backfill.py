@@ -44,13 +44,14 @@ def show_backfill(backfill_id: str, context: Context) -> BackfillView:
     """
     backfill = require_backfill(backfill_id, context)
     runs = context.workflows.backfill_runs(backfill_id)
+    (seen,) = _seen_again([backfill], context)
     active = any(not run.settled for run in runs)
     return BackfillView(
-        backfill=backfill,
+        backfill=seen,
         runs=runs,
         now=context.clock.now(),
         mean_seconds=_mean_seconds(backfill, runs, context) if active else None,
-        held=_held(backfill, runs, context),
+        held=_held(seen, runs, context),
         observed_at=context.workflows.observed_until() if active else None,
     )
 
@@ -58,7 +59,8 @@ def show_backfill(backfill_id: str, context: Context) -> BackfillView:
 def summarize(backfill: Backfill, context: Context) -> BackfillSummary:
     """A backfill with the counts of its runs as they are recorded now."""
     counts = context.workflows.backfill_counts([backfill.backfill_id])
-    return BackfillSummary(backfill=backfill, counts=counts.get(backfill.backfill_id, {}))
+    (seen,) = _seen_again([backfill], context)
+    return BackfillSummary(backfill=seen, counts=counts.get(backfill.backfill_id, {}))
 
 
 def list_backfills(
@@ -76,8 +78,18 @@ def list_backfills(
         if visible is not None and not visible.sees(workflow):
             raise WorkflowNotFound(dataset_name)
     counts = context.workflows.backfill_counts(one.backfill_id for one in found.items)
-    items = tuple(BackfillSummary(backfill=one, counts=counts.get(one.backfill_id, {})) for one in found.items)
+    seen = _seen_again(found.items, context)
+    items = tuple(BackfillSummary(backfill=one, counts=counts.get(one.backfill_id, {})) for one in seen)
     return Page(items=items, total=found.total, next_after=found.next_after)
+
+
+def _seen_again(backfills: Sequence[Backfill], context: Context) -> Sequence[Backfill]:
+    """Backfills with the runs of their skipped dates as they stand now. Those that had succeeded are not read again."""
+    open_ = {one.run_id for found in backfills for one in found.skipped if one.status is not RunStatus.SUCCESS}
+    if not open_:
+        return backfills
+    statuses = context.workflows.run_statuses(open_)
+    return [found.seen_again(statuses) for found in backfills]
 
 
 def _mean_seconds(backfill: Backfill, runs: Sequence[Run], context: Context) -> float | None:
@@ -96,9 +108,20 @@ def _successes(runs: Sequence[Run]) -> list[float]:
 
 
 def _held(backfill: Backfill, runs: Sequence[Run], context: Context) -> str | None:
-    if backfill.wanted is not Wanted.RUN or not waiting_of(runs):
+    if not waiting_of(runs):
+        return _awaited(backfill, runs)
+    if backfill.wanted is not Wanted.RUN:
         return None
     owner = context.workflows.workflow_by_id(backfill.workflow_id)
     if owner is None or owner.status is WorkflowStatus.ACTIVE:
         return None
     return f"The workflow is {owner.status}: it goes on when the workflow may run again."
+
+
+def _awaited(backfill: Backfill, runs: Sequence[Run]) -> str | None:
+    """That everything of its own has ended, and a run of a skipped date has not."""
+    going = [one for one in backfill.skipped if not one.status.is_final]
+    if any(not run.settled for run in runs) or not going:
+        return None
+    more = f" and {len(going) - 1} more" if len(going) > 1 else ""
+    return f"Waits for run {going[0].run_id} of the skipped date {going[0].date}{more}."

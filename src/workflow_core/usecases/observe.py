@@ -193,29 +193,34 @@ def _adopt(seen: AirflowRun, tasks: Sequence[TaskState] | None, owner: Workflow,
     """Remember a run that Airflow made without us, under an id of ours that says when it fired."""
     now = context.clock.now()
     fired = seen.run_after or seen.logical_date or seen.queued_at or seen.started_at or now
-    while True:
-        run = Run(
-            run_id=context.run_ids.next(owner.dataset_name, fired),
-            airflow_run_id=seen.run_id,
-            workflow_id=owner.id,
-            dataset_name=owner.dataset_name,
-            dag_id=seen.dag_id,
-            run_type=seen.run_type,
-            status=seen.status,
-            submission=Submission.SUBMITTED,
-            triggered_by=seen.triggered_by or "airflow",
-            params=_storable(seen.conf),
-            run_date=run_date_of(seen.conf, seen.logical_date or fired, owner.schedule.zone),
-            accepted_at=seen.queued_at or fired,
-            started_at=fired,
-        ).observed(seen, tasks, now)
-        try:
-            return context.workflows.add_run(run)
-        except RunAlreadyExists:
-            if context.workflows.runs_by_airflow_id([(seen.dag_id, seen.run_id)]):
-                return None  # another worker has adopted it
-        except WorkflowNotFound:
-            return None
+    with context.run_ids.turn(owner.dataset_name, fired) as turn:
+        while True:
+            run = Run(
+                run_id=turn.run_id,
+                airflow_run_id=seen.run_id,
+                workflow_id=owner.id,
+                dataset_name=owner.dataset_name,
+                dag_id=seen.dag_id,
+                run_type=seen.run_type,
+                status=seen.status,
+                submission=Submission.SUBMITTED,
+                triggered_by=seen.triggered_by or "airflow",
+                params=_storable(seen.conf),
+                run_date=run_date_of(seen.conf, seen.logical_date or fired, owner.schedule.zone),
+                accepted_at=seen.queued_at or fired,
+                started_at=fired,
+            ).observed(seen, tasks, now)
+            try:
+                context.workflows.add_run(run)
+            except RunAlreadyExists:
+                if context.workflows.runs_by_airflow_id([(seen.dag_id, seen.run_id)]):
+                    return  # another worker has adopted it: under which number is not known
+                turn.taken()
+            except WorkflowNotFound:
+                return
+            else:
+                turn.taken()
+                return
 
 
 def _storable(value: Any) -> Any:

@@ -138,6 +138,6 @@ def _check_permitted(command: SteerBackfill, context: Context) -> None:
 
 
 def _refuse_ended(backfill: Backfill, runs: Sequence[Run]) -> None:
-    status = backfill.status(counts_of(runs))
-    if status.is_final or backfill.wanted is Wanted.STOP:
-        raise BackfillNotActive(backfill.backfill_id, status)
+    """A backfill that only waits for the runs of its skipped dates has nothing of its own to pause, resume or stop."""
+    if all(run.status.is_final for run in runs) or backfill.wanted is Wanted.STOP:
+        raise BackfillNotActive(backfill.backfill_id, backfill.status(counts_of(runs)))

@@ -6,6 +6,7 @@ import json
 import logging
 import math
 from datetime import date
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from attrs import Factory, frozen
@@ -76,7 +77,13 @@ def _rehearsed(command: TriggerRun, context: Context) -> Run:
     _check(workflow, command, context)
     check_dag(workflow, context)
     now = context.clock.now()
-    return _draft(workflow, command, now, run_id=run_id_for(workflow.dataset_name, now))
+    return _draft(workflow, command, now, run_id=_free_id(workflow.dataset_name, now, context))
+
+
+def _free_id(dataset_name: str, now: datetime, context: Context) -> str:
+    """The id that a real call would give a run now: never that of another run."""
+    numbered = (run_id_for(dataset_name, now, nth=nth) for nth in count(1))
+    return next(run_id for run_id in numbered if context.workflows.run(run_id) is None)
 
 
 def _accepted(command: TriggerRun, context: Context) -> Run:
@@ -134,17 +141,20 @@ def _accept(workflow: Workflow, command: TriggerRun, context: Context) -> Run:
     """
     _check(workflow, command, context)
     context.airflow.ping()
-    while True:
-        now = context.clock.now()
-        run = _draft(workflow, command, now, run_id=context.run_ids.next(workflow.dataset_name, now))
-        if workflow.phase is Phase.SERVED:
-            run = run.sending(now)
-        try:
-            act = on_run(command.caller, Action.RUN, now, run)
-            context.workflows.add_run(run, of_version=workflow.version, act=act)
-        except RunAlreadyExists:
-            continue
-        return run
+    now = context.clock.now()
+    with context.run_ids.turn(workflow.dataset_name, now) as turn:
+        while True:
+            run = _draft(workflow, command, now, run_id=turn.run_id)
+            if workflow.phase is Phase.SERVED:
+                run = run.sending(now)
+            try:
+                act = on_run(command.caller, Action.RUN, now, run)
+                context.workflows.add_run(run, of_version=workflow.version, act=act)
+            except RunAlreadyExists:
+                turn.taken()
+                continue
+            turn.taken()
+            return run
 
 
 def _draft(workflow: Workflow, command: TriggerRun, now: datetime, *, run_id: str) -> Run:

@@ -93,6 +93,25 @@ class BackfilledRules(ApiSubject):
         assert [one.date for one in planned.skipped] == [DEC_30]
         assert type(twins.error(lambda api: api.backfill_status(planned.backfill_id))) is errors.BackfillNotFound
 
+    def test_a_skipped_date_that_did_not_succeed_is_told(self, twins: Twins) -> None:
+        """A warning when the backfill is accepted, and no success: in each look, and in the list."""
+        twins.register()
+        run_id = twins.answer(lambda api: api.run(NAME, RunRequest(params={"date": "2025-12-30"}))).run_id
+        twins.answer(lambda api: api.stop(run_id))
+        for _ in range(15):
+            twins.each(lambda world: world.clock.sleep(2))
+            twins.each(lambda world: world.service.sweep())
+        for dry_run in (True, False):
+            answer = self.backfill(twins, start_date=DEC_30, end_date=DEC_30, dry_run=dry_run)
+            assert (answer.status, answer.total_runs) == (BackfillStatus.FAILED, 0)
+            assert [(one.run_id, one.status) for one in answer.skipped] == [(run_id, RunStatus.STOPPED)]
+            (warning,) = answer.warnings
+            assert warning.startswith('0 of 1 dates will run: 1 did not succeed (1 STOPPED); use "reprocess": "failed"')
+        status = twins.answer(lambda api: api.backfill_status(answer.backfill_id))
+        [item] = twins.answer(lambda api: api.backfills(NAME)).items
+        assert (status.status, status.skipped) == (BackfillStatus.FAILED, answer.skipped)
+        assert (item.status, item.skipped_counts) == (BackfillStatus.FAILED, {"STOPPED": 1})
+
     def test_a_backfill_is_followed_to_its_end(self, twins: Twins) -> None:
         """Each look is the same, with every date, and the end."""
         twins.register()

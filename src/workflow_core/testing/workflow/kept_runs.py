@@ -255,6 +255,16 @@ class KeptRunRules(WorkflowSubject):
         port.add_run(run)
         assert port.run_versions([run.run_id, *map(str, range(1200))]) == {run.run_id: run.version}
 
+    def test_statuses_of_runs_are_read(self, port: WorkflowPort, owner: Workflow) -> None:
+        """As they are recorded, of those that are asked for and exist; of more than one statement can name."""
+        first, second, other = (a_run(owner, nth=nth) for nth in (1, 2, 3))
+        for run in (first, second, other):
+            port.add_run(run)
+        assert port.save_run(second.refused("no", AT)).status is RunStatus.FAILED
+        names = [first.run_id, second.run_id, *map(str, range(1200))]
+        assert port.run_statuses(names) == {first.run_id: first.status, second.run_id: RunStatus.FAILED}
+        assert port.run_statuses([]) == {}
+
     def test_one_of_many_adders_of_a_run_id_succeeds(
         self, port: WorkflowPort, owner: Workflow, behind: BehindWorkflows
     ) -> None:

@@ -258,6 +258,7 @@ class WorkflowMachine(RuleBasedStateMachine):
         self._same("last_runs", NAMES)
         self._same("names_that_left", NAMES)
         self._same("run_versions", [run.run_id for run in self._runs])
+        self._same("run_statuses", [run.run_id for run in self._runs])
         self._same("observed_until")
         self._same("code_objects")
         self._same("counts")

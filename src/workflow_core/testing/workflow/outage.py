@@ -48,6 +48,7 @@ CALLS: Final[dict[str, Callable[[WorkflowPort], object]]] = {
     "add_run": lambda port: port.add_run(a_run(_W)),
     "run": lambda port: port.run("r"),
     "run_versions": lambda port: port.run_versions(["r"]),
+    "run_statuses": lambda port: port.run_statuses(["r"]),
     "runs_by_airflow_id": lambda port: port.runs_by_airflow_id([("d", "r")]),
     "save_run": lambda port: port.save_run(a_run(_W)),
     "history": lambda port: port.history(HistoryFilter(), PageRequest()),
