@@ -1,10 +1,9 @@
-"""The runs of one second are numbered 1 to n, whatever was refused, lost or repeated in between."""
+"""The runs of one second are numbered 1 to n, whatever was refused, lost or repeated before."""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
-from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -73,35 +72,32 @@ def test_a_turn_that_records_nothing_uses_up_nothing():
     assert record(ids, NAME, AT) == FIRST
 
 
-def test_a_second_thread_waits_for_the_outcome_of_the_first():
-    """It gets the first number if the other recorded nothing, and never both try the same one."""
-    ids, has_turn, may_go, second = RunIds(), Event(), Event(), []
-
-    def hold() -> None:
-        with ids.turn(NAME, AT):
-            has_turn.set()
-            assert may_go.wait(10)
-
-    first = Thread(target=hold)
-    first.start()
-    assert has_turn.wait(10)
-    other = Thread(target=lambda: second.append(record(ids, NAME, AT)))
-    other.start()
-    assert second == []
-    may_go.set()
-    first.join(10)
-    other.join(10)
-    assert second == [FIRST]
+def test_runs_under_way_at_the_same_time_wait_for_no_other():
+    """Each has a number of its own at once; one that is returned goes to the next run of the second."""
+    ids = RunIds()
+    with ids.turn(NAME, AT) as slow, ids.turn(NAME, AT) as other:
+        assert (slow.run_id, other.run_id) == (FIRST, f"{FIRST}_2")
+        other.taken()
+    assert [record(ids, NAME, AT) for _ in range(2)] == [FIRST, f"{FIRST}_3"]
 
 
-def test_a_turn_that_lasts_too_long_holds_up_no_other():
-    """A database that stalls does not add up its timeouts: the next run tries on its own after a while."""
-    ids = RunIds(patience=0.01)
-    with ids.turn(NAME, AT) as stalled:
-        assert record(ids, NAME, AT) == FIRST
-        assert stalled.run_id == FIRST  # the database would refuse it, and then
-        stalled.taken()
-        assert stalled.run_id == f"{FIRST}_2"
+def test_the_lowest_returned_number_comes_first():
+    """Whatever the order in which runs were refused."""
+    ids = RunIds()
+    with ids.turn(NAME, AT) as first, ids.turn(NAME, AT) as second, ids.turn(NAME, AT) as third:
+        for turn in (first, second, third):
+            assert turn.run_id
+        second.taken()
+    assert [record(ids, NAME, AT) for _ in range(3)] == [FIRST, f"{FIRST}_3", f"{FIRST}_4"]
+
+
+def test_an_id_that_another_process_has_is_passed_over():
+    """The database says so, and the next number is tried."""
+    ids = RunIds()
+    with ids.turn(NAME, AT) as turn:
+        assert [turn.run_id, turn.run_id] == [FIRST, FIRST]
+        turn.taken()
+        assert turn.run_id == f"{FIRST}_2"
     assert record(ids, NAME, AT) == f"{FIRST}_2"
 
 

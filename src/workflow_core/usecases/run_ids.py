@@ -1,9 +1,10 @@
-"""Number the runs of one second, without holes."""
+"""Number the runs of one second."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from contextlib import contextmanager
+from heapq import heappop, heappush
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
@@ -16,67 +17,83 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 REMEMBERED: Final = 1000
-"""Seconds (of a workflow each) for which the highest number known to be taken is kept."""
-
-PATIENCE: Final = 1.0
-"""Seconds that a run waits for its turn behind the other runs of its second; a database that stalls must not add up its timeouts."""
+"""Seconds (of a workflow each) whose numbers are kept."""
 
 
 @define
 class _Second:
-    """One second of one workflow: the highest number known to be taken, and whose turn it is."""
+    """The numbers of one second of one workflow: the highest one drawn, and those below it that were given back."""
 
-    taken: int = 0
-    turn: Lock = field(factory=Lock, repr=False, eq=False)
+    highest: int = 0
+    returned: list[int] = field(factory=list)
 
 
+@define
 class Turn:
-    """The right to record the next run of a second, under the lowest number not known to be taken."""
+    """A number for the next run of a second; returned unless it turns out to be :meth:`taken`."""
 
-    def __init__(self, dataset_name: str, at: datetime, second: _Second) -> None:
-        self._dataset_name, self._at, self._second = dataset_name, at, second
-        self._nth = second.taken + 1
+    _ids: RunIds
+    _dataset_name: str
+    _at: datetime
+    _nth: int | None = None
 
     @property
     def run_id(self) -> str:
         """The id to record the run under; the same until it is :meth:`taken`."""
+        if self._nth is None:
+            self._nth = self._ids.draw(self._dataset_name, self._at)
         return run_id_for(self._dataset_name, self._at, nth=self._nth)
 
     def taken(self) -> None:
-        """A run has this id: the caller has just recorded it, or the database says so. The next number is up."""
-        self._second.taken = max(self._second.taken, self._nth)
-        self._nth = self._second.taken + 1
+        """A run has this id: the caller has just recorded it, or the database says so."""
+        self._nth = None
+
+    def end(self) -> None:
+        """Return the number that no run was recorded under."""
+        if self._nth is not None:
+            self._ids.put_back(self._dataset_name, self._at, self._nth)
+            self._nth = None
 
 
 class RunIds:
     """Numbers the runs of a workflow within one second: the first has no number, then ``_2``, ``_3`` and so on. Thread-safe.
 
-    A number counts as taken only once a run with it is in the database. A request that is refused, loses its transaction or repeats
-    another one uses up nothing. Since a number is tried only after the one before it is known to be taken, the numbers have no holes,
-    whatever other threads and processes do; the database alone decides which of them gets a number. The turns only save work: without
-    them the runs of one second would try each other's numbers.
+    A number counts as taken only once a run with it is in the database: a request that is refused, loses its transaction or repeats
+    another one returns it, and the next run of the second gets it. The database decides which run has an id; the numbers that are
+    kept here only save the runs of one second from trying each other's.
     """
 
-    def __init__(self, *, patience: float = PATIENCE) -> None:
+    def __init__(self) -> None:
         self._seconds: OrderedDict[str, _Second] = OrderedDict()
         self._lock = Lock()
-        self._patience = patience
 
     @contextmanager
     def turn(self, dataset_name: str, at: datetime) -> Iterator[Turn]:
-        """Wait for the other runs of this second to be recorded or refused, and number the next one."""
-        second = self._second(run_id_for(dataset_name, at))
-        mine = second.turn.acquire(timeout=self._patience)
+        """A number for a run of this second, for as long as it takes to record the run."""
+        turn = Turn(self, dataset_name, at)
         try:
-            yield Turn(dataset_name, at, second)
+            yield turn
         finally:
-            if mine:
-                second.turn.release()
+            turn.end()
 
-    def _second(self, first: str) -> _Second:
+    def draw(self, dataset_name: str, at: datetime) -> int:
+        """The lowest number of the second that is neither taken nor drawn, as far as this process knows."""
         with self._lock:
-            second = self._seconds.setdefault(first, _Second())
-            self._seconds.move_to_end(first)
-            if len(self._seconds) > REMEMBERED:
-                self._seconds.popitem(last=False)
-            return second
+            second = self._second(dataset_name, at)
+            if second.returned:
+                return heappop(second.returned)
+            second.highest += 1
+            return second.highest
+
+    def put_back(self, dataset_name: str, at: datetime, nth: int) -> None:
+        """Make a number available again."""
+        with self._lock:
+            heappush(self._second(dataset_name, at).returned, nth)
+
+    def _second(self, dataset_name: str, at: datetime) -> _Second:
+        first = run_id_for(dataset_name, at)
+        second = self._seconds.setdefault(first, _Second())
+        self._seconds.move_to_end(first)
+        if len(self._seconds) > REMEMBERED:
+            self._seconds.popitem(last=False)
+        return second
