@@ -308,12 +308,13 @@ def test_a_pause_that_waits_is_no_drift(world: World) -> None:
 def test_pausing_again_waits_for_runs(world: World) -> None:
     """Somebody unpaused the DAG by hand, and a run has begun: pausing again lets that one end."""
     world.service.pause(NAME, caller=ME)
-    world.sweep(2)
+    world.sweep(30)
     world.airflow.set_paused(DAG, paused=False)
     world.airflow.add_run(DAG, "manual__x", run_type=RunType.MANUAL, triggered_by="rita")
     world.sweep(1)
+    assert world.conditions() == ["unpaused_in_airflow"]
     world.service.pause(NAME, caller=ME)
-    assert not world.is_paused
+    assert (world.is_paused, world.conditions()) == (False, ["pause_pending"])
     world.sweep(20)
     assert (world.is_paused, world.airflow._runs[DAG, "manual__x"].seen(world.clock.now()).state) == (True, "success")
 
