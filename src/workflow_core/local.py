@@ -167,7 +167,12 @@ class LocalWorkflowApi:
 
     def _status(self, view: RunView) -> RunStatusAnswer:
         return RunStatusAnswer.of(
-            view.run, now=self._service.now(), logs_url=view.logs_url, stale=view.stale, observed_at=view.observed_at
+            view.run,
+            now=self._service.now(),
+            logs_url=view.logs_url,
+            stale=view.stale,
+            observed_at=view.observed_at,
+            held=view.held,
         )
 
     def workflow(self, dataset_name: str) -> WorkflowDetailAnswer:
@@ -214,7 +219,8 @@ class LocalWorkflowApi:
         """Section 3.7."""
         self._named(Verb.PAUSE, dataset_name)
         reason = request.reason if request else None
-        return PauseAnswer.of(self._service.pause(dataset_name, reason, caller=self._caller))
+        workflow = self._service.pause(dataset_name, reason, caller=self._caller)
+        return PauseAnswer.of(workflow, reason=reason, under_way=self._service.runs_under_way(workflow))
 
     def unpause(self, dataset_name: str) -> PauseAnswer:
         """Section 3.7."""

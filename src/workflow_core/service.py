@@ -14,10 +14,12 @@ from workflow_core.domain.names import check_dataset_name
 from workflow_core.domain.paging import Page, PageRequest
 from workflow_core.domain.run import HistoryFilter, Run
 from workflow_core.domain.workflow import Revision, RevisionDiff, SourceType, Workflow, WorkflowFilter
+from workflow_core.errors import DatabaseUnavailable
 from workflow_core.usecases import (
     audit,
     backfill,
     claims,
+    drain,
     explain,
     forecast,
     health,
@@ -169,8 +171,17 @@ class WorkflowService:
         return look.is_stale(self._context)
 
     def pause(self, dataset_name: str, reason: str | None = None, *, caller: Caller = ANYBODY) -> Workflow:
-        """Start no more runs of a workflow (:func:`workflow_core.usecases.pause.pause`)."""
+        """Refuse new runs of a workflow and stop its schedule (:func:`workflow_core.usecases.pause.pause`)."""
         return pause.pause(pause.PauseWorkflow(caller=caller, dataset_name=dataset_name, reason=reason), self._context)
+
+    def runs_under_way(self, workflow: Workflow) -> int:
+        """How many runs of it have not ended (:func:`workflow_core.usecases.drain.runs_under_way`); 0 while the database does not tell:
+        this goes with the answer to what was accepted.
+        """
+        try:
+            return drain.runs_under_way(workflow, self._context)
+        except DatabaseUnavailable:
+            return 0
 
     def unpause(self, dataset_name: str, *, caller: Caller = ANYBODY) -> Workflow:
         """Let a workflow run again (:func:`workflow_core.usecases.pause.unpause`)."""

@@ -33,8 +33,8 @@ OPERATIONS: Final = frozenset(
 
 READS: Final = frozenset(
     {
-        "ping", "health", "dag", "list_dags", "run", "tasks", "runs_with_ended_tasks", "changed_runs", "get", "stat", "list",
-        "check",
+        "ping", "health", "dag", "list_dags", "run", "tasks", "runs_with_ended_tasks", "runs_under_way", "changed_runs",
+        "get", "stat", "list", "check",
         "workflow", "workflow_by_id", "workflow_by_dag", "workflows", "workflows_of_dags", "workflows_to_look_at",
         "unsettled_workflows", "revisions", "revision", "code_objects", "runs_by_airflow_id", "history", "last_runs",
         "runs_to_send", "stopping_runs", "retrying_runs", "runs_to_look_at", "active_runs", "dated_runs", "backfill",

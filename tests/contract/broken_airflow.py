@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, timedelta
 from time import sleep
 from typing import TYPE_CHECKING, Any
 
@@ -145,6 +145,62 @@ class WithdrawnDagsAreListed(InMemoryAirflow):
         known = {dag.dag_id for dag in now}
         self._ever = (*now, *(dag for dag in self._ever if dag.dag_id not in known))
         return list(self._ever)
+
+
+class RunsOfAPausedDagGoOn(InMemoryAirflow):
+    def _change_pause(self, dag: FakeDag, *, paused: bool) -> None:
+        now = self._clock.now()
+        started = {key: run for key, run in self._runs.items() if run.starts_at is not None and run.starts_at <= now}
+        super()._change_pause(dag, paused=paused)
+        self._runs |= started
+
+
+class PausingFreezesStartedTasks(InMemoryAirflow):
+    def _change_pause(self, dag: FakeDag, *, paused: bool) -> None:
+        super()._change_pause(dag, paused=paused)
+        if paused:
+            frozen = [run for run in self._runs.values() if run.dag_id == dag.dag_id and run.pauses]
+            ever = self._clock.now().min.replace(tzinfo=UTC)
+            self._runs |= {run.key: evolve(run, pauses=((ever, None),)) for run in frozen}
+
+
+class UnpausingForgetsStartedRuns(InMemoryAirflow):
+    def _change_pause(self, dag: FakeDag, *, paused: bool) -> None:
+        held = {key: run for key, run in self._runs.items() if run.pauses}
+        super()._change_pause(dag, paused=paused)
+        self._runs |= held
+
+
+class RunsOfAPausedDagCannotBeEnded(InMemoryAirflow):
+    def _end(self, run: FakeRun, state: EndState) -> AirflowRun:
+        return self._seen(run) if run.pauses else super()._end(run, state)
+
+
+class QueuedRunsAreNotUnderWay(InMemoryAirflow):
+    def _is_under_way(self, run: FakeRun) -> bool:
+        return run.seen(self._clock.now()).state == "running"
+
+
+class RunningRunsAreNotUnderWay(InMemoryAirflow):
+    def _is_under_way(self, run: FakeRun) -> bool:
+        return run.seen(self._clock.now()).state == "queued"
+
+
+class EveryRunIsUnderWay(InMemoryAirflow):
+    def _is_under_way(self, run: FakeRun) -> bool:
+        return True
+
+
+class RunsOfEveryDagAreUnderWay(InMemoryAirflow):
+    def runs_under_way(self, dag_id: str) -> int:
+        return sum(super(RunsOfEveryDagAreUnderWay, self).runs_under_way(one) for one in self._dags)
+
+
+class RunsOfAnUnknownDagRaise(InMemoryAirflow):
+    def runs_under_way(self, dag_id: str) -> int:
+        with self._reached():
+            self._require_dag(dag_id)
+        return super().runs_under_way(dag_id)
 
 
 class NothingIsParsed(InMemoryAirflow):

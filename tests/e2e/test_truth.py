@@ -133,6 +133,33 @@ def test_a_pause_by_hand_is_told_and_left_alone(system):
     assert conditions(system, name) == []
 
 
+def test_a_pause_lets_the_run_under_way_end(system, tmp_path):
+    """Paused during the first of three tasks, the run succeeds; new runs are refused at once, and Airflow's DAG is paused after the run."""
+    name, log, flag = "e2e.truth.draining", tmp_path / "log", tmp_path / "flag"
+    flag.touch()
+    spec = TWO_STEPS.replace('echo first >> "{log}"', 'echo first >> "{log}"; sleep 5')
+    dag_id = registered(system, name, spec, log=log, flag=flag)
+    run_id = system.api.post(f"/api/v1/workflows/{name}/run").json()["run_id"]
+    eventually(lambda: log.exists() and log.read_text().split(), lambda ran: ran == ["first"], within=60)
+    paused = system.api.post(f"/api/v1/workflows/{name}/pause", json={"reason": "tea"}).json()
+    assert (paused["status"], ["1 run is under way" in text for text in paused["warnings"]]) == (
+        "paused",
+        [False, True],
+    )
+    assert (conditions(system, name), system.airflow.get(f"/dags/{dag_id}").json()["is_paused"]) == (
+        ["pause_pending"],
+        False,
+    )
+    refused = system.api.post(f"/api/v1/workflows/{name}/run")
+    assert (refused.status_code, refused.json()["code"]) == (409, "WORKFLOW_PAUSED")
+    assert system.finished(run_id)["status"] == "SUCCESS"
+    assert log.read_text().split() == ["first", "second", "third"]
+    eventually(lambda: system.airflow.get(f"/dags/{dag_id}").json()["is_paused"], bool, within=30)
+    eventually(lambda: conditions(system, name), lambda found: found == [], within=30)
+    assert list(runs_there(system, dag_id)) == [run_id]
+    system.dli("workflow", "unpause", name)
+
+
 def test_what_is_done_to_a_run_in_airflow_is_told(system, tmp_path):
     """Started, marked failed, cleared and deleted there."""
     name = "e2e.truth.theirs"

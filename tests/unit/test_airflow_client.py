@@ -78,6 +78,7 @@ READS: Final[dict[str, tuple[Callable[[AirflowV2], object], str, str]]] = {
         "POST",
         "/dags/~/dagRuns/~/taskInstances/list",
     ),
+    "runs_under_way": (lambda port: port.runs_under_way("a_b"), "GET", "/dags/a_b/dagRuns"),
     "changed_runs": (lambda port: port.changed_runs(datetime(2026, 1, 1, tzinfo=UTC)), "GET", "/dags/~/dagRuns"),
 }
 CHANGES: Final[dict[str, tuple[Callable[[AirflowV2], object], str, str]]] = {

@@ -336,7 +336,8 @@ def test_explain(world):
     world.dli("workflow", "pause", NAME, "--reason", "tea")
     assert "paused it: tea." in world.dli("workflow", "explain", NAME)[0]
     explained = world.json("workflow", "explain", run_id)
-    assert (explained["subject"], [reason["code"] for reason in explained["reasons"]]) == (run_id, ["paused", "queued"])
+    codes = [reason["code"] for reason in explained["reasons"]]
+    assert (explained["subject"], codes) == (run_id, ["paused", "runs_held", "held"])
     world.dli("workflow", "explain", "no.such_20260101_000000", expect=3)
 
 
@@ -346,7 +347,7 @@ def test_show_prints_what_is_not_as_it_is_wanted(world):
     world.clock.sleep(60)
     world.airflow.set_paused(NAME.replace(".", "_"), paused=True)
     out, _ = world.dli("workflow", "show", NAME)
-    assert "Somebody has paused its DAG in Airflow" in out
+    assert "Its DAG was paused in Airflow" in out
     assert "[paused_in_airflow since 2026-01-01T10:01:00Z]" in out
 
 

@@ -251,6 +251,27 @@ def test_following_while_airflow_is_away_goes_on(world, monkeypatch):
     assert err.count("(Airflow does not answer)") == 1
 
 
+def test_following_a_run_of_a_paused_workflow_says_why_it_waits(world, monkeypatch):
+    """The lines say that the DAG is paused and how to go on, and the run is followed to its end once it is unpaused."""
+    world.register()
+    run_id = world.json("workflow", "run", NAME)["run_id"]
+    looks = []
+
+    def wait(_run_id, _known, seconds):
+        looks.append(seconds)
+        if len(looks) == 1:
+            world.service.pause(NAME)
+        if len(looks) == 4:
+            world.service.unpause(NAME)
+        world.clock.sleep(0.5)
+
+    monkeypatch.setattr(world.service, "wait_for_change", wait)
+    out, err = world.dli("workflow", "status", run_id, "--follow", "-o", "json")
+    assert json.loads(out)["status"] == "SUCCESS"
+    held = f"(The DAG is paused in Airflow: it stays queued until `dli workflow unpause {NAME}`.)"
+    assert err.count(held) == 1
+
+
 def test_help_is_there_for_every_command(world, monkeypatch):
     """``-h`` works at every level and ends well."""
     for command in ([], ["workflow"], ["workflow", "run"], ["airflow", "install"], ["serve"], ["config", "show"]):

@@ -73,7 +73,7 @@ def test_a_workflow_is_explained(facts: WorkflowFacts, code: str, message: str) 
         ({}, {"is_served": False}, {}, "dag_missing", "does not serve its DAG 'iceberg_analytics_daily_clicks'"),
         ({}, {"has_import_errors": True}, {}, "import_error", "has an import error"),
         ({}, {"spec_hash": "0"}, {}, "other_spec_served", "another version of its YAML"),
-        ({}, {"is_paused": True}, {}, "paused_in_airflow", "has paused its DAG in Airflow"),
+        ({}, {"is_paused": True}, {}, "paused_in_airflow", "Its DAG was paused in Airflow"),
         (
             {"pause": Pause(by="paula", at=AT), "airflow_paused": True},
             {"is_paused": False},

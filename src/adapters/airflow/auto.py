@@ -122,6 +122,10 @@ class AirflowAuto:
         """As the port says."""
         return self._ask(lambda port: port.runs_with_ended_tasks(runs, since))
 
+    def runs_under_way(self, dag_id: str) -> int:
+        """As the port says."""
+        return self._ask(lambda port: port.runs_under_way(dag_id))
+
     def changed_runs(self, since: datetime, *, limit: int = 1000) -> ChangedRuns:
         """As the port says."""
         return self._ask(lambda port: port.changed_runs(since, limit=limit))

@@ -224,6 +224,10 @@ class GuardedAirflow:
         """As the port says."""
         return self._ask(self._airflow.runs_with_ended_tasks, runs, since)
 
+    def runs_under_way(self, dag_id: str) -> int:
+        """As the port says."""
+        return self._ask(self._airflow.runs_under_way, dag_id)
+
     def changed_runs(self, since: datetime, *, limit: int = 1000) -> ChangedRuns:
         """As the port says."""
         return self._ask(self._airflow.changed_runs, since, limit=limit)

@@ -288,6 +288,14 @@ class AirflowRest(ABC):
                 found.update(map(answers.run_key, rows))
         return found & set(wanted)
 
+    def runs_under_way(self, dag_id: str) -> int:
+        """As the port says."""
+        if not _DAG_ID.match(dag_id):
+            return 0
+        params: dict[str, str | int | Sequence[str]] = {"state": ("queued", "running"), "limit": 1}
+        answer = self._client.get("dags", dag_id, "dagRuns", params=params)
+        return read_or_none(answer, lambda json: answers.rows_from(json, "dag_runs")[1]) or 0
+
     def changed_runs(self, since: datetime, *, limit: int = 1000) -> ChangedRuns:
         """As the port says.
 

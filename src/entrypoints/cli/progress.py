@@ -113,6 +113,8 @@ def _told(run: RunStatusAnswer) -> tuple[int, int, str]:
         text = f"{text} {printable(progress.current_task)}"
     if run.stale:
         text = f"{text} (Airflow does not answer)"
+    elif run.held:
+        text = f"{text} ({printable(run.held)})"
     return progress.total_tasks, progress.completed_tasks + progress.failed_tasks, text
 
 

@@ -283,7 +283,11 @@ def pause(
     reason: Annotated[str | None, typer.Option(help="Why; shown to whoever asks.")] = None,
     output: Output = Format.TABLE,
 ) -> None:
-    """Start no more runs of a workflow; runs under way go on."""
+    """Refuse new runs of a workflow and stop its schedule.
+
+    Runs under way may end: the DAG in Airflow is paused after them, or shortly before the schedule fires next. What has not started by then
+    waits until the workflow is unpaused. Without a worker the DAG is paused at once.
+    """
     from entrypoints.cli.output import print_answer, print_warnings
     from entrypoints.cli.session import get_api
     from workflow_core.api import PauseRequest
@@ -296,7 +300,7 @@ def pause(
 
 @app.command()
 def unpause(name: Name, output: Output = Format.TABLE) -> None:
-    """Let a workflow run again."""
+    """Let a workflow run again: its schedule fires, and runs that were held go on."""
     from entrypoints.cli.output import print_answer, print_warnings
     from entrypoints.cli.session import get_api
 

@@ -316,8 +316,10 @@ _PAUSE_ERRORS: Final = (errors.WorkflowNotFound, errors.AirflowUnavailable, erro
     Contract(
         operation_id="pauseWorkflow",
         tag=WORKFLOWS,
-        summary="Start no more runs",
-        description="Runs under way go on. One that is paused already keeps its first reason. Section 3.7.",
+        summary="Refuse new runs and stop the schedule",
+        description="Runs under way may end: the DAG in Airflow is paused after them, at the latest shortly before the schedule fires next."
+        " What has not started by then waits until the workflow is unpaused; `warnings` and the condition `pause_pending` or `runs_held`"
+        " say so. A workflow that is paused already keeps its first reason. Section 3.7.",
         payload=PauseRequest,
         payload_optional=True,
         answer=PauseAnswer,
@@ -336,7 +338,7 @@ def pause(api: Api, dataset_name: DatasetName, payload: NamedDependency[PauseReq
         operation_id="unpauseWorkflow",
         tag=WORKFLOWS,
         summary="Let a workflow run again",
-        description="Nothing changes for one that is not paused. Section 3.7.",
+        description="Its schedule fires, and runs that were held go on. Nothing changes for one that is not paused. Section 3.7.",
         payload=NoFields,
         payload_optional=True,
         answer=PauseAnswer,

@@ -117,7 +117,8 @@ class WorkflowApi(Protocol):
         ...
 
     def pause(self, dataset_name: str, request: PauseRequest | None = None) -> PauseAnswer:
-        """Start no more runs; one that is paused already keeps its first reason (section 3.7).
+        """Refuse new runs and stop the schedule; runs under way may end (docs/adr/0035). One that is paused already keeps its first
+        reason (section 3.7).
 
         Raises:
             InvalidRequest, WorkflowNotFound: the name, or the reason.

@@ -150,9 +150,18 @@ class RunStatusAnswer(Answer):
     stale: bool = extra(default=False, description="Airflow does not answer: this is what it said at `observed_at`.")
     observed_at: UtcTime | None = extra(description="When Airflow last told us of the run; with `stale`.")
 
+    held: str | None = extra(description="Why it does not go on, where its DAG is paused in Airflow.")
+
     @classmethod
-    def of(
-        cls, run: Run, *, now: datetime, logs_url: str, stale: bool = False, observed_at: datetime | None = None
+    def of(  # noqa: PLR0913 - the facts of one answer, all by name
+        cls,
+        run: Run,
+        *,
+        now: datetime,
+        logs_url: str,
+        stale: bool = False,
+        observed_at: datetime | None = None,
+        held: str | None = None,
     ) -> RunStatusAnswer:
         """The answer for a run."""
         return cls(
@@ -174,6 +183,7 @@ class RunStatusAnswer(Answer):
             retries=run.retry.number if run.retry else None,
             stale=stale,
             observed_at=observed_at if stale else None,
+            held=held,
         )
 
 

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, JsonValue
 from workflow_core.api.base import Answer, Request, UtcTime, extra
 from workflow_core.api.listing import Filters
 from workflow_core.api.run import DATASET, USER, example
-from workflow_core.domain.conditions import Condition, ConditionType, Severity
+from workflow_core.domain.conditions import Condition, ConditionType, Severity, pause_note
 from workflow_core.domain.names import DATASET_NAME_PATTERN, MAX_DATASET_NAME
 from workflow_core.domain.run import RunStatus
 from workflow_core.domain.workflow import Phase, SourceType, Workflow, WorkflowStatus
@@ -363,14 +363,21 @@ class PauseAnswer(Answer):
     warnings: tuple[str, ...] = extra(default=())
 
     @classmethod
-    def of(cls, workflow: Workflow) -> PauseAnswer:
-        """The answer for a workflow."""
+    def of(cls, workflow: Workflow, *, reason: str | None = None, under_way: int = 0) -> PauseAnswer:
+        """The answer for a workflow, with what becomes of its runs under way and of the ``reason`` that was given."""
         pause = workflow.pause
+        warnings = list(workflow.warnings)
+        if pause and under_way:
+            warnings.append(pause_note(workflow, under_way, is_paused=workflow.airflow_paused is True))
+        if pause and reason and pause.reason != reason:
+            warnings.append(
+                f"{pause.by} paused it before, and that reason stays; to give another one, unpause it and pause it again."
+            )
         return cls(
             dataset_name=workflow.dataset_name,
             status=workflow.status,
             paused_by=pause.by if pause else None,
             paused_at=pause.at if pause else None,
             reason=pause.reason if pause else None,
-            warnings=workflow.warnings,
+            warnings=tuple(warnings),
         )

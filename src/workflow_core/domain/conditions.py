@@ -27,6 +27,8 @@ class ConditionType(StrEnum):
     OTHER_SPEC_SERVED = "other_spec_served"
     PAUSED_IN_AIRFLOW = "paused_in_airflow"
     UNPAUSED_IN_AIRFLOW = "unpaused_in_airflow"
+    PAUSE_PENDING = "pause_pending"
+    RUNS_HELD = "runs_held"
     YAML_MISSING = "yaml_missing"
     YAML_CHANGED = "yaml_changed"
     AIRFLOW_UNREACHABLE = "airflow_unreachable"
@@ -43,6 +45,8 @@ _WARNINGS: Final = frozenset(
     {
         ConditionType.NOT_SERVED_YET,
         ConditionType.OTHER_SPEC_SERVED,
+        ConditionType.PAUSE_PENDING,
+        ConditionType.RUNS_HELD,
         ConditionType.YAML_CHANGED,
         ConditionType.AIRFLOW_UNREACHABLE,
     }
@@ -183,7 +187,10 @@ def _pause_drift(workflow: Workflow, seen: Observation) -> Mapping[ConditionType
     if seen.is_paused in {None, wanted} or seen.is_served is not True or not workflow.settled:
         return {}
     if seen.is_paused:
-        text = "Somebody has paused its DAG in Airflow: its runs wait there. `dli workflow unpause` unpauses it."
+        text = (
+            "Its DAG was paused in Airflow: no run of it starts or goes on, only tasks that have started end."
+            " `dli workflow unpause` unpauses it."
+        )
         return {ConditionType.PAUSED_IN_AIRFLOW: text}
     text = (
         "It is paused, but somebody has unpaused its DAG in Airflow: its schedule runs. `dli workflow pause` pauses it."
@@ -191,8 +198,39 @@ def _pause_drift(workflow: Workflow, seen: Observation) -> Mapping[ConditionType
     return {ConditionType.UNPAUSED_IN_AIRFLOW: text}
 
 
-def conditions(workflow: Workflow, seen: Observation | None, airflow: AirflowState) -> tuple[Condition, ...]:
-    """Everything that is not as it is wanted, the worst first."""
+def pause_note(workflow: Workflow, runs: int, *, is_paused: bool) -> str:
+    """What becomes of this many ``runs`` under way of a workflow; ``is_paused``: its DAG is paused in Airflow."""
+    are, their, have = ("run is", "its", "it has") if runs == 1 else ("runs are", "their", "they have")
+    if is_paused:
+        return (
+            f"{runs} {are} under way: {their} started tasks end, the rest waits until the workflow is unpaused"
+            f" (`dli workflow unpause {workflow.dataset_name}`)."
+        )
+    return (
+        f"{runs} {are} under way and may end: the DAG is paused in Airflow when {have} ended, at the latest shortly before its schedule"
+        " fires next."
+    )
+
+
+def _pause_conditions(workflow: Workflow, seen: Observation | None, runs: int) -> list[Condition]:
+    """What becomes of runs under way, where the workflow or its DAG is paused."""
+    if not runs or workflow.phase is not Phase.SERVED:
+        return []
+    if workflow.pause is not None and workflow.pause_is_pending:
+        text = pause_note(workflow, runs, is_paused=False)
+        return [Condition(type=ConditionType.PAUSE_PENDING, since=workflow.pause.at, message=text)]
+    if seen is None or not seen.is_paused:
+        return []
+    known = seen.since.get(ConditionType.PAUSED_IN_AIRFLOW.value, seen.observed_at or workflow.updated_at)
+    since = known if workflow.pause is None else workflow.pause.at
+    text = pause_note(workflow, runs, is_paused=True)
+    return [Condition(type=ConditionType.RUNS_HELD, since=since, message=text)]
+
+
+def conditions(
+    workflow: Workflow, seen: Observation | None, airflow: AirflowState, *, under_way: int = 0
+) -> tuple[Condition, ...]:
+    """Everything that is not as it is wanted, the worst first. ``under_way`` is how many of its runs Airflow has that have not ended."""
     found = []
     if workflow.phase is Phase.REGISTERING:
         text = "Airflow does not serve its DAG yet; runs are accepted and start when it does."
@@ -206,6 +244,7 @@ def conditions(workflow: Workflow, seen: Observation | None, airflow: AirflowSta
             Condition(type=kind, since=seen.since.get(kind.value, known), message=text)
             for kind, text in drift(workflow, seen).items()
         ]
+    found += _pause_conditions(workflow, seen, under_way)
     if airflow.unreachable_since is not None:
         text = "Airflow does not answer, and never has."
         if airflow.reached_at is not None:

@@ -37,6 +37,7 @@ class ReasonCode(StrEnum):
     NOT_DUE = "not_due"
     TASK = "task"
     BETWEEN_TASKS = "between_tasks"
+    HELD = "held"
 
 
 @frozen(kw_only=True)
@@ -50,12 +51,15 @@ class Reason:
 
 @frozen(kw_only=True)
 class WorkflowFacts:
-    """What is known of a workflow. ``unhealthy`` are the parts of Airflow that say they are not well."""
+    """What is known of a workflow. ``unhealthy`` are the parts of Airflow that say they are not well; ``is_paused`` says that Airflow has
+    its DAG paused.
+    """
 
     workflow: Workflow
     conditions: Sequence[Condition] = ()
     unhealthy: Sequence[str] = ()
     next_run: datetime | None = None
+    is_paused: bool = False
 
 
 @frozen(kw_only=True)
@@ -70,6 +74,7 @@ class RunFacts:
 
 
 _NEEDED: Final = {"scheduler": "starts nothing", "dag_processor": "takes over no changes of DAGs"}
+_AT_WORK: Final = frozenset({"running", "restarting"})
 _TASK: Final = {
     "running": "runs",
     "restarting": "is being restarted",
@@ -124,7 +129,14 @@ def explain_run(facts: RunFacts) -> tuple[Reason, ...]:
         return (_reason(ReasonCode.RETRYING, text, run.retry.at), *obstacles)
     if run.submission is not Submission.SUBMITTED:
         return (*obstacles, _on_its_way(run))
-    if run.status is RunStatus.RUNNING:
+    return _in_airflow(facts, obstacles)
+
+
+def _in_airflow(facts: RunFacts, obstacles: tuple[Reason, ...]) -> tuple[Reason, ...]:
+    if facts.owner is not None and facts.owner.is_paused:
+        working = [task for task in facts.tasks if task.state in _AT_WORK]
+        return (*_at_work(working), *obstacles, _held(facts.run))
+    if facts.run.status is RunStatus.RUNNING:
         return _at_work(facts.tasks) or (
             *obstacles,
             _reason(ReasonCode.BETWEEN_TASKS, "It runs; Airflow is about to choose its next task."),
@@ -143,6 +155,12 @@ def _on_its_way(run: Run) -> Reason:
         )
     sent = f"was last sent at {_moment(run.sent_at)}" if run.sent_at else "has not been sent yet"
     return _reason(ReasonCode.ON_ITS_WAY, f"It is on its way to Airflow: it {sent}.", run.accepted_at)
+
+
+def _held(run: Run) -> Reason:
+    waits = "The rest of it waits" if run.status is RunStatus.RUNNING else "It is queued in Airflow, and waits"
+    text = f"{waits}: Airflow starts nothing of a paused DAG. `dli workflow unpause {run.dataset_name}` lets it go on."
+    return _reason(ReasonCode.HELD, text, run.accepted_at)
 
 
 def _queued(facts: RunFacts) -> Reason:

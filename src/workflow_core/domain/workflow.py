@@ -193,7 +193,10 @@ class Workflow:
         if self.phase is Phase.UNREGISTERING:
             found.append("It is being unregistered.")
         if self.phase is Phase.SERVED and not self.settled:
-            found.append("Airflow has not confirmed the pause state yet; it is applied as soon as Airflow answers.")
+            found.append(
+                "Airflow has not confirmed the pause state yet; it is applied as soon as Airflow answers"
+                + (" and no run is under way." if self.pause else ".")
+            )
         return tuple(found)
 
     def next_run(self, now: datetime) -> datetime | None:
@@ -234,14 +237,17 @@ class Workflow:
         return evolve(self, phase=Phase.FAILED, phase_reason=reason, updated_at=at)
 
     def paused(self, by: str, reason: str | None, at: datetime) -> Workflow:
-        """Paused; one that is already paused stays as it was, with its first reason."""
+        """Paused; one that is already paused stays as it was, but takes a reason where it has none."""
         if self.pause:
-            return self
+            missing = reason is not None and self.pause.reason is None
+            return evolve(self, pause=evolve(self.pause, reason=reason), updated_at=at) if missing else self
         return evolve(self, pause=Pause(by=by, at=at, reason=reason), pause_changed_at=at, updated_at=at)
 
     def unpaused(self, at: datetime) -> Workflow:
-        """Not paused; a no-op where it was not."""
-        return evolve(self, pause=None, pause_changed_at=at, updated_at=at) if self.pause else self
+        """Not paused; a no-op where it was not. A worker may be applying the pause right now: what Airflow has is not known."""
+        if self.pause is None:
+            return self
+        return evolve(self, pause=None, airflow_paused=None, pause_changed_at=at, updated_at=at)
 
     def unregistering(self, by: str, at: datetime) -> Workflow:
         """Somebody wants it gone; the first one counts."""
@@ -308,6 +314,11 @@ class Workflow:
         return evolve(
             self, source_type=SourceType.CODE, s3_path=s3_path, registered_by=by, registered_at=at, shadowed=below
         )
+
+    @property
+    def pause_is_pending(self) -> bool:
+        """Whether it is paused, and its DAG in Airflow is not yet."""
+        return self.phase is Phase.SERVED and self.pause is not None and not self.settled
 
     def pause_forgotten(self) -> Workflow:
         """Nobody knows whether Airflow has the pause state that is wanted."""

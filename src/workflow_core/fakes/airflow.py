@@ -266,6 +266,11 @@ class InMemoryAirflow:
             known = {key: self._task_states(self._runs[key]) for key in runs if key in self._runs}
             return {key for key, states in known.items() if any(t.ended_at and t.ended_at >= since for t in states)}
 
+    def runs_under_way(self, dag_id: str) -> int:
+        """As the port says."""
+        with self._reached():
+            return sum(self._is_under_way(run) for run in self._runs.values() if run.dag_id == dag_id)
+
     def changed_runs(self, since: datetime, *, limit: int = 1000) -> ChangedRuns:
         """As the port says."""
         with self._reached():
@@ -419,6 +424,9 @@ class InMemoryAirflow:
 
     def _task_states(self, run: FakeRun) -> Sequence[TaskState]:
         return run.task_states(self._clock.now())
+
+    def _is_under_way(self, run: FakeRun) -> bool:
+        return not run.seen(self._clock.now()).status.is_final
 
     def _changed_at(self, run: FakeRun) -> datetime:
         return run.changed_at(self._clock.now())

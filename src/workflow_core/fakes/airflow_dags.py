@@ -82,9 +82,10 @@ class FakeEnd:
 
 @frozen(kw_only=True, slots=False)
 class FakeRun:
-    """A run. ``starts_at`` is None while its DAG is paused before it has started; all other times follow from it.
+    """A run. ``starts_at`` is None while its DAG is paused before it has started; all other times follow from it and from ``pauses``.
 
-    ``end`` holds instead once somebody has put the run into an end state.
+    ``pauses`` are the times at which the DAG was paused after the run had started, each with its end (None: it is still paused): no task
+    starts within one. ``end`` holds instead once somebody has put the run into an end state.
     """
 
     dag_id: str
@@ -98,6 +99,7 @@ class FakeRun:
     starts_at: datetime | None
     queue_time: timedelta
     task_time: timedelta
+    pauses: tuple[tuple[datetime, datetime | None], ...] = ()
     end: FakeEnd | None = None
     cleared_at: datetime | None = None
     kept: Mapping[str, TaskState] = Factory(dict)
@@ -116,8 +118,10 @@ class FakeRun:
         return self.dag_id, self.run_id
 
     def paused_at(self, now: datetime) -> FakeRun:
-        """The DAG is paused: a run that has started goes on, one that is queued waits."""
-        return evolve(self, starts_at=None) if self.starts_at is None or self.starts_at > now else self
+        """The DAG is paused: tasks that have started end, the next ones wait; a queued run stays queued."""
+        if self.starts_at is None or self.starts_at > now:
+            return evolve(self, starts_at=None)
+        return evolve(self, pauses=(*self.pauses, (now, None)))
 
     def ended_as(self, state: EndState, now: datetime) -> FakeRun:
         """Somebody puts the run into this end state."""
@@ -142,14 +146,17 @@ class FakeRun:
             self,
             cleared_at=now,
             starts_at=None if paused else now + self.queue_time,
+            pauses=(),
             end=None,
             kept={name: state for name, state in states.items() if name not in task_ids},
             tries={name: state.try_number for name, state in states.items()},
         )
 
     def released_at(self, now: datetime) -> FakeRun:
-        """The DAG is unpaused."""
-        return self if self.starts_at is not None else evolve(self, starts_at=now + self.queue_time)
+        """The DAG is unpaused: what waited goes on."""
+        if self.starts_at is None:
+            return evolve(self, starts_at=now + self.queue_time)
+        return evolve(self, pauses=tuple((began, now if ended is None else ended) for began, ended in self.pauses))
 
     def seen(self, now: datetime) -> AirflowRun:
         """The run as it is at ``now``."""
@@ -222,17 +229,27 @@ class FakeRun:
         plan: dict[str, tuple[str, datetime]] = {}
         for name in TopologicalSorter({task.task_id: task.after for task in self.tasks}).static_order():
             before = [plan[one] for one in by_id[name].after]
-            ready = max((end for _, end in before), default=self.starts_at)
+            ready = self._when_not_paused(max((end for _, end in before), default=self.starts_at))
             states = {state for state, _ in before}
             if name in self.kept:
                 plan[name] = self.kept[name].state or "success", self.starts_at
             elif states & {"failed", "upstream_failed"}:
                 plan[name] = "upstream_failed", ready
             elif "skipped" in states:
-                plan[name] = "skipped", ready + self._time_of(by_id[name])
+                plan[name] = "skipped", self._end_of(by_id[name], ready)
             else:
-                plan[name] = by_id[name].ends, ready + self._time_of(by_id[name])
+                plan[name] = by_id[name].ends, self._end_of(by_id[name], ready)
         return plan
+
+    def _when_not_paused(self, ready: datetime) -> datetime:
+        """When a task that is ready at this moment can start."""
+        for began, ended in self.pauses:
+            if began < ready and (ended is None or ready < ended):
+                ready = ended or _NEVER
+        return ready
+
+    def _end_of(self, task: FakeTask, start: datetime) -> datetime:
+        return _NEVER if start == _NEVER else start + self._time_of(task)
 
     def _time_of(self, task: FakeTask) -> timedelta:
         return self.task_time if task.time is None else task.time

@@ -119,6 +119,9 @@ class AirflowPort(Protocol):
     def set_paused(self, dag_id: str, *, paused: bool) -> None:
         """Pause or unpause a DAG; no change if it is so already.
 
+        While a DAG is paused, its schedule fires nothing and Airflow starts no task of it: tasks that have started end, the next ones of
+        their runs wait, and a queued run stays queued. A run with no task left to start ends. Unpausing lets all of them go on.
+
         Raises:
             DagNotFound: Airflow does not serve it.
         """
@@ -187,6 +190,10 @@ class AirflowPort(Protocol):
 
         One request for all of them where the tasks fit into one page.
         """
+        ...
+
+    def runs_under_way(self, dag_id: str) -> int:
+        """How many runs of the DAG are queued or running, whoever started them; 0 for a DAG that Airflow does not have. One request."""
         ...
 
     def changed_runs(self, since: datetime, *, limit: int = 1000) -> ChangedRuns:

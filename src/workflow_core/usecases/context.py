@@ -72,6 +72,10 @@ class Policy:
     compare_every: float = 300.0
     may_arrive: timedelta = timedelta(seconds=45)
     """What was sent to Airflow and is not there may still arrive within this time: no request of ours is under way for longer."""
+    pause_margin: timedelta = timedelta(seconds=20)
+    """How long before the next fire time the DAG of a paused workflow is paused in Airflow though runs are under way: several passes of
+    the worker and one request that takes its full time, so that the schedule does not fire.
+    """
 
 
 @frozen(kw_only=True)
@@ -86,6 +90,8 @@ class Context:
     run_ids: RunIds = field(factory=RunIds, repr=False)
     known: KnownWorkflows = field(factory=KnownWorkflows, repr=False)
     parsed: set[str] | None = None
+    comes_back: bool = False
+    """Whether this is a pass of a worker, which comes back every few seconds to what it leaves for later."""
     worker: str = field(factory=lambda: token_hex(8))
     """Whose leases are those of this process."""
     led: dict[str, Lease] = field(factory=dict, repr=False)

@@ -12,6 +12,7 @@ from workflow_core.domain.run import RunStatus
 from workflow_core.domain.workflow import Phase
 from workflow_core.errors import AirflowUnavailable
 from workflow_core.ports.airflow import ComponentState
+from workflow_core.usecases.drain import runs_under_way
 from workflow_core.usecases.mirror import look_at_workflow
 from workflow_core.usecases.observe import show_run
 
@@ -86,5 +87,9 @@ def _facts(workflow: Workflow, context: Context) -> WorkflowFacts:
     if next_run is not None and seen is not None:
         next_run = seen.next_run_of(workflow, now) or next_run
     return WorkflowFacts(
-        workflow=workflow, conditions=conditions(workflow, seen, state), unhealthy=unhealthy, next_run=next_run
+        workflow=workflow,
+        conditions=conditions(workflow, seen, state, under_way=runs_under_way(workflow, context)),
+        unhealthy=unhealthy,
+        next_run=next_run,
+        is_paused=seen is not None and seen.is_paused is True,
     )

@@ -11,6 +11,7 @@ from workflow_core.domain.names import check_dataset_name, unstorable
 from workflow_core.domain.paging import Page, PageRequest
 from workflow_core.domain.workflow import Phase
 from workflow_core.errors import AirflowUnavailable, InvalidRequest
+from workflow_core.usecases.drain import runs_under_way
 from workflow_core.usecases.mirror import look_at_workflow
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def show_workflow(dataset_name: str, context: Context) -> WorkflowView:
     last_run = context.workflows.last_runs([dataset_name]).get(dataset_name)
     return evolve(
         _view(workflow, last_run, seen, context.clock.now()),
-        conditions=conditions(workflow, seen, state),
+        conditions=conditions(workflow, seen, state, under_way=runs_under_way(workflow, context)),
         observed_at=seen.observed_at if seen else None,
         stale=state.is_stale,
     )

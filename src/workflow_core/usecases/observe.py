@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import evolve, frozen
 
 from workflow_core.domain.names import check_run_id
-from workflow_core.domain.run import Run, Submission, run_date_of
+from workflow_core.domain.run import Run, RunStatus, Submission, run_date_of
 from workflow_core.errors import (
     AirflowRefused,
     RunAlreadyExists,
@@ -53,12 +53,15 @@ FIRST_LOOK_BACK: Final = timedelta(days=1)
 
 @frozen(kw_only=True)
 class RunView:
-    """A run and what goes with it in answers. ``stale``: Airflow does not answer, so this is from ``observed_at``."""
+    """A run and what goes with it in answers. ``stale``: Airflow does not answer, so this is from ``observed_at``. ``held`` says why a run
+    does not go on whose DAG is paused.
+    """
 
     run: Run
     logs_url: str
     stale: bool = False
     observed_at: datetime | None = None
+    held: str | None = None
 
 
 def show_run(run_id: str, context: Context) -> RunView:
@@ -84,7 +87,18 @@ def show_run(run_id: str, context: Context) -> RunView:
             stale = True
     url = context.airflow.logs_url(run.dag_id, run.airflow_run_id)
     known = [moment for moment in (run.observed_at, state.reached_at) if moment is not None and run.observed_at]
-    return RunView(run=run, logs_url=url, stale=stale, observed_at=max(known, default=None))
+    return RunView(run=run, logs_url=url, stale=stale, observed_at=max(known, default=None), held=_held(run, context))
+
+
+def _held(run: Run, context: Context) -> str | None:
+    """Why a run in Airflow does not go on, if its DAG was last seen to be paused there."""
+    if run.settled or run.submission is not Submission.SUBMITTED or run.stop is not None:
+        return None
+    seen = context.workflows.observations([run.workflow_id]).get(run.workflow_id)
+    if seen is None or not seen.is_paused:
+        return None
+    what = "its started tasks end, the rest waits" if run.status is RunStatus.RUNNING else "it stays queued"
+    return f"The DAG is paused in Airflow: {what} until `dli workflow unpause {run.dataset_name}`."
 
 
 def _is_followed(run: Run, state: AirflowState, context: Context) -> bool:

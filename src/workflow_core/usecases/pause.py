@@ -10,6 +10,7 @@ from attrs import frozen
 from workflow_core.domain.act import Action, on_workflow
 from workflow_core.domain.workflow import Phase
 from workflow_core.errors import AirflowRefused, ConcurrentUpdate, Unavailable, WorkflowNotFound
+from workflow_core.usecases.drain import pause_waits
 from workflow_core.usecases.reason import check_reason
 from workflow_core.usecases.settle import settle_workflow, tell_pause
 
@@ -29,7 +30,7 @@ PATIENCE: Final = 1.0
 
 @frozen(kw_only=True)
 class PauseWorkflow:
-    """The wish to start no more runs."""
+    """The wish to start no further runs."""
 
     caller: Caller
     dataset_name: str
@@ -45,7 +46,11 @@ class UnpauseWorkflow:
 
 
 def pause(command: PauseWorkflow, context: Context) -> Workflow:
-    """Pause; one that is paused already stays as it was, with its first reason. Runs under way go on.
+    """Pause: new runs are refused from now on, and the schedule fires no more.
+
+    In Airflow the DAG is paused when no run is under way, because a paused DAG starts no further task of a run. It is paused earlier where
+    the schedule would fire otherwise, or where no worker could do it later; what is left of the runs then waits for the unpause
+    (docs/adr/0035-pausing.md). A workflow that is paused already keeps its first reason, and takes one if it had none.
 
     Raises:
         InvalidRequest, WorkflowNotFound: the name, or the reason.
@@ -61,7 +66,8 @@ def pause(command: PauseWorkflow, context: Context) -> Workflow:
 
 
 def unpause(command: UnpauseWorkflow, context: Context) -> Workflow:
-    """Unpause; a no-op for one that is not paused.
+    """Unpause: the schedule fires again, and what waits in Airflow goes on. A pause that waits for runs is cancelled. A no-op for one that
+    is not paused.
 
     Raises:
         InvalidRequest, WorkflowNotFound: the name.
@@ -97,6 +103,8 @@ def _apply_again(found: Workflow, context: Context) -> Workflow:
     if found.phase is not Phase.SERVED or not found.settled:
         return settle_workflow(found, context, within=PATIENCE)
     try:
+        if pause_waits(found, context):  # somebody has unpaused it in Airflow, and runs are under way
+            return _forgotten(found, context)
         tell_pause(found, context)
     except (Unavailable, AirflowRefused) as error:
         _log.warning("the pause state of %s is not applied again yet: %s", found.dataset_name, error.message)

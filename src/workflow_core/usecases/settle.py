@@ -15,6 +15,7 @@ from workflow_core.domain.lease import workflow_subject
 from workflow_core.domain.workflow import Phase, SourceType
 from workflow_core.errors import AirflowRefused, ConcurrentUpdate, StorageConflict, Unavailable
 from workflow_core.usecases.claims import holding
+from workflow_core.usecases.drain import pause_waits
 from workflow_core.usecases.mirror import looked
 from workflow_core.usecases.retire import retire, see_off
 
@@ -110,6 +111,9 @@ def _known_as_served(workflow: Workflow, dag: ServedDag, context: Context) -> Wo
 
 
 def _apply_pause(workflow: Workflow, context: Context) -> Workflow:
+    """Have Airflow follow. A pause that waits for runs under way stays recorded as unsettled: the next pass decides again."""
+    if pause_waits(workflow, context):
+        return workflow
     tell_pause(workflow, context)
     return context.workflows.save_workflow(workflow.pause_confirmed(paused=workflow.pause is not None))
 

@@ -182,6 +182,6 @@ def have_ended(tasks: Sequence[TaskState]) -> bool:
 
 
 def _about_to_end(tasks: Sequence[TaskState], now: datetime) -> bool:
-    """Whether every task has ended just now, which Airflow is about to see. In a paused DAG it never does."""
+    """Whether every task has ended just now, which Airflow is about to see. In a paused DAG it may take a minute."""
     ended = bool(tasks) and all(task.state is not None and not task.is_under_way for task in tasks)
     return ended and any(task.ended_at is not None and now - task.ended_at < SEES_WITHIN for task in tasks)

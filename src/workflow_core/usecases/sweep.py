@@ -74,7 +74,7 @@ def sweep(context: Context, *, comes_back: bool = True) -> SweepReport:
     need not ask Airflow.
     """
     return SweepReport(
-        workflows_settled=_step(_settle_workflows, context),
+        workflows_settled=_step(partial(_settle_workflows, comes_back=comes_back), context),
         runs_submitted=_step(_send_runs, context),
         runs_observed=_step(partial(_watch, comes_back=comes_back), context),
         backfills_driven=_step(_drive_backfills, context),
@@ -118,12 +118,12 @@ def _watch(context: Context, *, comes_back: bool) -> int:
         return watch(context)
 
 
-def _settle_workflows(context: Context) -> int:
+def _settle_workflows(context: Context, *, comes_back: bool) -> int:
     """Each loader file is asked for once, and not every workflow of a file that is not parsed yet is looked for.
 
     Those that were tried come last in the next pass, so that none that can never be settled keeps others waiting.
     """
-    context = evolve(context, parsed=set())
+    context = evolve(context, parsed=set(), comes_back=comes_back)
     clock = context.clock
     until = clock.now() + SETTLE_FOR
     tried: list[Workflow] = []

@@ -7,6 +7,7 @@ Inherit from :class:`AirflowContract` in a class that pytest collects, and give 
 from workflow_core.testing.airflow.cleared import ClearedRunRules
 from workflow_core.testing.airflow.ended import EndedRunRules
 from workflow_core.testing.airflow.outage import AirflowOutageRules
+from workflow_core.testing.airflow.paused import PausedDagRules
 from workflow_core.testing.airflow.served import ServedDagRules
 from workflow_core.testing.airflow.started import StartedRunRules
 from workflow_core.testing.airflow.subject import AirflowSubject, BehindAirflow, DagSeed, TaskSeed
@@ -16,6 +17,12 @@ __all__ = ["AirflowContract", "AirflowSubject", "BehindAirflow", "DagSeed", "Tas
 
 
 class AirflowContract(
-    ServedDagRules, StartedRunRules, EndedRunRules, ClearedRunRules, WatchedRunRules, AirflowOutageRules
+    ServedDagRules,
+    PausedDagRules,
+    StartedRunRules,
+    EndedRunRules,
+    ClearedRunRules,
+    WatchedRunRules,
+    AirflowOutageRules,
 ):
     """Every promise of the port, as tests."""

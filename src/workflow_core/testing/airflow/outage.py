@@ -29,6 +29,7 @@ CALLS: Final[dict[str, Callable[[AirflowPort], object]]] = {
     "run": lambda port: port.run("a_b", "run"),
     "tasks": lambda port: port.tasks([("a_b", "run")]),
     "runs_with_ended_tasks": lambda port: port.runs_with_ended_tasks([("a_b", "run")], _AT),
+    "runs_under_way": lambda port: port.runs_under_way("a_b"),
     "changed_runs": lambda port: port.changed_runs(_AT),
 }
 
