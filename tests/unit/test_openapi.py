@@ -10,6 +10,7 @@ from openapi_spec_validator import validate
 
 from entrypoints.http import create_app, openapi_document
 from entrypoints.http.errors import HTTP_CODES, STATUS
+from entrypoints.http.openapi import CODES
 from entrypoints.settings import Settings
 from tests.unit.http_stack import http_stack, validator
 
@@ -69,6 +70,7 @@ def test_operation_ids_are_stable():
         "getAlive",
         "getBackfill",
         "getCaller",
+        "getDependencies",
         "getReady",
         "getRun",
         "getWorkflow",
@@ -113,8 +115,9 @@ def test_every_failure_is_a_problem_with_its_codes(operation):
     assert ("422" in operation["responses"]) is has_key
     for status, response in operation["responses"].items():
         if status >= "4" and "application/json" not in response["content"]:
-            codes = response["content"]["application/problem+json"]["schema"]["allOf"][1]["properties"]["code"]["enum"]
+            codes = response[CODES]
             assert codes
+            assert all(f"`{code}`" in response["description"] for code in codes)
             assert all(int(status) in statuses[code] for code in codes)
             assert len(codes) == len(set(codes))
 
@@ -148,7 +151,9 @@ def test_limits_are_declared(operation, default):
 def test_lists_declare_their_headers():
     """The total count and the link are part of the promise."""
     for operation in ("listWorkflows", "listRuns", "listBackfills"):
-        assert {"X-Total-Count", "Link", "X-Request-ID"} == set(OPERATIONS[operation]["responses"]["200"]["headers"])
+        assert {"X-Total-Count", "Link", "X-Request-ID", "ETag"} == set(
+            OPERATIONS[operation]["responses"]["200"]["headers"]
+        )
 
 
 def test_the_examples_of_the_specification_are_in_the_document():

@@ -229,8 +229,8 @@ class RemoteWorkflowApi:
         return self._client.read(("api", "v1", "whoami"), WhoamiAnswer)
 
     def health(self) -> HealthAnswer:
-        """The three systems; a service that cannot work says so with 503."""
-        return self._client.read(("readyz",), HealthAnswer, also={503})
+        """What the service depends on; 503 if something of it is away."""
+        return self._client.read(("dependencies",), HealthAnswer, also={503})
 
 
 def _of(dataset_name: str) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from litestar.di import Provide
 from litestar.exceptions import NotFoundException, PermissionDeniedException
 
 from entrypoints.http.auth import Asked, Authentication
+from entrypoints.http.conditional import not_modified
 from entrypoints.http.contract import contract_of
 from entrypoints.http.errors import exception_handlers
 from entrypoints.http.filters import read_filters, read_if_match
@@ -113,6 +114,7 @@ def create_app(  # noqa: PLR0913 - the parts of one thing, by name
             *([_identification(authentication, _rate(settings))] if authentication else []),
             _reading(settings),  # nor does anybody whose body is still on its way
             gate.middleware,
+            not_modified,
         ],
         exception_handlers=exception_handlers(),
         lifespan=[_threads(settings.threads)],
