@@ -168,3 +168,45 @@ def test_the_examples_of_the_specification_are_in_the_document():
     }  # fmt: skip
     assert shown["pauseWorkflow"] == {"reason": "Maintenance window"}
     assert shown["registerWorkflow"]["yaml_content"] == "version: v1\nname: new_workflow\n..."
+
+
+def test_no_answer_has_a_shape_that_generators_pass_over():
+    """Every body is a named schema, a list of one, or a text: openapi-python-client drops a composition that it cannot merge."""
+    found = []
+    for name, operation in OPERATIONS.items():
+        for status, response in operation["responses"].items():
+            for media in response.get("content", {}).values():
+                schema = media["schema"]
+                schema = schema.get("items", schema)
+                if set(schema) != {"$ref"} and schema.get("type") != "string":
+                    found.append(f"{name} {status}")
+    assert found == []
+
+
+def test_no_schema_is_a_choice_of_one():
+    """``const``, ``allOf`` and enums of one value are what generated clients warn of, or have odd types for."""
+
+    def shapes(schema, path):
+        if isinstance(schema, dict):
+            if "const" in schema or "allOf" in schema or len(schema.get("enum", [1, 2])) < 2:
+                yield path
+            for key, value in schema.items():
+                yield from shapes(value, f"{path}/{key}")
+        elif isinstance(schema, list):
+            for index, value in enumerate(schema):
+                yield from shapes(value, f"{path}/{index}")
+
+    assert list(shapes({"paths": DOCUMENT["paths"], "schemas": DOCUMENT["components"]["schemas"]}, "")) == []
+
+
+def test_an_enum_has_one_name():
+    """In bodies and in queries: a client has one type for it."""
+    for operation in OPERATIONS.values():
+        for parameter in operation.get("parameters", ()):
+            assert "enum" not in parameter["schema"], parameter["name"]
+
+
+def test_the_event_stream_is_described_as_events():
+    """A text of events, not the run that is in their data."""
+    content = OPERATIONS["followRun"]["responses"]["200"]["content"]
+    assert content["text/event-stream"]["schema"]["type"] == "string"
