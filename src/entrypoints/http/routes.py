@@ -112,6 +112,7 @@ class AliveAnswer(Answer):
             errors.AirflowUnavailable,
             errors.LoaderNotInstalled,
             errors.StorageUnavailable,
+            errors.StorageRefused,
             errors.DatabaseUnavailable,
         ),
     ),
@@ -429,6 +430,7 @@ def diff(
             errors.AirflowUnavailable,
             errors.LoaderNotInstalled,
             errors.StorageUnavailable,
+            errors.StorageRefused,
             errors.DatabaseUnavailable,
         ),
     ),
@@ -463,6 +465,7 @@ def _number(text: str) -> int:
             errors.WorkflowHasActiveRuns,
             errors.AirflowUnavailable,
             errors.StorageUnavailable,
+            errors.StorageRefused,
             errors.DatabaseUnavailable,
         ),
     ),
@@ -483,7 +486,7 @@ def unregister(api: Api, dataset_name: DatasetName, filters: NamedDependency[Unr
         payload=SyncRequest,
         payload_optional=True,
         answer=SyncAnswer,
-        errors=(errors.StorageUnavailable, errors.DatabaseUnavailable),
+        errors=(errors.StorageUnavailable, errors.StorageRefused, errors.DatabaseUnavailable),
     ),
 )
 def sync(api: Api, payload: NamedDependency[SyncRequest]) -> SyncAnswer:
