@@ -199,6 +199,29 @@ def test_what_is_no_http_path_is_answered_over_the_wire():
             assert b"application/problem+json" in answer
 
 
+@pytest.mark.parametrize(
+    ("header", "status"), [("Content-Length: 99999999", 413), ("Content-Encoding: gzip\r\nContent-Length: 5", 415)]
+)
+def test_a_body_that_will_be_refused_is_not_waited_for(header, status):
+    """Its headers say enough: the answer comes before the first byte of it."""
+    with running_server() as (_, url), socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), 10) as wire:
+        head = f"POST /api/v1/workflows/register HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{header}\r\n\r\n"
+        wire.sendall(head.encode())
+        assert wire.recv(65_536).startswith(f"HTTP/1.1 {status}".encode())
+
+
+def test_a_large_body_lives_to_see_its_413():
+    """The client that sends all of it first reads the answer, and not a reset connection."""
+    with running_server() as (_, url):
+        answer = httpx.post(
+            f"{url}/api/v1/workflows/register",
+            content=b" " * 8_000_000,
+            headers={"Content-Type": "application/json"},
+            trust_env=False,
+        )
+    assert (answer.status_code, answer.json()["code"]) == (413, "PAYLOAD_TOO_LARGE")
+
+
 def test_a_chunked_body_over_the_limit_is_413_over_the_wire():
     """Without a Content-Length the limit holds as well, and the client gets to read the answer."""
     with running_server() as (_, url):

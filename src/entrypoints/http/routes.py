@@ -640,7 +640,7 @@ def readyz(api: Api, request: AnyRequest) -> Response[ReadyAnswer]:
     """Ready to answer."""
     ready = api.ready()
     if is_guarded(request):
-        ready = ready.model_copy(update={"database": _without_details("database", ready.database)})
+        ready = ready.model_copy(update={"database": without_details("database", ready.database)})
     return answered(ready)
 
 
@@ -665,7 +665,7 @@ def dependencies(api: Api, request: AnyRequest) -> Response[HealthAnswer]:
     health = api.health()
     if is_guarded(request):
         names = ("database", "storage", "airflow", "worker")
-        health = health.model_copy(update={name: _without_details(name, getattr(health, name)) for name in names})
+        health = health.model_copy(update={name: without_details(name, getattr(health, name)) for name in names})
     return answered(health)
 
 
@@ -681,7 +681,7 @@ def answered(found: HealthOrReady) -> Response[HealthOrReady]:
     return Response(found, status_code=503, headers={"Retry-After": str(RETRY_AFTER)})
 
 
-def _without_details(name: str, system: SystemAnswer) -> SystemAnswer:
+def without_details(name: str, system: SystemAnswer) -> SystemAnswer:
     """For callers who are not known: details name hosts, which go into the log instead."""
     if system.status is not HealthStatus.OK:
         _log.warning("%s is unavailable: %s", name, system.detail)
