@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from litestar.utils.sync import AsyncCallable
@@ -186,7 +187,7 @@ def test_no_answer_has_a_shape_that_generators_pass_over():
 def test_no_schema_is_a_choice_of_one():
     """``const``, ``allOf`` and enums of one value are what generated clients warn of, or have odd types for."""
 
-    def shapes(schema, path):
+    def shapes(schema: Any, path: str) -> Any:
         if isinstance(schema, dict):
             if "const" in schema or "allOf" in schema or len(schema.get("enum", [1, 2])) < 2:
                 yield path

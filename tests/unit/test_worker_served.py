@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from typing import Any
 
 import httpx
 import pytest
@@ -23,18 +24,18 @@ from workflow_core.testing.api.subject import ApiWorld
 class Hanging:
     """A service whose sweep takes as long as the test wants."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.goes_on = threading.Event()
         self.began = threading.Event()
 
-    def sweep(self):
+    def sweep(self) -> Any:
         self.began.set()
         self.goes_on.wait(30)
 
-    def sync_in_turn(self, *, caller):
+    def sync_in_turn(self, *, caller: Any) -> Any:
         raise AssertionError(caller)
 
-    def resign(self):
+    def resign(self) -> None:
         """Nothing is left."""
 
 
@@ -43,12 +44,12 @@ def world():
     return ApiWorld()
 
 
-def app_of(world, worker, tokens=None, **settings):
+def app_of(world: Any, worker: Any, tokens: Any = None, **settings: Any) -> Any:
     given = Settings(worker_metrics_port=free_ports(1)[0], **settings)
     return create_worker_app(worker, world.service, given, tokens=tokens, metrics=Metrics()), given
 
 
-def get(port, path, **headers):
+def get(port: Any, path: str, **headers: str) -> httpx.Response:
     return httpx.get(f"http://127.0.0.1:{port}{path}", headers=headers, trust_env=False)
 
 
