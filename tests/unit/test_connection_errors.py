@@ -172,7 +172,7 @@ def test_a_database_that_cannot_be_used(url, cause, place, closed):
     assert SECRET not in message
 
 
-def test_callers_who_are_authenticated_do_not_get_the_address(caplog, closed):
+def test_callers_who_are_authenticated_do_not_get_the_address(caplog, closed, monkeypatch):
     """An address is for operators: without authentication, on loopback, the answer has it; otherwise the log alone."""
     place = f"http://127.0.0.1:{closed}"
 
@@ -183,7 +183,7 @@ def test_callers_who_are_authenticated_do_not_get_the_address(caplog, closed):
     details = []
     with http_stack() as stack:
         stack.register()
-        stack.airflow.ping = away
+        monkeypatch.setattr(stack.airflow, "ping", away)
         details.append(stack.post("iceberg.analytics.daily_clicks/run").json()["detail"])
         stack.client.app.is_guarded = True
         details.append(stack.post("iceberg.analytics.daily_clicks/run").json()["detail"])
