@@ -6,13 +6,14 @@ VENV := .venv
 AIRFLOW_VENV := .venv-airflow
 AIRFLOW_2_VENV := .venv-airflow-2
 AUDIT_VENV := .venv-audit
+CLIENT_VENV := .venv-client
 BIN := $(VENV)/bin
 # psycopg2 and asyncpg: the tests run Airflow on PostgreSQL; pytest: the loader is tested in Airflow's own environment
 IN_AIRFLOW_VENV := apache-airflow==$(AIRFLOW_VERSION) psycopg2-binary asyncpg pytest --editable '.[airflow]'
 IN_AIRFLOW_2_VENV := apache-airflow==$(AIRFLOW_2_VERSION) psycopg2-binary pytest --editable '.[airflow]'
 # what needs no Airflow runs on every core; one real Airflow at a time is enough for a machine
 BUT_AIRFLOW := --ignore tests/contract/test_airflow.py
-export AIRFLOW_VENV AIRFLOW_2_VENV
+export AIRFLOW_VENV AIRFLOW_2_VENV CLIENT_VENV
 
 .DEFAULT_GOAL := help
 
@@ -25,7 +26,7 @@ run: $(VENV)/.ready $(AIRFLOW_VENV)/.ready ## Start everything and follow the ex
 	@$(BIN)/python -m devstack.run $(if $(ONCE),--once)
 
 .PHONY: test
-test: check $(AIRFLOW_VENV)/.ready $(AIRFLOW_2_VENV)/.ready test-airflow-side ## Everything that CI runs: checks, then every test on real servers
+test: check $(AIRFLOW_VENV)/.ready $(AIRFLOW_2_VENV)/.ready test-airflow-side client ## Everything that CI runs: checks, then every test on real servers
 	$(BIN)/python -m pytest tests/contract/test_suites.py tests/contract tests/unit tests/attacks tests/fuzz $(BUT_AIRFLOW) -q -n auto --dist worksteal \
 		--durations=8 --cov --cov-report=
 	$(BIN)/python -m pytest tests/contract/test_airflow.py tests/e2e tests/chaos tests/schema --durations=20 --cov --cov-append --cov-report=term:skip-covered
@@ -43,6 +44,10 @@ contract: $(VENV)/.ready $(AIRFLOW_VENV)/.ready $(AIRFLOW_2_VENV)/.ready ## The 
 test-airflow-side: $(AIRFLOW_VENV)/.ready $(AIRFLOW_2_VENV)/.ready ## The tests of the DAG loader, in the environment of each Airflow
 	$(AIRFLOW_VENV)/bin/python -m pytest -c tests/airflow/pytest.ini tests/airflow -q
 	$(AIRFLOW_2_VENV)/bin/python -m pytest -c tests/airflow/pytest.ini tests/airflow -q
+
+.PHONY: client
+client: $(VENV)/.ready $(CLIENT_VENV)/.ready ## Generate a client from the OpenAPI document and call a service with it
+	$(BIN)/python -m pytest tests/client -q
 
 .PHONY: chaos-shutdown
 chaos-shutdown: $(VENV)/.ready ## A hundred times SIGTERM under load: no accepted request fails
@@ -113,7 +118,7 @@ audit: $(AUDIT_VENV)/.ready ## Compare every version that is fixed with the know
 
 .PHONY: lock
 lock: ## Resolve the newest versions anew and write them to constraints/
-	rm -rf $(VENV) $(AIRFLOW_VENV) $(AIRFLOW_2_VENV) $(AUDIT_VENV)
+	rm -rf $(VENV) $(AIRFLOW_VENV) $(AIRFLOW_2_VENV) $(AUDIT_VENV) $(CLIENT_VENV)
 	$(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet --editable '.[dev]'
 	$(PYTHON) -m venv $(AIRFLOW_VENV) && $(AIRFLOW_VENV)/bin/python -m pip install --quiet $(IN_AIRFLOW_VENV)
 	$(PYTHON) -m venv $(AIRFLOW_2_VENV) && $(AIRFLOW_2_VENV)/bin/python -m pip install --quiet $(IN_AIRFLOW_2_VENV)
@@ -122,11 +127,13 @@ lock: ## Resolve the newest versions anew and write them to constraints/
 	$(AIRFLOW_2_VENV)/bin/python -m pip freeze --exclude-editable > constraints/airflow-$(AIRFLOW_2_VERSION).txt
 	$(PYTHON) -m venv $(AUDIT_VENV) && $(AUDIT_VENV)/bin/python -m pip install --quiet pip-audit
 	$(AUDIT_VENV)/bin/python -m pip freeze > constraints/audit.txt
-	@touch $(VENV)/.ready $(AIRFLOW_VENV)/.ready $(AIRFLOW_2_VENV)/.ready $(AUDIT_VENV)/.ready
+	$(PYTHON) -m venv $(CLIENT_VENV) && $(CLIENT_VENV)/bin/python -m pip install --quiet openapi-python-client
+	$(CLIENT_VENV)/bin/python -m pip freeze > constraints/client.txt
+	@touch $(VENV)/.ready $(AIRFLOW_VENV)/.ready $(AIRFLOW_2_VENV)/.ready $(AUDIT_VENV)/.ready $(CLIENT_VENV)/.ready
 
 .PHONY: clean
 clean: ## Remove the environments and what make run left behind
-	rm -rf $(VENV) $(AIRFLOW_VENV) $(AIRFLOW_2_VENV) $(AUDIT_VENV) .run
+	rm -rf $(VENV) $(AIRFLOW_VENV) $(AIRFLOW_2_VENV) $(AUDIT_VENV) $(CLIENT_VENV) .run
 
 $(VENV)/.ready: pyproject.toml constraints/service.txt
 	@echo "Making the service's environment in $(VENV)"
@@ -149,6 +156,12 @@ $(AIRFLOW_2_VENV)/.ready: pyproject.toml constraints/airflow-$(AIRFLOW_2_VERSION
 	@$(AIRFLOW_2_VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
 		--constraint constraints/airflow-$(AIRFLOW_2_VERSION).txt \
 		$(IN_AIRFLOW_2_VENV)
+	@touch $@
+
+$(CLIENT_VENV)/.ready: constraints/client.txt
+	@echo "Making the environment of the client generator in $(CLIENT_VENV)"
+	@test -x $(CLIENT_VENV)/bin/python || $(PYTHON) -m venv $(CLIENT_VENV)
+	@$(CLIENT_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints/client.txt openapi-python-client
 	@touch $@
 
 $(AUDIT_VENV)/.ready: constraints/audit.txt

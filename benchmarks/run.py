@@ -155,7 +155,7 @@ def system() -> Iterator[Bench]:
         )
         base_url = f"http://{LOOPBACK}:{port}"
         service.wait_until(
-            lambda: None if answers(f"{base_url}/readyz") else "the service", timeout=60, on_progress=say
+            lambda: None if answers(f"{base_url}/dependencies") else "the service", timeout=60, on_progress=say
         )
         os.environ.update(environment)  # for the dli commands that are timed
         yield Bench(airflow, base_url, storage)

@@ -149,7 +149,7 @@ def _wait_ready(service: ManagedProcess, port: int) -> None:
         if not service.is_running:
             raise service.error(f"ended with exit code {service.exit_code} during its start")
         try:
-            answer = httpx.get(f"http://{LOOPBACK}:{port}/readyz", timeout=20, trust_env=False)
+            answer = httpx.get(f"http://{LOOPBACK}:{port}/dependencies", timeout=20, trust_env=False)
         except httpx.HTTPError:
             return "the service to answer"
         if answer.status_code == httpx.codes.OK:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar, runtime_checkable
 
 from dependency_injector import containers, providers
 
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 
 def _engine(settings: Settings) -> Engine | None:
     if settings.database_url.startswith("memory:"):
@@ -54,8 +56,8 @@ def _engine(settings: Settings) -> Engine | None:
     )
 
 
-def _workflows(engine: Engine | None, watches: Sequence[Watch]) -> WorkflowPort:
-    port = InMemoryWorkflows() if engine is None else SqlWorkflows(engine)
+def _workflows(engine: Engine | None, watches: Sequence[Watch], closing: ExitStack) -> WorkflowPort:
+    port = _closed_later(InMemoryWorkflows() if engine is None else SqlWorkflows(engine), closing)
     return watched(port, WorkflowPort, System.DATABASE, watches)
 
 
@@ -64,14 +66,14 @@ def _tokens(engine: Engine | None, watches: Sequence[Watch]) -> TokenPort:
     return watched(port, TokenPort, System.DATABASE, watches)
 
 
-def _storage(settings: Settings, watches: Sequence[Watch]) -> StoragePort:
+def _storage(settings: Settings, watches: Sequence[Watch], closing: ExitStack) -> StoragePort:
     storage = open_storage(
         settings.storage,
         connect_timeout=settings.storage_connect_timeout,
         read_timeout=settings.storage_read_timeout,
         attempts=settings.storage_attempts,
     )
-    return watched(storage, StoragePort, System.STORAGE, watches)
+    return watched(_closed_later(storage, closing), StoragePort, System.STORAGE, watches)
 
 
 def _breaker(settings: Settings) -> CircuitBreaker:
@@ -108,11 +110,23 @@ def _guarded(asked: AirflowPort, breaker: CircuitBreaker, settings: Settings, ca
     return GuardedAirflow(asked, breaker, _share(settings, caller))
 
 
-def _airflow(
-    settings: Settings, storage: StoragePort, clock: ClockPort, watches: Sequence[Watch], trace_headers: TraceHeaders
+def _airflow(  # noqa: PLR0913, PLR0917 - what it is put together from; the container gives them in this order
+    settings: Settings,
+    storage: StoragePort,
+    clock: ClockPort,
+    watches: Sequence[Watch],
+    trace_headers: TraceHeaders,
+    closing: ExitStack,
 ) -> AirflowPort:
     """Watched within the guard: each attempt is a call, and a refusal by the breaker is none."""
-    return watched(_open_airflow(settings, storage, clock, trace_headers), AirflowPort, System.AIRFLOW, watches)
+    airflow = _closed_later(_open_airflow(settings, storage, clock, trace_headers), closing)
+    return watched(airflow, AirflowPort, System.AIRFLOW, watches)
+
+
+def _closed_later(port: T, closing: ExitStack) -> T:
+    if isinstance(port, Closable):
+        closing.callback(port.close)
+    return port
 
 
 def _open_airflow(
@@ -155,14 +169,15 @@ class Container(containers.DeclarativeContainer):
     settings: providers.Dependency[Settings] = providers.Dependency()
     watches: providers.Dependency[Sequence[Watch]] = providers.Dependency()
     trace_headers: providers.Dependency[TraceHeaders] = providers.Dependency()
+    closing: providers.Provider[ExitStack] = providers.Singleton(ExitStack)
     clock: providers.Provider[ClockPort] = providers.Singleton(SystemClock)
     engine: providers.Provider[Engine | None] = providers.Singleton(_engine, settings)
-    workflows: providers.Provider[WorkflowPort] = providers.Singleton(_workflows, engine, watches)
+    workflows: providers.Provider[WorkflowPort] = providers.Singleton(_workflows, engine, watches, closing)
     tokens: providers.Provider[TokenPort] = providers.Singleton(_tokens, engine, watches)
-    storage: providers.Provider[StoragePort] = providers.Singleton(_storage, settings, watches)
+    storage: providers.Provider[StoragePort] = providers.Singleton(_storage, settings, watches, closing)
     breaker: providers.Provider[CircuitBreaker] = providers.Singleton(_breaker, settings)
     asked: providers.Provider[AirflowPort] = providers.Singleton(
-        _airflow, settings, storage, clock, watches, trace_headers
+        _airflow, settings, storage, clock, watches, trace_headers, closing
     )
     airflow: providers.Provider[AirflowPort] = providers.Singleton(_guarded, asked, breaker, settings, Asking.CHANGES)
     airflow_for_reads: providers.Provider[AirflowPort] = providers.Singleton(
@@ -206,10 +221,8 @@ def build(settings: Settings, watches: Sequence[Watch] = (), trace_headers: Trac
 
 
 def close(container: Container) -> None:
-    """Close the connections of what this container has made."""
-    for adapter in (container.airflow(), container.storage(), container.workflows()):
-        if isinstance(adapter, Closable):
-            adapter.close()
+    """Close the connections of what this container has made; what it has not made, or could not make, is not opened for that."""
+    container.closing().close()
 
 
 @contextmanager

@@ -78,7 +78,7 @@ class JsonFormatter(_Formatter):
         line: dict[str, Any] = {
             "time": _time(record).replace("+00:00", "Z"),
             "level": record.levelname,
-            "logger": record.name,
+            "logger": _logger(record.name),
             "message": self._message(record),
         }
         for name, value in {**_bound.get(), **getattr(record, FIELDS, {})}.items():
@@ -94,8 +94,13 @@ class ConsoleFormatter(_Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The line or lines."""
         told = "".join(f" {name}={_plain(str(value))}" for name, value in _bound.get().items())
-        line = f"{_time(record)} {record.levelname} {record.name}: {_plain(self._message(record))}{self._clean(told)}"
+        line = f"{_time(record)} {record.levelname} {_logger(record.name)}: {_plain(self._message(record))}{self._clean(told)}"
         return "\n  | ".join([line, *map(_plain, self._traceback(record).splitlines())])
+
+
+def _logger(name: str) -> str:
+    """Uvicorn calls the logger of its ordinary lines ``uvicorn.error``."""
+    return "uvicorn" if name == "uvicorn.error" else name
 
 
 def _time(record: logging.LogRecord) -> str:

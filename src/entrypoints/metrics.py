@@ -16,22 +16,19 @@ from prometheus_client import (
     Histogram,
     PlatformCollector,
     ProcessCollector,
-    start_http_server,
 )
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
-from entrypoints.loopback import loopback_address
 from entrypoints.watching import System
-from workflow_core.errors import ConfigurationError, WorkflowError
+from workflow_core.errors import WorkflowError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from prometheus_client.core import Metric
 
-    from entrypoints.settings import Settings
     from workflow_core.ports.clock import ClockPort
     from workflow_core.ports.workflow import WorkflowPort
 
@@ -172,34 +169,6 @@ class Metrics(Collector):
         if mirror.reached_at is not None:
             age = (clock.now() - mirror.reached_at).total_seconds()
             yield _gauge("workflow_core_mirror_age_seconds", "Since Airflow was last followed.", {(): max(0.0, age)})
-
-
-@contextmanager
-def serve_metrics(metrics: Metrics, settings: Settings) -> Iterator[int | None]:
-    """Tell the metrics at a port of their own, for a process that serves nothing else; yields the port (None: none is wanted).
-
-    Raises:
-        ConfigurationError: the port is taken, or the host is not loopback.
-    """
-    if not settings.worker_metrics_port:
-        yield None
-        return
-    try:
-        server, thread = start_http_server(
-            settings.worker_metrics_port, loopback_address(settings.host), metrics.registry
-        )
-    except OSError as error:
-        msg = (
-            f"Port {settings.worker_metrics_port} of {settings.host} cannot be used ({error.strerror}). Stop what listens"
-            " there, or choose another port (WORKFLOWS_WORKER_METRICS_PORT)."
-        )
-        raise ConfigurationError(msg) from None
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def _gauge(

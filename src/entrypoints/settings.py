@@ -495,7 +495,8 @@ class Settings(BaseModel):
     worker_metrics_port: int = _setting(
         "WORKFLOWS_WORKER_METRICS_PORT",
         0,
-        "The port on WORKFLOWS_HOST where `dli worker` tells its metrics; 0 for none. `dli serve` tells its own at `/metrics`.",
+        "The port on WORKFLOWS_HOST where `dli worker` serves `/metrics`, `/healthz` and `/readyz`; 0 for none. Beyond loopback only where"
+        " WORKFLOWS_AUTH authenticates callers: `/metrics` then needs a credential, as that of `dli serve` does.",
         ge=0,
         le=65535,
     )

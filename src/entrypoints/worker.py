@@ -8,6 +8,8 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, Final, Protocol, Self
 from uuid import uuid4
 
+from attrs import frozen
+
 from entrypoints.logs import bound
 from entrypoints.watching import System, watched
 from workflow_core.domain.caller import Caller, Via
@@ -25,6 +27,18 @@ _log = logging.getLogger(__name__)
 
 SYNC: Final = Caller(name="sync", via=Via.WORKER)
 """Who registers the CODE workflows that a sync of the worker finds."""
+
+
+LONGEST_PASS: Final = {"sweep": 300.0, "sync": 3600.0}
+"""Seconds of a pass after which it counts as hung: each of its calls is bounded, and there is an end to their number."""
+
+
+@frozen(kw_only=True)
+class Pulse:
+    """Whether a worker is alive; ``silent`` is for how many seconds its slowest loop has given no sign of life."""
+
+    is_alive: bool
+    silent: float
 
 
 class Sweeping(Protocol):
@@ -57,6 +71,7 @@ class Worker:
         self._stop = Event()
         self._stop_by: float | None = None
         self._threads: list[Thread] = []
+        self._beats: dict[str, tuple[float, float]] = {}
 
     @classmethod
     def of(cls, service: Sweeping, settings: Settings, watches: Sequence[Watch]) -> Self:
@@ -81,6 +96,13 @@ class Worker:
         """Do so in threads of its own."""
         if not self._threads:
             self._begin(self.run, "worker")
+
+    def pulse(self) -> Pulse:
+        """Whether its loops go on: each may take its interval and the longest time of a pass between two signs of life."""
+        now = time.monotonic()
+        beats = list(self._beats.values())
+        silent = max((now - at for at, _ in beats), default=0.0)
+        return Pulse(is_alive=all(now - at <= most for at, most in beats), silent=silent)
 
     def ask_to_stop(self) -> None:
         """Begin no other pass. Waits for nothing."""
@@ -111,6 +133,7 @@ class Worker:
     def _repeat(self, name: str, work: Callable[[], object], interval: float) -> None:
         while not self._stop.is_set():
             began = time.monotonic()
+            self._beats[name] = began, interval + LONGEST_PASS[name]
             try:
                 with bound(work=name, pass_id=uuid4().hex[:12]):
                     work()
@@ -118,4 +141,5 @@ class Worker:
                 _log.warning("%s; the next pass tries again", error.message)
             except Exception:  # noqa: BLE001 - whatever it is, the next pass must come
                 _log.exception("the pass failed; the next one tries again")
+            self._beats[name] = time.monotonic(), interval + LONGEST_PASS[name]
             self._stop.wait(max(0.0, interval - (time.monotonic() - began)))

@@ -34,6 +34,7 @@
     │   ├── AirflowUnavailable        AIRFLOW_CONNECTION_FAILED  certainly nothing was done
     │   ├── AirflowOutcomeUnknown     AIRFLOW_OUTCOME_UNKNOWN    sent, but the answer never came
     │   ├── StorageUnavailable        STORAGE_UNAVAILABLE
+    │   │   └── StorageRefused        STORAGE_REFUSED            it understood the request, and will always say no
     │   ├── DatabaseUnavailable       DATABASE_UNAVAILABLE       certainly nothing was recorded
     │   │   └── DatabaseOutcomeUnknown DATABASE_OUTCOME_UNKNOWN  the connection broke while it was being recorded
     │   ├── IdentityProviderUnavailable IDENTITY_PROVIDER_UNAVAILABLE  nobody can say who asks
@@ -357,16 +358,26 @@ class Unavailable(WorkflowError):
     """Another system did not answer as it should. Nothing of its answer is repeated in the message.
 
     ``passing``: the same request may well be answered in a moment. ``retry_after``: seconds after which it makes sense to ask again,
-    where that is known.
+    where that is known. ``place`` is the address that was asked, as the message names it: a fact for operators, which
+    :attr:`discreet` leaves out.
     """
 
     passing: bool = False
     retry_after: float | None = None
+    place: str | None = None
 
-    def __init__(self, message: str, *, passing: bool = False, retry_after: float | None = None) -> None:
+    def __init__(
+        self, message: str, *, passing: bool = False, retry_after: float | None = None, place: str | None = None
+    ) -> None:
         super().__init__(message)
         self.passing = passing
         self.retry_after = retry_after
+        self.place = place
+
+    @property
+    def discreet(self) -> str:
+        """The message without the address, for callers who are not told how the service is set up."""
+        return self.message if self.place is None else self.message.replace(f" at {self.place}", "")
 
 
 class TooManyWaiting(Unavailable):
@@ -394,6 +405,12 @@ class StorageUnavailable(Unavailable):
     """The object store cannot be reached, or refuses our credentials."""
 
     code = "STORAGE_UNAVAILABLE"
+
+
+class StorageRefused(StorageUnavailable):
+    """The object store understood the request and refuses it; repeating it will not help until a setting is changed."""
+
+    code = "STORAGE_REFUSED"
 
 
 class DatabaseUnavailable(Unavailable):

@@ -17,12 +17,14 @@ from workflow_core.api import (
     DiffAnswer,
     ExplainAnswer,
     HealthAnswer,
+    HealthStatus,
     HistoryFilters,
     HistoryItem,
     Listing,
     NextRunsAnswer,
     NextRunsFilters,
     PauseAnswer,
+    ReadyAnswer,
     ReasonAnswer,
     RegisterAnswer,
     RetryAnswer,
@@ -369,14 +371,20 @@ class LocalWorkflowApi:
         return WhoamiAnswer.of(self._caller)
 
     def health(self) -> HealthAnswer:
-        """The three systems."""
+        """What the service depends on, each asked now."""
         health = self._service.health()
         return HealthAnswer(
-            status="ok" if health.ok else "unavailable",
+            status=_status(ok=health.ok),
             database=_system(health.database),
             storage=_system(health.storage),
             airflow=_system(health.airflow),
+            worker=_system(health.worker),
         )
+
+    def ready(self) -> ReadyAnswer:
+        """Whether requests can be answered here: the database is asked, and nothing else."""
+        database = self._service.database_health()
+        return ReadyAnswer(status=_status(ok=database.ok), database=_system(database))
 
     @property
     def has_key(self) -> bool:
@@ -458,9 +466,8 @@ def _listing(page: Page[E], of: Callable[[E], A]) -> Listing[A]:
 
 def _system(health: SystemHealth) -> SystemAnswer:
     parts = {name: str(state) for name, state in health.parts.items()}
-    return SystemAnswer(
-        status="ok" if health.ok else "unavailable",
-        detail=health.detail,
-        parts=parts or None,
-        breaker=health.breaker.value if health.breaker else None,
-    )
+    return SystemAnswer(status=_status(ok=health.ok), detail=health.detail, parts=parts or None, breaker=health.breaker)
+
+
+def _status(*, ok: bool) -> HealthStatus:
+    return HealthStatus.OK if ok else HealthStatus.UNAVAILABLE

@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from workflow_core.ports.storage import StoragePort
     from workflow_core.ports.workflow import WorkflowPort
     from workflow_core.usecases.explain import Explanation
-    from workflow_core.usecases.health import Health
+    from workflow_core.usecases.health import Health, SystemHealth
     from workflow_core.usecases.look import WorkflowView
     from workflow_core.usecases.observe import RunView
     from workflow_core.usecases.sweep import SweepReport
@@ -327,8 +327,12 @@ class WorkflowService:
         return health.breaker_state(self._context)
 
     def health(self) -> Health:
-        """Whether database, storage and Airflow can be used; never raises."""
+        """Whether database, storage and Airflow can be used, and a worker is at work; never raises."""
         return health.check_health(self._context)
+
+    def database_health(self) -> SystemHealth:
+        """Whether the database can be used; never raises."""
+        return health.check_database(self._context)
 
     def now(self) -> datetime:
         """The moment by this service's clock: what durations in answers are counted until."""

@@ -108,7 +108,10 @@ def asked_of(client: httpx.Client, run_id: str) -> list[httpx.Response]:
                     client.request(method, url, params={"token": "CANARY-sent-query-5e5e"}, **given),
                     client.request(method, url, json={"password": "CANARY-sent-field-5e5e"}, **given),
                 ]
-    return [*answers, *(client.get(path) for path in ("/metrics", "/readyz", "/schema/openapi.json", "/nothing"))]
+    return [
+        *answers,
+        *(client.get(path) for path in ("/metrics", "/readyz", "/dependencies", "/schema/openapi.json", "/nothing")),
+    ]
 
 
 @pytest.mark.parametrize("form", ["json", "console"])

@@ -107,7 +107,7 @@ REQUESTS: list[tuple[str, str, Any]] = [
     ("GET", f"{ROOT}/{NAME}/explain", None),
     ("POST", f"{ROOT}/{NAME}/run", {}),
     ("POST", f"{ROOT}/{NAME}/pause", {}),
-    ("GET", "/readyz", None),
+    ("GET", "/dependencies", None),
 ]
 
 

@@ -55,13 +55,13 @@ def test_an_answer_that_is_not_in_the_document_is_found(there):
     """A status, a header, a field of the answer, a value that is forbidden: of each of these the document is told otherwise. Which cases
     a run makes depends on what there is to ask for, so a few runs may be needed, each with cases of its own.
     """
-    document = of_paths(there, f"{ROOT}/explain", "/api/v1/whoami", "/readyz", f"{ROOT}/pause")
+    document = of_paths(there, f"{ROOT}/explain", "/api/v1/whoami", "/dependencies", f"{ROOT}/pause")
     paths = document["paths"]
     del paths[f"{ROOT}/explain"]["get"]["responses"]["400"]
     paths["/api/v1/whoami"]["get"]["responses"]["200"]["headers"]["X-Never"] = {"required": True, "schema": {}}
     document["components"]["schemas"]["HealthAnswer"]["properties"]["status"] = {"const": "never"}
     document["components"]["schemas"]["PauseRequest"]["required"] = ["reason"]
-    told_otherwise = {"explainWorkflow", "getCaller", "getReady", "pauseWorkflow"}
+    told_otherwise = {"explainWorkflow", "getCaller", "getDependencies", "pauseWorkflow"}
     found: set[str] = set()
     for number in range(1, 13):
         explorer = Explorer(served=there, headers=there.headers, document=document, number=number)

@@ -137,7 +137,14 @@ def check_answer(answer: Response) -> None:
     for name, header in response["headers"].items():
         rules = _document()["components"]["headers"][header["$ref"].rpartition("/")[2]]
         assert name in answer.headers or not rules.get("required"), f"{name} is missing"
+    if answer.status_code == 304:
+        assert answer.content == b""
+        return
     _check_body(answer, response["content"])
+    if "x-codes" in response:
+        body = answer.json()
+        assert body["status"] == answer.status_code
+        assert body["code"] in response["x-codes"], f"{body['code']} is not declared for {answer.status_code}"
 
 
 def _declared(method: str, path: str) -> dict[str, Any] | None:

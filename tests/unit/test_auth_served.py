@@ -92,6 +92,7 @@ def test_a_token_from_its_making_to_its_end(environment, tmp_path):
             client.get("/schema/openapi.json", headers=headers),
             client.get("/metrics", headers=headers),
             client.get("/readyz", headers=headers),
+            client.get("/dependencies", headers=headers),
         ]
         run(environment, "token", "revoke", token.split("_")[1])
         since = time.monotonic()

@@ -99,13 +99,13 @@ def test_nobody_gets_anything(stack, method, path):
     assert stack.client.request(method, url, headers={"Authorization": "Bearer x"}).status_code == 401
 
 
-def test_every_route_but_two_asks_who_is_there(stack):
-    """Whatever route is added: only ``/healthz`` and ``/readyz`` answer everybody."""
+def test_every_route_but_the_health_checks_authenticates(stack):
+    """Whatever route is added: only ``/healthz``, ``/readyz`` and ``/dependencies`` answer without a credential."""
     routes = {
         (route.path_format, method)
         for route in stack.client.app.routes
         for method in route.methods
-        if route.path_format not in {"/healthz", "/readyz"}
+        if route.path_format not in {"/healthz", "/readyz", "/dependencies"}
     }
     assert len(routes) > 30
     for path, method in routes:
@@ -116,10 +116,11 @@ def test_every_route_but_two_asks_who_is_there(stack):
 def test_health_answers_everybody_without_details(stack, caplog):
     """A probe needs no credential, and learns nothing; the log has the details."""
     stack.workflows.go_down()
-    answer = stack.get("/readyz")
-    assert answer.status_code == 503
-    assert {system["detail"] for system in list(answer.json().values())[1:]} == {"ok", "unavailable"}
-    assert "not ready: database: " in caplog.text
+    ready, dependencies = stack.get("/readyz"), stack.get("/dependencies")
+    assert ready.status_code == dependencies.status_code == 503
+    assert ready.json()["database"] == {"status": "unavailable", "detail": "unavailable"}
+    assert {system["detail"] for system in list(dependencies.json().values())[1:]} == {"ok", "unavailable"}
+    assert "database is unavailable: " in caplog.text
     assert stack.get("/healthz").json() == {"status": "ok"}
 
 
@@ -350,7 +351,7 @@ def test_without_authentication_everything_is_allowed(monkeypatch):
     seen: list[Caller] = []
     monkeypatch.setattr(LocalWorkflowApi, "health", partialmethod(spied, seen))
     with http_stack() as stack:
-        stack.client.get("/readyz")
+        stack.client.get("/dependencies")
     assert [caller.access for caller in seen] == [EVERYTHING]
 
 
@@ -358,8 +359,8 @@ def test_on_routes_for_everybody_one_may_nothing(stack, tokens, monkeypatch):
     """Whoever asks there, with or without a credential, is nobody."""
     seen: list[Caller] = []
     monkeypatch.setattr(LocalWorkflowApi, "health", partialmethod(spied, seen))
-    stack.client.get("/readyz")
-    stack.client.get("/readyz", headers=kept(tokens)[1])
+    stack.client.get("/dependencies")
+    stack.client.get("/dependencies", headers=kept(tokens)[1])
     assert [(caller.name, caller.access) for caller in seen] == [("anonymous", Access(owns=False))] * 2
 
 

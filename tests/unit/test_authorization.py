@@ -67,11 +67,12 @@ OPERATIONS: Final[dict[str, tuple[Verb | None, str, str, Any]]] = {
     "getCaller": (None, "GET", "/api/v1/whoami", None),
     "getAlive": (None, "GET", "/healthz", None),
     "getReady": (None, "GET", "/readyz", None),
+    "getDependencies": (None, "GET", "/dependencies", None),
 }  # fmt: skip
 """A request of each kind, on the workflow of :func:`world`, its run and its backfill."""
 
 LISTS: Final = {"listWorkflows", "listRuns", "listAudit"}
-ANYBODY: Final = {"getCaller", "getAlive", "getReady"}
+ANYBODY: Final = {"getCaller", "getAlive", "getReady", "getDependencies"}
 ON_IT: Final = sorted(OPERATIONS.keys() - LISTS - ANYBODY - {"syncWorkflows", "registerWorkflow", "validateWorkflow"})
 """What names one workflow, run or backfill."""
 

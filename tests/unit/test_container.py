@@ -10,7 +10,8 @@ from adapters.airflow.breaker import BreakerRules
 from adapters.sql.engine import make_engine as real_make_engine
 from entrypoints import container as composition
 from entrypoints.container import Container, build, close
-from entrypoints.settings import load_settings
+from entrypoints.settings import Settings, load_settings
+from workflow_core.errors import ConfigurationError
 from workflow_core.ports.airflow import BreakerState
 
 if TYPE_CHECKING:
@@ -109,3 +110,22 @@ def test_each_kind_of_caller_has_a_share_of_its_own_and_all_have_one_breaker() -
     assert {id(port._airflow) for port in ports} == {id(container.asked())}
     assert container.service().breaker_state() is BreakerState.CLOSED
     close(container)
+
+
+def test_closing_opens_nothing():
+    """An adapter that was never made, or could not be, is not made in order to be closed."""
+    container = build(Settings(storage_url="gs://x", database_url="memory://", airflow_api="memory"))
+    with pytest.raises(ConfigurationError):
+        container.storage()
+    close(container)
+
+
+def test_what_was_made_is_closed_once():
+    """In whatever order it was made."""
+    container = build(Settings(storage_url="memory://", database_url="sqlite://", airflow_api="v2"))
+    closed: list[str] = []
+    container.asked()
+    container.closing().callback(closed.append, "x")
+    close(container)
+    close(container)
+    assert closed == ["x"]

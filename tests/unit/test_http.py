@@ -505,7 +505,7 @@ def follow(stack: Any, url: str) -> tuple[list[Any], set[str]]:
 # Paths and methods.
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/readyz", ROOT, f"{ROOT}/history", f"{ROOT}/{NAME}"])
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/dependencies", ROOT, f"{ROOT}/history", f"{ROOT}/{NAME}"])
 def test_head_is_get_without_a_body(stack, path):
     """Whatever can be read answers HEAD with the same status and headers."""
     stack.register()
@@ -555,20 +555,43 @@ def test_alive_asks_nobody(stack):
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
 
 
-def test_ready_tells_the_state_of_each_system(stack):
-    """Ready is 200 with the state of database, storage and Airflow."""
-    body = stack.get("/readyz").json()
-    assert (
-        body["status"] == body["database"]["status"] == body["storage"]["status"] == body["airflow"]["status"] == "ok"
-    )
+def test_ready_needs_the_database_alone(stack):
+    """An outage of Airflow and of the object store takes no replica out of service; one of the database does."""
+    stack.airflow.go_down()
+    stack.storage.go_down()
+    answer = stack.get("/readyz")
+    assert (answer.status_code, answer.json()["status"], set(answer.json())) == (200, "ok", {"status", "database"})
+    stack.workflows.go_down()
+    answer = stack.get("/readyz")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    assert (answer.json()["status"], answer.json()["database"]["status"]) == ("unavailable", "unavailable")
+    assert answer.json()["database"]["detail"] != "ok"
+
+
+def test_the_dependencies_are_told_one_by_one(stack):
+    """200 with the state of database, storage, Airflow and worker."""
+    body = stack.get("/dependencies").json()
+    assert {body["status"], *(body[name]["status"] for name in ("database", "storage", "airflow", "worker"))} == {"ok"}
     assert body["airflow"]["parts"]["scheduler"] == "healthy"
 
 
+def test_a_worker_that_is_late_is_told(stack):
+    """A minute after the last pass; before the first one nothing is known."""
+    assert stack.get("/dependencies").json()["worker"] == {"status": "ok", "detail": "no pass is recorded yet"}
+    stack.service.sweep()
+    stack.clock.sleep(59)
+    assert stack.get("/dependencies").json()["worker"]["status"] == "ok"
+    stack.clock.sleep(2)
+    answer = stack.get("/dependencies")
+    assert (answer.status_code, answer.json()["worker"]["status"]) == (503, "unavailable")
+    assert "61 s ago" in answer.json()["worker"]["detail"]
+
+
 @pytest.mark.parametrize("system", ["database", "storage", "airflow"])
-def test_not_ready_names_the_system(stack, system):
+def test_a_dependency_that_is_away_is_named(stack, system):
     """If one system cannot be used the answer is 503, with that system and no other unavailable, and why."""
     {"database": stack.workflows, "storage": stack.storage, "airflow": stack.airflow}[system].go_down()
-    answer = stack.get("/readyz")
+    answer = stack.get("/dependencies")
     body = answer.json()
     assert answer.status_code == 503
     assert answer.headers["retry-after"] == "5"

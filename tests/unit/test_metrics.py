@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import random
 import re
-import socket
 import string
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-import httpx
 import pytest
 from attrs import evolve
 from litestar.testing import TestClient
@@ -19,16 +17,15 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from adapters.sql import SqlWorkflows, make_engine, upgrade
 from devstack.docs import DOCS
-from devstack.ports import free_ports
 from entrypoints.http import create_app, openapi_document
-from entrypoints.metrics import Metrics, serve_metrics
+from entrypoints.metrics import Metrics
 from entrypoints.settings import Settings
 from entrypoints.watching import System, watched
 from entrypoints.worker import Worker
 from tests.unit.http_stack import NAME, ROOT, TEN, http_stack
 from workflow_core.domain.conditions import AirflowState
 from workflow_core.domain.workflow import Phase, SourceType
-from workflow_core.errors import ConfigurationError, DatabaseUnavailable, StorageUnavailable
+from workflow_core.errors import DatabaseUnavailable, StorageUnavailable
 from workflow_core.fakes.clock import ManualClock
 from workflow_core.fakes.storage import InMemoryStorage
 from workflow_core.fakes.workflow import InMemoryWorkflows
@@ -240,27 +237,6 @@ def test_a_circuit_breaker_shows_its_state():
     for state[0] in ("closed", "open", "half_open"):
         found = {labels["state"]: value for labels, value in samples(metrics)["circuit_breaker_state"]}
         assert found == {**dict.fromkeys(("closed", "open", "half_open"), 0), state[0]: 1}
-
-
-def test_a_worker_tells_its_metrics_at_a_port_of_its_own():
-    """On loopback, for as long as it runs."""
-    settings = Settings(worker_metrics_port=free_ports(1)[0])
-    with serve_metrics(Metrics(), settings) as port:
-        text = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).text
-    assert "worker_pass_duration_seconds" in text
-    with pytest.raises(httpx.ConnectError):
-        httpx.get(f"http://127.0.0.1:{settings.worker_metrics_port}/metrics", trust_env=False)
-
-
-def test_a_taken_port_for_metrics_is_named():
-    """A worker does not run unseen."""
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        settings = Settings(worker_metrics_port=other.getsockname()[1])
-        with (
-            pytest.raises(ConfigurationError, match="WORKFLOWS_WORKER_METRICS_PORT"),
-            serve_metrics(Metrics(), settings),
-        ):
-            pass
 
 
 def test_the_documentation_lists_every_metric_with_its_labels(tmp_path):

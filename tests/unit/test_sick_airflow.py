@@ -132,7 +132,7 @@ class Service:
         return self.workflows.history(HistoryFilter(), PageRequest(limit=500)).total
 
     def breaker(self) -> str:
-        return str(self.call("GET", "/readyz").answer.json()["airflow"]["breaker"])
+        return str(self.call("GET", "/dependencies").answer.json()["airflow"]["breaker"])
 
     def close(self) -> None:
         self._client.close()

@@ -277,7 +277,7 @@ class TestErrors:
     def test_an_exhausted_pool_is_unavailable(self, url: str) -> None:
         """No free connection in time is an outage, not a crash."""
         engine = make_engine(url, pool_size=1, pool_timeout=0.05)
-        with engine.connect(), pytest.raises(DatabaseUnavailable, match="No connection"):
+        with engine.connect(), pytest.raises(DatabaseUnavailable, match="no connection left"):
             SqlWorkflows(engine).observed_until()
         engine.dispose()
 

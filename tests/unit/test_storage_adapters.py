@@ -197,7 +197,10 @@ def test_a_folder_that_may_not_be_read_is_an_outage(store, folder, call, monkeyp
         monkeypatch.setattr(os, function, refuse)
     with pytest.raises(StorageUnavailable) as caught:
         call(store)
-    assert caught.value.message == "The object store's folder cannot be used: Permission denied."
+    assert (
+        caught.value.message
+        == "The object store's folder cannot be used: Permission denied. Check WORKFLOWS_STORAGE_URL."
+    )
 
 
 def test_a_write_that_fails_leaves_what_was_there(store, folder, monkeypatch):

@@ -108,7 +108,7 @@ def test_a_path_without_a_route_names_no_span(traces, spans):
     assert span.status.status_code is StatusCode.UNSET  # the caller's mistake, not ours
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/dependencies", "/metrics"])
 def test_what_is_asked_every_few_seconds_is_no_request_to_trace(traces, spans, path):
     """Health checks and scrapes."""
     with served(traces) as (client, _):

@@ -17,6 +17,7 @@ from attrs import frozen
 
 from adapters.airflow import errors
 from adapters.airflow.headers import basic, bearer, checked_headers
+from adapters.causes import place_of
 from adapters.http.deadline import left, time_limit
 from adapters.http.exchange import (
     Connections,
@@ -258,6 +259,7 @@ class AirflowClient:
         if authorization is not None:
             headers["Authorization"] = authorization
         content = None
+        began = time.monotonic()
         if request.body is not None:
             headers["Content-Type"] = "application/json"
             content = encoded(request.body)
@@ -269,7 +271,10 @@ class AirflowClient:
         except UnreadableError:
             raise errors.bad_body(changes=request.changes) from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise errors.no_answer(error, changes=request.changes) from without_secrets(error)
+            seconds = time.monotonic() - began
+            raise errors.no_answer(
+                error, changes=request.changes, place=place_of(self.base_url), seconds=seconds
+            ) from without_secrets(error)
         return Answer(
             status=response.status_code,
             api=self.api,

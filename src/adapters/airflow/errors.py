@@ -2,7 +2,7 @@
 
 What decides is whether the request may have changed something. A read that fails is "unavailable". A change that fails is
 "unavailable" only where it was certainly not carried out: no connection was made, or the answer itself says no. Everything else is
-"outcome unknown". Messages carry the HTTP status and the kind of failure, never a part of the answer, of the request or of the
+"outcome unknown". Messages carry the address, the HTTP status and the cause in words, never a part of the answer, of the request or of the
 credentials.
 """
 
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import httpx
 
+from adapters.causes import cause_of
 from adapters.http.exchange import NEVER_SENT
 from workflow_core.errors import AirflowOutcomeUnknown, AirflowUnavailable, Unavailable
 
@@ -36,16 +37,19 @@ class NoSuchApi(AirflowUnavailable):
     """Whoever answers there does not speak this dialect of Airflow's API: certainly nothing was done."""
 
 
-def no_answer(error: httpx.HTTPError | httpx.InvalidURL, *, changes: bool) -> Unavailable:
-    """The error for a request that ended without an answer."""
-    kind = type(error).__name__
+def no_answer(
+    error: httpx.HTTPError | httpx.InvalidURL, *, changes: bool, place: str, seconds: float | None = None
+) -> Unavailable:
+    """The error for a request to ``place`` that ended without an answer after so many seconds."""
+    cause = cause_of(error, seconds=seconds)
     passing = isinstance(error, _PASSING_FAULTS)
     if isinstance(error, NEVER_SENT):
-        return AirflowUnavailable(f"Airflow cannot be reached ({kind}).", passing=passing)
+        msg = f"Airflow at {place} cannot be reached: {cause}. Check AIRFLOW_BASE_URL."
+        return AirflowUnavailable(msg, passing=passing, place=place)
     if changes:
-        msg = f"The request was sent to Airflow, but its answer never came ({kind})."
-        return AirflowOutcomeUnknown(msg, passing=passing)
-    return AirflowUnavailable(f"Airflow did not answer ({kind}).", passing=passing)
+        msg = f"The request was sent to Airflow at {place}, but its answer never came: {cause}."
+        return AirflowOutcomeUnknown(msg, passing=passing, place=place)
+    return AirflowUnavailable(f"Airflow at {place} did not answer: {cause}.", passing=passing, place=place)
 
 
 def bad_status(status: int, *, changes: bool, retry_after: float | None = None) -> Unavailable:

@@ -72,6 +72,7 @@ class RemoteWorkflowApi:
         patience: seconds that a call that changes something waits, in all, to be sent again: after a connection that failed, and where
             the server says when to come back (``Retry-After``). 0: it is sent once.
         connections: how many there are at most; further calls wait for a free one.
+        setting: where ``base_url`` comes from, as messages about a wrong one name it.
 
     Raises:
         ConfigurationError: ``base_url`` is not an http(s) URL or carries credentials, or the token could not be a header.
@@ -87,6 +88,7 @@ class RemoteWorkflowApi:
         change_timeout: float = 150.0,
         patience: float = 10.0,
         connections: int = 16,
+        setting: str = "DLI_SERVER_URL",
     ) -> None:
         self._client = ServiceClient(
             base_url,
@@ -96,6 +98,7 @@ class RemoteWorkflowApi:
             change_timeout=change_timeout,
             patience=patience,
             connections=connections,
+            setting=setting,
         )
 
     def close(self) -> None:
@@ -229,8 +232,8 @@ class RemoteWorkflowApi:
         return self._client.read(("api", "v1", "whoami"), WhoamiAnswer)
 
     def health(self) -> HealthAnswer:
-        """The three systems; a service that cannot work says so with 503."""
-        return self._client.read(("readyz",), HealthAnswer, also={503})
+        """What the service depends on; 503 if something of it is away."""
+        return self._client.read(("dependencies",), HealthAnswer, also={503})
 
 
 def _of(dataset_name: str) -> tuple[str, ...]:

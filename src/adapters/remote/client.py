@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
@@ -10,6 +11,7 @@ from uuid import uuid4
 import httpx
 from pydantic import TypeAdapter, ValidationError
 
+from adapters.causes import place_of
 from adapters.http.deadline import time_limit
 from adapters.http.exchange import (
     Connections,
@@ -53,8 +55,10 @@ class ServiceClient:
         change_timeout: float,
         patience: float,
         connections: int,
+        setting: str,
     ) -> None:
-        self._base_url = checked_url(base_url, "The address of the server (DLI_SERVER_URL)")
+        self._base_url = checked_url(base_url, f"The address of the server ({setting})")
+        self._asked = errors.Asked(place=place_of(self._base_url), setting=setting)
         if token is not None and not is_header(token):
             msg = "DLI_TOKEN holds characters that no token has (a line break?)"
             raise ConfigurationError(msg)
@@ -137,6 +141,7 @@ class ServiceClient:
         content = None if body is None else body.model_dump_json().encode()
         headers = {**(headers or {}), **({} if body is None else {"Content-Type": "application/json"})}
         again = Again(self._patience if changes else 0.0)
+        began = time.monotonic()
         try:
             request = self._http.request(method, url, params=params, content=content, headers=headers)
             if longer:
@@ -145,11 +150,17 @@ class ServiceClient:
             with time_limit((self._change_timeout if changes else self._read_timeout) + longer):
                 response, answered = self._sent(request, again, changes=changes)
         except OutOfTimeError:
-            raise errors.out_of_time(is_unknown=again.is_unknown) from None
+            raise errors.out_of_time(self._asked, is_unknown=again.is_unknown) from None
         except UnreadableError:
             raise errors.bad_body(changes=changes) from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise errors.no_answer(error, changes=changes, is_unknown=again.is_unknown) from without_secrets(error)
+            raise errors.no_answer(
+                error,
+                self._asked,
+                changes=changes,
+                is_unknown=again.is_unknown,
+                seconds=time.monotonic() - began,
+            ) from without_secrets(error)
         if not response.is_success and response.status_code not in also:
             raise errors.problem(response, answered, changes=changes, is_unknown=again.is_unknown)
         return response, answered

@@ -10,8 +10,10 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
+from attrs import frozen
 from pydantic import ValidationError
 
+from adapters.causes import cause_of
 from adapters.http.exchange import NEVER_SENT
 from workflow_core import errors
 from workflow_core.api import ProblemAnswer
@@ -40,21 +42,34 @@ _NO_SUCH_ROUTE: Final = frozenset({"NOT_FOUND", "METHOD_NOT_ALLOWED"})
 _NOT_DONE: Final = frozenset(range(300, 500)) - {HTTPStatus.SEE_OTHER, HTTPStatus.REQUEST_TIMEOUT}
 
 
+@frozen(kw_only=True)
+class Asked:
+    """The server that is asked: its address, and the setting that names it."""
+
+    place: str
+    setting: str
+
+    @property
+    def check(self) -> str:
+        """What to do about a wrong address."""
+        return f"Check the address ({self.setting})."
+
+
 def no_answer(
-    error: httpx.HTTPError | httpx.InvalidURL, *, changes: bool, is_unknown: bool = False
+    error: httpx.HTTPError | httpx.InvalidURL, asked: Asked, *, changes: bool, is_unknown: bool, seconds: float
 ) -> errors.Unavailable:
     """The error for a request that ended without an answer; ``is_unknown``: it was sent more than once, and may have arrived before."""
-    kind = type(error).__name__
+    cause = cause_of(error, seconds=seconds)
     if isinstance(error, NEVER_SENT) and not is_unknown:
-        return errors.ServerUnavailable(f"The server cannot be reached ({kind}). Check its address (DLI_SERVER_URL).")
-    return _failed(f"its answer never came ({kind})", changes=changes)
+        return errors.ServerUnavailable(f"The server at {asked.place} cannot be reached: {cause}. {asked.check}")
+    return _failed(f"its answer never came: {cause}", changes=changes, at=asked)
 
 
-def out_of_time(*, is_unknown: bool = False) -> errors.Unavailable:
+def out_of_time(asked: Asked, *, is_unknown: bool = False) -> errors.Unavailable:
     """The error for a call whose time was over before anything was sent, or (``is_unknown``) before it was sent once more."""
     if is_unknown:
-        return _failed("its answer never came in time", changes=True)
-    return errors.ServerUnavailable("The server took too long to answer.")
+        return _failed("its answer never came in time", changes=True, at=asked)
+    return errors.ServerUnavailable(f"The server at {asked.place} took too long to answer.")
 
 
 def bad_body(*, changes: bool) -> errors.Unavailable:
@@ -118,9 +133,10 @@ def _by_status(status: int) -> type[errors.WorkflowError]:
     return _BY_STATUS.get(status, errors.InvalidRequest)
 
 
-def _failed(how: str, *, changes: bool) -> errors.Unavailable:
+def _failed(how: str, *, changes: bool, at: Asked | None = None) -> errors.Unavailable:
+    place = f" at {at.place}" if at else ""
     if changes:
         return errors.ServerOutcomeUnknown(
-            f"The request was sent to the server, but {how}: it may have been carried out."
+            f"The request was sent to the server{place}, but {how}. It may have been carried out."
         )
-    return errors.ServerUnavailable(f"The server was asked, but {how}.")
+    return errors.ServerUnavailable(f"The server{place} was asked, but {how}.")

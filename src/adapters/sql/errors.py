@@ -26,19 +26,68 @@ def unavailable(engine: Engine) -> Iterator[None]:
     The message names the host and the database, never the credentials and nothing of the server's answer. What is a fault of
     ours (a bad statement, a constraint nobody expects) goes through as it is.
     """
+    where = place(engine)
     try:
         yield
     except exc.TimeoutError as error:
-        msg = f"No connection to the database {place(engine)} is free."
-        raise DatabaseUnavailable(msg) from error
+        msg = f"The database at {where} has no connection left for this process (WORKFLOWS_DATABASE_CONNECTIONS)."
+        raise DatabaseUnavailable(msg, place=where) from error
     except exc.DBAPIError as error:
         if _schema_is_missing(error):
-            msg = f"The schema of the database {place(engine)} is not the one that is needed. {_UPGRADE}"
-            raise DatabaseUnavailable(msg) from error
+            msg = f"The database at {where} does not have the schema that this version needs. {_UPGRADE}"
+            raise DatabaseUnavailable(msg, place=where) from error
         if _is_outage(error):
-            msg = f"The database {place(engine)} cannot be reached, or gave up."
-            raise DatabaseUnavailable(msg) from error
+            msg = f"The database at {where} cannot be used: {_cause(error)}"
+            raise DatabaseUnavailable(msg, place=where) from error
         raise
+
+
+_CHECK: Final = "Check WORKFLOWS_DATABASE_URL."
+_STATES: Final = {
+    "57014": "a statement took longer than WORKFLOWS_DATABASE_STATEMENT_TIMEOUT.",
+    "55P03": "a lock was not free within WORKFLOWS_DATABASE_LOCK_TIMEOUT.",
+    "53300": "it has no connection left for anybody (max_connections).",
+    "53100": "its disk is full.",
+    "25006": f"it is read-only: is it a standby? {_CHECK}",
+    "28P01": f"it refuses the user or the password. {_CHECK}",
+    "28000": f"it refuses the user. {_CHECK}",
+    "3D000": f"it does not exist. {_CHECK}",
+}
+_SAID: Final = (  # where there is no SQLSTATE: libpq and SQLite say it in words, which are theirs and not repeated
+    ("password authentication failed", f"it refuses the user or the password. {_CHECK}"),
+    ("no password supplied", f"it asks for a password. {_CHECK}"),
+    ("does not exist", f"it does not exist. {_CHECK}"),
+    ("onnection refused", f"the connection was refused. {_CHECK}"),
+    ("resolve", f"its name does not resolve. {_CHECK}"),
+    ("not known", f"its name does not resolve. {_CHECK}"),
+    ("translate host name", f"its name does not resolve. {_CHECK}"),
+    ("timeout", "it timed out: the connection took longer than WORKFLOWS_DATABASE_CONNECT_TIMEOUT."),
+    ("timed out", "it timed out."),
+    ("ertificate", f"TLS failed: its certificate is not trusted. {_CHECK}"),
+    ("SSL", f"TLS failed. {_CHECK}"),
+    ("unable to open database file", f"the file cannot be opened. {_CHECK}"),
+    ("not a database", f"the file is no SQLite database. {_CHECK}"),
+    ("is locked", "another process has locked it."),
+    ("readonly", "the file cannot be written."),
+    ("is full", "its disk is full."),
+    ("o such file", f"its socket is not there. {_CHECK}"),
+    ("shut", "it is starting or shutting down."),
+    ("starting up", "it is starting or shutting down."),
+    ("closed", "the connection broke."),
+    ("lost", "the connection broke."),
+    ("reset", "the connection broke."),
+)
+
+
+def _cause(error: exc.DBAPIError) -> str:
+    """Why it cannot be used, in a sentence of ours."""
+    state = str(getattr(error.orig, "sqlstate", None) or "")
+    if state in _STATES:
+        return _STATES[state]
+    if state.startswith(_SHUTDOWN):
+        return "it is starting or shutting down."
+    said = str(error.orig)
+    return next((words for sign, words in _SAID if sign in said), "it gave up.")
 
 
 def is_unanswered(engine: Engine, error: exc.DBAPIError) -> bool:
@@ -52,14 +101,15 @@ def is_unanswered(engine: Engine, error: exc.DBAPIError) -> bool:
 def outcome_unknown(engine: Engine) -> DatabaseOutcomeUnknown:
     """The error of a commit that was not answered."""
     return DatabaseOutcomeUnknown(
-        f"The connection to the database {place(engine)} broke while this was being recorded."
+        f"The connection to the database at {place(engine)} broke while this was being recorded.", place=place(engine)
     )
 
 
 def wrong_revision(engine: Engine, found: str | None, wanted: str) -> DatabaseUnavailable:
     """The error of a database whose schema is not the one that this code needs."""
     state = "has no schema yet" if found is None else f"has schema revision {found}"
-    return DatabaseUnavailable(f"The database {place(engine)} {state}; {wanted} is needed. {_UPGRADE}")
+    where = place(engine)
+    return DatabaseUnavailable(f"The database at {where} {state}; {wanted} is needed. {_UPGRADE}", place=where)
 
 
 def violated(error: exc.IntegrityError) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from entrypoints.cli import airflow, audit, backfill, config, login, server, token, workflow
+from entrypoints.cli.session import SERVER_SETTING
 
 app = typer.Typer(
     name="dli",
@@ -59,6 +60,7 @@ def options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an unexpected error.")] = False,
 ) -> None:
     """Scheduled dataset workflows on Apache Airflow."""
+    SERVER_SETTING.set("DLI_SERVER_URL" if server is None else "--server")
     if server is not None:
         if not server.startswith(("http://", "https://")):  # an empty one would be taken for none
             from workflow_core.errors import InvalidRequest

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -37,16 +39,22 @@ def serve(
         on_startup=[worker.start] if settings.worker and not no_worker else [],
         on_shutdown=[worker.stop, running.close],
     )
-    serve_http(
-        app, settings, on_ready=lambda url: typer.echo(f"Serving at {url}", err=True), on_stop=worker.ask_to_stop
-    )
+    serve_http(app, settings, on_ready=partial(_tell_ready, settings), on_stop=worker.ask_to_stop)
+
+
+def _tell_ready(settings: Settings, url: str) -> None:
+    """A line for people; where lines are for machines, one of the log like all the others."""
+    if settings.log_format == "json":
+        logging.getLogger(__name__).info("serving at %s", url)
+    else:
+        typer.echo(f"Serving at {url}", err=True)
 
 
 def worker() -> None:
     """Sweep only: settle registrations, send waiting runs, follow Airflow's changes, sync CODE workflows."""
     import signal
 
-    from entrypoints.metrics import serve_metrics
+    from entrypoints.http.beside import create_worker_app, serving_beside
     from entrypoints.running import Running
 
     settings = _settings()
@@ -54,7 +62,10 @@ def worker() -> None:
     # Waited for, not handled: a handler could come while this thread holds a lock that it needs. All threads inherit the mask.
     ends = {signal.SIGINT, signal.SIGTERM}
     signal.pthread_sigmask(signal.SIG_BLOCK, ends)
-    with serve_metrics(running.metrics, settings):
+    app = create_worker_app(
+        running.worker, running.reads, settings, tokens=running.container.tokens(), metrics=running.metrics
+    )
+    with serving_beside(app, settings):
         running.worker.start()
         signal.sigwait(ends)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ends)  # a second one ends the process at once

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from typing import TYPE_CHECKING
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Final
 
 from entrypoints.cli.output import printable
 
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
     from workflow_core.api import WorkflowApi
     from workflow_core.domain.caller import Caller
     from workflow_core.service import WorkflowService
+
+
+SERVER_SETTING: Final = ContextVar("server_setting", default="DLI_SERVER_URL")
+"""Where the address of the server comes from, for messages about a wrong one."""
 
 
 def get_api() -> WorkflowApi:
@@ -32,7 +37,7 @@ def get_api() -> WorkflowApi:
     from entrypoints.cli.credentials import kept_token
 
     token = settings.server_token.get_secret_value() if settings.server_token else kept_token(settings.server_url)
-    api = RemoteWorkflowApi(settings.server_url, token=token, patience=settings.patience)
+    api = RemoteWorkflowApi(settings.server_url, token=token, patience=settings.patience, setting=SERVER_SETTING.get())
     atexit.register(api.close)
     return api
 

@@ -14,6 +14,7 @@ from litestar.di import Provide
 from litestar.exceptions import NotFoundException, PermissionDeniedException
 
 from entrypoints.http.auth import Asked, Authentication
+from entrypoints.http.conditional import not_modified
 from entrypoints.http.contract import contract_of
 from entrypoints.http.errors import exception_handlers
 from entrypoints.http.filters import read_filters, read_if_match
@@ -99,7 +100,7 @@ def create_app(  # noqa: PLR0913 - the parts of one thing, by name
 
     app = Traced(
         # In a router: one by one, the first of two handlers of a path would be given a thread twice when the second one comes.
-        [Router("/", route_handlers=[*map(copy, ROUTES), _document_route(), _metrics_route(metrics)])],
+        [Router("/", route_handlers=[*map(copy, ROUTES), _document_route(), metrics_route(metrics)])],
         dependencies={
             "api": Provide(api_of, sync_to_thread=False),
             "payload": Provide(_payload, sync_to_thread=False),
@@ -107,15 +108,16 @@ def create_app(  # noqa: PLR0913 - the parts of one thing, by name
             "if_match": Provide(_if_match, sync_to_thread=False),
             "waiting": Provide(lambda: waiting, sync_to_thread=False),
         },
-        before_request=_admission(settings),
+        before_request=admission(settings),
         # who asks is found out first: nobody whom we do not know stands in the line of those whom we do
         middleware=[
-            *([_identification(authentication, _rate(settings))] if authentication else []),
+            *([identification(authentication, rate_of(settings))] if authentication else []),
             _reading(settings),  # nor does anybody whose body is still on its way
             gate.middleware,
+            not_modified,
         ],
         exception_handlers=exception_handlers(),
-        lifespan=[_threads(settings.threads)],
+        lifespan=[threads(settings.threads)],
         on_startup=on_startup,
         on_shutdown=[*on_shutdown, *([authentication.close] if authentication else [])],
         openapi_config=None,  # ours is made from the contracts
@@ -127,11 +129,12 @@ def create_app(  # noqa: PLR0913 - the parts of one thing, by name
     return app
 
 
-def _rate(settings: Settings) -> Rate | None:
+def rate_of(settings: Settings) -> Rate | None:
+    """The limit of requests of each caller; None for none."""
     return Rate(per_second=settings.rate, burst=settings.rate_burst) if settings.rate else None
 
 
-def _identification(authentication: Authentication, rate: Rate | None) -> Callable[[ASGIApp], ASGIApp]:
+def identification(authentication: Authentication, rate: Rate | None) -> Callable[[ASGIApp], ASGIApp]:
     """What every request of every route passes first: who asks is found out here, and how often, but for routes that are public."""
 
     def count(scope: Scope, caller: str) -> None:
@@ -170,7 +173,7 @@ def _reading(settings: Settings) -> Callable[[ASGIApp], ASGIApp]:
             contract = contract_of(scope["route_handler"])
             if contract is not None and contract.payload is not None:
                 scope["state"]["body"] = await read_body(
-                    receive, limit=settings.max_body_bytes, seconds=settings.body_timeout
+                    receive, scope["headers"], limit=settings.max_body_bytes, seconds=settings.body_timeout
                 )
             await app(scope, receive, send)
 
@@ -188,7 +191,7 @@ def _methods() -> dict[str, list[str]]:
     return {path: sorted(methods) for path, methods in found.items()}
 
 
-def _admission(settings: Settings) -> Callable[[Request[Any, Any, Any]], Awaitable[Any]]:
+def admission(settings: Settings) -> Callable[[Request[Any, Any, Any]], Awaitable[Any]]:
     """What every request then passes before its handler: path, origin, query and body are read and checked here."""
     methods = _methods()
 
@@ -257,7 +260,9 @@ def _document_route() -> Any:
     return openapi
 
 
-def _metrics_route(metrics: Metrics) -> Any:
+def metrics_route(metrics: Metrics) -> Any:
+    """``/metrics``."""
+
     @get(METRICS_PATH, media_type=CONTENT_TYPE, sync_to_thread=True)
     def measured() -> Response[bytes]:
         return Response(metrics.text())
@@ -265,7 +270,7 @@ def _metrics_route(metrics: Metrics) -> Any:
     return measured
 
 
-def _threads(count: int) -> Callable[[Litestar], Any]:
+def threads(count: int) -> Callable[[Litestar], Any]:
     """Give the event loop so many threads for the sync handlers, whatever server runs it."""
 
     @asynccontextmanager

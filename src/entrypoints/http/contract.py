@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import Factory, evolve, frozen
 from litestar.handlers import HTTPRouteHandler
 
+from entrypoints.http.conditional import answering_tagged
 from entrypoints.http.keys import answering_once
 from workflow_core.api.listing import Filters
 
@@ -25,8 +26,8 @@ CONTRACT: Final = "contract"
 @frozen(kw_only=True)
 class Contract:
     """``answer`` is the body under ``status``, with ``many`` the item of a list. ``errors`` are those of the use case:
-    what any request can meet is added by itself. ``conditional`` routes understand ``If-Match``, ``tagged`` ones answer an ``ETag``:
-    both are the revision of the workflow. A route that ``waits`` understands ``Prefer: wait`` and ``If-None-Match``, one that
+    what any request can meet is added by itself. ``conditional`` routes understand ``If-Match``, which names a revision; the ETag of
+    ``revisioned`` ones begins with it. A route that ``waits`` understands ``Prefer: wait``, one that
     ``streams`` answers events with the ``answer`` as their data. ``other_answers`` are further bodies, by status, that are no problems.
     ``public`` routes answer everybody. ``changes``: neither a GET nor a question (``asks``); these understand ``Idempotency-Key``.
     """
@@ -43,13 +44,17 @@ class Contract:
     filters: type[Filters] | None = Filters
     errors: tuple[type[WorkflowError], ...] = ()
     conditional: bool = False
-    tagged: bool = False
+    revisioned: bool = False
     waits: bool = False
     streams: bool = False
     asks: bool = False
     public: bool = False
     changes: bool = False
     other_answers: Mapping[int, type[Answer]] = Factory(dict)
+
+    def is_tagged(self, method: str) -> bool:
+        """Whether its answers carry an ETag: those of every GET but for streams and probes."""
+        return method == "GET" and not (self.streams or self.public)
 
 
 def endpoint(
@@ -65,7 +70,11 @@ def endpoint(
         name=contract.operation_id,
         opt={CONTRACT: evolve(contract, changes=changes)},
     )
-    return (lambda handler: made(answering_once(handler))) if changes else made
+    if changes:
+        return lambda handler: made(answering_once(handler))
+    if contract.is_tagged(method) and threaded:
+        return lambda handler: made(answering_tagged(handler, revisioned=contract.revisioned))
+    return made
 
 
 def contract_of(handler: Any) -> Contract | None:

@@ -65,6 +65,7 @@ STATUS: Final[Mapping[str, int]] = {
     "TOO_MANY_WAITING": 503,
     "AIRFLOW_CONNECTION_FAILED": 503,
     "AIRFLOW_OUTCOME_UNKNOWN": 503,
+    "STORAGE_REFUSED": 502,
     "STORAGE_UNAVAILABLE": 503,
     "DATABASE_UNAVAILABLE": 503,
     "DATABASE_OUTCOME_UNKNOWN": 503,
@@ -114,7 +115,7 @@ def _on_workflow_error(request: Request[Any, Any, Any], error: WorkflowError) ->
     if status > HTTPStatus.INTERNAL_SERVER_ERROR:
         _log.warning("%s: %s", error.code, error.message)
     answer = ProblemAnswer.of(error, status=status, title=title(status), instance=raw_path(request.scope))
-    answer = answer.model_copy(update={"errors": answer.errors[:MAX_FINDINGS]})
+    answer = answer.model_copy(update={"errors": answer.errors[:MAX_FINDINGS], "detail": _detail(request, error)})
     headers = {}
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers["Retry-After"] = str(_retry_after(error))
@@ -123,6 +124,12 @@ def _on_workflow_error(request: Request[Any, Any, Any], error: WorkflowError) ->
     if isinstance(error, KeyInUse):
         headers["Retry-After"] = str(ASK_AGAIN)
     return _response(answer, headers)
+
+
+def _detail(request: Request[Any, Any, Any], error: WorkflowError) -> str:
+    """The message; where callers are authenticated without the address that was asked, which is for operators: the log has it."""
+    is_guarded = getattr(request.app, "is_guarded", True)
+    return error.discreet if isinstance(error, Unavailable) and is_guarded else error.message
 
 
 def _retry_after(error: WorkflowError) -> int:

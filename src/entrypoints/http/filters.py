@@ -23,7 +23,7 @@ F = TypeVar("F", bound=Filters)
 A = TypeVar("A")
 
 _MAX_PARAMETERS: Final = 100
-_TAG: Final = re.compile(r'"([1-9][0-9]{0,8})"\Z')
+_TAG: Final = re.compile(r'"([1-9][0-9]{0,8})(?:-[0-9a-f]{1,64})?"\Z')
 
 
 def read_filters(scope: Scope, model: type[F]) -> F:
@@ -57,7 +57,10 @@ def read_filters(scope: Scope, model: type[F]) -> F:
 
 
 def read_if_match(header: str | None) -> int | None:
-    """The revision in an ``If-Match`` header (RFC 9110, section 13.1.1), in the form of our own ETags; None without one.
+    """The revision in an ``If-Match`` header (RFC 9110, section 13.1.1); None without one.
+
+    The header is the ETag of a workflow, ``"3-0f1e…"``, or its revision alone, ``"3"``. Only the revision counts: a pause or a run
+    since then changes the ETag and not the spec.
 
     Raises:
         InvalidRequest: it is anything else.
@@ -66,7 +69,7 @@ def read_if_match(header: str | None) -> int | None:
         return None
     found = _TAG.match(header)
     if found is None:
-        msg = 'must be the ETag of an earlier answer, such as "3"'
+        msg = 'must be the ETag of the workflow, or its revision in quotes, such as "3"'
         raise InvalidRequest(msg, field="If-Match")
     return int(found.group(1))
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic.json_schema import models_json_schema
 
+from entrypoints.http.conditional import LIST_HEADERS
 from entrypoints.http.contract import contract_of
 from entrypoints.http.errors import HTTP_CODES, PROBLEM_JSON, STATUS, title
 from entrypoints.http.keys import KEY_HEADER, KEY_PATTERN, REPLAYED_HEADER
@@ -29,7 +30,7 @@ from workflow_core.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator, Sequence
 
     from pydantic import BaseModel
 
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
 
 UNIDENTIFIED: Final = (Unauthenticated, TooManyRequests, DatabaseUnavailable, IdentityProviderUnavailable)
 """What any request can meet before anything is known but who asks."""
+
+CODES: Final = "x-codes"
+"""Beside a response: the codes that its problem may have. In its schema they would make generators of clients pass it over."""
 
 _JSON: Final = "application/json"
 _EVENTS: Final = "text/event-stream"
@@ -64,28 +68,27 @@ _IF_MATCH: Final[dict[str, Any]] = {
     "name": "If-Match",
     "in": "header",
     "required": False,
-    "description": "The ETag under which the caller has seen the workflow: nothing is done if it has changed since (412).",
-    "schema": {"type": "string", "pattern": '^"[1-9][0-9]{0,8}"$'},
+    "description": "The ETag of the workflow as the caller has seen it, or its revision alone, in quotes. Only the revision is compared:"
+    " if another one is current, nothing is done (412).",
+    "schema": {"type": "string", "pattern": '^"[1-9][0-9]{0,8}(-[0-9a-f]{1,64})?"$'},
     "example": '"3"',
 }
-_WAITING: Final[list[dict[str, Any]]] = [
-    {
-        "name": "Prefer",
-        "in": "header",
-        "required": False,
-        "description": "`wait=30`: as the parameter `wait`; a longer wish counts as the longest that there is.",
-        "schema": {"type": "string"},
-        "example": "wait=30",
-    },
-    {
-        "name": "If-None-Match",
-        "in": "header",
-        "required": False,
-        "description": "The ETag of the last answer: if the run is another one by now, nobody waits.",
-        "schema": {"type": "string"},
-        "example": '"7"',
-    },
-]
+_IF_NONE_MATCH: Final[dict[str, Any]] = {
+    "name": "If-None-Match",
+    "in": "header",
+    "required": False,
+    "description": "ETags of earlier answers, or `*`: if the answer has one of them, 304 without a body comes in its place.",
+    "schema": {"type": "string"},
+    "example": '"0f1e2d3c4b5a6978"',
+}
+_PREFER: Final[dict[str, Any]] = {
+    "name": "Prefer",
+    "in": "header",
+    "required": False,
+    "description": "`wait=30`: as the parameter `wait`; a longer wish counts as the longest that there is.",
+    "schema": {"type": "string"},
+    "example": "wait=30",
+}
 _LAST_EVENT: Final[dict[str, Any]] = {
     "name": "Last-Event-ID",
     "in": "header",
@@ -110,18 +113,24 @@ _PATH_PARAMETERS["backfill_id"] = {
 }
 _HEADERS: Final[dict[str, Any]] = {
     "ETag": {
-        "description": "The revision of the workflow, quoted: for `If-Match`.",
+        "description": "Names this very answer: for `If-None-Match`.",
         "required": True,
-        "schema": {"type": "string", "pattern": '^"[1-9][0-9]*"$'},
+        "schema": {"type": "string", "pattern": '^"[0-9a-f]+"$'},
+    },
+    "ETag-Revision": {
+        "description": "Names this very answer, beginning with the revision of the workflow: for `If-None-Match` and `If-Match`.",
+        "required": True,
+        "schema": {"type": "string", "pattern": '^"[1-9][0-9]*-[0-9a-f]+"$'},
     },
     "X-Request-ID": {
         "description": "Names this request in the log: yours, if you sent a short plain word under this name.",
         "required": True,
         "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,128}$"},
     },
-    "RunVersion": {
-        "description": "The version of the run, quoted, in an answer that was waited for: for `If-None-Match`.",
-        "schema": {"type": "string", "pattern": '^"[1-9][0-9]*"$'},
+    "ETag-Version": {
+        "description": "Names the run as it is, beginning with its version: for `If-None-Match`, with `wait` and without.",
+        "required": True,
+        "schema": {"type": "string", "pattern": '^W/"[1-9][0-9]*-[0-9a-f]+"$'},
     },
     "Preference-Applied": {
         "description": "The wait that was asked for by `Prefer`.",
@@ -154,6 +163,14 @@ _HEADERS: Final[dict[str, Any]] = {
         "required": True,
         "schema": {"type": "integer", "minimum": 0},
     },
+}
+_EVENT_STREAM: Final[dict[str, Any]] = {
+    "schema": {
+        "type": "string",
+        "description": "Server-sent events. Each event `run` has the version of the run as its `id` and the run, as `getRun` answers it,"
+        " in JSON as its `data`.",
+    },
+    "example": 'id: 7\nevent: run\ndata: {"run_id": "iceberg.analytics.daily_clicks_20260101_100000", "status": "RUNNING"}\n\n',
 }
 _BEARER: Final = {
     "type": "http",
@@ -188,7 +205,7 @@ def openapi_document() -> dict[str, Any]:
     for handler, contract in contracts:
         path = re.sub(r"\{(\w+):str\}", r"{\1}", next(iter(handler.paths)))
         method = next(method for method in ("GET", "POST", "DELETE") if method in handler.http_methods)
-        paths.setdefault(path, {})[method.lower()] = _operation(path, contract)
+        paths.setdefault(path, {})[method.lower()] = _operation(path, method, contract)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Workflow API", "version": "0.1.0", "description": _DESCRIPTION},
@@ -197,14 +214,14 @@ def openapi_document() -> dict[str, Any]:
         "security": [{"bearer": []}, {}],  # {}: a proxy in front says who asks, or nobody is asked
         "paths": paths,
         "components": {
-            "schemas": _schemas(contract for _, contract in contracts),
+            "schemas": _schemas([contract for _, contract in contracts]),
             "headers": _HEADERS,
             "securitySchemes": {"bearer": _BEARER},
         },
     }
 
 
-def _operation(path: str, contract: Contract) -> dict[str, Any]:
+def _operation(path: str, method: str, contract: Contract) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": contract.operation_id,
         "tags": [contract.tag],
@@ -216,7 +233,12 @@ def _operation(path: str, contract: Contract) -> dict[str, Any]:
     parameters = [*_path_parameters(path), *_query_parameters(contract)]
     if contract.conditional:
         parameters.append(_IF_MATCH)
-    parameters += [*(_WAITING if contract.waits else ()), *((_LAST_EVENT,) if contract.streams else ())]
+    if contract.waits:
+        parameters.append(_PREFER)
+    if contract.is_tagged(method):
+        parameters.append(_IF_NONE_MATCH)
+    if contract.streams:
+        parameters.append(_LAST_EVENT)
     if contract.changes:
         parameters.append(_KEY)
     if parameters:
@@ -226,7 +248,9 @@ def _operation(path: str, contract: Contract) -> dict[str, Any]:
             "required": not contract.payload_optional,
             "content": {_JSON: _media(contract.payload, many=False)},
         }
-    operation["responses"] = {str(status): response for status, response in sorted(_responses(contract).items())}
+    operation["responses"] = {
+        str(status): response for status, response in sorted(_responses(contract, method).items())
+    }
     return operation
 
 
@@ -239,12 +263,11 @@ def _query_parameters(contract: Contract) -> Iterator[dict[str, Any]]:
     if contract.filters is None:
         return
     schema = contract.filters.model_json_schema(ref_template=_SCHEMAS + "{model}")
-    defined = schema.get("$defs", {})
     for name, field in schema.get("properties", {}).items():
         given = {key: value for key, value in field.items() if key not in {"title", "description", "anyOf"}}
         for choice in field.get("anyOf", ()):  # left out is the only way to say null in a query
             if choice != {"type": "null"}:
-                given |= defined[choice["$ref"].removeprefix(_SCHEMAS)] if "$ref" in choice else choice
+                given |= choice
         plain = {
             key: value
             for key, value in given.items()
@@ -253,18 +276,25 @@ def _query_parameters(contract: Contract) -> Iterator[dict[str, Any]]:
         yield {"name": name, "in": "query", "required": False, "description": field["description"], "schema": plain}
 
 
-def _responses(contract: Contract) -> dict[int, dict[str, Any]]:
-    more = ("X-Total-Count", "Link") if contract.many else ("ETag",) if contract.tagged else ()
-    headers = _referenced("X-Request-ID", *more, *((REPLAYED_HEADER,) if contract.changes else ()))
+def _responses(contract: Contract, method: str) -> dict[int, dict[str, Any]]:
+    headers = _referenced(
+        "X-Request-ID", *(LIST_HEADERS if contract.many else ()), *((REPLAYED_HEADER,) if contract.changes else ())
+    )
     if contract.waits:
-        headers |= _referenced("Preference-Applied") | {"ETag": _referenced("RunVersion")["RunVersion"]}
+        headers |= _referenced("Preference-Applied")
     found: dict[int, dict[str, Any]] = {
         contract.status: {
             "description": title(contract.status),
             "headers": headers,
-            "content": {_EVENTS if contract.streams else _JSON: _media(contract.answer, many=contract.many)},
+            "content": {_EVENTS: _EVENT_STREAM}
+            if contract.streams
+            else {_JSON: _media(contract.answer, many=contract.many)},
         }
     }
+    if contract.is_tagged(method):
+        tag = {"ETag": {"$ref": f"#/components/headers/{_tag_of(contract)}"}}
+        headers |= tag
+        found[304] = {"description": f"{title(304)}: the caller has it", "headers": _referenced("X-Request-ID") | tag}
     if contract.streams:
         found[204] = {"description": title(204), "headers": _referenced("X-Request-ID")}
     for status, codes in _problems(contract).items():
@@ -278,6 +308,10 @@ def _responses(contract: Contract) -> dict[int, dict[str, Any]]:
             "content": {_JSON: _media(answer, many=False)},
         }
     return found
+
+
+def _tag_of(contract: Contract) -> str:
+    return "ETag-Version" if contract.waits else "ETag-Revision" if contract.revisioned else "ETag"
 
 
 def _problems(contract: Contract) -> dict[int, list[str]]:
@@ -308,11 +342,11 @@ def _problem(status: int, codes: list[str]) -> dict[str, Any]:
     headers = _referenced(*names)
     if KeyInUse.code in codes:
         headers["Retry-After"] = {"$ref": "#/components/headers/Retry-After-In-Use"}
-    narrowed = {"properties": {"status": {"const": status}, "code": {"enum": codes}}}
     return {
         "description": f"{title(status)}: {', '.join(f'`{code}`' for code in codes)}",
         "headers": headers,
-        "content": {PROBLEM_JSON: {"schema": {"allOf": [{"$ref": f"{_SCHEMAS}ProblemAnswer"}, narrowed]}}},
+        "content": {PROBLEM_JSON: {"schema": {"$ref": f"{_SCHEMAS}ProblemAnswer"}}},
+        CODES: codes,
     }
 
 
@@ -330,11 +364,20 @@ def _referenced(*names: str) -> dict[str, Any]:
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
-def _schemas(contracts: Iterable[Contract]) -> dict[str, Any]:
+def _schemas(contracts: Sequence[Contract]) -> dict[str, Any]:
     models: list[tuple[type[BaseModel], Any]] = [(ProblemAnswer, _SERIALIZATION)]
     for contract in contracts:
         models += [(model, _SERIALIZATION) for model in (contract.answer, *contract.other_answers.values())]
         if contract.payload is not None:
             models.append((contract.payload, _VALIDATION))
     _, schema = models_json_schema(list(dict.fromkeys(models)), ref_template=_SCHEMAS + "{model}")
-    return dict(schema["$defs"])
+    return _in_queries(contracts) | dict(schema["$defs"])
+
+
+def _in_queries(contracts: Sequence[Contract]) -> dict[str, Any]:
+    """What query parameters refer to: their enums."""
+    found: dict[str, Any] = {}
+    for contract in contracts:
+        if contract.filters is not None:
+            found |= contract.filters.model_json_schema(ref_template=_SCHEMAS + "{model}").get("$defs", {})
+    return found

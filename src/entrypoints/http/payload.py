@@ -16,10 +16,14 @@ from workflow_core.domain.names import dotted, shown
 from workflow_core.errors import InvalidRequest, Problem
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from litestar import Request
     from litestar.types import Receive
 
     from workflow_core.api.base import Request as Body
+
+    Headers = Iterable[tuple[bytes, bytes]]
 
 B = TypeVar("B", bound="Body")
 
@@ -67,19 +71,39 @@ def parse_payload(raw: bytes, model: type[B]) -> B:
     return payload
 
 
-async def read_body(receive: Receive, *, limit: int, seconds: float) -> bytes:
-    """The body as it came.
+async def read_body(receive: Receive, headers: Headers, *, limit: int, seconds: float) -> bytes:
+    """The body as it came. What its headers say of it is checked before any of it is read.
 
     Raises:
-        HTTPException: it is larger than ``limit`` bytes (413), or not there after so many seconds (408).
+        HTTPException: it is larger than ``limit`` bytes (413), compressed (415), or not there after so many seconds (408).
         ClientException: the client went away.
     """
+    _check_announced(headers, limit)
     try:
         async with asyncio.timeout(seconds):
             return await _bounded(receive, limit)
     except TimeoutError:
         msg = f"The body has not come within {seconds:g} s."
         raise HTTPException(msg, status_code=408, headers={"Connection": "close"}) from None
+
+
+def _check_announced(headers: Headers, limit: int) -> None:
+    length = _header(headers, b"content-length")
+    if length.isdigit() and int(length[:20]) > limit:
+        raise _too_large(limit)
+    encoding = _header(headers, b"content-encoding").strip().lower()
+    if encoding not in {"", "identity"}:
+        msg = f"The body must be sent as it is, without Content-Encoding, not as {shown(encoding)}."
+        raise HTTPException(msg, status_code=415, headers={"Accept-Encoding": "identity"})
+
+
+def _header(headers: Headers, name: bytes) -> str:
+    return next((value.decode("latin-1") for given, value in headers if given.lower() == name), "")
+
+
+def _too_large(limit: int) -> HTTPException:
+    msg = f"The body is larger than {limit} bytes."
+    return HTTPException(msg, status_code=413)
 
 
 async def _bounded(receive: Receive, limit: int) -> bytes:
@@ -97,8 +121,7 @@ async def _bounded(receive: Receive, limit: int) -> bytes:
         if size <= limit:
             raw += chunk
     if size > limit:
-        msg = f"The body is larger than {limit} bytes."
-        raise HTTPException(msg, status_code=413)
+        raise _too_large(limit)
     return bytes(raw)
 
 

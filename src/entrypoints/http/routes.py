@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import logging
 import re
-from typing import TYPE_CHECKING, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar, cast
 
 from litestar import Response
 from litestar.concurrency import sync_to_thread
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 from litestar.response import Stream
+from pydantic import Field
 
 from entrypoints.http.backfill_routes import BACKFILL_ROUTES
+from entrypoints.http.conditional import tagged
 from entrypoints.http.contract import Contract, endpoint
 from entrypoints.http.errors import RETRY_AFTER
 from entrypoints.http.filters import listing
 from entrypoints.http.shared import ROOT, AnyRequest, Api, DatasetName, NoFields
-from entrypoints.http.waiting import Waiting, events_of, preferred_wait, version_of
+from entrypoints.http.waiting import Waiting, events_of, knows, preferred_wait, version_of
 from workflow_core import errors
 from workflow_core.api import (
     AuditFilters,
@@ -26,12 +28,14 @@ from workflow_core.api import (
     DiffFilters,
     ExplainAnswer,
     HealthAnswer,
+    HealthStatus,
     HistoryFilters,
     HistoryItem,
     NextRunsAnswer,
     NextRunsFilters,
     PauseAnswer,
     PauseRequest,
+    ReadyAnswer,
     RegisterAnswer,
     RegisterRequest,
     RetryAnswer,
@@ -76,12 +80,13 @@ HEALTH: Final = "Health"
 READY_PATH: Final = "/readyz"
 
 RunId: TypeAlias = FromPath[str]
+HealthOrReady = TypeVar("HealthOrReady", HealthAnswer, ReadyAnswer)
 
 
 class AliveAnswer(Answer):
     """The process answers."""
 
-    status: str = "ok"
+    status: str = Field(default="ok", description="Always `ok`.")
 
 
 @endpoint(
@@ -107,6 +112,7 @@ class AliveAnswer(Answer):
             errors.AirflowUnavailable,
             errors.LoaderNotInstalled,
             errors.StorageUnavailable,
+            errors.StorageRefused,
             errors.DatabaseUnavailable,
         ),
     ),
@@ -153,7 +159,8 @@ def run(api: Api, dataset_name: DatasetName, payload: NamedDependency[RunRequest
         tag=RUNS,
         summary="One run as it is now",
         description="As the worker has seen it, or else as Airflow has it now; `stale` if that does not answer. With `wait`, as soon as"
-        " the run changes, or is another one than in the answer whose ETag is sent as `If-None-Match`. Section 3.4.",
+        " the run changes, or is another one than in the answer whose ETag is sent as `If-None-Match`. The ETag is weak: that"
+        " `duration_seconds` grows is no change. Section 3.4.",
         answer=RunStatusAnswer,
         filters=RunFilters,
         waits=True,
@@ -167,22 +174,16 @@ async def run_status(
     run_id: RunId,
     filters: NamedDependency[RunFilters],
     waiting: NamedDependency[Waiting],
-) -> Response[RunStatusAnswer]:
+) -> Response[bytes]:
     """Section 3.4."""
     preferred = preferred_wait(request.headers.get("prefer"), LONGEST_WAIT)
     seconds = filters.wait or preferred
-    if not seconds:
-        return Response(await sync_to_thread(api.status, run_id))
-    version = await waiting.version(run_id)
-    answer = await sync_to_thread(api.status, run_id)
-    seen = request.headers.get("if-none-match")
-    if not answer.status.is_final and (seen is None or version_of(seen) == version):
+    version, answer = await sync_to_thread(lambda: (waiting.version_now(run_id), api.status(run_id)))
+    if seconds and not answer.status.is_final and knows(request.headers.get("if-none-match"), version):
         version = await waiting.changed(run_id, version, seconds) or version
         answer = await sync_to_thread(api.status, run_id)
-    headers = {"ETag": f'"{version}"'}
-    if not filters.wait:
-        headers["Preference-Applied"] = f"wait={preferred}"
-    return Response(answer, headers=headers)
+    headers = {} if filters.wait or not seconds else {"Preference-Applied": f"wait={preferred}"}
+    return tagged(answer, headers=headers, lead=f"{version}-", passing_over=["duration_seconds"])
 
 
 @endpoint(
@@ -359,14 +360,13 @@ def unpause(api: Api, dataset_name: DatasetName) -> PauseAnswer:
         summary="One workflow with its spec",
         description="What the list says of it, the YAML, and how far Airflow has followed.",
         answer=WorkflowDetailAnswer,
-        tagged=True,
+        revisioned=True,
         errors=(errors.WorkflowNotFound, errors.DatabaseUnavailable),
     ),
 )
-def workflow(api: Api, dataset_name: DatasetName) -> Response[WorkflowDetailAnswer]:
+def workflow(api: Api, dataset_name: DatasetName) -> WorkflowDetailAnswer:
     """One workflow."""
-    answer = api.workflow(dataset_name)
-    return Response(answer, headers={"ETag": f'"{answer.revision}"'})
+    return api.workflow(dataset_name)
 
 
 @endpoint(
@@ -432,6 +432,7 @@ def diff(
             errors.AirflowUnavailable,
             errors.LoaderNotInstalled,
             errors.StorageUnavailable,
+            errors.StorageRefused,
             errors.DatabaseUnavailable,
         ),
     ),
@@ -466,6 +467,7 @@ def _number(text: str) -> int:
             errors.WorkflowHasActiveRuns,
             errors.AirflowUnavailable,
             errors.StorageUnavailable,
+            errors.StorageRefused,
             errors.DatabaseUnavailable,
         ),
     ),
@@ -486,7 +488,7 @@ def unregister(api: Api, dataset_name: DatasetName, filters: NamedDependency[Unr
         payload=SyncRequest,
         payload_optional=True,
         answer=SyncAnswer,
-        errors=(errors.StorageUnavailable, errors.DatabaseUnavailable),
+        errors=(errors.StorageUnavailable, errors.StorageRefused, errors.DatabaseUnavailable),
     ),
 )
 def sync(api: Api, payload: NamedDependency[SyncRequest]) -> SyncAnswer:
@@ -626,40 +628,72 @@ async def healthz() -> AliveAnswer:
     Contract(
         operation_id="getReady",
         tag=HEALTH,
-        summary="Whether the database, the storage and Airflow can be used",
-        description="200 if all three can, 503 with the same body if one cannot, or if this process is about to stop. Everybody is"
-        " answered; where requests are authenticated, the details are left to the log.",
+        summary="Whether this process can answer requests",
+        description="200 if the database can be used and this process is not stopping, else 503 with the same body: send requests to"
+        " another replica. Airflow and the object store do not count here: while they are away, reads are answered all the same."
+        " Answers without credentials; where callers are authenticated, the details go to the log.",
+        answer=ReadyAnswer,
+        filters=None,
+        public=True,
+        other_answers={503: ReadyAnswer},
+    ),
+)
+def readyz(api: Api, request: AnyRequest) -> Response[ReadyAnswer]:
+    """Ready to answer."""
+    ready = api.ready()
+    if is_guarded(request):
+        ready = ready.model_copy(update={"database": without_details("database", ready.database)})
+    return answered(ready)
+
+
+@endpoint(
+    "GET",
+    "/dependencies",
+    Contract(
+        operation_id="getDependencies",
+        tag=HEALTH,
+        summary="Whether the systems that this service depends on can be used",
+        description="Asks the database, the object store and Airflow now, and looks when a worker was last at work. 200 if all is well,"
+        " else 503 with the same body. For alerts, never for a probe that restarts or drains: an outage of Airflow concerns every"
+        " replica. Answers without credentials; where callers are authenticated, the details go to the log.",
         answer=HealthAnswer,
         filters=None,
         public=True,
         other_answers={503: HealthAnswer},
     ),
 )
-def readyz(api: Api, request: AnyRequest) -> Response[HealthAnswer]:
-    """Ready to work."""
+def dependencies(api: Api, request: AnyRequest) -> Response[HealthAnswer]:
+    """The other systems."""
     health = api.health()
-    if cast("Traced", request.app).is_guarded:
-        health = _without_details(health)
-    if health.status == "ok":
-        return Response(health)
-    return Response(health, status_code=503, headers={"Retry-After": str(RETRY_AFTER)})
+    if is_guarded(request):
+        names = ("database", "storage", "airflow", "worker")
+        health = health.model_copy(update={name: without_details(name, getattr(health, name)) for name in names})
+    return answered(health)
 
 
-def _without_details(health: HealthAnswer) -> HealthAnswer:
-    """For everybody: details name hosts, which go into the log instead."""
-    systems = {name: getattr(health, name) for name in ("database", "storage", "airflow")}
-    for name, system in systems.items():
-        if system.status != "ok":
-            _log.warning("not ready: %s: %s", name, system.detail)
-    told = {name: SystemAnswer(status=system.status, detail=system.status) for name, system in systems.items()}
-    return health.model_copy(update=told)
+def is_guarded(request: AnyRequest) -> bool:
+    """Whether callers are authenticated, so that those who are not get no details."""
+    return cast("Traced", request.app).is_guarded
 
 
-def stopping() -> Response[HealthAnswer]:
-    """What :func:`readyz` answers while the process stops: at once, without asking anybody."""
-    system = SystemAnswer(status="unavailable", detail="not asked: this process is stopping")
-    health = HealthAnswer(status="unavailable", database=system, storage=system, airflow=system)
-    return Response(health, status_code=503, headers={"Retry-After": str(RETRY_AFTER)})
+def answered(found: HealthOrReady) -> Response[HealthOrReady]:
+    """200, or 503 with the same body."""
+    if found.status is HealthStatus.OK:
+        return Response(found)
+    return Response(found, status_code=503, headers={"Retry-After": str(RETRY_AFTER)})
+
+
+def without_details(name: str, system: SystemAnswer) -> SystemAnswer:
+    """For callers who are not known: details name hosts, which go into the log instead."""
+    if system.status is not HealthStatus.OK:
+        _log.warning("%s is unavailable: %s", name, system.detail)
+    return SystemAnswer(status=system.status, detail=system.status.value)
+
+
+def stopping() -> Response[ReadyAnswer]:
+    """The answer of :func:`readyz` while the process stops: at once, without asking the database."""
+    system = SystemAnswer(status=HealthStatus.UNAVAILABLE, detail="not asked: this process is stopping")
+    return answered(ReadyAnswer(status=HealthStatus.UNAVAILABLE, database=system))
 
 
 ROUTES: Final[tuple[HTTPRouteHandler, ...]] = (
@@ -688,4 +722,5 @@ ROUTES: Final[tuple[HTTPRouteHandler, ...]] = (
     whoami,
     healthz,
     readyz,
+    dependencies,
 )

@@ -55,16 +55,7 @@ def serve(
     """
     with listen(settings) as listener:
         url = _url(listener)
-        config = uvicorn.Config(
-            app,
-            http=heads_within(settings.head_timeout),
-            log_config=None,  # the process configures logging
-            access_log=False,  # `tracing` writes one line for each request
-            log_level=settings.log_level.lower(),
-            server_header=False,
-            proxy_headers=False,  # the address is that of the connection; who may say who asks, `auth` decides
-            timeout_graceful_shutdown=max(1, round(settings.shutdown_grace)),
-        )
+        config = config_of(app, settings)
 
         def stopping() -> None:
             app.is_draining = True
@@ -80,13 +71,28 @@ def serve(
             raise ConfigurationError(msg)
 
 
-def listen(settings: Settings) -> socket.socket:
-    """A socket that is bound to the configured address.
+def config_of(app: Traced, settings: Settings) -> uvicorn.Config:
+    """How uvicorn serves an application of ours."""
+    return uvicorn.Config(
+        app,
+        http=heads_within(settings.head_timeout),
+        log_config=None,  # the process configures logging
+        access_log=False,  # `tracing` writes one line for each request
+        log_level=settings.log_level.lower(),
+        server_header=False,
+        proxy_headers=False,  # the address is that of the connection; who may say who asks, `auth` decides
+        timeout_graceful_shutdown=max(1, round(settings.shutdown_grace)),
+    )
+
+
+def listen(settings: Settings, *, port: int | None = None, variable: str = "WORKFLOWS_PORT") -> socket.socket:
+    """A socket that is bound to the configured address; ``port`` is another one than that of the service, and ``variable`` names it.
 
     Raises:
         ConfigurationError: the host is not loopback and nobody is authenticated, or the address cannot be had.
     """
     address = listen_address(settings.host, authenticated=settings.authenticates)
+    port = settings.port if port is None else port
     if not ip_address(address).is_loopback:
         _log.warning("%s is served without encryption beyond this host: put TLS in front of it", address)
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -94,13 +100,13 @@ def listen(settings: Settings) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((address, settings.port))
+        listener.bind((address, port))
         listener.listen(2048)  # so that a second process is refused here, not when the first one accepts
     except OSError as error:
         listener.close()
         msg = (
-            f"Port {settings.port} of {settings.host} cannot be used ({error.strerror}). Stop what listens there, or"
-            " choose another port (WORKFLOWS_PORT)."
+            f"Port {port} of {settings.host} cannot be used ({error.strerror}). Stop what listens there, or choose another"
+            f" port ({variable})."
         )
         raise ConfigurationError(msg) from None
     return listener

@@ -31,7 +31,7 @@ _log = logging.getLogger("entrypoints.http.access")
 _HEADER: Final = b"x-request-id"
 _SANE: Final = re.compile(rb"[A-Za-z0-9._-]{1,128}\Z")
 _ID: Final = "request_id"
-_QUIET: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+_QUIET: Final = frozenset({"/healthz", "/readyz", "/dependencies", "/metrics"})
 _METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 
 _HARDENING: Final = {

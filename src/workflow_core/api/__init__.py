@@ -14,7 +14,7 @@ from workflow_core.api.backfill import (
 )
 from workflow_core.api.explain import ExplainAnswer, ReasonAnswer
 from workflow_core.api.forecast import ChangeItem, FireItem, NextRunsAnswer, NextRunsFilters, ValidateAnswer
-from workflow_core.api.health import HealthAnswer, SystemAnswer
+from workflow_core.api.health import HealthAnswer, HealthStatus, ReadyAnswer, SystemAnswer
 from workflow_core.api.listing import HistoryFilters, Listing, WorkflowFilters
 from workflow_core.api.problem import ProblemAnswer, ProblemItem
 from workflow_core.api.protocol import WorkflowApi
@@ -67,6 +67,7 @@ __all__ = [
     "FireItem",
     "GrantAnswer",
     "HealthAnswer",
+    "HealthStatus",
     "HeldBackAnswer",
     "HistoryFilters",
     "HistoryItem",
@@ -80,6 +81,7 @@ __all__ = [
     "ProblemAnswer",
     "ProblemItem",
     "ProgressAnswer",
+    "ReadyAnswer",
     "ReasonAnswer",
     "RegisterAnswer",
     "RegisterRequest",

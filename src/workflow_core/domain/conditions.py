@@ -32,6 +32,7 @@ class ConditionType(StrEnum):
     YAML_MISSING = "yaml_missing"
     YAML_CHANGED = "yaml_changed"
     AIRFLOW_UNREACHABLE = "airflow_unreachable"
+    STORAGE_REFUSED = "storage_refused"
 
 
 class Severity(StrEnum):
@@ -51,6 +52,9 @@ _WARNINGS: Final = frozenset(
         ConditionType.AIRFLOW_UNREACHABLE,
     }
 )
+
+
+_STEP: Final = {Phase.REGISTERING: "stored", Phase.UNREGISTERING: "removed"}
 
 
 @frozen(kw_only=True)
@@ -232,7 +236,10 @@ def conditions(
 ) -> tuple[Condition, ...]:
     """Everything that is not as it is wanted, the worst first. ``under_way`` is how many of its runs Airflow has that have not ended."""
     found = []
-    if workflow.phase is Phase.REGISTERING:
+    if workflow.storage_refusal is not None:
+        text = f"Its YAML cannot be {_STEP[workflow.phase]}: {workflow.storage_refusal}"
+        found.append(Condition(type=ConditionType.STORAGE_REFUSED, since=workflow.updated_at, message=text))
+    elif workflow.phase is Phase.REGISTERING:
         text = "Airflow does not serve its DAG yet; runs are accepted and start when it does."
         found.append(Condition(type=ConditionType.NOT_SERVED_YET, since=workflow.updated_at, message=text))
     if workflow.phase is Phase.FAILED:

@@ -181,7 +181,9 @@ class Workflow:
         found = [*warnings_of(self.spec)]
         if not self.spec.tasks:
             found.append("The spec has no tasks: a run does what WORKFLOWS_DEFAULT_TASK says in Airflow, or nothing.")
-        if self.phase is Phase.REGISTERING:
+        if self.storage_refusal is not None:
+            found.append(f"Its YAML is not stored, and the worker tries again: {self.storage_refusal}")
+        elif self.phase is Phase.REGISTERING:
             found.append(
                 "Airflow does not serve the DAG yet; runs are accepted and submitted as soon as it does."
                 if self.served_revision is None
@@ -198,6 +200,15 @@ class Workflow:
                 + (" and no run is under way." if self.pause else ".")
             )
         return tuple(found)
+
+    @property
+    def storage_refusal(self) -> str | None:
+        """Why the object store refuses what has to be done there, if it does."""
+        return self.phase_reason if self.phase in {Phase.REGISTERING, Phase.UNREGISTERING} else None
+
+    def refused_by_storage(self, reason: str | None) -> Workflow:
+        """The object store refuses the YAML, or its removal; None: it does not any more. The phase stays: the worker tries again."""
+        return evolve(self, phase_reason=reason)
 
     def next_run(self, now: datetime) -> datetime | None:
         """The next scheduled fire time after ``now`` (UTC); None while paused or disabled."""
@@ -257,7 +268,7 @@ class Workflow:
 
     def left(self, at: datetime) -> Workflow:
         """Its YAML is gone and its DAG is paused: the name is free."""
-        return evolve(self, phase=Phase.LEAVING, updated_at=at)
+        return evolve(self, phase=Phase.LEAVING, phase_reason=None, updated_at=at)
 
     def gone(self, at: datetime) -> Workflow:
         """Airflow has dropped its DAG, or the DAG belongs to a successor."""

@@ -1,8 +1,8 @@
-"""Whether the three systems answer."""
+"""Whether the systems that the service depends on answer, and whether a worker follows Airflow."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from attrs import Factory, evolve, frozen
 
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
     from workflow_core.ports.airflow import BreakerState
     from workflow_core.usecases.context import Context
+
+
+LATE: Final = 60.0
+"""Seconds after the last pass of a worker from which on it is late."""
 
 
 @frozen(kw_only=True)
@@ -30,25 +34,32 @@ class SystemHealth:
 
 @frozen(kw_only=True)
 class Health:
-    """The three systems that must agree."""
+    """The three systems that must agree, and the worker that sees to it."""
 
     database: SystemHealth
     storage: SystemHealth
     airflow: SystemHealth
+    worker: SystemHealth
 
     @property
     def ok(self) -> bool:
         """Whether all of them can be used."""
-        return self.database.ok and self.storage.ok and self.airflow.ok
+        return self.database.ok and self.storage.ok and self.airflow.ok and self.worker.ok
 
 
 def check_health(context: Context) -> Health:
     """Ask each system, each within its own time limits. Never raises."""
     return Health(
-        database=_checked(lambda: _plain(context.workflows.check)),
+        database=check_database(context),
         storage=_checked(lambda: _plain(context.storage.check)),
         airflow=evolve(_checked(lambda: _airflow(context)), breaker=breaker_state(context)),
+        worker=_checked(lambda: _worker(context)),
     )
+
+
+def check_database(context: Context) -> SystemHealth:
+    """Ask the database alone: without it nothing can be answered. Never raises."""
+    return _checked(lambda: _plain(context.workflows.check))
 
 
 def breaker_state(context: Context) -> BreakerState | None:
@@ -74,3 +85,14 @@ def _airflow(context: Context) -> SystemHealth:
     parts = context.airflow.health()
     down = sorted(name for name, state in parts.items() if state is not ComponentState.HEALTHY)
     return SystemHealth(ok=not down, detail=f"unhealthy: {', '.join(down)}" if down else "ok", parts=parts)
+
+
+def _worker(context: Context) -> SystemHealth:
+    """Late if the last pass of any worker is long ago. Before the first one nothing is known."""
+    tried_at = context.workflows.airflow_state().tried_at
+    if tried_at is None:
+        return SystemHealth(ok=True, detail="no pass is recorded yet")
+    seconds = (context.clock.now() - tried_at).total_seconds()
+    if seconds <= max(LATE, context.policy.fresh_for):
+        return SystemHealth(ok=True)
+    return SystemHealth(ok=False, detail=f"the last pass ended {seconds:.0f} s ago: no worker runs, or it hangs")

@@ -87,7 +87,7 @@ def _not_known(*, unless: WorkflowError | None = None) -> Iterator[None]:
         if isinstance(unless, Unavailable) and not isinstance(unless, DatabaseOutcomeUnknown):
             raise unless from None
         msg = f"{error.message} Whether this was done under its Idempotency-Key cannot be said: send it again."
-        raise DatabaseOutcomeUnknown(msg) from error
+        raise DatabaseOutcomeUnknown(msg, place=error.place) from error
 
 
 def _told(found: KeyRecord, key: Key, context: Context, again: Callable[[KeyRecord], str]) -> Once:

@@ -13,7 +13,7 @@ from attrs import evolve
 
 from workflow_core.domain.lease import workflow_subject
 from workflow_core.domain.workflow import Phase, SourceType
-from workflow_core.errors import AirflowRefused, ConcurrentUpdate, StorageConflict, Unavailable
+from workflow_core.errors import AirflowRefused, ConcurrentUpdate, StorageConflict, StorageRefused, Unavailable
 from workflow_core.usecases.claims import holding
 from workflow_core.usecases.drain import pause_waits
 from workflow_core.usecases.mirror import looked
@@ -61,9 +61,26 @@ def advance(workflow: Workflow, context: Context, deadline: datetime) -> Workflo
     Raises:
         Unavailable, AirflowRefused, StorageConflict, ConcurrentUpdate: it is not settled yet.
     """
+    try:
+        return _advance(workflow, context, deadline)
+    except StorageRefused as error:
+        _note_refusal(context.recorded_workflow(workflow), error, context)
+        raise
+
+
+def _note_refusal(workflow: Workflow, error: StorageRefused, context: Context) -> None:
+    """Record why nothing goes on: it is a condition of the workflow until the store takes what it refuses."""
+    waits = workflow.phase in {Phase.REGISTERING, Phase.UNREGISTERING}
+    if waits and workflow.storage_refusal != error.discreet:
+        context.workflows.save_workflow(workflow.refused_by_storage(error.discreet))
+
+
+def _advance(workflow: Workflow, context: Context, deadline: datetime) -> Workflow:
     if workflow.phase is Phase.REGISTERING:
         if workflow.source_type is SourceType.MANUAL:
             _store(workflow, context)
+            if workflow.storage_refusal is not None:
+                workflow = context.workflows.save_workflow(workflow.refused_by_storage(None))
         workflow = _have_served(workflow, context, deadline)
     if workflow.phase is Phase.SERVED and not workflow.settled:
         workflow = _apply_pause(workflow, context)

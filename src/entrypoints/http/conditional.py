@@ -1,0 +1,104 @@
+"""Conditional GETs (RFC 9110, section 13): an ETag over what is answered, and 304 to a caller that has it already."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Final
+
+from litestar import Response
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+
+    from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+    from workflow_core.api.base import Answer
+
+LIST_HEADERS: Final = ("X-Total-Count", "Link")
+"""Headers of a list that are a part of what is answered."""
+
+_TAG: Final = re.compile(r'\s*(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")\s*(?:,|\Z)')
+_JSON: Final = "application/json"
+_OK: Final = 200
+_NOT_MODIFIED: Final = 304
+_OF_THE_BODY: Final = frozenset({b"content-type", b"content-length", *(name.lower().encode() for name in LIST_HEADERS)})
+
+
+def tags_of(header: str) -> Iterator[str]:
+    """The opaque tags of ``If-None-Match``, quotes included and ``W/`` left out; nothing after the first that is malformed."""
+    at = 0
+    while found := _TAG.match(header, at):
+        yield found[1]
+        at = found.end()
+
+
+def matches(header: str | None, tag: str) -> bool:
+    """Whether ``If-None-Match`` names this ETag, by the weak comparison (section 13.1.2)."""
+    if header is None:
+        return False
+    return header.strip() == "*" or tag.removeprefix("W/") in tags_of(header)
+
+
+def answering_tagged(handler: Callable[..., Any], *, revisioned: bool) -> Callable[..., Response[bytes]]:
+    """The handler of a GET, which answers an ETag over its bytes; ``revisioned`` ETags begin with the revision, for ``If-Match``."""
+
+    @wraps(handler)
+    def answered(**given: Any) -> Response[bytes]:
+        found = handler(**given)
+        made = found if isinstance(found, Response) else Response(found)
+        lead = f"{made.content.revision}-" if revisioned else ""
+        return tagged(made.content, headers=dict(made.headers), lead=lead)
+
+    return answered
+
+
+def tagged(
+    content: Answer | list[Answer],
+    *,
+    headers: dict[str, str],
+    lead: str = "",
+    passing_over: Collection[str] = (),
+) -> Response[bytes]:
+    """The answer with its ETag: ``lead``, then a hash of what is answered.
+
+    The ETag is weak if fields are left out of the hash (``passing_over``): those that change by themselves, such as a duration.
+    """
+    items = content if isinstance(content, list) else [content]
+    body = b",".join(item.model_dump_json().encode() for item in items)
+    body = b"[" + body + b"]" if isinstance(content, list) else body
+    hashed = hashlib.sha256(body)
+    if passing_over:
+        hashed = hashlib.sha256(b"".join(one.model_dump_json(exclude=set(passing_over)).encode() for one in items))
+    for name in LIST_HEADERS:
+        hashed.update(headers.get(name, "").encode())
+    weak = "W/" if passing_over else ""
+    return Response(body, media_type=_JSON, headers={**headers, "ETag": f'{weak}"{lead}{hashed.hexdigest()[:16]}"'})
+
+
+def not_modified(app: ASGIApp) -> ASGIApp:
+    """Answer 304 without a body where ``If-None-Match`` names the ETag of the answer."""
+
+    async def conditional(scope: Scope, receive: Receive, send: Send) -> None:
+        asked = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"if-none-match"), None)
+        if asked is None:
+            await app(scope, receive, send)
+            return
+        is_known = False
+
+        async def without_body(message: Message) -> None:
+            nonlocal is_known
+            if message["type"] == "http.response.start":
+                tag = next((value for name, value in message["headers"] if name.lower() == b"etag"), None)
+                is_known = message["status"] == _OK and tag is not None and matches(asked, tag.decode("latin-1"))
+                if is_known:
+                    message["status"] = _NOT_MODIFIED
+                    message["headers"] = [one for one in message["headers"] if one[0].lower() not in _OF_THE_BODY]
+            elif message["type"] == "http.response.body" and is_known:
+                message["body"] = b""
+            await send(message)
+
+        await app(scope, receive, without_body)
+
+    return conditional
