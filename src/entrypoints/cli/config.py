@@ -48,6 +48,7 @@ def _check(settings: Settings) -> None:
     from contextlib import suppress
 
     from entrypoints.airflow.settings import read_task
+    from workflow_core.errors import ConfigurationError
 
     read_task(settings.default_task, settings.policy.rules)
     with suppress(ModuleNotFoundError):
@@ -57,5 +58,9 @@ def _check(settings: Settings) -> None:
     with suppress(ModuleNotFoundError):
         from adapters.sql import make_engine
 
-        if not settings.database_url.startswith("memory:"):
+        if settings.database_url.startswith("memory:"):
+            return
+        try:
             make_engine(settings.database_url).dispose()
+        except ConfigurationError as error:
+            raise ConfigurationError(f"WORKFLOWS_DATABASE_URL: {error.message}") from None
