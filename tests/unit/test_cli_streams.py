@@ -149,6 +149,7 @@ def test_yaml_is_the_same_for_readers_of_yaml_1_1(capsys):
         ([{"role": "author", "team": None, "names": "a.*"}, {"role": "viewer", "team": None, "names": None}],
          "author (names a.*), viewer"),
         ({"region": "EU", "parts": [1, 2]}, "region=EU, parts=[1, 2]"),
+        ({"cron": "0 6 * * *", "timezone": "UTC", "owner": "x"}, "cron=0 6 * * *, timezone=UTC, owner=x"),
         (True, "true"),
         ({}, ""),
     ],

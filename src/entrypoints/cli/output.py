@@ -284,9 +284,9 @@ def in_words(value: Any) -> str:  # noqa: PLR0911 - one for each kind of value
     match value:
         case bool():
             return "true" if value else "false"
-        case {"cron": cron, "timezone": timezone}:
+        case {"cron": cron, "timezone": timezone, **rest} if not rest:
             return f"{cron} ({timezone})"
-        case {"role": role, "team": team, "names": names}:
+        case {"role": role, "team": team, "names": names, **rest} if not rest:
             limits = [f"{kind} {limit}" for kind, limit in (("team", team), ("names", names)) if limit]
             return f"{role} ({', '.join(limits)})" if limits else str(role)
         case {"total_tasks": int(), "completed_tasks": int()}:

@@ -96,7 +96,7 @@ def _collect_names(names: list[str]) -> None:
             settings = load_settings()
             if settings.server_url is None:
                 return
-            with _remote(settings) as api:
+            with _remote(settings.model_copy(update={"patience": 0.0})) as api:
                 found = api.workflows(filters)
         names.extend(item.dataset_name for item in found.items)
 
