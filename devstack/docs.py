@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import typer.main
 
 from entrypoints.cli import exit_codes
-from entrypoints.cli.main import app as cli
+from entrypoints.cli.app import app as cli
 from entrypoints.http.errors import STATUS
 from entrypoints.http.openapi import openapi_document
 from entrypoints.settings import Settings

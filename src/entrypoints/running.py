@@ -68,6 +68,8 @@ def _traces(settings: Settings) -> Traces | None:
     try:
         from entrypoints.traces import open_traces  # noqa: PLC0415 - its packages are an extra
     except ModuleNotFoundError as error:
-        msg = f"WORKFLOWS_TRACES needs {error.name}, which is not installed: pip install 'workflow-core[otel]'"
+        msg = (
+            f"WORKFLOWS_TRACES needs {error.name}, which the extra 'otel' installs: pip install '.[otel]' in a checkout"
+        )
         raise ConfigurationError(msg) from None
     return open_traces()

@@ -434,7 +434,7 @@ class TestInstall:
     def test_no_text_of_a_setting_is_in_the_python(self, tmp_path):
         """Settings stand in the JSON file only."""
         files = install(
-            tmp_path, loaders=1, storage_url='s3://evil""")/\'+x', default_task={"operator": "bash", "x": '"""'}
+            tmp_path, loaders=1, storage_url='file:///evil""")/\'+x', default_task={"operator": "bash", "x": '"""'}
         )
         (python,) = [path for path in files if path.suffix == ".py"]
         assert "evil" not in python.read_text()

@@ -123,13 +123,15 @@ class TestCallables:
         rules = SpecRules(callables=("shadow.*", "json.dumps"))
         assert DeferredImport(task_id="t", path="shadow.dumps", rules=rules).load()([1]) == "[1]"
 
-    def test_the_installation_may_name_any_function(self, world, monkeypatch):  # noqa: F811
-        """WORKFLOWS_DEFAULT_TASK is not an author's."""
+    def test_a_default_task_is_held_to_the_list_as_well(self, world, monkeypatch):  # noqa: F811
+        """WORKFLOWS_DEFAULT_TASK goes through no check of a spec."""
         monkeypatch.setenv(
             "WORKFLOWS_DEFAULT_TASK",
             '{"operator": "python", "python_callable": "json.dumps", "op_args": [1], "task_id": "t"}',
         )
         world.put("a.one", HEAD)
+        assert "'json.dumps' is not allowed here" in error_of(world.parse()["a_one"])
+        monkeypatch.setenv("WORKFLOWS_ALLOWED_CALLABLES", "json.dumps")
         dag = world.parse()["a_one"]
         import_callable(context_of(dag))
         assert dag.task_dict["t"].python_callable(1) == "1"

@@ -79,7 +79,7 @@ class TestValidate:
         (folder / "README.md").write_text("x")
         out, err = world.dli("workflow", "validate", str(folder))
         assert (out.splitlines(), err) == (
-            [f"{folder}/a.one.yaml: ok, 1 tasks", f"{folder}/a.two.yaml: ok, 1 tasks"],
+            [f"{folder}/a.one.yaml: ok, 1 task", f"{folder}/a.two.yaml: ok, 1 task"],
             "",
         )
 
@@ -121,7 +121,7 @@ class TestValidate:
         (folder / "team" / "a.three.yaml").write_text(named("a.three"))
         out, err = world.dli("workflow", "validate", str(folder))
         assert "team/a.three.yaml: ok" in out
-        assert "publish them flat" in err
+        assert "publish them without subfolders" in err
 
     def test_an_empty_folder_is_wrong_input(self, world, tmp_path):
         """To publish it would empty the store."""

@@ -92,7 +92,7 @@ COMMANDS: list[tuple[list[str], int]] = [
     ([*RUN, "--wait"], 0),
     ([*RUN, "--wait", "--timeout", "0"], 7),
     ([*RUN, "-p", "nope=1", "-p", "date=tomorrow"], 2),
-    ([*RUN, "-p", "region=NaN"], 2),
+    ([*RUN, "--params", '{"region": NaN}'], 2),
     (["workflow", "history"], 0),
     (["workflow", "history", NAME, "--limit", "1"], 0),
     (["workflow", "history", "--start-date", "2026-01-02"], 0),
@@ -190,7 +190,16 @@ def test_a_server_that_is_away_is_a_line_and_a_code(served):
         out, err = served.dli("--server", f"http://127.0.0.1:{nobody.getsockname()[1]}", "workflow", "list", expect=6)
     assert out == ""
     assert "SERVER_UNAVAILABLE" in err
-    assert "(--server)" in err
+    assert "--server" in err
+    assert "DLI_SERVER_URL" not in err
+
+
+def test_the_option_may_follow_the_command(served, monkeypatch, board):
+    """``dli workflow list --server URL`` asks that server."""
+    monkeypatch.setenv("DLI_SERVER_URL", "http://127.0.0.1:1")
+    served.dli("workflow", "list", "--server", board.url)
+    _, err = served.dli("audit", "--server", "http://127.0.0.1:1", expect=6)
+    assert "DLI_SERVER_URL" not in err
 
 
 @pytest.mark.parametrize("url", ["", "example.com", "ftp://example.com", "http://me:secret@example.com", "http://"])

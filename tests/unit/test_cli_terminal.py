@@ -211,7 +211,7 @@ def test_validate_goes_on_after_a_file_that_is_not_there(world):
     out, err = world.dli("workflow", "validate", str(gone), str(bad), str(world.file), expect=2)
     assert f"Error: FILE: cannot read {gone}" in err
     assert f"{bad}:1:10: version: " in err
-    assert out == f"{world.file}: ok, 1 tasks\n"
+    assert out == f"{world.file}: ok, 1 task\n"
 
 
 def test_version_is_a_command_too(world):

@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
 from devstack.docs import DOCS, pages
-from entrypoints.cli.main import app
+from entrypoints.cli.app import app
 from entrypoints.http.errors import STATUS
 from entrypoints.http.openapi import openapi_document
 from entrypoints.settings import NAMES, load_settings

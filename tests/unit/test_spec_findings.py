@@ -8,7 +8,7 @@ import time
 import pytest
 from typer.testing import CliRunner
 
-from entrypoints.cli.main import app
+from entrypoints.cli.app import app
 from workflow_core.domain.spec import SpecRules, check_spec, warnings_of
 from workflow_core.domain.spec.advice import ANY_TASK, SHORT_TASK, TOP_LEVEL, guess
 from workflow_core.domain.spec.arguments import COMMON, OWN

@@ -12,7 +12,7 @@ import typer.main
 from attrs import frozen
 
 from devstack.docs import DOCS
-from entrypoints.cli.main import app
+from entrypoints.cli.app import app
 from entrypoints.http.errors import STATUS
 from entrypoints.http.openapi import openapi_document
 from entrypoints.settings import load_settings

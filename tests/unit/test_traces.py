@@ -183,7 +183,7 @@ def test_traces_are_off_unless_they_are_asked_for(monkeypatch):
     running = Running.of(Settings(**MEMORY))
     assert running.traces is None
     running.close()
-    with pytest.raises(ConfigurationError, match=r"workflow-core\[otel\]"):
+    with pytest.raises(ConfigurationError, match=r"\[otel\]"):
         Running.of(Settings(traces=True, **MEMORY))
 
 

@@ -17,7 +17,7 @@ from entrypoints.airflow.macros import run_date_in
 from entrypoints.airflow.timetable import FiresFrom
 from workflow_core.domain.names import dag_id_for
 from workflow_core.domain.served import ServedMark
-from workflow_core.domain.spec import SHORT_OPERATORS
+from workflow_core.domain.spec import SHORT_OPERATORS, SpecRules
 from workflow_core.domain.spec.arguments import durations_of
 from workflow_core.domain.spec.operators import forbidden_arguments
 from workflow_core.domain.spec.rules import reaching
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from entrypoints.airflow.cache import CachedSpec
     from entrypoints.airflow.settings import LoaderSettings
-    from workflow_core.domain.spec import ParamSpec, SpecRules, WorkflowSpec
+    from workflow_core.domain.spec import ParamSpec, WorkflowSpec
 
 _MAX_TAG: Final = 100  # characters, in Airflow's table
 START: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -65,7 +65,7 @@ def build_dag(spec: WorkflowSpec, cached: CachedSpec, *, spec_hash: str, setting
         raise ValueError("schedule: is required")
     rules = settings.rules
     tasks = [_Task(task.task_id, task.operator_class, task.dependencies, task.arguments, rules) for task in spec.tasks]
-    tasks = tasks or [_instead(settings.default_task)]
+    tasks = tasks or [_instead(settings.default_task, rules)]
     config: dict[str, Any] = {
         "description": spec.description,
         "schedule": FiresFrom(
@@ -95,7 +95,7 @@ def build_dag(spec: WorkflowSpec, cached: CachedSpec, *, spec_hash: str, setting
 
 
 class _Task:
-    """A task in dag-factory's terms. Without ``rules`` it comes from the installation, which may name any operator and function.
+    """A task in dag-factory's terms.
 
     Raises:
         ValueError: an argument must not reach dag-factory, or the operator is not allowed.
@@ -108,7 +108,7 @@ class _Task:
         operator: str,
         dependencies: list[str],
         arguments: Mapping[str, Any],
-        rules: SpecRules | None,
+        rules: SpecRules,
     ) -> None:
         for name, reason in forbidden_arguments(arguments):
             raise ValueError(f"task {task_id!r}: {name}: {reason}")
@@ -144,6 +144,8 @@ class _Task:
         path = self._arguments.get("python_callable")
         if not self._has_callable or not isinstance(path, str):
             return {}
+        if wrong := self._rules.callable_problem(path):
+            raise ValueError(f"task {self.task_id!r}: python_callable: {wrong}")
         deferred = DeferredImport(task_id=self.task_id, path=path, rules=self._rules)
         return {"python_callable": stand_in(deferred), "pre_execute": import_callable}
 
@@ -160,7 +162,7 @@ class _Task:
         task.data = json.dumps(self._body) if is_json and not isinstance(self._body, str) else self._body
 
 
-def _operator_class(path: str, rules: SpecRules | None) -> type:
+def _operator_class(path: str, rules: SpecRules) -> type:
     """The class behind a path. Modules hand on classes of others, so its own path must be allowed as well as the given one."""
     module, _, name = path.rpartition(".")
     try:
@@ -170,10 +172,10 @@ def _operator_class(path: str, rules: SpecRules | None) -> type:
     if not (isinstance(found, type) and issubclass(found, BaseOperator)):
         raise TypeError(f"operator {path}: is no operator class")
     own = _own_path(found)
-    if rules is not None and not (rules.allows(path) and rules.allows(own)):
+    if not (rules.allows(path) and rules.allows(own)):
         raise ValueError(f"operator {path}: is the class {own}, which WORKFLOWS_ALLOWED_OPERATORS does not allow")
     for base, effect in reaching(map(_own_path, found.__mro__)):
-        if rules is not None and own not in rules.operators and base not in rules.operators:
+        if own not in rules.operators and base not in rules.operators:
             raise ValueError(f"operator {path}: {effect}; WORKFLOWS_ALLOWED_OPERATORS has to name it in full")
     return found
 
@@ -201,12 +203,14 @@ def _duration(operator: str, name: str, value: Any) -> Any:
     return timedelta(seconds=value) if name in durations_of(operator) else value
 
 
-def _instead(default_task: Mapping[str, Any] | None) -> _Task:
-    """The task of a workflow without tasks: what the installation says, or nothing."""
-    arguments = dict(default_task or {"operator": "empty"})
+def _instead(default_task: Mapping[str, Any] | None, rules: SpecRules) -> _Task:
+    """The task of a workflow without tasks: what the installation says, held to its own lists, or nothing."""
+    if default_task is None:
+        return _Task("nothing_to_do", SHORT_OPERATORS["empty"], [], {}, SpecRules())
+    arguments = dict(default_task)
     operator = arguments.pop("operator")
-    task_id = arguments.pop("task_id", "default_task" if default_task else "nothing_to_do")
-    return _Task(task_id, SHORT_OPERATORS.get(operator, operator), [], arguments, None)
+    task_id = arguments.pop("task_id", "default_task")
+    return _Task(task_id, SHORT_OPERATORS.get(operator, operator), [], arguments, rules)
 
 
 def _param(param: ParamSpec) -> Param:

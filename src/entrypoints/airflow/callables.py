@@ -23,11 +23,11 @@ _DEFERRED: Final = "deferred_import"
 
 @frozen(kw_only=True)
 class DeferredImport:
-    """A function by its path. Without ``rules`` any may be named: a task of the installation's own."""
+    """A function by its path, and the rules for where it may come from."""
 
     task_id: str
     path: str
-    rules: SpecRules | None
+    rules: SpecRules
 
     def load(self) -> Callable[..., Any]:
         """Import the function.
@@ -43,7 +43,7 @@ class DeferredImport:
         if not callable(found):
             raise self._wrong("is no function")
         origin = _origin(found)
-        if self.rules is not None and origin is not None and not self.rules.allows_callable(origin):
+        if origin is not None and not self.rules.allows_callable(origin):
             raise self._wrong(f"is {origin}, which WORKFLOWS_ALLOWED_CALLABLES does not allow")
         return found  # type: ignore[no-any-return]
 

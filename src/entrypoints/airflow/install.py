@@ -6,6 +6,7 @@ import os
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from adapters.storage import open_storage
 from entrypoints.airflow.settings import CONFIG_NAME, make_settings
 from workflow_core.domain.spec import DEFAULT_CALLABLES, DEFAULT_OPERATORS, SpecRules
 from workflow_core.errors import ConfigurationError
@@ -61,6 +62,7 @@ def install(  # noqa: PLR0913 - the settings of the installation, one by one
         raise ConfigurationError(f"loaders: {loaders} is out of range; 1 to 99 are allowed")
     if not dags_folder.is_dir():
         raise ConfigurationError(f"{dags_folder} is no folder. Give Airflow's DAGs folder with --dags-folder.")
+    _check_storage(storage_url)
     settings = make_settings(
         storage_url=storage_url,
         cache=str(cache_dir) if cache_dir else None,
@@ -82,6 +84,15 @@ def install(  # noqa: PLR0913 - the settings of the installation, one by one
     except OSError as error:
         raise ConfigurationError(f"cannot write to {dags_folder}: {error.strerror}") from None
     return list(wanted)
+
+
+def _check_storage(url: str) -> None:
+    """Raise :class:`ConfigurationError` for a URL that the loader, in processes of its own, could not read from."""
+    open_storage(url)
+    if url.startswith("memory:"):
+        raise ConfigurationError(
+            f"The storage URL {url} is the memory of one process, which Airflow cannot read; write s3://bucket/prefix or file:///folder"
+        )
 
 
 def _write(path: Path, data: bytes) -> None:

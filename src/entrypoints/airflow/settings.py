@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
 
-from workflow_core.domain.spec import DEFAULT_CALLABLES, DEFAULT_OPERATORS, SpecRules
-from workflow_core.errors import ConfigurationError
+from workflow_core.domain.spec import DEFAULT_CALLABLES, DEFAULT_OPERATORS, SpecRules, parse_spec
+from workflow_core.errors import ConfigurationError, InvalidRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +27,35 @@ _VARIABLES: Final = {
     "default_task": "WORKFLOWS_DEFAULT_TASK",
     "max_yaml_bytes": "WORKFLOWS_MAX_YAML_BYTES",
 }
+
+
+_PATTERN: Final = re.compile(r"[\w.*?\[\]!-]{1,300}")
+_NO_TASK: Final = 'WORKFLOWS_DEFAULT_TASK must be JSON like {"operator": "bash", "bash_command": "…"}'
+
+
+def read_task(text: str | None, rules: SpecRules) -> dict[str, Any] | None:
+    """The task that ``WORKFLOWS_DEFAULT_TASK`` describes, held to the rules for the tasks of a workflow; None if there is none.
+
+    Raises:
+        ConfigurationError: it is not JSON of one task, or a registration would refuse it.
+    """
+    if not text:
+        return None
+    try:
+        task = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ConfigurationError(f"WORKFLOWS_DEFAULT_TASK is not JSON: {error}") from None
+    if not isinstance(task, dict) or not isinstance(task.get("operator"), str):
+        raise ConfigurationError(_NO_TASK)
+    spec = {"version": "v1", "name": "default", "tasks": [{"task_id": "default", **task}]}
+    try:
+        parse_spec(json.dumps(spec), rules=rules)
+    except InvalidRequest as error:
+        told = "; ".join(
+            f"{(found.field or '').removeprefix('tasks[0].')}: {found.message}" for found in error.problems
+        )
+        raise ConfigurationError(f"WORKFLOWS_DEFAULT_TASK: {told}") from None
+    return task
 
 
 @frozen(kw_only=True)
@@ -89,15 +119,21 @@ def make_settings(  # noqa: PLR0913 - one for each setting, all by name
     except ValueError as error:
         raise ConfigurationError(f"WORKFLOWS_DEFAULT_TASK or WORKFLOWS_MAX_YAML_BYTES: {error}") from None
     if task is not None and not (isinstance(task, dict) and isinstance(task.get("operator"), str)):
-        raise ConfigurationError('WORKFLOWS_DEFAULT_TASK must be JSON like {"operator": "bash", "bash_command": "…"}')
+        raise ConfigurationError(_NO_TASK)
+    operators = _patterns("WORKFLOWS_ALLOWED_OPERATORS", allowed_operators, example=DEFAULT_OPERATORS[0])
+    callables = _patterns("WORKFLOWS_ALLOWED_CALLABLES", allowed_callables, example="reports.*")
     return LoaderSettings(
         storage_url=storage_url,
         cache=Path(cache or Path(home) / "workflow_core_cache"),
-        rules=SpecRules(max_bytes=size, operators=_patterns(allowed_operators), callables=_patterns(allowed_callables)),
+        rules=SpecRules(max_bytes=size, operators=operators, callables=callables),
         default_task=task,
     )
 
 
-def _patterns(given: str | list[str] | tuple[str, ...]) -> tuple[str, ...]:
-    patterns = given.split(",") if isinstance(given, str) else given
-    return tuple(pattern.strip() for pattern in patterns if pattern.strip())
+def _patterns(setting: str, given: str | list[str] | tuple[str, ...], *, example: str) -> tuple[str, ...]:
+    parts = given.split(",") if isinstance(given, str) else given
+    patterns = tuple(pattern.strip() for pattern in parts if pattern.strip())
+    wrong = [pattern for pattern in patterns if not _PATTERN.fullmatch(pattern)]
+    if wrong or not patterns:
+        raise ConfigurationError(f"{setting}: {', '.join(wrong) or 'empty'} is not a pattern, such as {example}")
+    return patterns

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Airflow's side.", no_args_is_help=True)
+from entrypoints.cli.commands import App
+
+app = App(help="Install the loader files in Airflow.", no_args_is_help=True)
 
 
 @app.callback()
@@ -15,50 +17,38 @@ def group() -> None:
     """Airflow's side."""
 
 
-@app.command()
+@app.command(asks=False)
 def install(
     dags_folder: Annotated[Path, typer.Option("--dags-folder", help="Airflow's DAGs folder.")],
     loaders: Annotated[
         int | None,
-        typer.Option(
-            min=1, max=99, help="How many loader files share the workflows; WORKFLOWS_LOADERS, 8, by default."
-        ),
+        typer.Option(min=1, max=99, help="Number of loader files; WORKFLOWS_LOADERS (8) by default."),
     ] = None,
     storage_url: Annotated[
         str | None,
-        typer.Option("--storage-url", help="Where the YAML files are; as the service's settings say, by default."),
+        typer.Option("--storage-url", help="Where the YAML files are; WORKFLOWS_STORAGE_URL by default."),
     ] = None,
 ) -> None:
-    """Write the loader files into Airflow's DAGs folder, once; nothing there changes when workflows do.
+    """Write the loader files into Airflow's DAGs folder.
+
+    Run it once: the files do not change when workflows are registered.
 
     Example: dli airflow install --dags-folder /opt/airflow/dags --storage-url s3://data-workflows/workflows
     """
     from entrypoints.airflow.install import install as write_files
+    from entrypoints.airflow.settings import read_task
     from entrypoints.settings import load_settings
 
     settings = load_settings()
+    if storage_url is None:
+        storage_url = settings.storage
     files = write_files(
         dags_folder,
         loaders=settings.loaders if loaders is None else loaders,
-        storage_url=storage_url or settings.storage,
+        storage_url=storage_url,
         allowed_operators=settings.allowed_operators,
         allowed_callables=settings.allowed_callables,
-        default_task=_task(settings.default_task),
+        default_task=read_task(settings.default_task, settings.policy.rules),
         max_yaml_bytes=settings.max_yaml_bytes,
     )
-    typer.echo(f"{len(files)} files in {dags_folder}, reading workflows from {storage_url or settings.storage}")
-
-
-def _task(text: str | None) -> dict[str, Any] | None:
-    """The task that WORKFLOWS_DEFAULT_TASK describes."""
-    import json
-
-    from workflow_core.errors import ConfigurationError
-
-    try:
-        task = json.loads(text) if text else None
-    except (ValueError, RecursionError) as error:
-        raise ConfigurationError(f"WORKFLOWS_DEFAULT_TASK is not JSON: {error}") from None
-    if task is not None and not isinstance(task, dict):
-        raise ConfigurationError("WORKFLOWS_DEFAULT_TASK must be a JSON object: one task")
-    return task
+    print(f"{len(files)} files in {dags_folder}, reading workflows from {storage_url}")

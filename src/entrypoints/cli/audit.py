@@ -6,22 +6,30 @@ from typing import Annotated
 
 import typer
 
+from entrypoints.cli import choices
 from entrypoints.cli.output import Format
 
 
 def audit(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One workflow's changes only.")] = None,
-    action: Annotated[str | None, typer.Option("--action", help="Only these: register, run, stop, pause …")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="NAME", help="Only changes of this workflow.", autocompletion=choices.complete_name),
+    ] = None,
+    action: Annotated[
+        choices.Action | None, typer.Option("--action", case_sensitive=False, help="Only changes of this kind.")
+    ] = None,
     who: Annotated[str | None, typer.Option("--who", help="Only changes by this caller.")] = None,
     since: Annotated[
-        str | None, typer.Option("--since", help="From then on: 2026-01-31, or 2026-01-31T10:00:00Z.")
+        str | None, typer.Option("--since", help="From this date or time on: 2026-01-31, or 2026-01-31T10:00:00Z.")
     ] = None,
-    until: Annotated[str | None, typer.Option("--until", help="Until before then, likewise.")] = None,
+    until: Annotated[str | None, typer.Option("--until", help="Before this date or time.")] = None,
     limit: Annotated[int, typer.Option("--limit", help="How many at most, 1 to 500.")] = 50,
-    offset: Annotated[int, typer.Option("--offset", help="How many to pass over.")] = 0,
+    offset: Annotated[int, typer.Option("--offset", help="How many to skip.")] = 0,
     output: Annotated[Format, typer.Option("--output", "-o", help="How to print the answer.")] = Format.TABLE,
 ) -> None:
-    """List the changes that were accepted, latest first: by whom, to what, when, and from where.
+    """List accepted changes, latest first.
+
+    Each with its caller, workflow, time and address.
 
     Example: dli audit iceberg.analytics.daily_clicks --since 2026-01-01
     """
@@ -53,4 +61,4 @@ def audit(
         "after": "CHANGED",
     }
     drop = ("after", "address", "backfill_id", "via", "run_id")
-    print_answers(found.items, output, columns, total=found.total, drop=drop)
+    print_answers(found.items, output, columns, total=found.total, drop=drop, empty="No changes.")

@@ -6,18 +6,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from entrypoints.cli import choices
+from entrypoints.cli.commands import App
 from entrypoints.cli.output import Format
 from entrypoints.cli.workflow import Limit, Name, Offset, Output, Timeout
 
 if TYPE_CHECKING:
     from workflow_core.api import WorkflowApi
 
-app = typer.Typer(help="Watch, pause, resume and stop backfills.", no_args_is_help=True)
+app = App(help="Watch, pause, resume and stop backfills.", no_args_is_help=True)
 
 BackfillId = Annotated[
     str, typer.Argument(metavar="BACKFILL_ID", help="The backfill's id, as `workflow backfill` printed it.")
 ]
-Reason = Annotated[str | None, typer.Option(help="Why; shown to whoever asks.")]
+Reason = Annotated[str | None, typer.Option(help="The reason; shown with the status.")]
 
 
 def start(
@@ -34,14 +36,19 @@ def start(
         int | None, typer.Option("--max-active", help="With --parallel: how many at a time, 1 to 100.")
     ] = None,
     reprocess: Annotated[
-        str, typer.Option("--reprocess", help="Dates that have a run already: none, failed or all of them again.")
-    ] = "none",
+        choices.Reprocess,
+        typer.Option("--reprocess", case_sensitive=False, help="Which dates that have a run already run again."),
+    ] = choices.Reprocess.NONE,
     backwards: Annotated[bool, typer.Option("--backwards", help="The newest date first.")] = False,
     on_failure: Annotated[
-        str | None,
-        typer.Option("--on-failure", help="stop (the default), or continue (the default with --parallel)."),
+        choices.OnFailure | None,
+        typer.Option(
+            "--on-failure",
+            case_sensitive=False,
+            help="After a failure: stop (default), or continue (default with --parallel).",
+        ),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, start nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the request without starting a run.")] = False,
     wait: Annotated[
         bool, typer.Option("--wait", "-w", help="Follow it to its end (exit code 1 unless every date has succeeded).")
     ] = False,
@@ -53,29 +60,29 @@ def start(
     Example: dli workflow backfill iceberg.analytics.daily_clicks --start-date 2026-01-01 --end-date 2026-01-07 --wait
     """
     from entrypoints.cli import exit_codes
-    from entrypoints.cli.inputs import one_of, read_date, read_params
+    from entrypoints.cli.inputs import read_date, read_params
     from entrypoints.cli.output import print_answer, print_hint, print_warnings
     from entrypoints.cli.session import get_api
     from workflow_core.api import BackfillRequest
     from workflow_core.api.findings import checked
-    from workflow_core.domain.backfill import BackfillStatus, OnFailure, Reprocess, skip_warning
+    from workflow_core.domain.backfill import BackfillStatus, skip_warning
     from workflow_core.errors import InvalidRequest
 
     if timeout is not None and not wait:
         raise InvalidRequest("needs --wait", field="--timeout")
+    api = get_api()
     request = checked(
         BackfillRequest,
         start_date=read_date(start_date, "--start-date"),
         end_date=read_date(end_date, "--end-date"),
-        params=read_params(param or [], params),
+        params=read_params(param or [], params, name, api),
         dry_run=dry_run,
         parallel=parallel,
         max_active=max_active,
-        reprocess=one_of(Reprocess, reprocess, "--reprocess"),
+        reprocess=reprocess,
         run_backwards=backwards,
-        on_failure=one_of(OnFailure, on_failure, "--on-failure"),
+        on_failure=on_failure,
     )
-    api = get_api()
     answer = api.backfill(name, request)
     warning = skip_warning(
         answer.skipped, to_run=answer.total_runs, failed="--reprocess failed", every="--reprocess all"
@@ -115,7 +122,7 @@ def list_(name: Name, limit: Limit = 20, offset: Offset = 0, output: Output = Fo
         "created_at": "CREATED",
     }
     drop = ("created_by", "counts.FAILED", "total_runs", "created_at")
-    print_answers(found.items, output, columns, total=found.total, drop=drop)
+    print_answers(found.items, output, columns, total=found.total, drop=drop, empty="No backfills.")
 
 
 @app.command()
@@ -144,7 +151,7 @@ def status(
 
 @app.command()
 def pause(backfill_id: BackfillId, reason: Reason = None, output: Output = Format.TABLE) -> None:
-    """Send no more runs of a backfill; those under way go on."""
+    """Pause a backfill: no more of its runs start."""
     from entrypoints.cli.output import print_answer
     from entrypoints.cli.session import get_api
     from workflow_core.api import BackfillReasonRequest
@@ -155,7 +162,7 @@ def pause(backfill_id: BackfillId, reason: Reason = None, output: Output = Forma
 
 @app.command()
 def resume(backfill_id: BackfillId, output: Output = Format.TABLE) -> None:
-    """Go on with a backfill, over whatever failed until now."""
+    """Resume a paused backfill, past its failed dates."""
     from entrypoints.cli.output import print_answer
     from entrypoints.cli.session import get_api
 
@@ -164,7 +171,10 @@ def resume(backfill_id: BackfillId, output: Output = Format.TABLE) -> None:
 
 @app.command()
 def stop(backfill_id: BackfillId, reason: Reason = None, output: Output = Format.TABLE) -> None:
-    """End a backfill: what was not sent is cancelled, what is under way is stopped."""
+    """Stop a backfill.
+
+    Runs under way are stopped, the others are cancelled.
+    """
     from entrypoints.cli.output import print_answer
     from entrypoints.cli.session import get_api
     from workflow_core.api import BackfillReasonRequest

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from entrypoints.cli.commands import App
 from entrypoints.cli.output import Format
 
-app = typer.Typer(help="The configuration.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from entrypoints.settings import Settings
+
+app = App(help="Show the configuration.", no_args_is_help=True)
 
 
 @app.callback()
@@ -16,11 +20,15 @@ def group() -> None:
     """The configuration."""
 
 
-@app.command()
+@app.command(asks=False)
 def show(output: Annotated[Format, typer.Option("--output", "-o", help="How to print it.")] = Format.TABLE) -> None:
-    """Print every setting, where it comes from and its value; secrets are hidden."""
-    from entrypoints.cli.output import print_answers
+    """Print every setting with its value and source.
+
+    Secrets are hidden. A configuration that `dli serve` would refuse is refused.
+    """
+    from entrypoints.cli.output import print_answers, print_warnings
     from entrypoints.settings import described, load_settings
+    from entrypoints.variables import unknown_variables
     from workflow_core.api.base import Answer
 
     class SettingAnswer(Answer):
@@ -28,5 +36,31 @@ def show(output: Annotated[Format, typer.Option("--output", "-o", help="How to p
         value: Any
         source: str
 
-    rows = [SettingAnswer(name=name, value=value, source=source) for name, value, source in described(load_settings())]
+    settings = load_settings()
+    print_warnings(unknown_variables())
+    _check(settings)
+    rows = [SettingAnswer(name=name, value=value, source=source) for name, value, source in described(settings)]
     print_answers(rows, output, {"name": "NAME", "value": "VALUE", "source": "FROM"}, total=len(rows))
+
+
+def _check(settings: Settings) -> None:
+    """Raise :class:`ConfigurationError` for an address that no adapter takes. Where an adapter is not installed, it is not used."""
+    from contextlib import suppress
+
+    from entrypoints.airflow.settings import read_task
+    from workflow_core.errors import ConfigurationError
+
+    read_task(settings.default_task, settings.policy.rules)
+    with suppress(ModuleNotFoundError):
+        from adapters.storage import open_storage
+
+        open_storage(settings.storage)
+    with suppress(ModuleNotFoundError):
+        from adapters.sql import make_engine
+
+        if settings.database_url.startswith("memory:"):
+            return
+        try:
+            make_engine(settings.database_url).dispose()
+        except ConfigurationError as error:
+            raise ConfigurationError(f"WORKFLOWS_DATABASE_URL: {error.message}") from None

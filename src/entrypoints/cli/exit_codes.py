@@ -7,11 +7,12 @@
 | 2 | wrong input or configuration; nothing was changed |
 | 3 | there is no such workflow, run or backfill |
 | 4 | what exists does not allow it: the name is taken, the workflow is paused |
-| 5 | not permitted, or the server does not know who asks |
+| 5 | not permitted, or not authenticated |
 | 6 | the database, the object store or Airflow cannot be used |
-| 7 | the time to wait is over; the run or the backfill goes on |
+| 7 | `--timeout` has passed; the run or the backfill goes on |
 | 70 | an error of `dli` itself |
-| 130 | interrupted (Ctrl-C) |
+| 74 | the answer cannot be written: standard output is closed, or its disk is full; what the command changes may be done |
+| 130 | interrupted (Ctrl-C), or a question answered with no |
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ NOT_PERMITTED: Final = 5
 UNAVAILABLE: Final = 6
 TIMED_OUT: Final = 7
 INTERNAL: Final = 70
+OUTPUT_LOST: Final = 74
 INTERRUPTED: Final = 130
 
 # The first class that an error is an instance of decides.

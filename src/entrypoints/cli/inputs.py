@@ -4,25 +4,56 @@ from __future__ import annotations
 
 import sys
 from datetime import datetime
-from enum import StrEnum
-from typing import TYPE_CHECKING, Any, TypeVar
+from math import isfinite
+from typing import TYPE_CHECKING, Any
 
 from workflow_core.domain.names import shown
-from workflow_core.errors import InvalidRequest, Problem
+from workflow_core.errors import InvalidRequest, Problem, WorkflowError
 
 if TYPE_CHECKING:
     from datetime import date
     from pathlib import Path
 
-Member = TypeVar("Member", bound=StrEnum)
+    from workflow_core.api import WorkflowApi
 
 
 def read_bytes(file: Path, option: str) -> bytes:
     """The content of a file, or of standard input for ``-``."""
     try:
         return sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        place = "standard input" if str(file) == "-" else str(file)
+        raise InvalidRequest(f"cannot read {place}: {reason_of(error)}", field=option) from None
+
+
+def read_line(option: str) -> str:
+    """The text on standard input, without white space around it."""
+    try:
+        return sys.stdin.read().strip()
+    except UnicodeDecodeError:
+        raise InvalidRequest("standard input is not text in the encoding of the terminal", field=option) from None
     except OSError as error:
-        raise InvalidRequest(f"cannot read {file}: {error.strerror}", field=option) from None
+        raise InvalidRequest(f"cannot read standard input: {reason_of(error)}", field=option) from None
+
+
+def check_confirmed(question: str) -> None:
+    """Ask on a terminal, and end the command unless the answer is yes. A script has no terminal and goes on."""
+    import typer
+
+    from entrypoints.cli import exit_codes
+    from entrypoints.cli.output import on_terminal, printable
+
+    if not (sys.stdin.isatty() and on_terminal(stderr=True)):
+        return
+    print(f"{printable(question)} [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+        print("Nothing was changed.", file=sys.stderr)
+        raise typer.Exit(exit_codes.INTERRUPTED)
+
+
+def reason_of(error: OSError | ValueError) -> str:
+    """Why a file cannot be read, in the words of the system."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def read_yaml(file: Path | None, text: str | None) -> str:
@@ -49,12 +80,11 @@ def read_schedule(cron: str | None, timezone: str | None, text: str) -> dict[str
 
 def _schedule_of(text: str) -> dict[str, str]:
     """The texts of the YAML's ``schedule``; nothing where it has none. What is wrong in the YAML the service reports."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
+    from workflow_core.domain.spec.text import read_yaml as read_document
 
     try:
-        tree = YAML(typ="safe", pure=True).load(text)
-    except (YAMLError, ValueError, RecursionError):
+        tree = read_document(text, max_bytes=len(text) * 4).data
+    except InvalidRequest:
         return {}
     schedule = tree.get("schedule") if isinstance(tree, dict) else None
     pairs = schedule.items() if isinstance(schedule, dict) else ()
@@ -72,40 +102,80 @@ def decoded(data: bytes) -> str:
         raise InvalidRequest.of([found]) from None
 
 
-def read_params(pairs: list[str], text: str | None) -> dict[str, Any]:
-    """``--params`` first, single ``--param`` over it; a value that is no JSON is text."""
+def read_params(pairs: list[str], text: str | None, dataset_name: str, api: WorkflowApi) -> dict[str, Any]:
+    """``--params`` first, single ``--param`` over it.
+
+    The value of a ``--param`` is JSON, or else text. Where the workflow declares a string, it is the text as it was typed: the
+    workflow is looked up only if a value could be either.
+    """
     given = _json(text, "--params") if text is not None else {}
     if not isinstance(given, dict):
         raise InvalidRequest('must be a JSON object, such as \'{"date": "2026-01-02"}\'', field="--params")
+    typed: dict[str, str] = {}
     for pair in pairs:
         key, separator, value = pair.partition("=")
         if not separator or not key:
             raise InvalidRequest(f"{shown(pair)} is not KEY=VALUE", field="--param")
-        given[key] = _json(value, "--param", otherwise=value)
-    return given
+        if key in typed:
+            raise InvalidRequest(f"{shown(key)} is given twice; give each parameter once", field="--param")
+        typed[key] = value
+    values = {key: _json(value, "--param", otherwise=value) for key, value in typed.items()}
+    if any(not isinstance(value, str) for value in values.values()):
+        texts = _declared_texts(dataset_name, api)
+        values |= {key: typed[key] for key in texts & values.keys() if not isinstance(values[key], str)}
+    return {**given, **values}
+
+
+def _declared_texts(dataset_name: str, api: WorkflowApi) -> set[str]:
+    """The params that the workflow declares as strings; none if it cannot be read: the request itself will say why."""
+    from workflow_core.domain.spec.document import DATE_PARAM
+
+    try:
+        declared = api.workflow(dataset_name).spec.get("params")
+    except WorkflowError:
+        declared = None
+    params = declared if isinstance(declared, dict) else {}
+    return {DATE_PARAM} | {key for key, param in params.items() if isinstance(param, dict) and _is_text(param)}
+
+
+def _is_text(param: dict[str, Any]) -> bool:
+    return bool(param.get("type", "string" if isinstance(param.get("default"), str) else None) == "string")
+
+
+class _Ambiguous(ValueError):
+    """JSON with one key twice."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = [key for key, _ in pairs]
+    for name in names:
+        if names.count(name) > 1:
+            raise _Ambiguous(f"{shown(name)} stands twice in one object")
+    return dict(pairs)
+
+
+def _number(text: str) -> float:
+    """No number that JSON cannot carry on: ``NaN``, ``Infinity``, ``1e999``."""
+    number = float(text)
+    if not isfinite(number):
+        msg = f"{text} is not a number of JSON"
+        raise ValueError(msg)
+    return number
 
 
 def _json(text: str, option: str, *, otherwise: Any = None) -> Any:
     import json
 
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_object, parse_constant=_number, parse_float=_number)
+    except _Ambiguous as error:
+        raise InvalidRequest(str(error), field=option) from None
     except ValueError as error:
         if otherwise is not None:
             return otherwise
         raise InvalidRequest(f"is not JSON: {error}", field=option) from None
     except RecursionError:
         raise InvalidRequest("is nested too deep", field=option) from None
-
-
-def one_of(kind: type[Member], value: str | None, option: str) -> Member | None:
-    """The member that was typed, in any case."""
-    if value is None:
-        return None
-    for member in kind:
-        if member.value.lower() == value.lower():
-            return member
-    raise _wrong(option, value, f"one of {', '.join(member.value for member in kind)}")
 
 
 def read_date(value: str | None, option: str) -> date | None:

@@ -13,14 +13,15 @@ from entrypoints.cli.output import Format
 def whoami(
     output: Annotated[Format, typer.Option("--output", "-o", help="How to print the answer.")] = Format.TABLE,
 ) -> None:
-    """Show under which name you are known to the server, and what you may do.
+    """Show your name, your grants and the server.
 
-    Without a server it is WORKFLOWS_USER, who may do everything.
+    Without a server, the commands run in this process as WORKFLOWS_USER, who may do everything.
     """
-    from entrypoints.cli.output import print_answer
-    from entrypoints.cli.session import get_api
+    from entrypoints.cli.output import print_answer, print_hint
+    from entrypoints.cli.session import get_api, place
 
     print_answer(get_api().whoami(), output)
+    print_hint(place())
 
 
 def login(
@@ -28,30 +29,37 @@ def login(
         str | None, typer.Argument(metavar="[URL]", help="The server; default: --server, or DLI_SERVER_URL.")
     ] = None,
     token_stdin: Annotated[
-        bool, typer.Option("--token-stdin", help="Read the token from standard input, without asking.")
+        bool, typer.Option("--token-stdin", help="Read the token from standard input, without a prompt.")
     ] = False,
 ) -> None:
-    """Keep a token for a server, so that later commands send it. It is tried first, and never an argument that others could see.
+    """Save a token for a server.
+
+    The token is verified before it is saved, and never passed on the command line. Later commands send it.
 
     Example: dli login https://workflows.example.com --token-stdin < token.txt
     """
     from adapters.remote import RemoteWorkflowApi
     from entrypoints.cli.credentials import keep_token
-    from workflow_core.errors import InvalidRequest
+    from entrypoints.cli.inputs import read_line
+    from workflow_core.errors import InvalidRequest, Unauthenticated
 
     server = _server(url)
     if token_stdin:
-        token = sys.stdin.read().strip()
+        token = read_line("--token-stdin")
     elif sys.stdin.isatty():
         token = str(typer.prompt(f"Token for {server}", hide_input=True, err=True)).strip()
     else:
-        raise InvalidRequest("There is no terminal to ask for the token at: pipe it in, with --token-stdin.")
+        raise InvalidRequest("Standard input is not a terminal: pipe the token in, with --token-stdin.")
     if not token:
         raise InvalidRequest("is empty", field="token")
     with RemoteWorkflowApi(server, token=token) as api:
-        name = api.whoami().name
+        try:
+            name = api.whoami().name
+        except Unauthenticated as error:
+            told = f"{server} does not accept this token: it is wrong, expired or revoked. Nothing was saved."
+            raise Unauthenticated.told(told, code=error.code) from None
     path = keep_token(server, token)
-    typer.echo(f"You are {name} at {server}. The token is kept in {path}", err=True)
+    print(f"You are {name} at {server}. The token is saved in {path}", file=sys.stderr)
 
 
 def logout(
@@ -59,12 +67,15 @@ def logout(
         str | None, typer.Argument(metavar="[URL]", help="The server; default: --server, or DLI_SERVER_URL.")
     ] = None,
 ) -> None:
-    """Forget the token for a server. It goes on to count until it is revoked (`dli token revoke`)."""
+    """Delete the saved token for a server.
+
+    The token remains valid until it is revoked (`dli token revoke`).
+    """
     from entrypoints.cli.credentials import forget_token
 
     server = _server(url)
-    told = "The token is forgotten" if forget_token(server) else "No token was kept"
-    typer.echo(f"{told} for {server}", err=True)
+    told = "The token is deleted" if forget_token(server) else "No token was saved"
+    print(f"{told} for {server}", file=sys.stderr)
 
 
 def _server(url: str | None) -> str:
@@ -74,5 +85,5 @@ def _server(url: str | None) -> str:
 
     server = url or load_settings().server_url
     if server is None:
-        raise InvalidRequest("Which server? Give its URL, or set DLI_SERVER_URL.")
+        raise InvalidRequest("No server is configured. Give its URL, or set DLI_SERVER_URL.")
     return checked_url(server, "The URL of the server")

@@ -8,6 +8,8 @@ import sys
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
+from entrypoints.cli.streams import is_unicode
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -34,6 +36,10 @@ _STYLES: Final = {
 
 _UNSAFE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """What a terminal obeys instead of showing it: control characters, changes of direction, halves of characters."""
+
+
+_YAML_1_1: Final = re.compile(r"[-+.0-9=~<]|(?:y|n|yes|no|on|off|true|false|null)\Z", re.IGNORECASE)
+"""What a reader of YAML 1.1 may take for a number, a time, a truth value or nothing. Quotes too much rather than too little."""
 
 
 def printable(text: str, *, keep: str = "") -> str:
@@ -123,7 +129,13 @@ def print_backfill(answer: BackfillStatusAnswer, form: Format) -> None:
 
 
 def print_answers(
-    answers: Sequence[Answer], form: Format, columns: Mapping[str, str], *, total: int, drop: Sequence[str] = ()
+    answers: Sequence[Answer],
+    form: Format,
+    columns: Mapping[str, str],
+    *,
+    total: int,
+    drop: Sequence[str] = (),
+    empty: str = "Nothing found.",
 ) -> None:
     """Many answers: a table for people, with ``columns`` from dotted field to heading.
 
@@ -133,6 +145,9 @@ def print_answers(
     rows = [answer.model_dump(mode="json") for answer in answers]
     if form is not Format.TABLE:
         print_data(rows, form)
+        return
+    if not rows and on_terminal(stderr=True):
+        print_hint(empty)
         return
     from rich.text import Text
 
@@ -209,6 +224,16 @@ def print_warnings(warnings: Iterable[str]) -> None:
         err.print(Text.assemble(("Warning:", "yellow"), " ", printable(warning)), soft_wrap=True)
 
 
+def print_diff(text: str) -> None:
+    """A unified diff, in colours on a terminal."""
+    from rich.text import Text
+
+    out = console()
+    for line in text.splitlines():
+        style = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "")
+        out.print(Text(printable(line), style), soft_wrap=True)
+
+
 def print_hint(text: str) -> None:
     """What a person may do next, on standard error."""
     from rich.text import Text
@@ -217,9 +242,10 @@ def print_hint(text: str) -> None:
 
 
 def print_data(data: Any, form: Format) -> None:
-    """Plain data, for programs."""
+    """Plain data, for programs: in characters that the stream's encoding has."""
+    unicode = is_unicode(sys.stdout)
     if form is Format.JSON:
-        print(json.dumps(data, indent=2, ensure_ascii=False))
+        print(json.dumps(data, indent=2, ensure_ascii=not unicode))
         return
     from workflow_core.domain.spec.write import block
 
@@ -232,7 +258,48 @@ def _cell(row: Mapping[str, Any], path: str) -> Text:
     value: Any = row
     for part in path.split("."):
         value = value.get(part) if isinstance(value, dict) else None
+    text = in_words(value)
+    return Text(printable(text), _STYLES.get(text, "")) if text else Text("-", "dim")
+
+
+def in_words(value: Any) -> str:  # noqa: PLR0911 - one for each kind of value
+    """A value of an answer for people, without JSON around it; empty if there is nothing to say."""
     if value is None or value in ({}, [], ""):
-        return Text("-", "dim")
-    text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list | bool) else str(value)
-    return Text(printable(text), _STYLES.get(text, ""))
+        return ""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case {"cron": cron, "timezone": timezone, **rest} if not rest:
+            return f"{cron} ({timezone})"
+        case {"role": role, "team": team, "names": names, **rest} if not rest:
+            limits = [f"{kind} {limit}" for kind, limit in (("team", team), ("names", names)) if limit]
+            return f"{role} ({', '.join(limits)})" if limits else str(role)
+        case {"total_tasks": int(), "completed_tasks": int()}:
+            return _progress(value)
+        case {"run_id": _, "status": status, "started_at": started, **_rest}:
+            return f"{status} ({started})" if started else str(status)
+        case dict() if all(isinstance(count, int) and str(key).isupper() for key, count in value.items()):
+            return ", ".join(f"{count} {key}" for key, count in value.items() if count) or "0"
+        case dict():
+            return ", ".join(f"{key}={_inner(one)}" for key, one in value.items())
+        case list() | tuple():
+            return ", ".join(in_words(one) or "-" for one in value)
+        case _:
+            return str(value)
+
+
+def _progress(progress: Mapping[str, Any]) -> str:
+    told = f"{progress['completed_tasks']} of {counted(progress['total_tasks'], 'task')}"
+    if failed := progress.get("failed_tasks"):
+        told = f"{told}, {failed} failed"
+    return f"{told}, at {progress['current_task']}" if progress.get("current_task") else told
+
+
+def _inner(value: Any) -> str:
+    """A value within a value: here JSON is what was given, and shows where it ends."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else in_words(value) or "-"
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 task``, ``2 tasks``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"

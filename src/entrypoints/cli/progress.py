@@ -78,7 +78,7 @@ def _watch(followed: _Followed[A], deadline: float | None) -> A:
     animated = err.is_interactive and on_terminal(stderr=True)  # FORCE_COLOR colours a CI log, but cannot animate it
     told = ""
     columns = (
-        SpinnerColumn(),
+        SpinnerColumn("line" if err.options.ascii_only else "dots"),
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from attrs import define, field
 
 from entrypoints.cli.output import Format
+from workflow_core.errors import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,13 +26,15 @@ _SIGNS = (("added", "+"), ("changed", "~"), ("overridden", "^"), ("restored", "v
 
 
 def sync(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would be done, and change nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the changes without making them.")] = False,
     allow_removals: Annotated[
-        bool, typer.Option("--allow-removals", help="Remove whatever is gone, even if that is much or everything.")
+        bool, typer.Option("--allow-removals", help="Unregister all workflows whose files are gone, even many.")
     ] = False,
     output: Output = Format.TABLE,
 ) -> None:
-    """Take up what is published as CODE now (exit code 1 if something is refused or held back).
+    """Read the published CODE workflows now.
+
+    Exits with code 1 if a file is refused, or a change is held back.
 
     Example: dli workflow sync --dry-run
     """
@@ -41,7 +46,7 @@ def sync(
     answer = get_api().sync(SyncRequest(dry_run=dry_run, allow_removals=allow_removals))
     if output is Format.TABLE:
         for line in _told(answer):
-            typer.echo(printable(line))
+            print(printable(line))
     else:
         print_answer(answer, output)
     if answer.failed or answer.guarded:
@@ -67,61 +72,107 @@ def _told(answer: SyncAnswer) -> Iterator[str]:
 def validate(
     paths: Annotated[
         list[Path],
-        typer.Argument(metavar="FILE|DIR...", help="YAML files, - for standard input; or folders to be published."),
+        typer.Argument(metavar="FILE|DIR", help="YAML files, - for standard input; or folders to be published."),
     ],
-    name: Annotated[str | None, typer.Option("--name", help="The dataset name that a FILE must be for.")] = None,
+    name: Annotated[str | None, typer.Option("--name", help="The dataset name that FILE must be for.")] = None,
     changes: Annotated[
-        bool, typer.Option("--changes", help="Ask the service, too: what registering each FILE would change.")
+        bool, typer.Option("--changes", help="Ask the service what registering FILE would change.")
     ] = False,
     output: Output = Format.TABLE,
 ) -> None:
-    """Check specs without any server; prints file:line:column for each finding (exit code 1) and each warning.
+    """Check YAML files without a server.
 
-    Of a folder every *.yaml below it is checked as CODE: named by its file, complete in itself, and in nobody else's way.
+    Prints file:line:column for each finding, and exits with code 1 if there is one.
 
-    With --changes it also tells what is registered under the name now, what would be different, and the next fire times of both.
+    In a folder, every *.yaml below it is checked as a CODE workflow: it is complete, its name is the file's, and no other file has the
+    same name or Airflow DAG id. Files that end in .yml or .YAML are not published; each is a warning.
+
+    With --changes, the service compares FILE with what is registered under its name, and lists the next fire times of both.
 
     Example: dli workflow validate workflows/
     """
     from entrypoints.cli import exit_codes
-    from entrypoints.cli.output import print_data, print_error, printable
+    from entrypoints.cli.output import print_warnings
     from entrypoints.settings import load_settings
-    from workflow_core.errors import InvalidRequest
 
     rules = load_settings().policy.rules
     if changes:
-        _print_changes(paths, name, output)
+        _print_changes(paths, name, rules, output)
         return
-    code = exit_codes.OK
-    checked: list[CheckedFile] = []
+    checks = _Checks()
     for path in paths:
-        try:
-            checked += _of_folder(path, name, rules) if path.is_dir() else [_of_file(path, name, rules)]
-        except InvalidRequest as error:
-            print_error(error, output)
-            code = exit_codes.WRONG_INPUT
-    if any(file.problems for file in checked):
-        code = code or exit_codes.NOT_SUCCESSFUL
+        _check(path, name, rules, checks)
+    _print_checks(checks, output)
+    print_warnings(checks.warnings)
+    if checks.unreadable:
+        raise typer.Exit(exit_codes.WRONG_INPUT)
+    if any(file.problems for file in checks.files):
+        raise typer.Exit(exit_codes.NOT_SUCCESSFUL)
+
+
+@define
+class _Checks:
+    """What a validation found. ``unreadable`` holds the paths among ``files`` that are no finding in a text, but wrong input."""
+
+    files: list[CheckedFile] = field(factory=list)
+    unreadable: set[str] = field(factory=set)
+    warnings: list[str] = field(factory=list)
+
+    def add_unreadable(self, path: str, message: str, name: str | None = None) -> None:
+        """A file, or a folder, of which there is nothing to check."""
+        self.files.append(_checked(path, name, problems=(Problem(message=message),)))
+        self.unreadable.add(path)
+
+
+def _check(path: Path, name: str | None, rules: SpecRules, checks: _Checks) -> None:
+    from entrypoints.cli.folder import check_not_empty, read_folder, warnings_of
+    from workflow_core.errors import InvalidRequest
+    from workflow_core.usecases.validate import validate as validate_all
+
+    try:
+        if not _is_folder(path):
+            checks.files.append(_of_file(path, name, rules))
+            return
+        found = read_folder(path, name)
+        checks.warnings += warnings_of(path, found)
+        for file, message in found.unreadable.items():
+            checks.add_unreadable(file, message)
+        check_not_empty(path, found)
+        checks.files += validate_all(found.files, rules)
+    except InvalidRequest as error:
+        checks.add_unreadable(str(path), error.message, name)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # reading it will say why
+        return False
+
+
+def _print_checks(checks: _Checks, output: Format) -> None:
+    from entrypoints.cli.output import counted, print_data, printable
+
     if output is not Format.TABLE:
-        print_data(_as_data(checked), output)
-    for file in checked if output is Format.TABLE else ():
-        for line in _findings(file):
-            typer.echo(printable(line), err=True)
+        print_data(_as_data(checks), output)
+        return
+    for file in checks.files:
+        for line in _findings(file, is_text=file.path not in checks.unreadable):
+            print(printable(line), file=sys.stderr)
         if not file.problems:
-            typer.echo(printable(f"{file.path}: ok, {file.tasks} tasks"))
-    if code:
-        raise typer.Exit(code)
+            print(printable(f"{file.path}: ok, {counted(file.tasks, 'task')}"))
 
 
-def _findings(file: CheckedFile) -> Iterator[str]:
-    for word, found in (("", file.problems), ("warning: ", file.warnings)):
-        for one in found:
-            field = f"{one.field}: " if one.field else ""
-            yield f"{file.path}:{one.line or 1}:{one.column or 1}: {word}{field}{one.message}"
+def _findings(file: CheckedFile, *, is_text: bool) -> Iterator[str]:
+    for word, findings in (("", file.problems), ("warning: ", file.warnings)):
+        for found in findings:
+            field_name = f"{found.field}: " if found.field else ""
+            place = f"{file.path}:{found.line or 1}:{found.column or 1}: {word}{field_name}" if is_text else "Error: "
+            yield f"{place}{found.message}"
 
 
-def _print_changes(paths: Sequence[Path], name: str | None, output: Format) -> None:
-    """Of one file: findings, too, are the service's then."""
+def _print_changes(paths: Sequence[Path], name: str | None, rules: SpecRules, output: Format) -> None:
+    """Of one file: its findings are the service's, but for a text in which no name can be found."""
     import json
 
     from entrypoints.cli import exit_codes
@@ -132,29 +183,48 @@ def _print_changes(paths: Sequence[Path], name: str | None, output: Format) -> N
     from workflow_core.api.findings import checked
     from workflow_core.errors import InvalidRequest
 
-    if name is None or len(paths) != 1 or paths[0].is_dir():
-        raise InvalidRequest("needs one FILE, and its name as --name", field="--changes")
-    (path,) = paths
-    request = checked(RegisterRequest, dataset_name=name, yaml_content=decoded(read_bytes(path, "FILE")))
-    answer = get_api().validate(request)
+    if len(paths) != 1 or _is_folder(paths[0]):
+        raise InvalidRequest("needs one FILE", field="--changes")
+    text = decoded(read_bytes(paths[0], "FILE"))
+    name = name or _name_in(text, rules)
+    answer = get_api().validate(checked(RegisterRequest, dataset_name=name, yaml_content=text))
     print_warnings(answer.warnings)
     if output is not Format.TABLE:
         print_answer(answer, output)
     elif not answer.valid:
         for found in answer.problems:
-            typer.echo(printable(f"{found.field}: {found.message}"), err=True)
+            place = f"{paths[0]}:{found.line}:{found.column}: " if found.line else ""
+            print(printable(f"{place}{found.field}: {found.message}"), file=sys.stderr)
     elif not answer.registered:
-        typer.echo(printable(f"{name} is not registered yet; it would fire at {_times(answer.next_runs)}"))
+        print(printable(f"{name} is not registered yet; it would fire at {_times(answer.next_runs)}"))
     elif not answer.changes:
-        typer.echo(printable(f"{name}: nothing would change"))
+        print(printable(f"{name}: nothing would change"))
     else:
         for change in answer.changes:
             before, after = (json.dumps(one, ensure_ascii=False) for one in (change.before, change.after))
-            typer.echo(printable(f"~ {change.field}: {before} -> {after}"))
-        typer.echo(printable(f"fires now: {_times(answer.next_runs_now)}"))
-        typer.echo(printable(f"would fire: {_times(answer.next_runs)}"))
+            print(printable(f"~ {change.field}: {before} -> {after}"))
+        print(printable(f"fires now: {_times(answer.next_runs_now)}"))
+        print(printable(f"would fire: {_times(answer.next_runs)}"))
     if not answer.valid:
         raise typer.Exit(exit_codes.NOT_SUCCESSFUL)
+
+
+def _name_in(text: str, rules: SpecRules) -> str:
+    """The dataset name that the file itself has.
+
+    Raises:
+        InvalidRequest: it has only the last segment of one, or the text is no spec.
+    """
+    from workflow_core.domain.names import check_dataset_name
+    from workflow_core.domain.spec import parse_spec
+    from workflow_core.errors import InvalidRequest
+
+    name = parse_spec(text, rules=rules).name
+    try:
+        return check_dataset_name(name)
+    except InvalidRequest:
+        wrong = f"is required: the name in FILE, {name!r}, is not a full dataset name like iceberg.analytics.{name}"
+        raise InvalidRequest(wrong, field="--name") from None
 
 
 def _times(fires: Sequence[FireItem]) -> str:
@@ -165,38 +235,31 @@ def _of_file(path: Path, name: str | None, rules: SpecRules) -> CheckedFile:
     """A single file: the fields that a registration may add may be missing."""
     from entrypoints.cli.inputs import decoded, read_bytes
     from workflow_core.domain.spec import check_spec
-    from workflow_core.errors import InvalidRequest, Problem
-    from workflow_core.usecases.validate import CheckedFile
+    from workflow_core.errors import InvalidRequest
 
     data = read_bytes(path, "FILE")
-    problems: tuple[Problem, ...] = ()
-    warnings: tuple[Problem, ...] = ()
-    tasks = 0
     try:
         checked = check_spec(decoded(data), dataset_name=name, rules=rules)
-        tasks, warnings = len(checked.spec.tasks), checked.warnings
     except InvalidRequest as error:
-        problems = error.problems
-    return CheckedFile(path=str(path), dataset_name=name, tasks=tasks, problems=problems, warnings=warnings)
+        return _checked(str(path), name, problems=error.problems)
+    return _checked(str(path), name, tasks=len(checked.spec.tasks), warnings=checked.warnings)
 
 
-def _of_folder(folder: Path, name: str | None, rules: SpecRules) -> Sequence[CheckedFile]:
-    from entrypoints.cli.inputs import read_bytes
-    from entrypoints.cli.output import print_hint
-    from workflow_core.errors import InvalidRequest
-    from workflow_core.usecases.validate import validate as validate_all
+def _checked(
+    path: str,
+    name: str | None,
+    *,
+    tasks: int = 0,
+    problems: tuple[Problem, ...] = (),
+    warnings: tuple[Problem, ...] = (),
+) -> CheckedFile:
+    from workflow_core.usecases.validate import CheckedFile
 
-    if name is not None:
-        raise InvalidRequest("is for a single file; in a folder the file names are the names", field="--name")
-    files = {str(path): read_bytes(path, "DIR") for path in sorted(folder.rglob("*.yaml")) if path.is_file()}
-    if not files:
-        raise InvalidRequest(f"there is no *.yaml below {folder}", field="DIR")
-    if any(Path(path).parent != folder for path in files):
-        print_hint("Some files are in subfolders: only what lies directly in code/ is taken up, so publish them flat.")
-    return validate_all(files, rules)
+    return CheckedFile(path=path, dataset_name=name, tasks=tasks, problems=problems, warnings=warnings)
 
 
-def _as_data(checked: Sequence[CheckedFile]) -> dict[str, Any]:
+def _as_data(checks: _Checks) -> dict[str, Any]:
     from attrs import asdict
 
-    return {"ok": not any(file.problems for file in checked), "files": [asdict(file) for file in checked]}
+    data = {"ok": not any(file.problems for file in checks.files), "files": [asdict(file) for file in checks.files]}
+    return {**data, "warnings": checks.warnings}

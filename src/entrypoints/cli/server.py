@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import logging
+import sys
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from entrypoints.cli.commands import App
+
 if TYPE_CHECKING:
     from entrypoints.settings import Settings
 
-db = typer.Typer(help="The database's schema.", no_args_is_help=True)
+db = App(help="Manage the database schema.", no_args_is_help=True)
 
 
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on, over WORKFLOWS_HOST.")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on, over WORKFLOWS_PORT.")] = None,
-    no_worker: Annotated[bool, typer.Option("--no-worker", help="Leave the sweeping to `dli worker`.")] = False,
+    no_worker: Annotated[
+        bool, typer.Option("--no-worker", help="Do not start a worker; run `dli worker` elsewhere.")
+    ] = False,
 ) -> None:
-    """Serve the HTTP API, and sweep beside it."""
+    """Serve the HTTP API, with a worker beside it."""
     from entrypoints.http import create_app
     from entrypoints.http.server import serve as serve_http
     from entrypoints.running import Running
@@ -47,11 +52,14 @@ def _tell_ready(settings: Settings, url: str) -> None:
     if settings.log_format == "json":
         logging.getLogger(__name__).info("serving at %s", url)
     else:
-        typer.echo(f"Serving at {url}", err=True)
+        print(f"Serving at {url}", file=sys.stderr)
 
 
 def worker() -> None:
-    """Sweep only: settle registrations, send waiting runs, follow Airflow's changes, sync CODE workflows."""
+    """Run a worker without the HTTP API.
+
+    It completes registrations, sends waiting runs, follows Airflow's changes and syncs CODE workflows.
+    """
     import signal
 
     from entrypoints.http.beside import create_worker_app, serving_beside
@@ -73,50 +81,59 @@ def worker() -> None:
     running.close()
 
 
-@db.command()
+@db.command(asks=False)
 def upgrade() -> None:
-    """Bring the database's schema to what this version needs. Safe to repeat, and by several at once."""
+    """Migrate the database schema to this version.
+
+    Safe to repeat, and to run from several hosts at the same time.
+    """
     from adapters.sql import make_engine
     from adapters.sql import upgrade as upgrade_schema
 
     settings = _settings()
     if settings.database_url.startswith("memory:"):
-        typer.echo("memory:// has no schema")
+        print("memory:// has no schema")
         return
     engine = make_engine(settings.database_url)
-    typer.echo(f"The schema is at revision {upgrade_schema(engine)}")
+    print(f"The schema is at revision {upgrade_schema(engine)}")
     engine.dispose()
 
 
-@db.command()
+@db.command(asks=False)
 def current() -> None:
-    """Print the revision of the database's schema, and the one that this version makes."""
+    """Print the schema revision, and the one that this version needs."""
     from adapters.sql import HEAD, current_revision, make_engine
 
     settings = _settings()
     if settings.database_url.startswith("memory:"):
-        typer.echo("memory:// has no schema")
+        print("memory:// has no schema")
         return
     engine = make_engine(settings.database_url)
     found = current_revision(engine)
     engine.dispose()
-    typer.echo(f"The schema is at revision {found or 'none'}; this version makes {HEAD}")
+    print(f"The schema is at revision {found or 'none'}; this version makes {HEAD}")
 
 
-@db.command()
+@db.command(asks=False)
 def check() -> None:
-    """Find out whether this version can work with the database as it is; exit code 0 means that it can."""
+    """Check that this version can use the database.
+
+    Exits with code 0 if it can.
+    """
     from entrypoints.container import build
 
     build(_settings()).workflows().check()
-    typer.echo("The database can be used")
+    print("The database can be used")
 
 
 def _settings() -> Settings:
     """The settings, and logging as they say."""
     from entrypoints.logs import configure_logging
     from entrypoints.settings import load_settings
+    from entrypoints.variables import unknown_variables
 
     settings = load_settings()
     configure_logging(settings)
+    for warning in unknown_variables():
+        logging.getLogger(__name__).warning("%s", warning)
     return settings

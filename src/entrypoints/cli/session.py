@@ -5,41 +5,100 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from contextvars import ContextVar
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from entrypoints.cli.output import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from adapters.remote import RemoteWorkflowApi
+    from entrypoints.settings import Settings
     from workflow_core.api import WorkflowApi
     from workflow_core.domain.caller import Caller
     from workflow_core.service import WorkflowService
 
+HINT_SECONDS: Final = 1.0
+"""How long a hint or a completion may take."""
 
-SERVER_SETTING: Final = ContextVar("server_setting", default="DLI_SERVER_URL")
-"""Where the address of the server comes from, for messages about a wrong one."""
+_HINT_NAMES: Final = 500
+
+
+_current: WorkflowApi | None = None
 
 
 def get_api() -> WorkflowApi:
     """The API of the server that ``--server`` or ``DLI_SERVER_URL`` names; without one, of a service in this process."""
+    global _current  # noqa: PLW0603 - one process is one command; a hint after an error asks where the command asked
     from entrypoints.settings import load_settings
 
     settings = load_settings()
     if settings.server_url is None:
         from entrypoints.cli.alone import SweepingApi
 
-        return SweepingApi(*get_service())
-    import atexit
+        _current = SweepingApi(*get_service())
+    else:
+        import atexit
 
+        tell_warnings()
+        api = _current = _remote(settings)
+        atexit.register(api.close)
+    return _current
+
+
+def place() -> str:
+    """Where the commands work, for a person."""
+    from entrypoints.settings import described, load_settings
+
+    settings = load_settings()
+    if settings.server_url is not None:
+        return f"Server: {settings.server_url}"
+    database = next(value for name, value, _ in described(settings) if name == "WORKFLOWS_DATABASE_URL")
+    return f"No server is configured (DLI_SERVER_URL): commands run in this process, on the database {database}"
+
+
+def _remote(settings: Settings) -> RemoteWorkflowApi:
     from adapters.remote import RemoteWorkflowApi
-
-    tell_warnings()
     from entrypoints.cli.credentials import kept_token
 
-    token = settings.server_token.get_secret_value() if settings.server_token else kept_token(settings.server_url)
-    api = RemoteWorkflowApi(settings.server_url, token=token, patience=settings.patience, setting=SERVER_SETTING.get())
-    atexit.register(api.close)
-    return api
+    server = settings.server_url or ""
+    token = settings.server_token.get_secret_value() if settings.server_token else kept_token(server)
+    return RemoteWorkflowApi(server, token=token, patience=settings.patience)
+
+
+def visible_names() -> Sequence[str]:
+    """Dataset names that this caller may see, for hints and completion; none if they are not there within a second.
+
+    Asks where the command has asked; before any command only a server, since to open a database here may create it.
+    """
+    from threading import Thread
+
+    names: list[str] = []
+    thread = Thread(target=_collect_names, args=(names,), daemon=True)
+    thread.start()
+    thread.join(HINT_SECONDS)
+    return tuple(names)
+
+
+def _collect_names(names: list[str]) -> None:
+    from entrypoints.settings import load_settings
+    from workflow_core.api import WorkflowFilters
+    from workflow_core.local import LocalWorkflowApi
+
+    filters = WorkflowFilters(limit=_HINT_NAMES)
+    with suppress(Exception):  # a hint that fails is no hint
+        if isinstance(_current, LocalWorkflowApi):
+            found = LocalWorkflowApi.workflows(_current, filters)  # without a sweep
+        elif _current is not None:
+            found = _current.workflows(filters)
+        else:
+            settings = load_settings()
+            if settings.server_url is None:
+                return
+            with _remote(settings.model_copy(update={"patience": 0.0})) as api:
+                found = api.workflows(filters)
+        names.extend(item.dataset_name for item in found.items)
 
 
 def get_service() -> tuple[WorkflowService, Caller]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from entrypoints.cli.commands import App
 from entrypoints.cli.output import Format
 
 if TYPE_CHECKING:
@@ -16,8 +18,8 @@ if TYPE_CHECKING:
     from workflow_core.domain.token import Token
     from workflow_core.ports.tokens import TokenPort
 
-app = typer.Typer(
-    help="API tokens of the service whose database WORKFLOWS_DATABASE_URL names (run it on that host).",
+app = App(
+    help="Manage API tokens, on the host of the database.",
     no_args_is_help=True,
 )
 
@@ -29,22 +31,22 @@ def group() -> None:
     """API tokens."""
 
 
-@app.command()
+@app.command(asks=False)
 def create(
-    name: Annotated[str, typer.Option("--name", help="Whom it stands for; recorded as token:NAME.")],
-    role: Annotated[
-        str, typer.Option("--role", metavar="ROLE", help="What may be done with it: viewer, operator, author, admin.")
-    ],
+    name: Annotated[str, typer.Option("--name", help="The name of its owner; recorded as token:NAME.")],
+    role: Annotated[str, typer.Option("--role", metavar="ROLE", help="Its role: viewer, operator, author or admin.")],
     team: Annotated[str | None, typer.Option("--team", help="Only with workflows of this team.")] = None,
     names: Annotated[
         str | None, typer.Option("--names", metavar="PATTERN", help="Only with workflows of such names: iceberg.ads.*")
     ] = None,
     expires: Annotated[
-        str, typer.Option("--expires", help="When it ends: 90d, 12h, 2026-12-31 (its beginning in UTC), or never.")
+        str, typer.Option("--expires", help="Its expiry: 90d, 12h, 2026-12-31 (00:00 UTC), or never.")
     ] = "90d",
     output: _Output = Format.TABLE,
 ) -> None:
-    """Make a token, and print it. This is the only time: nobody can find out again what it is.
+    """Create a token and print it.
+
+    It is printed once, and cannot be shown again.
 
     Example: dli token create --name ci --role author --names 'iceberg.ads.*' --expires 30d
     """
@@ -63,14 +65,17 @@ def create(
     if output is not Format.TABLE:
         print_data({**_plain(token), "token": text}, output)
         return
-    until = f"until {_at(token.expires_at)}" if token.expires_at else "without an end"
-    typer.echo(f"Token {token.id} for token:{token.name}, {until}. It is shown this once:", err=True)
-    typer.echo(text)
+    until = f"valid until {_at(token.expires_at)}" if token.expires_at else "without expiry"
+    print(f"Token {token.id} for token:{token.name}, {until}. It is shown only once:", file=sys.stderr)
+    print(text)
 
 
-@app.command("list")
+@app.command("list", asks=False)
 def list_tokens(output: _Output = Format.TABLE) -> None:
-    """List the tokens, the latest first, also those that have ended. What they are is nowhere kept."""
+    """List tokens, latest first.
+
+    Expired and revoked tokens are included. Secrets are not stored.
+    """
     from entrypoints.cli.output import print_answers
     from workflow_core.api.base import Answer
 
@@ -96,14 +101,18 @@ def list_tokens(output: _Output = Format.TABLE) -> None:
         "created_by": "BY",
         "created_at": "CREATED",
     }
-    print_answers(found, output, columns, total=len(found), drop=("created_at", "created_by", "expires_at"))
+    print_answers(
+        found, output, columns, total=len(found), drop=("created_at", "created_by", "expires_at"), empty="No tokens."
+    )
 
 
-@app.command()
+@app.command(asks=False)
 def revoke(
     token_id: Annotated[str, typer.Argument(metavar="ID", help="As `dli token list` shows it.")],
 ) -> None:
-    """End a token. Services that have just seen it let it pass for up to five seconds more.
+    """Revoke a token.
+
+    It may keep working for up to five seconds.
 
     Example: dli token revoke 0123456789abcdef
     """
@@ -113,7 +122,7 @@ def revoke(
 
     with _tokens() as (tokens, settings):
         token = revoke_token(token_id, Caller(name=settings.user, via=Via.CLI), tokens, SystemClock())
-    typer.echo(f"Token {token.id} of token:{token.name} is revoked since {_at(token.revoked_at)}")
+    print(f"Token {token.id} of token:{token.name} is revoked since {_at(token.revoked_at)}")
 
 
 @contextmanager
@@ -124,7 +133,7 @@ def _tokens() -> Iterator[tuple[TokenPort, Settings]]:
 
     settings = load_settings()
     if settings.server_url is not None:
-        msg = "Tokens are made over the database, on the server's host: unset DLI_SERVER_URL and leave --server out."
+        msg = "Tokens are managed in the database, on the server's host: unset DLI_SERVER_URL and leave --server out."
         raise InvalidRequest(msg)
     container = build(settings)
     engine = container.engine()

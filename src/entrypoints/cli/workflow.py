@@ -7,20 +7,28 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from entrypoints.cli import publish
+from entrypoints.cli import choices, publish
+from entrypoints.cli.commands import App
 from entrypoints.cli.output import Format
 
 if TYPE_CHECKING:
     from workflow_core.api import WorkflowApi
     from workflow_core.domain.run import RunStatus
 
-app = typer.Typer(help="Register, run and watch workflows.", no_args_is_help=True)
+app = App(help="Register, run and watch workflows.", no_args_is_help=True)
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The dataset name, such as iceberg.analytics.daily_clicks.")]
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help="The dataset name, such as iceberg.analytics.daily_clicks.",
+        autocompletion=choices.complete_name,
+    ),
+]
 RunId = Annotated[str, typer.Argument(metavar="RUN_ID", help="The run's id, as `run` printed it.")]
 Output = Annotated[Format, typer.Option("--output", "-o", help="How to print the answer.")]
 Limit = Annotated[int, typer.Option("--limit", help="How many at most, 1 to 500.")]
-Offset = Annotated[int, typer.Option("--offset", help="How many to pass over.")]
+Offset = Annotated[int, typer.Option("--offset", help="How many to skip.")]
 IfMatch = Annotated[int | None, typer.Option("--if-match", min=1, help="Only if this is still the current revision.")]
 Timeout = Annotated[float | None, typer.Option("--timeout", min=0, help="Seconds to wait at most (exit code 7 then).")]
 
@@ -33,8 +41,11 @@ def register(
         str | None, typer.Option("--yaml-content", metavar="TEXT", help="The YAML itself, instead of --file.")
     ] = None,
     source_type: Annotated[
-        str, typer.Option("--source-type", help="MANUAL; a service refuses CODE, which a CI pipeline publishes.")
-    ] = "MANUAL",
+        choices.Source,
+        typer.Option(
+            "--source-type", case_sensitive=False, help="A service refuses CODE, which a CI pipeline publishes."
+        ),
+    ] = choices.Source.MANUAL,
     cron: Annotated[str | None, typer.Option(help="When to run, over what the YAML says: '0 6 * * *'.")] = None,
     timezone: Annotated[
         str | None, typer.Option(help="The time zone of the cron expression, over what the YAML says.")
@@ -46,32 +57,48 @@ def register(
     if_match: IfMatch = None,
     output: Output = Format.TABLE,
 ) -> None:
-    """Register a workflow from its YAML, and wait until Airflow serves it.
+    """Register a workflow from its YAML file.
+
+    Waits some seconds until Airflow serves it. With --force, an existing workflow gets its next revision.
 
     Example: dli workflow register iceberg.analytics.daily_clicks -f daily_clicks.yaml
     """
-    from entrypoints.cli.inputs import one_of, read_schedule, read_yaml
-    from entrypoints.cli.output import print_answer, print_warnings
+    from entrypoints.cli.inputs import read_schedule, read_yaml
+    from entrypoints.cli.output import print_answer, print_hint, print_warnings
     from entrypoints.cli.session import get_api
     from workflow_core.api import RegisterRequest
     from workflow_core.api.findings import checked
-    from workflow_core.domain.workflow import SourceType
 
     text = read_yaml(file, yaml_content)
     request = checked(
         RegisterRequest,
         dataset_name=name,
         yaml_content=text,
-        source_type=one_of(SourceType, source_type, "--source-type"),
+        source_type=source_type,
         schedule=read_schedule(cron, timezone, text),
         owner=owner,
         team=team,
         description=description,
         force=force,
     )
-    answer = get_api().register(request, if_match=if_match)
-    print_answer(answer, output)
+    api = get_api()
+    before = _revision(api, name) if force or if_match else None
+    answer = api.register(request, if_match=if_match)
+    revision = answer.revision or 1
+    print_answer(answer.model_copy(update={"revision": revision}) if output is Format.TABLE else answer, output)
     print_warnings(answer.warnings)
+    if before == revision:
+        print_hint(f"Nothing changed: revision {revision} has the same text.")
+
+
+def _revision(api: WorkflowApi, name: str) -> int | None:
+    """The current revision; None if it cannot be read: the registration itself will say why."""
+    from workflow_core.errors import WorkflowError
+
+    try:
+        return api.workflow(name).revision
+    except WorkflowError:
+        return None
 
 
 @app.command()
@@ -82,9 +109,9 @@ def run(
         typer.Option("--param", "-p", help="KEY=VALUE, repeatable. The value is text unless it is JSON: 5, true, [1]."),
     ] = None,
     params: Annotated[str | None, typer.Option("--params", help="All parameters as one JSON object.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, start nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the request without starting a run.")] = False,
     wait: Annotated[
-        bool, typer.Option("--wait", "-w", help="Follow the run to its end (exit code 1 if it fails).")
+        bool, typer.Option("--wait", "-w", help="Wait for the end of the run (exit code 1 if it fails).")
     ] = False,
     timeout: Timeout = None,
     output: Output = Format.TABLE,
@@ -102,11 +129,10 @@ def run(
     from workflow_core.domain.run import RunStatus
     from workflow_core.errors import InvalidRequest
 
-    given = read_params(param or [], params)
     if timeout is not None and not wait:
         raise InvalidRequest("needs --wait", field="--timeout")
-    request = checked(RunRequest, params=given, dry_run=dry_run)
     api = get_api()
+    request = checked(RunRequest, params=read_params(param or [], params, name, api), dry_run=dry_run)
     accepted = api.run(name, request)
     if wait and not dry_run:
         _follow(api, accepted.run_id, timeout, output)
@@ -158,28 +184,31 @@ def _follow(
 
 @app.command("list")
 def list_(
-    status: Annotated[str | None, typer.Option(help="active, paused or disabled.")] = None,
-    source_type: Annotated[str | None, typer.Option("--source-type", help="MANUAL or CODE.")] = None,
+    status: Annotated[
+        choices.Status | None, typer.Option(case_sensitive=False, help="Only workflows in this state.")
+    ] = None,
+    source_type: Annotated[
+        choices.Source | None,
+        typer.Option("--source-type", case_sensitive=False, help="Only workflows of this source."),
+    ] = None,
     owner: Annotated[str | None, typer.Option(help="The owner's e-mail.")] = None,
     limit: Limit = 50,
     offset: Offset = 0,
     output: Output = Format.TABLE,
 ) -> None:
-    """List workflows by name, each with its last and next run.
+    """List workflows by name, with their last and next runs.
 
     Example: dli workflow list --status paused --owner data@example.com
     """
-    from entrypoints.cli.inputs import one_of
     from entrypoints.cli.output import print_answers
     from entrypoints.cli.session import get_api
     from workflow_core.api import WorkflowFilters
     from workflow_core.api.findings import checked
-    from workflow_core.domain.workflow import SourceType, WorkflowStatus
 
     filters = checked(
         WorkflowFilters,
-        status=one_of(WorkflowStatus, status, "--status"),
-        source_type=one_of(SourceType, source_type, "--source-type"),
+        status=status.value if status else None,
+        source_type=source_type.value if source_type else None,
         owner=owner,
         limit=limit,
         offset=offset,
@@ -197,12 +226,15 @@ def list_(
         "next_run": "NEXT RUN",
     }
     drop = ("schedule.timezone", "source_type", "last_run.started_at", "owner", "schedule.cron", "next_run")
-    print_answers(found.items, output, columns, total=found.total, drop=drop)
+    print_answers(found.items, output, columns, total=found.total, drop=drop, empty="No workflows.")
 
 
 @app.command()
 def history(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One workflow's runs only.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="NAME", help="Only runs of this workflow.", autocompletion=choices.complete_name),
+    ] = None,
     dataset_name: Annotated[str | None, typer.Option("--dataset-name", help="The same as NAME.")] = None,
     start_date: Annotated[str | None, typer.Option("--start-date", help="YYYY-MM-DD, in UTC, inclusive.")] = None,
     end_date: Annotated[str | None, typer.Option("--end-date", help="YYYY-MM-DD, in UTC, inclusive.")] = None,
@@ -210,7 +242,9 @@ def history(
     offset: Offset = 0,
     output: Output = Format.TABLE,
 ) -> None:
-    """List runs, latest first: ours, scheduled ones and those started in Airflow.
+    """List runs, latest first.
+
+    Scheduled runs, and runs that were started in Airflow, are included.
 
     Example: dli workflow history iceberg.analytics.daily_clicks --start-date 2026-01-01
     """
@@ -223,15 +257,19 @@ def history(
 
     if name is not None and dataset_name not in {None, name}:
         raise InvalidRequest(f"is not the NAME that was given, {name}; give one of the two", field="--dataset-name")
+    name = dataset_name if name is None else name
     filters = checked(
         HistoryFilters,
-        dataset_name=dataset_name if name is None else name,
+        dataset_name=name,
         start_date=read_date(start_date, "--start-date"),
         end_date=read_date(end_date, "--end-date"),
         limit=limit,
         offset=offset,
     )
-    found = get_api().history(filters)
+    api = get_api()
+    found = api.history(filters)
+    if name is not None and not found.total:
+        _check_known(api, name)
     columns = {
         "run_id": "RUN",
         "status": "STATUS",
@@ -241,12 +279,24 @@ def history(
         "duration_seconds": "SECONDS",
     }
     drop = ("triggered_by", "run_type", "duration_seconds", "started_at")
-    print_answers(found.items, output, columns, total=found.total, drop=drop)
+    print_answers(found.items, output, columns, total=found.total, drop=drop, empty="No runs.")
+
+
+def _check_known(api: WorkflowApi, name: str) -> None:
+    """Raise :class:`WorkflowNotFound` if no workflow has this name, and none ever had a run."""
+    from workflow_core.api import HistoryFilters
+    from workflow_core.errors import WorkflowNotFound
+
+    try:
+        api.workflow(name)
+    except WorkflowNotFound:
+        if not api.history(HistoryFilters(dataset_name=name, limit=1)).total:
+            raise
 
 
 @app.command()
 def show(name: Name, output: Output = Format.TABLE) -> None:
-    """Show one workflow with its spec, and how far Airflow has followed."""
+    """Show one workflow with its spec and its state in Airflow."""
     from entrypoints.cli.output import print_answer
     from entrypoints.cli.session import get_api
 
@@ -255,21 +305,29 @@ def show(name: Name, output: Output = Format.TABLE) -> None:
 
 @app.command()
 def explain(
-    subject: Annotated[str, typer.Argument(metavar="NAME|RUN_ID", help="A dataset name, or the id of a run.")],
+    subject: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME|RUN_ID", help="A dataset name, or the id of a run.", autocompletion=choices.complete_name
+        ),
+    ],
     output: Output = Format.TABLE,
 ) -> None:
-    """Say in words why a workflow, or a run, does not run.
+    """Explain why a workflow or a run does not run.
 
     Example: dli workflow explain iceberg.analytics.daily_clicks
     """
     from entrypoints.cli.output import Format, print_answer, print_reasons
     from entrypoints.cli.session import get_api
+    from entrypoints.cli.wording import is_run_id
     from workflow_core.errors import InvalidRequest, WorkflowNotFound
 
     api = get_api()
     try:
         found = api.explain_workflow(subject)
-    except (InvalidRequest, WorkflowNotFound):  # then it is that of a run
+    except (InvalidRequest, WorkflowNotFound):
+        if not is_run_id(subject):
+            raise
         found = api.explain_run(subject)
     if output is Format.TABLE:
         print_reasons(found)
@@ -280,7 +338,7 @@ def explain(
 @app.command()
 def pause(
     name: Name,
-    reason: Annotated[str | None, typer.Option(help="Why; shown to whoever asks.")] = None,
+    reason: Annotated[str | None, typer.Option(help="The reason; shown with the status.")] = None,
     output: Output = Format.TABLE,
 ) -> None:
     """Refuse new runs of a workflow and stop its schedule.
@@ -315,7 +373,9 @@ def next_runs(
     count: Annotated[int, typer.Option(min=1, max=500, help="How many fire times.")] = 20,
     output: Output = Format.TABLE,
 ) -> None:
-    """List when a workflow fires next, in its time zone and in UTC.
+    """List the next fire times of a workflow.
+
+    In its time zone and in UTC.
 
     Example: dli workflow next iceberg.analytics.daily_clicks --count 5
     """
@@ -330,13 +390,22 @@ def next_runs(
         return
     if answer.status != "active":
         print_warnings([f"It is {answer.status}: nothing fires until that changes."])
-    columns = {"local": answer.schedule.timezone, "at": "UTC", "daylight_saving": "CLOCKS"}
-    print_answers(answer.next_runs, output, columns, total=len(answer.next_runs), drop=("daylight_saving",))
+    zone = answer.schedule.timezone
+    local = {} if zone == "UTC" else {"local": zone}
+    columns = {**local, "at": "UTC", "daylight_saving": "CLOCKS"}
+    print_answers(
+        answer.next_runs,
+        output,
+        columns,
+        total=len(answer.next_runs),
+        drop=("daylight_saving",),
+        empty="No fire times.",
+    )
 
 
 @app.command()
 def revisions(name: Name, limit: Limit = 50, offset: Offset = 0, output: Output = Format.TABLE) -> None:
-    """List every accepted spec of a workflow, latest first."""
+    """List the revisions of a workflow, latest first."""
     from entrypoints.cli.output import print_answers
     from entrypoints.cli.session import get_api
     from workflow_core.api import RevisionFilters
@@ -351,7 +420,9 @@ def revisions(name: Name, limit: Limit = 50, offset: Offset = 0, output: Output 
         "served": "IN AIRFLOW",
         "restored_from": "RESTORED FROM",
     }
-    print_answers(found.items, output, columns, total=found.total, drop=("restored_from", "created_by"))
+    print_answers(
+        found.items, output, columns, total=found.total, drop=("restored_from", "created_by"), empty="No revisions."
+    )
 
 
 @app.command()
@@ -361,8 +432,11 @@ def diff(
     against: Annotated[int | None, typer.Option(min=1, help="Compare with this one, not the one before.")] = None,
     output: Output = Format.TABLE,
 ) -> None:
-    """Show what a revision changed, as a unified diff."""
-    from entrypoints.cli.output import print_answer, printable
+    """Show what a revision changed, as a unified diff.
+
+    Example: dli workflow diff iceberg.analytics.daily_clicks 2
+    """
+    from entrypoints.cli.output import print_answer, print_diff
     from entrypoints.cli.session import get_api
     from workflow_core.api import DiffFilters
     from workflow_core.api.findings import checked
@@ -371,9 +445,7 @@ def diff(
     if output is not Format.TABLE:
         print_answer(answer, output)
         return
-    for line in answer.diff.splitlines():
-        colour = {"+": typer.colors.GREEN, "-": typer.colors.RED, "@": typer.colors.CYAN}.get(line[:1])
-        typer.secho(printable(line), fg=colour)
+    print_diff(answer.diff)
 
 
 @app.command()
@@ -383,7 +455,7 @@ def restore(
     if_match: IfMatch = None,
     output: Output = Format.TABLE,
 ) -> None:
-    """Go back to an earlier spec: it becomes the next revision."""
+    """Restore an earlier revision as the next one."""
     from entrypoints.cli.output import print_answer, print_warnings
     from entrypoints.cli.session import get_api
 
@@ -395,14 +467,14 @@ def restore(
 @app.command()
 def stop(
     run_id: RunId,
-    reason: Annotated[str | None, typer.Option(help="Why; shown to whoever asks.")] = None,
+    reason: Annotated[str | None, typer.Option(help="The reason; shown with the status.")] = None,
     wait: Annotated[
-        bool, typer.Option("--wait", "-w", help="Wait until nothing of it runs (exit code 1 if it ended otherwise).")
+        bool, typer.Option("--wait", "-w", help="Wait until it has stopped (exit code 1 if it ended otherwise).")
     ] = False,
     timeout: Timeout = None,
     output: Output = Format.TABLE,
 ) -> None:
-    """End a run before its time.
+    """Stop a run.
 
     Example: dli workflow stop iceberg.analytics.daily_clicks_20260102_060000 --reason "wrong input" --wait
     """
@@ -427,15 +499,15 @@ def stop(
 def retry(
     run_id: RunId,
     all_tasks: Annotated[
-        bool, typer.Option("--all", help="All of it, a success, too; otherwise what failed or was stopped.")
+        bool, typer.Option("--all", help="Run every task again, not only those that failed or were stopped.")
     ] = False,
     wait: Annotated[
-        bool, typer.Option("--wait", "-w", help="Follow the run to its end (exit code 1 if it fails).")
+        bool, typer.Option("--wait", "-w", help="Wait for the end of the run (exit code 1 if it fails).")
     ] = False,
     timeout: Timeout = None,
     output: Output = Format.TABLE,
 ) -> None:
-    """Have a run that has ended run again, under its id.
+    """Run a run again that has ended, under the same id.
 
     Example: dli workflow retry iceberg.analytics.daily_clicks_20260102_060000 --wait
     """
@@ -461,15 +533,23 @@ def retry(
 @app.command()
 def unregister(
     name: Name,
-    force: Annotated[bool, typer.Option("--force", help="Also while runs have not ended: they are stopped.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Stop its active runs first.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation on a terminal.")] = False,
     output: Output = Format.TABLE,
 ) -> None:
-    """Have a workflow no more: its YAML is deleted, its name is free, its history stays."""
+    """Unregister a workflow.
+
+    Its YAML is deleted and its name becomes free; its history stays.
+    """
+    from entrypoints.cli.inputs import check_confirmed
     from entrypoints.cli.output import print_answer
     from entrypoints.cli.session import get_api
     from workflow_core.api import UnregisterFilters
 
-    print_answer(get_api().unregister(name, UnregisterFilters(force=force)), output)
+    api = get_api()
+    if not yes:
+        check_confirmed(f"Unregister {name} and delete its YAML?")
+    print_answer(api.unregister(name, UnregisterFilters(force=force)), output)
 
 
 app.command()(publish.sync)

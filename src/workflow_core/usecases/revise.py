@@ -49,8 +49,8 @@ def diff(dataset_name: str, number: int, against: int | None, context: Context) 
     """
     workflow = context.require(dataset_name)
     before = number - 1 if against is None else against
+    new = _required(workflow, number, context).yaml  # first: the number that the caller gave is the one to name
     old = "" if against is None and before == 0 else _required(workflow, before, context).yaml
-    new = _required(workflow, number, context).yaml
     names = (f"revision {before}", f"revision {number}")
     lines = unified_diff(old.splitlines(), new.splitlines(), *names, lineterm="")
     return RevisionDiff(dataset_name=dataset_name, before=before, after=number, text="\n".join(lines))

@@ -101,7 +101,7 @@ def _step(step: Callable[[Context], int], context: Context) -> int:
     try:
         return step(context)
     except (Unavailable, AirflowRefused, LeaseLost) as error:
-        _log.warning("the sweep ended early: %s", error.message)
+        _log.warning("some work was not done, and will be tried again: %s", error.message)
         return 0
 
 
