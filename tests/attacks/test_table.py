@@ -39,3 +39,15 @@ def test_every_test_of_an_attack_is_in_the_table():
     files = [*(ROOT / "tests" / "attacks").glob("test_*.py"), ROOT / "tests" / "airflow" / "test_attacks.py"]
     found = {(str(path.relative_to(ROOT)), name) for path in files if path != Path(__file__) for name in names_in(path)}
     assert found - set(NAMED) == set()
+
+
+def test_every_line_of_trust_has_its_attacks():
+    """SECURITY.md names, for each party that is not trusted with everything, rows of the table that hold it."""
+    page = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    section = page.partition("## Who is trusted with what")[2].partition("\n## ")[0]
+    lines = [line.strip("|").split(" | ") for line in section.splitlines() if line.startswith("| ")][1:]
+    rows = {row[0] for row in ROWS}
+    named = {line[0].strip(): re.findall(r'"([^"]+)"', line[3]) for line in lines if line[1].strip() != "everything"}
+    assert len(named) > 7
+    assert [who for who, attacks in named.items() if not attacks] == []
+    assert {attack for attacks in named.values() for attack in attacks} - rows == set()

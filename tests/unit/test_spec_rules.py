@@ -93,3 +93,20 @@ def test_the_key_of_rules_changes_with_each_of_them():
     """So that what was checked under other rules is checked again."""
     rules = [SpecRules(), SpecRules(max_bytes=1), SpecRules(operators=("a",)), SpecRules(callables=("a",))]
     assert len({one.key for one in rules}) == len(rules)
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        "weight_rule: airflow.task.priority_strategy.PriorityWeightStrategy",
+        "retry_policy: reports.retry.Policy",
+        "start_trigger_args: reports.trigger.Args",
+        "executor_config: {pod_override: {__type__: kubernetes.client.models.V1Pod}}",
+        "execution_date_fn: reports.dates.of",
+        "on_failure_callback: reports.alarm.send",
+    ],
+)
+def test_no_other_argument_is_an_import(argument):
+    """Airflow and dag-factory would import what these name, in the scheduler or at a parse: for every operator it is a finding."""
+    for operator in ("empty", "airflow.providers.standard.sensors.bash.BashSensor"):
+        assert argument.partition(":")[0] in problem_of(f"operator: {operator}, {argument}")

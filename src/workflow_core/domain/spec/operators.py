@@ -36,6 +36,9 @@ FORBIDDEN_ARGUMENTS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("task_group", "task_group_name", "parent_group_name"), "task groups are not supported"),
     **dict.fromkeys(("dag", "default_args"), "is not supported in a task; write the arguments themselves"),
     **dict.fromkeys(("start_date", "end_date"), "is not supported in a task; `start_date` stands at the top level"),
+    **dict.fromkeys(
+        ("retry_policy", "start_from_trigger", "start_trigger_args"), "takes an object, which is not supported"
+    ),
     "variables_as_arguments": "is not supported; write `{{ var.value.name }}` in the argument itself",
 }
 """Arguments that no operator may be given, each with the reason: those with which dag-factory reads files of the host, or imports or
