@@ -108,7 +108,7 @@ def test_without_wait_it_is_answered_at_once():
     with served() as run:
         answer = run.client.get(run.path)
         assert (answer.status_code, answer.json()["status"]) == (200, "PENDING")
-        assert version_of(answer.headers["ETag"]) is not None
+        assert answer.headers["ETag"].startswith('W/"')
 
 
 @pytest.mark.parametrize("how", [{"params": {"wait": 20}}, {"headers": {"Prefer": "respond-async, wait=20"}}])
@@ -328,22 +328,12 @@ def test_prefer(header, seconds):
 
 
 @pytest.mark.parametrize(
-    ("tag", "version"),
-    [
-        (None, None),
-        ('"7"', 7),
-        ("7", 7),
-        ('W/"7"', 7),
-        ('W/"7-0f"', 7),
-        ("", None),
-        ("x", None),
-        ('"-1"', None),
-        ("9" * 40, None),
-    ],
+    ("event_id", "version"),
+    [("7", 7), (None, None), ("", None), ("x", None), ("-1", None), ('"7"', None), ("9" * 40, None)],
 )
-def test_versions(tag, version):
-    """Of ETags and of events; what is none of ours says nothing."""
-    assert version_of(tag) == version
+def test_versions(event_id, version):
+    """An id that is none of ours says nothing."""
+    assert version_of(event_id) == version
 
 
 def test_the_remote_client_waits():

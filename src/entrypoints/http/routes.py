@@ -14,12 +14,12 @@ from litestar.response import Stream
 from pydantic import Field
 
 from entrypoints.http.backfill_routes import BACKFILL_ROUTES
-from entrypoints.http.conditional import tagged
+from entrypoints.http.conditional import matches, tagged
 from entrypoints.http.contract import Contract, endpoint
 from entrypoints.http.errors import RETRY_AFTER
 from entrypoints.http.filters import listing
 from entrypoints.http.shared import ROOT, AnyRequest, Api, DatasetName, NoFields
-from entrypoints.http.waiting import Waiting, events_of, knows, preferred_wait, version_of
+from entrypoints.http.waiting import Waiting, events_of, preferred_wait, version_of
 from workflow_core import errors
 from workflow_core.api import (
     AuditFilters,
@@ -178,12 +178,21 @@ async def run_status(
     """Section 3.4."""
     preferred = preferred_wait(request.headers.get("prefer"), LONGEST_WAIT)
     seconds = filters.wait or preferred
-    version, answer = await sync_to_thread(lambda: (waiting.version_now(run_id), api.status(run_id)))
-    if seconds and not answer.status.is_final and knows(request.headers.get("if-none-match"), version):
-        version = await waiting.changed(run_id, version, seconds) or version
-        answer = await sync_to_thread(api.status, run_id)
     headers = {} if filters.wait or not seconds else {"Preference-Applied": f"wait={preferred}"}
-    return tagged(answer, headers=headers, lead=f"{version}-", passing_over=["duration_seconds"])
+    version = (
+        await waiting.version(run_id) if seconds else None
+    )  # before the answer, so that no change falls between the two
+    answer = await sync_to_thread(api.status, run_id)
+    response = _tagged(answer, headers)
+    seen = request.headers.get("if-none-match")
+    if seconds and not answer.status.is_final and (seen is None or matches(seen, response.headers["ETag"])):
+        await waiting.changed(run_id, version, seconds)
+        response = _tagged(await sync_to_thread(api.status, run_id), headers)
+    return response
+
+
+def _tagged(answer: RunStatusAnswer, headers: dict[str, str]) -> Response[bytes]:
+    return tagged(answer, headers=headers, passing_over=["duration_seconds"])
 
 
 @endpoint(

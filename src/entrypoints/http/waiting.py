@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final
 from attrs import define, field
 from litestar.concurrency import sync_to_thread
 
-from entrypoints.http.conditional import tags_of
 from workflow_core.errors import TooManyWaiting, Unavailable
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ TICK: Final = 0.5
 HEARTBEAT: Final = 15.0
 """Seconds after which a stream without events says that it is there: proxies close what is silent."""
 
-_VERSION: Final = re.compile(r'(?:W/)?"?([0-9]{1,9})(?:-[0-9a-f]{1,64})?"?\Z')
+_VERSION: Final = re.compile(r"[0-9]{1,9}\Z")
 _PREFERRED: Final = re.compile(r"(?:^|,)\s*wait\s*=\s*(\d{1,4})\s*(?:$|[,;])", re.IGNORECASE)
 
 
@@ -69,11 +68,7 @@ class Waiting:
 
     async def version(self, run_id: str) -> int | None:
         """The version of a run now; None if there is none."""
-        return await sync_to_thread(self.version_now, run_id)
-
-    def version_now(self, run_id: str) -> int | None:
-        """The same, for callers in a thread of their own."""
-        return self._versions([run_id]).get(run_id)
+        return (await sync_to_thread(self._versions, [run_id])).get(run_id)
 
     def admit(self) -> None:
         """Return if one more may wait; raises :class:`TooManyWaiting` otherwise."""
@@ -128,20 +123,10 @@ def preferred_wait(header: str | None, most: int) -> int:
     return min(int(found.group(1)), most) if found else 0
 
 
-def knows(header: str | None, version: int | None) -> bool:
-    """Whether a caller with this ``If-None-Match`` has seen the version, so that it waits for another. One without it waits."""
-    return (
-        header is None
-        or header.strip() == "*"
-        or version in map(version_of, tags_of(header))
-        or version_of(header) == version
-    )
-
-
-def version_of(tag: str | None) -> int | None:
-    """The version in one of our ETags, or in the id of an event; None if it is anything else."""
-    found = _VERSION.match(tag or "")
-    return int(found.group(1)) if found else None
+def version_of(event_id: str | None) -> int | None:
+    """The version in the id of one of our events; None if it is anything else."""
+    found = _VERSION.match(event_id or "")
+    return int(found[0]) if found else None
 
 
 async def events_of(api: WorkflowApi, waiting: Waiting, run_id: str, known: int | None) -> AsyncIterator[str]:
