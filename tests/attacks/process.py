@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -34,7 +35,7 @@ def serving(environment: dict[str, str], log: Path) -> Iterator[str]:
             assert process.poll() is None, told
             assert time.monotonic() < deadline, told
             time.sleep(0.05)
-        yield told.partition(b"Serving at ")[2].split()[0].decode()
+        yield re.split(rb"[\s\"]", told.partition(b"Serving at ")[2])[0].decode()
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(60)

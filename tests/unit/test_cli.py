@@ -151,7 +151,7 @@ def test_history_takes_its_name_as_an_option(world):
     run_id = world.json("workflow", "run", NAME)["run_id"]
     for arguments in ((NAME,), ("--dataset-name", NAME), (NAME, "--dataset-name", NAME)):
         assert [run["run_id"] for run in world.json("workflow", "history", *arguments)] == [run_id]
-    assert world.json("workflow", "history", "--dataset-name", "a.b") == []
+    world.dli("workflow", "history", "--dataset-name", "a.b", expect=3)
 
 
 def test_run_takes_params_as_pairs_and_as_json(world):
@@ -395,9 +395,9 @@ def test_warnings_go_to_standard_error(world):
         (["workflow", "register", NAME, "--timezone", "UTC", "--yaml-content", "version: v1"], 2, "--cron"),
         (["workflow", "register", NAME], 2, "--yaml-content"),
         (["workflow", "register", NAME, "-f", "FILE", "--yaml-content", "version: v1"], 2, "--file"),
-        (["workflow", "register", NAME, "-f", "FILE", "--source-type", "OTHER"], 2, "MANUAL, CODE"),
+        (["workflow", "register", NAME, "-f", "FILE", "--source-type", "OTHER"], 2, "'manual', 'code'"),
         (["workflow", "history", NAME, "--dataset-name", "a.b"], 2, "--dataset-name"),
-        (["workflow", "register", "one", "-f", "FILE"], 2, "dataset_name"),
+        (["workflow", "register", "one", "-f", "FILE"], 2, "NAME: "),
         (["workflow", "register", NAME, "-f", "FILE", "--source-types", "CODE"], 2, "No such option"),
         (["workflow", "run", NAME, "-p", "date"], 2, "KEY=VALUE"),
         (["workflow", "run", NAME, "--params", "[1]"], 2, "JSON object"),

@@ -13,6 +13,7 @@ from workflow_core.domain.spec import SpecRules, check_spec, warnings_of
 from workflow_core.domain.spec.advice import ANY_TASK, SHORT_TASK, TOP_LEVEL, guess
 from workflow_core.domain.spec.arguments import COMMON, OWN
 from workflow_core.domain.spec.document import SHORT_OPERATORS, WorkflowSpec
+from workflow_core.domain.spec.rules import REACHING
 from workflow_core.errors import InvalidRequest, Problem
 
 HEAD = 'version: v1\nname: a.b\nowner: x\nschedule: {cron: "0 6 * * *"}\n'
@@ -179,7 +180,7 @@ def test_every_old_place_of_an_operator_leads_to_one_that_is_allowed():
     """The advice itself passes the check."""
     from workflow_core.domain.spec.advice import _CLASSES
 
-    for path in _CLASSES.values():
+    for path in set(_CLASSES.values()) - set(REACHING):
         assert SpecRules().allows(path)
     assert set(SHORT_OPERATORS.values()) <= set(_CLASSES.values())
 
@@ -315,7 +316,7 @@ class TestWarnings:
         for target in (path, tmp_path):
             done = CliRunner().invoke(app, ["workflow", "validate", str(target)])
             assert done.exit_code == 0
-            assert f"{path}: ok, 1 tasks" in done.stdout
+            assert f"{path}: ok, 1 task\n" in done.stdout
             assert f"{path}:6:48: warning: tasks[0].bash_command: `ds` is undefined" in done.stderr
         done = CliRunner().invoke(app, ["workflow", "validate", str(path), "-o", "json"])
         (file,) = json.loads(done.stdout)["files"]

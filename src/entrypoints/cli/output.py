@@ -38,10 +38,6 @@ _UNSAFE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800
 """What a terminal obeys instead of showing it: control characters, changes of direction, halves of characters."""
 
 
-_YAML_1_1: Final = re.compile(r"[-+.0-9=~<]|(?:y|n|yes|no|on|off|true|false|null)\Z", re.IGNORECASE)
-"""What a reader of YAML 1.1 may take for a number, a time, a truth value or nothing. Quotes too much rather than too little."""
-
-
 def printable(text: str, *, keep: str = "") -> str:
     r"""The text with what a terminal would obey escaped (``\x1b``), but for the characters to keep.
 
@@ -247,9 +243,9 @@ def print_data(data: Any, form: Format) -> None:
     if form is Format.JSON:
         print(json.dumps(data, indent=2, ensure_ascii=not unicode))
         return
-    from workflow_core.domain.spec.write import block
+    from workflow_core.domain.spec.write import block, in_ascii
 
-    print(block(data), end="")
+    print(block(data if unicode else in_ascii(data)), end="")
 
 
 def _cell(row: Mapping[str, Any], path: str) -> Text:

@@ -50,7 +50,7 @@ def serve(
 def _tell_ready(settings: Settings, url: str) -> None:
     """A line for people; where lines are for machines, one of the log like all the others."""
     if settings.log_format == "json":
-        logging.getLogger(__name__).info("serving at %s", url)
+        logging.getLogger(__name__).info("Serving at %s", url)
     else:
         print(f"Serving at {url}", file=sys.stderr)
 

@@ -358,7 +358,7 @@ def pause(
 
 @app.command()
 def unpause(name: Name, output: Output = Format.TABLE) -> None:
-    """Let a workflow run again: its schedule fires, and runs that were held go on."""
+    """Unpause a workflow: its schedule fires, and held runs go on."""
     from entrypoints.cli.output import print_answer, print_warnings
     from entrypoints.cli.session import get_api
 

@@ -22,6 +22,21 @@ _LONGEST_KEY: Final = 1000
 """Characters of a key that need no ``?`` before it; readers accept 1,024."""
 
 
+class _Ascii(str):
+    """A text whose characters beyond ASCII are written as escapes."""
+
+    __slots__ = ()
+
+
+def in_ascii(value: Any) -> Any:
+    """The same data, to be written in ASCII alone."""
+    if isinstance(value, dict):
+        return {in_ascii(key): in_ascii(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [in_ascii(item) for item in value]
+    return _Ascii(value) if isinstance(value, str) and not value.isascii() else value
+
+
 def scalar(value: Any, *, quote: str = "") -> str:
     """One value on one line; ``quote`` is the kind of quotes that a text should have if it can."""
     if isinstance(value, str):
@@ -32,6 +47,8 @@ def scalar(value: Any, *, quote: str = "") -> str:
 
 
 def _text(text: str, quote: str) -> str:
+    if isinstance(text, _Ascii):
+        return '"' + "".join(_escaped(char) if char.isascii() else ascii(char)[1:-1] for char in text) + '"'
     if not text.isprintable() or quote == '"':
         return '"' + "".join(map(_escaped, text)) + '"'
     if quote or not _is_word(text):
@@ -111,7 +128,8 @@ def _is_literal(text: str) -> bool:
     """Whether a text of several lines reads back from a ``|`` block in every version."""
     lines = text.removesuffix("\n").split("\n")
     return (
-        len(lines) > 1
+        not isinstance(text, _Ascii)
+        and len(lines) > 1
         and bool(lines[0] and lines[-1])
         and all(line.isprintable() and (not line or bool(line.strip())) for line in lines)
         and not lines[0].startswith(" ")
