@@ -481,7 +481,9 @@ class TestRemoved:
         world.clock.sleep(60)
         world.settle()
         assert world.found() is None
-        assert world.service.status(run.run_id).run.status is RunStatus.SUCCESS
+        assert world.service.status(run.run_id).run.status is RunStatus.STOPPED
+        (tasks,) = world.airflow.tasks([(run.dag_id, run.airflow_run_id)]).values()
+        assert [task.state for task in tasks] == ["success", "skipped"]
 
     def test_one_that_comes_back_while_a_task_is_at_work_stays(self, make_world):
         """It is the same workflow as before, and its runs go on."""
