@@ -238,6 +238,18 @@ class TestTime:
         assert raised.partition("(")[0] in error_of(found["a_one"])
         assert error_of(found["a_good"]) is None
 
+    def test_the_share_of_one_leaves_time_for_the_next(self):
+        """After five that hung, the sixth has its time, all within Airflow's limit."""
+        parse_time = within(5.0, ParseTime)
+
+        def six() -> int:
+            for _ in range(5):
+                with pytest.raises(SpecTimeout):
+                    parse_time.share(lambda: time.sleep(60))
+            return parse_time.share(lambda: time.sleep(0.12) or 6)
+
+        assert within(5.0, six) == 6
+
     def test_the_limit_of_airflow_goes_on_where_it_was(self):
         """Its timer and its handler are as before, less the time that was used."""
         told = []
