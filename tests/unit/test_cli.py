@@ -337,7 +337,7 @@ def test_explain(world):
     assert "paused it: tea." in world.dli("workflow", "explain", NAME)[0]
     explained = world.json("workflow", "explain", run_id)
     codes = [reason["code"] for reason in explained["reasons"]]
-    assert (explained["subject"], codes) == (run_id, ["paused", "runs_held", "held"])
+    assert (explained["subject"], codes) == (run_id, ["paused", "held"])
     world.dli("workflow", "explain", "no.such_20260101_000000", expect=3)
 
 

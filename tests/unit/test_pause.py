@@ -174,7 +174,7 @@ def test_without_a_worker_the_dag_is_paused_at_once(world: World) -> None:
         "The DAG is paused in Airflow: its started tasks end, the rest waits until `dli workflow unpause shop.daily_orders`.",
     )
     codes = [reason.code for reason in world.api.explain_run(second.run_id).reasons]
-    assert codes == ["paused", "runs_held", "held"]
+    assert codes == ["paused", "held"]
     world.api.unpause(NAME)
     world.clock.sleep(20)
     assert world.api.status(second.run_id).held is None
@@ -326,7 +326,7 @@ def test_runs_of_a_dag_that_was_paused_by_hand_are_explained(world: World) -> No
     world.sweep(40)
     assert world.conditions() == ["paused_in_airflow", "runs_held"]
     reasons = {reason.code: reason.message for reason in world.api.explain_run(run_id).reasons}
-    assert list(reasons) == ["paused_in_airflow", "runs_held", "held"]
+    assert list(reasons) == ["paused_in_airflow", "held"]
     assert reasons["held"] == (
         "The rest of it waits: Airflow starts nothing of a paused DAG. `dli workflow unpause shop.daily_orders` lets it go on."
     )

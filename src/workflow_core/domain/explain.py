@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import field, frozen
 
+from workflow_core.domain.conditions import ConditionType
 from workflow_core.domain.run import RunStatus, Submission
 from workflow_core.domain.workflow import Phase
 
@@ -135,7 +136,8 @@ def explain_run(facts: RunFacts) -> tuple[Reason, ...]:
 def _in_airflow(facts: RunFacts, obstacles: tuple[Reason, ...]) -> tuple[Reason, ...]:
     if facts.owner is not None and facts.owner.is_paused:
         working = [task for task in facts.tasks if task.state in _AT_WORK]
-        return (*_at_work(working), *obstacles, _held(facts.run))
+        others = [reason for reason in obstacles if reason.code != ConditionType.RUNS_HELD]  # this run is one of those
+        return (*_at_work(working), *others, _held(facts.run))
     if facts.run.status is RunStatus.RUNNING:
         return _at_work(facts.tasks) or (
             *obstacles,

@@ -207,12 +207,13 @@ class ChangedRules(ApiSubject):
         twins.register()
         run_id = twins.run()
         twins.answer(lambda api: api.pause(NAME, PauseRequest(reason="Wartung 🙂")))
-        [paused] = twins.answer(lambda api: api.explain_workflow(NAME)).reasons
+        paused, held = twins.answer(lambda api: api.explain_workflow(NAME)).reasons
         assert (paused.code, paused.since) == ("paused", AT.replace(microsecond=0))
         assert "Wartung 🙂" in paused.message
+        assert (held.code, held.since) == ("runs_held", AT.replace(microsecond=0))
         explained = twins.answer(lambda api: api.explain_run(run_id))
         assert (explained.subject, explained.status) == (run_id, RunStatus.PENDING)
-        assert [reason.code for reason in explained.reasons] == ["paused", "queued"]
+        assert [reason.code for reason in explained.reasons] == ["paused", "held"]
 
     def test_what_is_not_as_it_is_wanted_is_told(self, twins: Twins) -> None:
         """With since when, and how bad it is."""
