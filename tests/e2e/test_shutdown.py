@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 ROUNDS = int(os.environ.get("SHUTDOWNS", "10"))
 """How many processes are told to stop under load."""
 
+ENOUGH = 10
+"""Accepted runs that make a process busy, however fast the machine is."""
+
 PATH = "/api/v1/workflows"
 NAME = "a.load"
 YAML = "version: v1\nname: load\nowner: x@example.com\nschedule: {cron: 0 6 * * *, timezone: UTC}\n"
@@ -49,7 +52,8 @@ class Load:
             if answer is None:
                 return
             self.accepted.append(answer["run_id"])
-            self.busy.set()
+            if len(self.accepted) > ENOUGH:
+                self.busy.set()
             if not keeps_connection:
                 connection.close()
             if self._ask(connection, "GET", f"{PATH}/runs/{answer['run_id']}") is None:
@@ -132,7 +136,7 @@ def test_no_accepted_request_fails(number: int, environment: dict[str, str], tmp
     assert load.ready.index(503) > 0
     assert set(load.ready[load.ready.index(503) :]) == {503}
     assert kept(environment) >= set(load.accepted)
-    assert len(load.accepted) > 10
+    assert len(load.accepted) > ENOUGH
 
 
 def register(port: int) -> None:

@@ -187,12 +187,20 @@ def as_documented(
         for failure in failures:
             title = f"{name}: {response.status_code}: {getattr(failure, 'title', failure)}"
             explorer.explored.note(title, f"{failure}\n{_shown(case, response)}")
+    _check_code(explorer, name, case, response)
     if response.status_code < 300 and response.content:
         if name == STREAM:
             _check_events(explorer, name, case, response)
         else:
             headers = {key.title(): values[0] for key, values in response.headers.items()}
             explorer.known.learn(json.loads(response.content), headers, name)
+
+
+def _check_code(explorer: Explorer, name: str, case: Case[Any], response: Response) -> None:
+    """A problem has one of the codes that the document lists for its status."""
+    declared = case.operation.definition.raw["responses"].get(str(response.status_code), {}).get("x-codes")
+    if declared is not None and response.content and (code := json.loads(response.content).get("code")) not in declared:
+        explorer.explored.note(f"{name}: {response.status_code}: undeclared {code}", _shown(case, response))
 
 
 def in_an_outage(explorer: Explorer, name: str, case: Case[Any], response: Response) -> None:

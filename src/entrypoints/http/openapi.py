@@ -127,10 +127,10 @@ _HEADERS: Final[dict[str, Any]] = {
         "required": True,
         "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,128}$"},
     },
-    "ETag-Version": {
-        "description": "Names the run as it is, beginning with its version: for `If-None-Match`, with `wait` and without.",
+    "ETag-Weak": {
+        "description": "Names the run as it is, whatever `duration_seconds` says: for `If-None-Match`, with `wait` and without.",
         "required": True,
-        "schema": {"type": "string", "pattern": '^W/"[1-9][0-9]*-[0-9a-f]+"$'},
+        "schema": {"type": "string", "pattern": '^W/"[0-9a-f]+"$'},
     },
     "Preference-Applied": {
         "description": "The wait that was asked for by `Prefer`.",
@@ -311,7 +311,7 @@ def _responses(contract: Contract, method: str) -> dict[int, dict[str, Any]]:
 
 
 def _tag_of(contract: Contract) -> str:
-    return "ETag-Version" if contract.waits else "ETag-Revision" if contract.revisioned else "ETag"
+    return "ETag-Weak" if contract.waits else "ETag-Revision" if contract.revisioned else "ETag"
 
 
 def _problems(contract: Contract) -> dict[int, list[str]]:
