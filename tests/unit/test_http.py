@@ -12,7 +12,7 @@ from litestar.testing import TestClient
 
 from entrypoints.http import create_app
 from entrypoints.settings import Settings
-from tests.unit.http_stack import NAME, ROOT, TEN, USER, http_stack
+from tests.unit.http_stack import NAME, ROOT, TEN, USER, YAML, http_stack
 from tests.unit.log_lines import logged
 from workflow_core.domain.run import Progress, Run, RunStatus, RunType, Submission
 
@@ -654,3 +654,14 @@ def test_hooks_run_around_the_serving(stack):
     with TestClient(app):
         assert seen == ["up"]
     assert seen == ["up", "down"]
+
+
+def test_warnings_about_a_spec_are_in_every_answer(stack):
+    """Of a validation, of the registration, and of the workflow from then on."""
+    text = YAML.replace('bash_command: "true"', 'bash_command: "echo {{ ds }}"')
+    assert text != YAML
+    request = {"dataset_name": NAME, "yaml_content": text}
+    checked, registered = stack.post("validate", request), stack.post("register", request)
+    for answer in (checked, registered, stack.get(NAME)):
+        (warning,) = answer.json()["warnings"]
+        assert warning.startswith("tasks[0].bash_command: `ds` is undefined in runs that are started by hand")
