@@ -28,4 +28,5 @@ def system(request, s3, postgres, tmp_path_factory):
             airflow=theirs,
             storage_url=airflow.storage_url,
             clicks=airflow.clicks,
+            dags_folder=airflow.server.dags_folder,
         )

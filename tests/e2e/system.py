@@ -28,6 +28,7 @@ class System:
     airflow: httpx.Client
     storage_url: str
     clicks: Path
+    dags_folder: Path
 
     def serves(self, dag_id: str) -> bool:
         """Whether Airflow has the DAG in force: both generations list no others unless asked to."""
