@@ -151,7 +151,7 @@ def status(
 
 @app.command()
 def pause(backfill_id: BackfillId, reason: Reason = None, output: Output = Format.TABLE) -> None:
-    """Pause a backfill: no more of its runs start."""
+    """Pause a backfill: its remaining runs are not started."""
     from entrypoints.cli.output import print_answer
     from entrypoints.cli.session import get_api
     from workflow_core.api import BackfillReasonRequest
