@@ -13,6 +13,10 @@ from attrs import frozen
 from devstack.airflow import LocalAirflow
 from devstack.postgres import LocalPostgres
 from devstack.s3 import LocalS3
+from entrypoints.settings import NAMES
+
+for _name in [name for name in os.environ if name.startswith(("WORKFLOWS_", "DLI_")) or name in NAMES]:
+    del os.environ[_name]  # no test depends on the settings of the shell that starts it
 
 ROOT = Path(__file__).resolve().parent.parent
 LOADERS = 8

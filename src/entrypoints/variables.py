@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _KNOWN: Final = {*NAMES, CONFIG_VARIABLE, "DLI_DEBUG"}
 _OURS: Final = ("WORKFLOWS_", "DLI_")
+_SHARED: Final = "AIRFLOW_"
 _AIRFLOWS: Final = re.compile(r"AIRFLOW_(?:_|HOME$|CONFIG$|VERSION$|UID$|GID$|CONN_|VAR_|CTX_)")
 _KUBERNETES: Final = re.compile(r".+_(?:SERVICE_HOST|SERVICE_PORT.*|PORT_[0-9]+_.*)")
 """What Kubernetes sets for a service that is called ``workflows`` or ``dli``."""
@@ -24,7 +25,15 @@ def unknown_variables(environment: Mapping[str, str] | None = None) -> Iterator[
     for name in sorted(os.environ if environment is None else environment):
         if name in _KNOWN or _KUBERNETES.fullmatch(name):
             continue
-        close = get_close_matches(name, _KNOWN, n=1, cutoff=0.8)
-        ours = name.startswith(_OURS) or (name.startswith("AIRFLOW_") and close and not _AIRFLOWS.match(name))
+        similar = _similar_to(name)
+        ours = name.startswith(_OURS) or (name.startswith(_SHARED) and similar and not _AIRFLOWS.match(name))
         if ours:
-            yield f"{name} is not a setting and has no effect{f'; did you mean {close[0]}?' if close else '.'}"
+            yield f"{name} is not a setting and has no effect{f'; did you mean {similar}?' if similar else '.'}"
+
+
+def _similar_to(name: str) -> str | None:
+    """The setting whose name is nearly this one; the prefix, which many names share, does not count."""
+    prefix = next((prefix for prefix in (*_OURS, _SHARED) if name.startswith(prefix)), "")
+    names = [known.removeprefix(prefix) for known in _KNOWN if known.startswith(prefix)]
+    close = get_close_matches(name.removeprefix(prefix), names, n=1, cutoff=0.75)
+    return prefix + close[0] if close else None

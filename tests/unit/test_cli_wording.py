@@ -290,7 +290,8 @@ class TestInstallation:
         [
             ("DLI_SERVER_ULR", True), ("WORKFLOWS_XYZ", True), ("AIRFLOW_BASEURL", True), ("WORKFLOWS_PORT", False),
             ("DLI_DEBUG", False), ("AIRFLOW__CORE__DAGS_FOLDER", False), ("AIRFLOW_HOME", False), ("AIRFLOW_CONN_X", False),
-            ("AIRFLOW_UID", False), ("WORKFLOWS_SERVICE_HOST", False), ("WORKFLOWS_PORT_80_TCP_ADDR", False), ("PATH", False),
+            ("AIRFLOW_UID", False), ("AIRFLOW_VENV", False), ("AIRFLOW_2_VENV", False), ("AIRFLOW_PASWORD", True),
+            ("WORKFLOWS_SERVICE_HOST", False), ("WORKFLOWS_PORT_80_TCP_ADDR", False), ("PATH", False),
         ],
     )  # fmt: skip
     def test_only_variables_of_ours_are_told(self, name, is_told):
