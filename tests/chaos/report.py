@@ -53,7 +53,7 @@ def page(results: Sequence[tuple[str, Result]]) -> str:
 def _page(results: Sequence[tuple[str, Result]]) -> Iterator[str]:
     yield "# Chaos"
     yield ""
-    yield "Written by `make chaos`; what is done and how it is counted: `docs/adr/0023-chaos.md`."
+    yield "Written by `make chaos`; what is done and how it is counted: `docs/adr/0023-chaos-test.md`."
     yield ""
     yield f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, Python {platform.python_version()}."
     for title, result in results:

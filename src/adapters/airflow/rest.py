@@ -1,7 +1,7 @@
 """``AirflowPort`` over HTTP, as far as Airflow 2.11 (``/api/v1``) and 3.x (``/api/v2``) are asked alike.
 
-Facts that it relies on, each checked against a running 3.3.2 and 2.11.2: ``docs/adr/0008-talking-to-airflow.md`` and
-``docs/adr/0011-two-dialects-of-airflow.md``.
+Facts that it relies on, each checked against a running 3.3.2 and 2.11.2: ``docs/adr/0008-airflow-client.md`` and
+``docs/adr/0011-airflow-api-versions.md``.
 """
 
 from __future__ import annotations
