@@ -274,24 +274,25 @@ def report(bench: Bench, passes: list[tuple[list[str], float]], active: int) -> 
     every = [lag for lags in bench.lags.values() for lag in lags]
     return "\n".join(
         [
-            "# Following Airflow",
+            "# Mirroring Airflow",
             "",
             (
-                f"Written by `make bench-mirror` on {datetime.now(UTC):%Y-%m-%d}: Airflow 3.3.2 with stock settings and this"
-                f" service, both on PostgreSQL, {active} runs active in {WORKFLOWS} workflows, a pass every 2 s,"
-                f" Python {platform.python_version()}, {os.cpu_count()} cores (shared)."
+                f"Written by `make bench-mirror` on {datetime.now(UTC):%Y-%m-%d}, Python {platform.python_version()},"
+                f" {os.cpu_count()} cores (shared).\n"
+                "Airflow 3.3.2 with default settings and this service, both on PostgreSQL;\n"
+                f"{active} active runs in {WORKFLOWS} workflows, a pass every 2 s."
             ),
             "",
-            "From the answer to a change in Airflow's own API until ours tells it:",
+            "Time from the response to a change in Airflow's API until the service's API shows the change:",
             "",
-            "| Change | n | median | p95 | longest | bound (p95) |",
+            "| Change | n | median | p95 | maximum | bound (p95) |",
             "|---|---|---|---|---|---|",
             *rows,
             row("**All**", every),
             "",
-            "What each pass of the worker costs Airflow meanwhile:",
+            "Load of each pass of the worker on Airflow in that time:",
             "",
-            "| | n | median | p95 | most | bound |",
+            "| | n | median | p95 | maximum | bound |",
             "|---|---|---|---|---|---|",
             (
                 f"| Requests | {len(counts)} | {statistics.median(counts):g} | **{p95([float(one) for one in counts]):g}** | {max(counts)}"
@@ -299,7 +300,7 @@ def report(bench: Bench, passes: list[tuple[list[str], float]], active: int) -> 
             ),
             f"| Time of a pass | {len(times)} | {statistics.median(times):.2f} s | {p95(times):.2f} s | {max(times):.2f} s | |",
             "",
-            "Of a pass on average: "
+            "Average requests of a pass: "
             + ", ".join(f"{mean:.2f} x `{kind}`" for kind, mean in kinds_of(passes).items())
             + ".",
             "",

@@ -221,7 +221,7 @@ def without_parse_now(bench: Bench) -> tuple[list[float], list[float]]:
 
 
 def trigger_rounds(bench: Bench) -> list[tuple[list[float], list[float]]]:
-    """How long POST run takes through us and straight to Airflow, in several rounds: a neighbour on the machine spoils one or two."""
+    """Time POST run through the service and directly to Airflow, in several rounds: other load on the machine spoils one or two."""
     name = "bench.trigger.empty"
     bench.register(name, EMPTY_SPEC)
     bench.run(name)  # logs in and opens connections, as Airflow's own client has
@@ -286,15 +286,17 @@ def main() -> None:
         "# Measured figures",
         "",
         (
-            f"Written by `make bench` on {datetime.now(UTC):%Y-%m-%d}: Airflow 3.3.2 on PostgreSQL with the stock settings of its DAG"
-            f" processor, Python {platform.python_version()}, {os.cpu_count()} cores (shared). Compare ratios within one run only."
+            f"Written by `make bench` on {datetime.now(UTC):%Y-%m-%d}, Python {platform.python_version()},"
+            f" {os.cpu_count()} cores (shared).\n"
+            "Airflow 3.3.2 on PostgreSQL, its DAG processor with default settings.\n"
+            "Compare ratios within one run only."
         ),
         "",
         "| What | n | median | p95 | compared |",
         "|---|---|---|---|---|",
         row("Register to runnable: registration sent until a run has started in Airflow", registered, "bound: p95 3 s"),
         row(
-            "A spec put into the store, without parse-now, until served",
+            "A spec written to the store, without a requested parse, until served",
             stored,
             f"{statistics.median(stored) / statistics.median(registered):.0f} x",
         ),
@@ -309,7 +311,7 @@ def main() -> None:
             f"**{statistics.median(ratios):.2f} x** Airflow's, the median of {ROUNDS} rounds of {TRIGGERS} ({min(ratios):.2f} to"
             f" {max(ratios):.2f}; bound: 1.3)",
         ),
-        row("`POST dagRuns` straight to Airflow", theirs, "1 x"),
+        row("`POST dagRuns` directly to Airflow", theirs, "1 x"),
         *[row(name, times, f"{statistics.median(times) / airflow_start:.2f} x") for name, times in starts.items()],
         "",
     ]

@@ -182,11 +182,11 @@ def settle(bench: Bench, what: str, *, in_airflow: int | None = None) -> None:
         done.set()
         worker.stop()
         watcher.join()
-    bench.row(what, f"{took:.1f} s", "", f"Airflow itself had them after {had[0]:.1f} s" if had else "")
+    bench.row(what, f"{took:.1f} s", "", f"Airflow had them after {had[0]:.1f} s" if had else "")
 
 
 def measure(bench: Bench) -> None:
-    """The story that the results tell."""
+    """Publish, change and delete CODE objects, one row of results for each step."""
     names = [f"bench.sync.w{number:04d}" for number in range(SPECS)]
     for name in names:
         bench.publish(name)
@@ -196,13 +196,13 @@ def measure(bench: Bench) -> None:
     if page.total != SPECS or page.items[0].workflow.phase is not Phase.SERVED:
         raise AssertionError(page)
     for _ in range(3):
-        bench.sync("nothing has changed")
+        bench.sync("no change")
     for name in names[:3]:
         bench.publish(name, owner="other@example.com")
     for name in names[3:5]:
         bench.withdraw(name)
     bench.publish(names[5], text=SPEC.format(name=names[5], owner="x").replace("bash\n", "os.system\n"))
-    bench.sync("3 changed, 2 gone, 1 broken")
+    bench.sync("3 changed, 2 deleted, 1 broken")
     changed = names[:3]
     began = time.monotonic()
     worker = Worker(bench.service, interval=2.0)
@@ -212,7 +212,7 @@ def measure(bench: Bench) -> None:
     until(lambda: bench.open() == 0)
     bench.row("… until Airflow has dropped the 2", f"{time.monotonic() - began:.1f} s", "", "")
     worker.stop()
-    bench.sync("nothing has changed")
+    bench.sync("no change")
 
 
 def main() -> None:
@@ -221,9 +221,11 @@ def main() -> None:
         measure(bench)
         head = (
             "# Syncs of CODE workflows\n\n"
-            f"Written by `make bench-sync` on {datetime.now(UTC):%Y-%m-%d}: Airflow on PostgreSQL with the stock settings of its DAG"
-            f" processor, specs in moto's S3 server, {LOADERS} loader files, Python {platform.python_version()},"
-            f" {os.cpu_count()} cores (shared). Requests are those of the service, not of Airflow's loader.\n\n"
+            f"Written by `make bench-sync` on {datetime.now(UTC):%Y-%m-%d}, Python {platform.python_version()},"
+            f" {os.cpu_count()} cores (shared).\n"
+            "Airflow on PostgreSQL, its DAG processor with default settings, specs in moto's S3 server,"
+            f" {LOADERS} loader files.\n"
+            "Requests are those of the service, not of Airflow's loader.\n\n"
             "| What | Time | Requests to the store | Report |\n|---|---|---|---|\n"
         )
         RESULTS.write_text(head + "\n".join(bench.rows) + "\n", encoding="utf-8")

@@ -34,9 +34,9 @@ WITHOUT: Final = "CHAOS_WITHOUT"
 """Names the one of :data:`SAFEGUARDS` that is switched off, if any is."""
 
 SAFEGUARDS: Final = {
-    "ids": "run ids made anew for each attempt",
-    "leases": "no leases: whoever wants to work on something does",
-    "epochs": "leases without epochs: what is written under a lost one counts",
+    "ids": "a new run id for each attempt",
+    "leases": "no leases, so that every process may work on everything",
+    "epochs": "leases without epochs, so that writes under a lost lease count",
 }
 
 
