@@ -65,7 +65,7 @@ tasks:
   - task_id: only
     operator: empty
 """
-"""A run of it needs no worker process, so that what is measured is the request and not the work of the runs before."""
+"""A run of this spec needs no worker process, so the benchmark measures the request and not the work of earlier runs."""
 
 DROPPED = """\
 from airflow.providers.standard.operators.bash import BashOperator
@@ -77,7 +77,7 @@ with DAG("{dag_id}", schedule=None, is_paused_upon_creation=False):
 
 
 class Bench:
-    """The running system, seen from a client."""
+    """The running system, as a client uses it."""
 
     def __init__(self, airflow: LocalAirflow, base_url: str, storage: Path) -> None:
         self.airflow = airflow
@@ -116,7 +116,7 @@ class Bench:
 
 @contextlib.contextmanager
 def system() -> Iterator[Bench]:
-    """Airflow on PostgreSQL with stock settings of its DAG processor, our service on PostgreSQL, a folder as object store."""
+    """Airflow on PostgreSQL with the default settings of its DAG processor, the service on PostgreSQL, a folder as object store."""
     with contextlib.ExitStack() as stack:
         home = Path(tempfile.mkdtemp(prefix="workflow-bench-"))
         stack.callback(shutil.rmtree, home, ignore_errors=True)
@@ -172,7 +172,7 @@ def say(text: str) -> None:
 
 
 def until(condition: Callable[[], bool], *, limit: float = 60.0) -> None:
-    """Poll every 20 ms; a bound, not a guess: the condition is the measurement."""
+    """Poll every 20 ms until the condition holds; its time is the measurement."""
     deadline = time.monotonic() + limit
     while not condition():
         if time.monotonic() > deadline:
@@ -182,7 +182,7 @@ def until(condition: Callable[[], bool], *, limit: float = 60.0) -> None:
 
 
 def register_to_runnable(bench: Bench) -> list[float]:
-    """From sending the registration until a run that was asked for at once has started in Airflow."""
+    """Time from sending the registration until a run triggered at once has started in Airflow."""
     taken = []
     for number in range(REGISTRATIONS):
         name = f"bench.register.w{number:02d}"
@@ -196,7 +196,7 @@ def register_to_runnable(bench: Bench) -> list[float]:
 
 
 def without_parse_now(bench: Bench) -> tuple[list[float], list[float]]:
-    """The same spec put into the store without asking for a parse, and a new file dropped into the DAGs folder."""
+    """Time a spec written to the store without a requested parse, and a new file dropped into the DAGs folder."""
     began = time.monotonic()
     waiting: dict[str, str] = {}
     for number in range(DROPPED_FILES):
@@ -234,7 +234,7 @@ def trigger_rounds(bench: Bench) -> list[tuple[list[float], list[float]]]:
 
 
 def trigger_times(bench: Bench, name: str) -> tuple[list[float], list[float]]:
-    """One round: alternating, one at a time, on one DAG."""
+    """Run one round: alternating requests, one at a time, on one DAG."""
     ours, theirs = [], []
     for number in range(TRIGGERS):
         for kind in ("ours", "theirs") if number % 2 else ("theirs", "ours"):
@@ -249,7 +249,7 @@ def trigger_times(bench: Bench, name: str) -> tuple[list[float], list[float]]:
 
 
 def start_times(airflow: LocalAirflow) -> dict[str, list[float]]:
-    """Whole processes, alternating."""
+    """Time whole processes, alternating."""
     dli = str(Path(sys.executable).parent / "dli")
     commands = {
         "`dli --help`": ([dli, "--help"], dict(os.environ)),

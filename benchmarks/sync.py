@@ -78,34 +78,34 @@ class Bench:
         self.s3.delete_object(Bucket=BUCKET, Key=f"workflows/code/{name}.yaml")
 
     def sync(self, what: str) -> None:
-        """One sync, with its time, its requests to the store, and its report."""
+        """Run one sync and add a row with its time, its requests to the store, and its report."""
         self.requests.clear()
         began = time.monotonic()
         report = self.service.sync()
         took = time.monotonic() - began
         words = ("added", "changed", "removed", "failed")
-        told = ", ".join(f"{len(getattr(report, word))} {word}" for word in words if getattr(report, word))
+        summary = ", ".join(f"{len(getattr(report, word))} {word}" for word in words if getattr(report, word))
         lists, reads = (sum(name == kind for name in self.requests) for kind in ("ListObjectsV2", "GetObject"))
         others = len(self.requests) - lists - reads
-        told = f"{told}, {report.unchanged} unchanged" if told else f"{report.unchanged} unchanged"
-        self.row(what, f"{took:.2f} s", f"{lists} listings, {reads} reads, {others} others", told)
+        summary = f"{summary}, {report.unchanged} unchanged" if summary else f"{report.unchanged} unchanged"
+        self.row(what, f"{took:.2f} s", f"{lists} listings, {reads} reads, {others} others", summary)
 
     def row(self, what: str, *cells: str) -> None:
         self.rows.append(f"| {' | '.join((what, *cells))} |")
         print(self.rows[-1], flush=True)
 
     def open(self) -> int:
-        """How many workflows are not settled."""
+        """The number of unsettled workflows."""
         return len(self.container.workflows().unsettled_workflows(2 * SPECS))
 
     def in_airflow(self) -> int:
-        """How many DAGs Airflow has."""
+        """The number of DAGs in Airflow."""
         return int(self.theirs.get("/dags", params={"limit": 1}).json()["total_entries"])
 
 
 @contextlib.contextmanager
 def system() -> Iterator[Bench]:
-    """Airflow with the stock settings of its DAG processor, and our service, on PostgreSQL and an S3 server on loopback."""
+    """Airflow with the default settings of its DAG processor, and the service, on PostgreSQL and an S3 server on loopback."""
     with contextlib.ExitStack() as stack:
         home = Path(tempfile.mkdtemp(prefix="workflow-bench-"))
         stack.callback(shutil.rmtree, home, ignore_errors=True)
@@ -150,7 +150,7 @@ def system() -> Iterator[Bench]:
 
 
 def until(holds: Callable[[], bool], *, every: float = 0.5) -> float:
-    """The seconds until it holds."""
+    """Wait until the condition holds; returns the seconds that it took."""
     began = time.monotonic()
     while not holds():
         if time.monotonic() - began > GIVE_UP_AFTER:
@@ -160,7 +160,7 @@ def until(holds: Callable[[], bool], *, every: float = 0.5) -> float:
 
 
 def settle(bench: Bench, what: str, *, in_airflow: int | None = None) -> None:
-    """Sweep as a worker does until all is settled; beside it, when Airflow had the DAGs."""
+    """Run a worker until every workflow is settled, and record when Airflow had the DAGs."""
     began = time.monotonic()
     had: list[float] = []
     done = Event()
