@@ -23,6 +23,7 @@ ROOT = DOCS.parent
 PROSE = [
     ROOT / "README.md",
     ROOT / "SECURITY.md",
+    ROOT / "CONTRIBUTING.md",
     *sorted(DOCS.glob("*.md")),
     ROOT / "examples" / "daily_clicks" / "README.md",
 ]
