@@ -71,7 +71,7 @@ docs: $(VENV)/.ready ## Write the generated pages of docs/ anew
 
 .PHONY: model
 model: $(VENV)/.ready ## 2,000 random histories of the whole service with deaths and outages, against a plain model
-	SEQUENCES=2000 $(BIN)/python -m pytest tests/unit/test_whole_service.py -q
+	SEQUENCES=2000 $(BIN)/python -m pytest tests/unit/usecases/test_whole_service.py -q
 
 N ?= 20000
 .PHONY: fuzz

@@ -17,9 +17,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adapters.sql import SqlWorkflows, make_engine, upgrade
 from devstack.postgres import LocalPostgres
-from workflow_core.usecases.claims import CHUNK
+from workflow_adapters.sql import SqlWorkflows, make_engine, upgrade
+from workflow_core.usecases.reconcile.leases import CHUNK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

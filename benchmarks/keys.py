@@ -25,16 +25,16 @@ import httpx
 import uvicorn
 from attrs import Factory, define
 
-from adapters.clock import SystemClock
-from adapters.sql import SqlWorkflows, make_engine, upgrade
 from devstack.postgres import LocalPostgres
-from entrypoints.http import create_app
-from entrypoints.http.server import listen
-from entrypoints.settings import Settings
+from workflow_adapters.clock import SystemClock
+from workflow_adapters.sql import SqlWorkflows, make_engine, upgrade
+from workflow_core.domain.filters import HistoryFilter
 from workflow_core.domain.paging import PageRequest
-from workflow_core.domain.run import HistoryFilter
 from workflow_core.fakes import InMemoryAirflow, InMemoryStorage
 from workflow_core.service import WorkflowService
+from workflow_entrypoints.http import create_app
+from workflow_entrypoints.http.server import listen
+from workflow_entrypoints.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -25,24 +25,25 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx
 from attrs import define, field
 
-from adapters.sql import make_engine, upgrade
 from benchmarks.run import p95, say, until
 from devstack.airflow import LocalAirflow
 from devstack.postgres import LocalPostgres
-from entrypoints.airflow.install import install
-from entrypoints.container import build, close
-from entrypoints.settings import load_settings
-from entrypoints.worker import Worker
+from workflow_adapters.sql import make_engine, upgrade
 from workflow_core.domain.conditions import ConditionType
+from workflow_core.domain.filters import HistoryFilter
 from workflow_core.domain.names import sentinel_dag_id
 from workflow_core.domain.paging import PageRequest
-from workflow_core.domain.run import HistoryFilter, RunStatus
+from workflow_core.domain.run import RunStatus
+from workflow_entrypoints.airflow.install import install
+from workflow_entrypoints.container import build, close
+from workflow_entrypoints.settings import load_settings
+from workflow_entrypoints.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from workflow_core.service import WorkflowService
-    from workflow_core.usecases.sweep import SweepReport
+    from workflow_core.usecases.reconcile.sweep import SweepReport
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "mirror.md"

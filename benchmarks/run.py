@@ -26,7 +26,7 @@ from devstack.airflow import LocalAirflow
 from devstack.ports import LOOPBACK, free_ports
 from devstack.postgres import LocalPostgres
 from devstack.process import ManagedProcess
-from entrypoints.airflow.install import install
+from workflow_entrypoints.airflow.install import install
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -146,7 +146,7 @@ def system() -> Iterator[Bench]:
             "WORKFLOWS_STORAGE_URL": f"file://{storage}",
             "WORKFLOWS_PORT": str(port),
         }
-        dli = [sys.executable, "-m", "entrypoints.cli.main"]
+        dli = [sys.executable, "-m", "workflow_entrypoints.cli.main"]
         subprocess.run([*dli, "db", "upgrade"], env=environment, check=True, stdout=subprocess.DEVNULL)
         service = stack.enter_context(
             ManagedProcess(

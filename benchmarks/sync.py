@@ -19,23 +19,24 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from attrs import define, field
 
-from adapters.sql import make_engine, upgrade
 from devstack.airflow import LocalAirflow
 from devstack.postgres import LocalPostgres
 from devstack.s3 import LocalS3
-from entrypoints.airflow.install import install
-from entrypoints.container import build, close
-from entrypoints.settings import load_settings
-from entrypoints.worker import Worker
+from workflow_adapters.sql import make_engine, upgrade
+from workflow_core.domain.filters import WorkflowFilter
 from workflow_core.domain.names import sentinel_dag_id
 from workflow_core.domain.paging import PageRequest
-from workflow_core.domain.workflow import Phase, WorkflowFilter
+from workflow_core.domain.workflow import Phase
+from workflow_entrypoints.airflow.install import install
+from workflow_entrypoints.container import build, close
+from workflow_entrypoints.settings import load_settings
+from workflow_entrypoints.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from entrypoints.container import Container
     from workflow_core.service import WorkflowService
+    from workflow_entrypoints.container import Container
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "sync.md"

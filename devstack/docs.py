@@ -1,6 +1,6 @@
 """``make docs``: the pages of ``docs/`` that are made from the code, so that they cannot be wrong.
 
-:func:`pages` is also what ``tests/unit/test_docs.py`` compares with the committed files.
+:func:`pages` is also what ``tests/unit/devstack/test_docs.py`` compares with the committed files.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import typer.main
 
-from entrypoints.cli import exit_codes
-from entrypoints.cli.app import app as cli
-from entrypoints.http.errors import STATUS
-from entrypoints.http.openapi import openapi_document
-from entrypoints.settings import Settings
 from workflow_core.domain.spec.schema import json_schema
+from workflow_entrypoints.cli import exit_codes
+from workflow_entrypoints.cli.app import app as cli
+from workflow_entrypoints.http.errors import STATUS
+from workflow_entrypoints.http.openapi import openapi_document
+from workflow_entrypoints.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -23,7 +23,7 @@ from ruamel.yaml import YAML
 from devstack.airflow import LocalAirflow
 from devstack.ports import LOOPBACK, PortInUseError, require_free
 from devstack.process import ManagedProcess, ServerError
-from entrypoints.airflow.install import install
+from workflow_entrypoints.airflow.install import install
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,7 +84,7 @@ def _run(port: int, *, once: bool) -> int:
         _write_config(airflow, storage, port)
         _dli("db", "upgrade", quiet=True)
         service = ManagedProcess(
-            [sys.executable, "-m", "entrypoints.cli.main", "serve"],
+            [sys.executable, "-m", "workflow_entrypoints.cli.main", "serve"],
             name=f"The service (port {port})",
             log_path=RUN / "service.log",
             env=_environment(),
@@ -128,7 +128,7 @@ def _dli(*arguments: str, quiet: bool = False, allowed: tuple[int, ...] = (0,)) 
     if not quiet:
         console.print(f"[bold cyan]$ dli {' '.join(arguments)}[/]", soft_wrap=True)
     done = subprocess.run(
-        [sys.executable, "-m", "entrypoints.cli.main", *arguments],
+        [sys.executable, "-m", "workflow_entrypoints.cli.main", *arguments],
         env=_environment(),
         cwd=ROOT,
         check=False,

@@ -13,7 +13,7 @@ from attrs import frozen
 from devstack.airflow import LocalAirflow
 from devstack.postgres import LocalPostgres
 from devstack.s3 import LocalS3
-from entrypoints.settings import NAMES
+from workflow_entrypoints.settings import NAMES
 
 for _name in [name for name in os.environ if name.startswith(("WORKFLOWS_", "DLI_")) or name in NAMES]:
     del os.environ[_name]  # no test depends on the settings of the shell that starts it
@@ -84,7 +84,7 @@ def _running(environment, database_url, s3, bucket, home):
     The files in its DAGs folder are there before it starts, as they are in a real installation: a new file would be noticed only after
     five minutes.
     """
-    from entrypoints.airflow.install import install
+    from workflow_entrypoints.airflow.install import install
 
     dags, contract, clicks = home / "dags", home / "contract", home / "clicks"
     for folder in (dags, contract, clicks):

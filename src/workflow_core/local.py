@@ -46,12 +46,11 @@ from workflow_core.api import (
     WorkflowItem,
 )
 from workflow_core.domain.act import Action, AuditFilter
+from workflow_core.domain.authorization import Verb, denied, may, may_everywhere, may_somewhere, sight_of, visible_to
+from workflow_core.domain.filters import HistoryFilter, WorkflowFilter
 from workflow_core.domain.names import check_run_id
 from workflow_core.domain.paging import encode_cursor
-from workflow_core.domain.policy import Verb, denied, may, may_everywhere, may_somewhere, sight_of, visible_to
-from workflow_core.domain.run import HistoryFilter
 from workflow_core.domain.schedule import Schedule
-from workflow_core.domain.workflow import WorkflowFilter
 from workflow_core.errors import BackfillNotFound, InvalidRequest, RunNotActive, WorkflowNotFound, WorkflowRunNotFound
 
 if TYPE_CHECKING:
@@ -69,18 +68,18 @@ if TYPE_CHECKING:
     )
     from workflow_core.api.base import Answer
     from workflow_core.domain.act import KeyRecord
+    from workflow_core.domain.authorization import Visibility
     from workflow_core.domain.caller import Caller
     from workflow_core.domain.paging import Page
-    from workflow_core.domain.policy import Visibility
     from workflow_core.domain.run import Run
     from workflow_core.domain.workflow import Workflow
     from workflow_core.errors import NotFound
     from workflow_core.service import WorkflowService
-    from workflow_core.usecases.explain import Explanation
-    from workflow_core.usecases.health import SystemHealth
-    from workflow_core.usecases.look import WorkflowView
-    from workflow_core.usecases.observe import RunView
-    from workflow_core.usecases.once import Once
+    from workflow_core.usecases.commands.idempotency import IdempotentResult
+    from workflow_core.usecases.queries.explain import Explanation
+    from workflow_core.usecases.queries.health import SystemHealth
+    from workflow_core.usecases.queries.runs import RunView
+    from workflow_core.usecases.queries.workflows import WorkflowView
 
 E = TypeVar("E")
 A = TypeVar("A")
@@ -391,7 +390,7 @@ class LocalWorkflowApi:
         """Whether what is asked is asked with an idempotency key."""
         return self._caller.key is not None
 
-    def once(self, ask: Callable[[LocalWorkflowApi], Answer]) -> Once:
+    def once(self, ask: Callable[[LocalWorkflowApi], Answer]) -> IdempotentResult:
         """What ``ask`` gets of this API, as JSON; or, if it was asked with this key before, what it got then.
 
         Raises:

@@ -10,36 +10,32 @@ from typing import TYPE_CHECKING, Any
 from workflow_core.domain.act import AuditFilter
 from workflow_core.domain.backfill import OnFailure, Reprocess
 from workflow_core.domain.caller import Caller
+from workflow_core.domain.filters import HistoryFilter, WorkflowFilter
 from workflow_core.domain.names import check_dataset_name
 from workflow_core.domain.paging import Page, PageRequest
-from workflow_core.domain.run import HistoryFilter, Run
-from workflow_core.domain.workflow import Revision, RevisionDiff, SourceType, Workflow, WorkflowFilter
+from workflow_core.domain.workflow import Revision, RevisionDiff, SourceType, Workflow
 from workflow_core.errors import DatabaseUnavailable
-from workflow_core.usecases import (
-    audit,
-    backfill,
-    claims,
-    drain,
-    explain,
-    forecast,
-    health,
-    look,
-    look_backfill,
-    observe,
-    once,
+from workflow_core.usecases.commands import (
+    control_backfill,
+    idempotency,
     pause,
     register,
+    restore,
     retry,
-    revise,
-    steer_backfill,
+    start_backfill,
     stop,
-    sweep,
-    sync,
     trigger,
     unregister,
-    wait,
 )
-from workflow_core.usecases.context import Context, Policy
+from workflow_core.usecases.commands.preview import preview
+from workflow_core.usecases.commands.sync import sync, sync_in_turn
+from workflow_core.usecases.config import ServiceConfig
+from workflow_core.usecases.context import Context, require_backfill, summarize
+from workflow_core.usecases.queries import audit, backfills, explain, health, long_poll, next_runs
+from workflow_core.usecases.queries import workflows as look
+from workflow_core.usecases.queries.revisions import diff, list_revisions
+from workflow_core.usecases.queries.runs import show_run
+from workflow_core.usecases.reconcile import code_sync, drain, leases, sweep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -47,20 +43,21 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from workflow_core.domain.act import AuditEvent, KeyRecord
+    from workflow_core.domain.authorization import Visibility
     from workflow_core.domain.backfill import BackfillSummary, BackfillView
     from workflow_core.domain.code import SyncReport
     from workflow_core.domain.forecast import Forecast, Preview
-    from workflow_core.domain.policy import Visibility
+    from workflow_core.domain.run import Run
     from workflow_core.domain.schedule import Schedule
     from workflow_core.ports.airflow import AirflowPort, BreakerState
     from workflow_core.ports.clock import ClockPort
     from workflow_core.ports.storage import StoragePort
     from workflow_core.ports.workflow import WorkflowPort
-    from workflow_core.usecases.explain import Explanation
-    from workflow_core.usecases.health import Health, SystemHealth
-    from workflow_core.usecases.look import WorkflowView
-    from workflow_core.usecases.observe import RunView
-    from workflow_core.usecases.sweep import SweepReport
+    from workflow_core.usecases.queries.explain import Explanation
+    from workflow_core.usecases.queries.health import Health, SystemHealth
+    from workflow_core.usecases.queries.runs import RunView
+    from workflow_core.usecases.queries.workflows import WorkflowView
+    from workflow_core.usecases.reconcile.sweep import SweepReport
 
 ANYBODY = Caller(name="anonymous")
 
@@ -78,10 +75,10 @@ class WorkflowService:
         airflow: AirflowPort,
         storage: StoragePort,
         clock: ClockPort,
-        policy: Policy | None = None,
+        policy: ServiceConfig | None = None,
     ) -> None:
         self._context = Context(
-            workflows=workflows, airflow=airflow, storage=storage, clock=clock, policy=policy or Policy()
+            workflows=workflows, airflow=airflow, storage=storage, clock=clock, policy=policy or ServiceConfig()
         )
 
     def register(  # noqa: PLR0913 - the fields of one request, all by name
@@ -98,7 +95,7 @@ class WorkflowService:
         expected_revision: int | None = None,
         caller: Caller = ANYBODY,
     ) -> Workflow:
-        """Register a workflow from its YAML, or revise it (:func:`workflow_core.usecases.register.register`)."""
+        """Register a workflow from its YAML, or revise it."""
         command = register.RegisterWorkflow(
             caller=caller,
             dataset_name=dataset_name,
@@ -114,21 +111,21 @@ class WorkflowService:
         return register.register(command, self._context)
 
     def revisions(self, dataset_name: str, page: PageRequest | None = None) -> tuple[Workflow, Page[Revision]]:
-        """A workflow and its accepted specs, latest first (:func:`workflow_core.usecases.revise.list_revisions`)."""
-        return revise.list_revisions(dataset_name, page or PageRequest(), self._context)
+        """A workflow and its accepted specs, latest first."""
+        return list_revisions(dataset_name, page or PageRequest(), self._context)
 
     def diff(self, dataset_name: str, number: int, against: int | None = None) -> RevisionDiff:
-        """What a revision changed (:func:`workflow_core.usecases.revise.diff`)."""
-        return revise.diff(dataset_name, number, against, self._context)
+        """What a revision changed."""
+        return diff(dataset_name, number, against, self._context)
 
     def restore(
         self, dataset_name: str, number: int, *, expected_revision: int | None = None, caller: Caller = ANYBODY
     ) -> Workflow:
-        """Go back to the spec of an earlier revision (:func:`workflow_core.usecases.revise.restore`)."""
-        command = revise.RestoreRevision(
+        """Go back to the spec of an earlier revision."""
+        command = restore.RestoreRevision(
             caller=caller, dataset_name=dataset_name, number=number, expected_revision=expected_revision
         )
-        return revise.restore(command, self._context)
+        return restore.restore(command, self._context)
 
     def run(
         self,
@@ -138,24 +135,24 @@ class WorkflowService:
         dry_run: bool = False,
         caller: Caller = ANYBODY,
     ) -> Run:
-        """Start a run now (:func:`workflow_core.usecases.trigger.trigger`)."""
+        """Start a run now."""
         command = trigger.TriggerRun(caller=caller, dataset_name=dataset_name, params=params or {}, dry_run=dry_run)
         return trigger.trigger(command, self._context)
 
     def status(self, run_id: str) -> RunView:
-        """One run as it is now (:func:`workflow_core.usecases.observe.show_run`)."""
-        return observe.show_run(run_id, self._context)
+        """One run as it is now."""
+        return show_run(run_id, self._context)
 
     def run_versions(self, run_ids: Collection[str]) -> Mapping[str, int]:
-        """The versions of runs: what changes when a run does (:func:`workflow_core.usecases.wait.versions_of`)."""
-        return wait.versions_of(run_ids, self._context)
+        """The versions of runs: what changes when a run does."""
+        return long_poll.versions_of(run_ids, self._context)
 
     def wait_for_change(self, run_id: str, known: int | None, seconds: float) -> int | None:
-        """Wait in this thread until the version of a run is another one (:func:`workflow_core.usecases.wait.wait_for_change`)."""
-        return wait.wait_for_change(run_id, known, seconds, self._context)
+        """Wait in this thread until the version of a run is another one."""
+        return long_poll.wait_for_change(run_id, known, seconds, self._context)
 
     def workflow(self, dataset_name: str) -> WorkflowView:
-        """One workflow with its last and next run (:func:`workflow_core.usecases.look.show_workflow`)."""
+        """One workflow with its last and next run."""
         return look.show_workflow(dataset_name, self._context)
 
     def workflows(self, where: WorkflowFilter | None = None, page: PageRequest | None = None) -> Page[WorkflowView]:
@@ -163,7 +160,7 @@ class WorkflowService:
         return look.list_workflows(where or WorkflowFilter(), page or PageRequest(), self._context)
 
     def history(self, where: HistoryFilter | None = None, page: PageRequest | None = None) -> Page[Run]:
-        """Runs, latest first, 20 unless the page says otherwise (:func:`workflow_core.usecases.look.history`)."""
+        """Runs, latest first, 20 unless the page says otherwise."""
         return look.history(where or HistoryFilter(), page or PageRequest(limit=20), self._context)
 
     def is_stale(self) -> bool:
@@ -171,11 +168,11 @@ class WorkflowService:
         return look.is_stale(self._context)
 
     def pause(self, dataset_name: str, reason: str | None = None, *, caller: Caller = ANYBODY) -> Workflow:
-        """Refuse new runs of a workflow and stop its schedule (:func:`workflow_core.usecases.pause.pause`)."""
+        """Refuse new runs of a workflow and stop its schedule."""
         return pause.pause(pause.PauseWorkflow(caller=caller, dataset_name=dataset_name, reason=reason), self._context)
 
     def runs_under_way(self, workflow: Workflow) -> int:
-        """How many runs of it have not ended (:func:`workflow_core.usecases.drain.runs_under_way`); 0 while the database does not tell:
+        """How many runs of it have not ended; 0 while the database does not tell:
         this goes with the answer to what was accepted.
         """
         try:
@@ -184,19 +181,19 @@ class WorkflowService:
             return 0
 
     def unpause(self, dataset_name: str, *, caller: Caller = ANYBODY) -> Workflow:
-        """Let a workflow run again (:func:`workflow_core.usecases.pause.unpause`)."""
+        """Let a workflow run again."""
         return pause.unpause(pause.UnpauseWorkflow(caller=caller, dataset_name=dataset_name), self._context)
 
     def stop(self, run_id: str, reason: str | None = None, *, caller: Caller = ANYBODY) -> Run:
-        """End a run before its time (:func:`workflow_core.usecases.stop.stop`)."""
+        """End a run before its time."""
         return stop.stop(stop.StopRun(caller=caller, run_id=run_id, reason=reason), self._context)
 
     def retry(self, run_id: str, *, only_failed: bool = True, caller: Caller = ANYBODY) -> Run:
-        """Have a run that has ended run again (:func:`workflow_core.usecases.retry.retry`)."""
+        """Have a run that has ended run again."""
         return retry.retry(retry.RetryRun(caller=caller, run_id=run_id, only_failed=only_failed), self._context)
 
     def unregister(self, dataset_name: str, *, force: bool = False, caller: Caller = ANYBODY) -> Workflow:
-        """Have a workflow no more (:func:`workflow_core.usecases.unregister.unregister`)."""
+        """Have a workflow no more."""
         command = unregister.UnregisterWorkflow(caller=caller, dataset_name=dataset_name, force=force)
         return unregister.unregister(command, self._context)
 
@@ -215,8 +212,8 @@ class WorkflowService:
         dry_run: bool = False,
         caller: Caller = ANYBODY,
     ) -> BackfillView:
-        """Run a workflow once for each date (:func:`workflow_core.usecases.backfill.start_backfill`)."""
-        command = backfill.StartBackfill(
+        """Run a workflow once for each date."""
+        command = start_backfill.StartBackfill(
             caller=caller,
             dataset_name=dataset_name,
             start_date=start_date,
@@ -229,40 +226,40 @@ class WorkflowService:
             on_failure=on_failure,
             dry_run=dry_run,
         )
-        return backfill.start_backfill(command, self._context)
+        return start_backfill.start_backfill(command, self._context)
 
     def backfill_status(self, backfill_id: str) -> BackfillView:
-        """One backfill with its dates (:func:`workflow_core.usecases.look_backfill.show_backfill`)."""
-        return look_backfill.show_backfill(backfill_id, self._context)
+        """One backfill with its dates."""
+        return backfills.show_backfill(backfill_id, self._context)
 
     def backfills(
         self, dataset_name: str, page: PageRequest | None = None, *, visible: Visibility | None = None
     ) -> Page[BackfillSummary]:
         """Backfills of a workflow, latest first, 20 unless the page says otherwise."""
-        return look_backfill.list_backfills(dataset_name, page or PageRequest(limit=20), self._context, visible)
+        return backfills.list_backfills(dataset_name, page or PageRequest(limit=20), self._context, visible)
 
     def pause_backfill(
         self, backfill_id: str, reason: str | None = None, *, caller: Caller = ANYBODY
     ) -> BackfillSummary:
-        """Send no more runs of a backfill (:func:`workflow_core.usecases.steer_backfill.pause_backfill`)."""
-        command = steer_backfill.SteerBackfill(caller=caller, backfill_id=backfill_id, reason=reason)
-        return steer_backfill.pause_backfill(command, self._context)
+        """Send no more runs of a backfill."""
+        command = control_backfill.ControlBackfill(caller=caller, backfill_id=backfill_id, reason=reason)
+        return control_backfill.pause_backfill(command, self._context)
 
     def resume_backfill(self, backfill_id: str, *, caller: Caller = ANYBODY) -> BackfillSummary:
-        """Go on with a backfill (:func:`workflow_core.usecases.steer_backfill.resume_backfill`)."""
-        command = steer_backfill.SteerBackfill(caller=caller, backfill_id=backfill_id)
-        return steer_backfill.resume_backfill(command, self._context)
+        """Go on with a backfill."""
+        command = control_backfill.ControlBackfill(caller=caller, backfill_id=backfill_id)
+        return control_backfill.resume_backfill(command, self._context)
 
     def stop_backfill(
         self, backfill_id: str, reason: str | None = None, *, caller: Caller = ANYBODY
     ) -> BackfillSummary:
-        """End a backfill and its runs (:func:`workflow_core.usecases.steer_backfill.stop_backfill`)."""
-        command = steer_backfill.SteerBackfill(caller=caller, backfill_id=backfill_id, reason=reason)
-        return steer_backfill.stop_backfill(command, self._context)
+        """End a backfill and its runs."""
+        command = control_backfill.ControlBackfill(caller=caller, backfill_id=backfill_id, reason=reason)
+        return control_backfill.stop_backfill(command, self._context)
 
     def next_runs(self, dataset_name: str, count: int = 20) -> Forecast:
-        """When a workflow fires next (:func:`workflow_core.usecases.forecast.next_runs`)."""
-        return forecast.next_runs(dataset_name, count, self._context)
+        """When a workflow fires next."""
+        return next_runs.next_runs(dataset_name, count, self._context)
 
     def preview(  # noqa: PLR0913 - the fields of one request, all by name
         self,
@@ -276,7 +273,7 @@ class WorkflowService:
         description: str | None = None,
         caller: Caller = ANYBODY,
     ) -> Preview:
-        """What registering this would do (:func:`workflow_core.usecases.forecast.preview`)."""
+        """What registering this would do."""
         command = register.RegisterWorkflow(
             caller=caller,
             dataset_name=dataset_name,
@@ -287,15 +284,17 @@ class WorkflowService:
             team=team,
             description=description,
         )
-        return forecast.preview(command, self._context)
+        return preview(command, self._context)
 
     def audit(self, where: AuditFilter | None = None, page: PageRequest | None = None) -> Page[AuditEvent]:
-        """Who has changed what, latest first, 50 unless the page says otherwise (:func:`workflow_core.usecases.audit.audit`)."""
+        """Who has changed what, latest first, 50 unless the page says otherwise."""
         return audit.audit(where or AuditFilter(), page or PageRequest(), self._context)
 
-    def once(self, caller: Caller, do: Callable[[], str], again: Callable[[KeyRecord], str]) -> once.Once:
-        """Carry a request with an idempotency key out, or answer as it was answered (:func:`workflow_core.usecases.once.once`)."""
-        return once.once(caller, self._context, do, again)
+    def once(
+        self, caller: Caller, do: Callable[[], str], again: Callable[[KeyRecord], str]
+    ) -> idempotency.IdempotentResult:
+        """Carry a request with an idempotency key out, or answer as it was answered."""
+        return idempotency.idempotent(caller, self._context, do, again)
 
     def recorded_run(self, run_id: str) -> Run | None:
         """A run as it is recorded; nobody else is asked."""
@@ -311,15 +310,15 @@ class WorkflowService:
 
     def recorded_backfill(self, backfill_id: str) -> BackfillSummary:
         """A backfill as it is recorded, with the counts of its runs."""
-        found = look_backfill.require_backfill(backfill_id, self._context)
-        return look_backfill.summarize(found, self._context)
+        found = require_backfill(backfill_id, self._context)
+        return summarize(found, self._context)
 
     def explain_workflow(self, dataset_name: str) -> Explanation:
-        """Why a workflow does not run (:func:`workflow_core.usecases.explain.why_workflow`)."""
+        """Why a workflow does not run."""
         return explain.why_workflow(dataset_name, self._context)
 
     def explain_run(self, run_id: str) -> Explanation:
-        """Why a run does not go on (:func:`workflow_core.usecases.explain.why_run`)."""
+        """Why a run does not go on."""
         return explain.why_run(run_id, self._context)
 
     def breaker_state(self) -> BreakerState | None:
@@ -339,20 +338,20 @@ class WorkflowService:
         return self._context.clock.now()
 
     def sync(self, *, dry_run: bool = False, allow_removals: bool = False, caller: Caller = ANYBODY) -> SyncReport:
-        """Take up what is published as CODE (:func:`workflow_core.usecases.sync.sync`); the next sweeps have Airflow follow."""
-        command = sync.SyncCode(caller=caller, dry_run=dry_run, allow_removals=allow_removals)
-        return sync.sync(command, self._context)
+        """Take up what is published as CODE; the next sweeps have Airflow follow."""
+        command = code_sync.SyncCode(caller=caller, dry_run=dry_run, allow_removals=allow_removals)
+        return sync(command, self._context)
 
     def sync_in_turn(self, *, caller: Caller = ANYBODY) -> SyncReport | None:
-        """As :meth:`sync`, for workers that do so on a timer: one of them does (:func:`workflow_core.usecases.sync.sync_in_turn`)."""
-        return sync.sync_in_turn(sync.SyncCode(caller=caller), self._context)
+        """As :meth:`sync`, for workers that do so on a timer: one of them does."""
+        return sync_in_turn(code_sync.SyncCode(caller=caller), self._context)
 
     def sweep(self, *, comes_back: bool = True) -> SweepReport:
-        """One pass of the worker (:func:`workflow_core.usecases.sweep.sweep`); embedding programs call it on a timer, every few seconds,
+        """One pass of the worker; embedding programs call it on a timer, every few seconds,
         or say that they do not.
         """
         return sweep.sweep(self._context, comes_back=comes_back)
 
     def resign(self) -> None:
         """Leave to other workers at once what this one does all the time; call it when no further :meth:`sweep` comes."""
-        claims.resign(self._context)
+        leases.resign(self._context)

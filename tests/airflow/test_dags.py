@@ -17,14 +17,14 @@ import pytest
 from served import first_run, run_after, serialized, served
 from test_loader import SPEC, world  # noqa: F401 - a fixture
 
-from entrypoints.airflow import build
-from entrypoints.airflow.loader import load
-from entrypoints.airflow.timetable import FiresFrom
 from workflow_core.domain.names import sentinel_dag_id
 from workflow_core.domain.schedule import Schedule
 from workflow_core.domain.served import read_mark
 from workflow_core.domain.spec.operators import forbidden_arguments
 from workflow_core.domain.workflow import SourceType
+from workflow_entrypoints.airflow import build
+from workflow_entrypoints.airflow.loader import load
+from workflow_entrypoints.airflow.timetable import FiresFrom
 
 HEAD = "version: v1\nname: one\nowner: x\nschedule: {cron: '0 6 * * *', timezone: America/New_York}\n"
 SENSOR = "airflow.providers.standard.sensors.bash.BashSensor"
@@ -250,7 +250,7 @@ class TestErrorDags:
         world.put("a.one", HEAD + "tasks: [{task_id: t, operator: odd.Op}]\n")
         code = (
             "import sys; from pathlib import Path\n"
-            "from entrypoints.airflow.loader import load\nfrom served import serialized\n"
+            "from workflow_entrypoints.airflow.loader import load\nfrom served import serialized\n"
             "found = {}; load(found, index=0, loaders=1, config=Path(sys.argv[1]))\nprint(serialized(found['a_one']))"
         )
         told = set()

@@ -13,8 +13,8 @@ from airflow.timetables.trigger import CronTriggerTimetable
 from pendulum import instance
 from served import run_after
 
-from entrypoints.airflow.timetable import FiresFrom, WorkflowCorePlugin
 from workflow_core.domain.schedule import Schedule
+from workflow_entrypoints.airflow.timetable import FiresFrom, WorkflowCorePlugin
 
 AGREED = (
     "0 0 * * *", "30 0 * * *", "0 1 * * *", "30 1 * * *", "0 2 * * *", "30 2 * * *", "15 3 * * *", "0 6 * * *", "59 23 * * *",
@@ -172,7 +172,7 @@ class TestTheTimetable:
 
     def test_it_is_registered_under_the_path_that_is_in_airflows_database(self) -> None:
         """Every serialised DAG names it."""
-        assert f"{FiresFrom.__module__}.{FiresFrom.__qualname__}" == "entrypoints.airflow.timetable.FiresFrom"
+        assert f"{FiresFrom.__module__}.{FiresFrom.__qualname__}" == "workflow_entrypoints.airflow.timetable.FiresFrom"
         assert WorkflowCorePlugin.timetables == (FiresFrom,)
 
     @pytest.mark.parametrize(

@@ -14,17 +14,17 @@ import jinja2
 import pytest
 from served import serialized, served
 
-from adapters.storage.filesystem import FilesystemStorage
-from entrypoints.airflow import build, loader
-from entrypoints.airflow.install import install
-from entrypoints.airflow.loader import load
-from entrypoints.airflow.macros import run_date_in
-from entrypoints.airflow.timetable import FiresFrom
+from workflow_adapters.storage.filesystem import FilesystemStorage
 from workflow_core.domain.names import dag_id_for, loader_for, sentinel_dag_id
 from workflow_core.domain.served import ServedMark, read_mark
 from workflow_core.domain.spec import spec_hash
 from workflow_core.domain.workflow import SourceType
 from workflow_core.errors import ConfigurationError, StorageUnavailable
+from workflow_entrypoints.airflow import build, loader
+from workflow_entrypoints.airflow.install import install
+from workflow_entrypoints.airflow.loader import load
+from workflow_entrypoints.airflow.macros import run_date_in
+from workflow_entrypoints.airflow.timetable import FiresFrom
 
 SPEC = """\
 version: v1
@@ -151,7 +151,7 @@ def test_equal_specs_give_equal_dags_in_every_process(world):
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "import json\n"
         "from pathlib import Path\n"
-        "from entrypoints.airflow.loader import load\n"
+        "from workflow_entrypoints.airflow.loader import load\n"
         "from served import serialized\n"
         "found = {}; load(found, index=0, loaders=1, config=Path(sys.argv[2]))\n"
         "print(serialized(found['a_clicks']))\n"

@@ -10,17 +10,17 @@ import pytest
 from served import serialized
 from test_loader import SPEC, world  # noqa: F401 - a fixture
 
-from entrypoints.airflow import loader
-from entrypoints.airflow.cache import CachedSpec, SpecCache
-from entrypoints.airflow.install import install
-from entrypoints.airflow.loader import load
-from entrypoints.airflow.patience import PatientStorage
-from entrypoints.airflow.settings import read_settings
 from workflow_core.domain.served import read_mark
 from workflow_core.domain.spec import spec_hash
 from workflow_core.domain.workflow import SourceType
 from workflow_core.errors import ConfigurationError, StorageUnavailable
 from workflow_core.fakes.storage import InMemoryStorage
+from workflow_entrypoints.airflow import loader
+from workflow_entrypoints.airflow.cache import CachedSpec, SpecCache
+from workflow_entrypoints.airflow.install import install
+from workflow_entrypoints.airflow.loader import load
+from workflow_entrypoints.airflow.patience import PatientStorage
+from workflow_entrypoints.airflow.settings import read_settings
 
 
 def fail_get(world, monkeypatch, *names: str) -> None:  # noqa: F811
@@ -303,4 +303,4 @@ class TestSettings:
         """Whatever broke it."""
         (tmp_path / "workflow_core_loader_00.py").write_bytes(b"\xff\xfe")
         install(tmp_path, storage_url="s3://b", loaders=1)
-        assert b"entrypoints.airflow.loader" in (tmp_path / "workflow_core_loader_00.py").read_bytes()
+        assert b"workflow_entrypoints.airflow.loader" in (tmp_path / "workflow_core_loader_00.py").read_bytes()

@@ -11,9 +11,9 @@ import pytest
 from test_dags import HEAD, error_of, task_of
 from test_loader import world  # noqa: F401 - a fixture
 
-from entrypoints.airflow.callables import DeferredImport, import_callable
-from entrypoints.airflow.parse_time import ParseTime, SpecTimeout
 from workflow_core.domain.spec import SpecRules
+from workflow_entrypoints.airflow.callables import DeferredImport, import_callable
+from workflow_entrypoints.airflow.parse_time import ParseTime, SpecTimeout
 
 STANDARD = "airflow.providers.standard."
 TRIGGER = f"{STANDARD}operators.trigger_dagrun.TriggerDagRunOperator"

@@ -7,10 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
-from entrypoints.http import create_app
-from entrypoints.settings import Settings
-from tests.unit.http_served import serving
-from tests.unit.http_stack import USER, http_stack
+from tests.support.http_served import serving
+from tests.support.http_stack import USER, http_stack
+from workflow_entrypoints.http import create_app
+from workflow_entrypoints.settings import Settings
 
 
 @pytest.fixture(scope="session")

@@ -8,14 +8,13 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-SRC = Path(__file__).resolve().parents[2] / "src"
-DLI = [sys.executable, "-m", "entrypoints.cli.main"]
+DLI = [sys.executable, "-m", "workflow_entrypoints.cli.main"]
 
 
 def dli(environment: dict[str, str], *arguments: str) -> bytes:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from entrypoints.http import openapi_document
 from tests.attacks.hostile import answer, hostile
-from tests.unit.http_stack import NAME, YAML
+from tests.support.http_stack import NAME, YAML
+from workflow_entrypoints.http import openapi_document
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

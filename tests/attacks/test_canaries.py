@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from adapters.sql import SqlWorkflows, make_engine, upgrade
-from entrypoints.http import openapi_document
-from entrypoints.http.openapi import openapi_json
 from tests.attacks.hostile import Asked, answer, hostile
-from tests.attacks.process import SRC, dli, serving
+from tests.attacks.process import dli, serving
+from tests.support.paths import PYTHONPATH
+from workflow_adapters.sql import SqlWorkflows, make_engine, upgrade
 from workflow_core.domain.run import RunStatus, Submission
 from workflow_core.testing.entities import NAME, a_run, a_workflow
+from workflow_entrypoints.http import openapi_document
+from workflow_entrypoints.http.openapi import openapi_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -125,7 +126,7 @@ def test_no_secret_is_told_to_anybody(tmp_path, form, way):
     with hostile(echo()) as airflow, hostile(echo()) as store, hostile(echo()) as collector:
         environment = {
             "PATH": os.environ["PATH"],
-            "PYTHONPATH": str(SRC),
+            "PYTHONPATH": PYTHONPATH,
             "HOME": str(tmp_path),
             **SETTINGS,
             "AIRFLOW_BASE_URL": airflow.url,
@@ -200,7 +201,7 @@ def test_no_password_of_a_database_that_fails_is_shown(tmp_path, url, command):
     """Whatever is wrong with it, in the message and at DEBUG."""
     environment = {
         "PATH": os.environ["PATH"],
-        "PYTHONPATH": str(SRC),
+        "PYTHONPATH": PYTHONPATH,
         "HOME": str(tmp_path),
         "WORKFLOWS_DATABASE_URL": url,
         "WORKFLOWS_STORAGE_URL": f"file://{tmp_path}",

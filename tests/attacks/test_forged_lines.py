@@ -12,8 +12,9 @@ from urllib.parse import quote, urlsplit
 import httpx
 import pytest
 
-from tests.attacks.process import SRC, dli, serving
-from tests.unit.http_stack import NAME, ROOT, YAML
+from tests.attacks.process import dli, serving
+from tests.support.http_stack import NAME, ROOT, YAML
+from tests.support.paths import PYTHONPATH
 
 LINE = "2026-01-01T00:00:00.000+00:00 CRITICAL root: forged"
 FORGED = [
@@ -81,7 +82,7 @@ def test_nothing_that_a_caller_writes_is_a_line_of_its_own(tmp_path, form):
     log = tmp_path / "log"
     environment = {
         "PATH": os.environ["PATH"],
-        "PYTHONPATH": str(SRC),
+        "PYTHONPATH": PYTHONPATH,
         "WORKFLOWS_DATABASE_URL": f"sqlite:///{tmp_path / 'db'}",
         "WORKFLOWS_STORAGE_URL": f"file://{tmp_path / 'store'}",
         "WORKFLOWS_AIRFLOW_API": "memory",

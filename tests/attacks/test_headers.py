@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.http_stack import NAME, ROOT, USER
+from tests.support.http_stack import NAME, ROOT, USER
 
 OVERRIDES = ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "_method"]
 PATHS = [

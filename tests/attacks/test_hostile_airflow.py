@@ -11,24 +11,25 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from litestar.testing import TestClient
 
-from adapters.airflow import open_airflow
-from adapters.clock import SystemClock
-from entrypoints.http import create_app
-from entrypoints.logs import _CHATTY
-from entrypoints.settings import Settings
 from tests.attacks.hostile import CANARY, Asked, answer, hostile
-from tests.unit.http_served import serving
-from tests.unit.http_stack import NAME, ROOT, YAML, check_answer
-from tests.unit.log_lines import logged
-from tests.unit.test_remote import certified
+from tests.support.http_served import serving
+from tests.support.http_stack import NAME, ROOT, YAML, check_answer
+from tests.support.log_lines import logged
+from tests.unit.adapters.test_remote_api import certified
+from workflow_adapters.airflow import open_airflow
+from workflow_adapters.clock import SystemClock
+from workflow_core.domain.filters import HistoryFilter
 from workflow_core.domain.paging import PageRequest
-from workflow_core.domain.run import HistoryFilter, RunStatus, Submission
+from workflow_core.domain.run import RunStatus, Submission
 from workflow_core.errors import WorkflowError
 from workflow_core.fakes.storage import InMemoryStorage
 from workflow_core.fakes.workflow import InMemoryWorkflows
 from workflow_core.service import WorkflowService
 from workflow_core.testing.entities import a_run, a_workflow
-from workflow_core.usecases.context import Policy
+from workflow_core.usecases.config import ServiceConfig
+from workflow_entrypoints.http import create_app
+from workflow_entrypoints.observability.logs import _CHATTY
+from workflow_entrypoints.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -123,7 +124,7 @@ def in_front_of(url: str, api: Any) -> Iterator[tuple[TestClient[Any], WorkflowS
         url, api=api, username="admin", password="admin", read_timeout=PATIENCE, total_timeout=PATIENCE
     )
     service = WorkflowService(
-        workflows=workflows, airflow=airflow, storage=storage, clock=SystemClock(), policy=Policy(fresh_for=0.0)
+        workflows=workflows, airflow=airflow, storage=storage, clock=SystemClock(), policy=ServiceConfig(fresh_for=0.0)
     )
     with TestClient(create_app(service, Settings(user="x")), raise_server_exceptions=False) as client:
         yield client, service, run.run_id

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from adapters.storage.bounded import MAX_ANSWER
-from adapters.storage.s3 import S3Storage, s3_client
 from tests.attacks.hostile import CANARY, Asked, answer, hostile
+from workflow_adapters.storage.bounded import MAX_ANSWER
+from workflow_adapters.storage.s3 import S3Storage, s3_client
 from workflow_core.domain.workflow import SourceType
 from workflow_core.errors import InvalidWorkflowSpec, StorageUnavailable
 
@@ -106,7 +106,7 @@ def test_an_answer_of_a_billion_laughs_is_an_outage(store_at):
 
 def test_a_listing_without_end_ends(store_at, monkeypatch):
     """Each page says that there is another one, under a name that was not there before: an outage, and no half of a listing."""
-    monkeypatch.setattr("adapters.storage.s3.MAX_PAGES", 20)
+    monkeypatch.setattr("workflow_adapters.storage.s3.MAX_PAGES", 20)
 
     def page(asked: Asked) -> bytes:
         token = f"<NextContinuationToken>{len(server.asked)}</NextContinuationToken>"
@@ -155,7 +155,7 @@ def test_an_answer_that_breaks_off_is_an_outage(store_at, call, rest, status):
 
 def test_an_answer_that_trickles_is_given_up(store_at, monkeypatch):
     """A byte now and then never hits the read timeout."""
-    monkeypatch.setattr("adapters.storage.bounded.MAX_SECONDS", 0.5)
+    monkeypatch.setattr("workflow_adapters.storage.bounded.MAX_SECONDS", 0.5)
 
     def drip(_: Asked) -> Iterator[bytes]:
         yield b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"

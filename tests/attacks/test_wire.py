@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.unit.http_stack import NAME, ROOT
+from tests.support.http_stack import NAME, ROOT
 
 HOST = b"Host: 127.0.0.1\r\n"
 PAUSE = f"POST {ROOT}/{NAME}/pause HTTP/1.1\r\n".encode() + HOST + b"Content-Length: 0\r\n\r\n"

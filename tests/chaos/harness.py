@@ -173,7 +173,7 @@ class _Chaos:
             self._postgres.create_database("workflows")
         self._environment = self._settings()
         subprocess.run(
-            [sys.executable, "-m", "entrypoints.cli.main", "db", "upgrade"],
+            [sys.executable, "-m", "workflow_entrypoints.cli.main", "db", "upgrade"],
             env={**self._environment, "WORKFLOWS_DATABASE_URL": self._database_url()},
             cwd=ROOT,
             check=True,

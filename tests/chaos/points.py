@@ -158,7 +158,11 @@ def _place(frame: FrameType | None) -> str | None:
     while frame is not None:
         module = frame.f_globals.get("__name__", "")
         code = frame.f_code
-        if site is None and module.startswith("workflow_core.usecases.") and module != "workflow_core.usecases.claims":
+        if (
+            site is None
+            and module.startswith("workflow_core.usecases.")
+            and module != "workflow_core.usecases.reconcile.leases"
+        ):
             site = f"{module.rpartition('.')[2]}.{code.co_name}+{frame.f_lineno - code.co_firstlineno}"
         if module == "workflow_core.service" and site is not None:
             return f"{code.co_name}:{site}" if code.co_name in OPERATIONS else None

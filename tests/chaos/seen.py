@@ -10,8 +10,8 @@ import httpx
 import sqlalchemy as sa
 from attrs import frozen
 
-from adapters.sql import tables
-from adapters.sql.engine import make_engine
+from workflow_adapters.sql import tables
+from workflow_adapters.sql.engine import make_engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from devstack.airflow import LocalAirflow
 from devstack.postgres import LocalPostgres
 from devstack.s3 import LocalS3
-from entrypoints.airflow.install import install
 from tests.chaos.fleet import ROOT
 from tests.chaos.harness import Surroundings
 from tests.conftest import DROPPED_SOON, LOADERS
+from workflow_entrypoints.airflow.install import install
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

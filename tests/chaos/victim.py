@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve
 
-from entrypoints import container as composition
-from entrypoints.cli.main import main
 from tests.chaos.holding import Holdings, Witnessed
 from tests.chaos.points import Crashing, Points
+from workflow_entrypoints import container as composition
+from workflow_entrypoints.cli.main import main
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
-    from entrypoints.container import Container
-    from entrypoints.settings import Settings
-    from entrypoints.watching import Watch
     from workflow_core.domain.run import AirflowRun, TaskState
     from workflow_core.ports.airflow import AirflowPort, ChangedRuns, EndState
+    from workflow_entrypoints.container import Container
+    from workflow_entrypoints.observability.instrumentation import Instrument
+    from workflow_entrypoints.settings import Settings
 
 FOLDER: Final = "CHAOS_FOLDER"
 """Names the folder that the processes share."""
@@ -89,7 +89,7 @@ class RandomIds:
 
 
 def _build(
-    settings: Settings, watches: Sequence[Watch] = (), trace_headers: Callable[[], Mapping[str, str]] = dict
+    settings: Settings, watches: Sequence[Instrument] = (), trace_headers: Callable[[], Mapping[str, str]] = dict
 ) -> Container:
     """The product's container, its ports wrapped."""
     container = _plain_build(settings, watches, trace_headers)

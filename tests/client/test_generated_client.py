@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from entrypoints.http import create_app, openapi_document
-from entrypoints.settings import Settings
-from tests.unit.http_served import serving
+from tests.support.http_served import serving
 from workflow_core.testing.api.subject import NAME, ApiWorld, a_registration
+from workflow_entrypoints.http import create_app, openapi_document
+from workflow_entrypoints.settings import Settings
 
 BIN = Path(os.environ.get("CLIENT_VENV", ".venv-client")).resolve() / "bin"
 PACKAGE = "generated_workflow_client"

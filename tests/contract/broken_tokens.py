@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from workflow_core.domain.act import Act
+    from workflow_core.domain.act import AuditEntry
     from workflow_core.domain.token import Token
 
 
 class ReplacesAToken(InMemoryTokens):
-    def add_token(self, token: Token, *, act: Act | None = None) -> None:
+    def add_token(self, token: Token, *, act: AuditEntry | None = None) -> None:
         self._refuse_if_down()
         self._tokens[token.id] = token
 
 
 class ReplacesThoughItRefuses(InMemoryTokens):
-    def add_token(self, token: Token, *, act: Act | None = None) -> None:
+    def add_token(self, token: Token, *, act: AuditEntry | None = None) -> None:
         try:
             super().add_token(token, act=act)
         except ConcurrentUpdate:
@@ -37,41 +37,41 @@ class ReplacesThoughItRefuses(InMemoryTokens):
 
 
 class OneOfAName(InMemoryTokens):
-    def add_token(self, token: Token, *, act: Act | None = None) -> None:
+    def add_token(self, token: Token, *, act: AuditEntry | None = None) -> None:
         if any(other.name == token.name for other in self.tokens()):
             raise ConcurrentUpdate(token.name)
         super().add_token(token, act=act)
 
 
 class LosesTheSecondGrant(InMemoryTokens):
-    def add_token(self, token: Token, *, act: Act | None = None) -> None:
+    def add_token(self, token: Token, *, act: AuditEntry | None = None) -> None:
         super().add_token(evolve(token, grants=token.grants[:1]), act=act)
 
 
 class SortsTheGrants(InMemoryTokens):
-    def add_token(self, token: Token, *, act: Act | None = None) -> None:
+    def add_token(self, token: Token, *, act: AuditEntry | None = None) -> None:
         super().add_token(
             evolve(token, grants=tuple(sorted(token.grants, key=lambda grant: grant.names or ""))), act=act
         )
 
 
 class CutsMicroseconds(InMemoryTokens):
-    def add_token(self, token: Token, *, act: Act | None = None) -> None:
+    def add_token(self, token: Token, *, act: AuditEntry | None = None) -> None:
         super().add_token(evolve(token, created_at=token.created_at.replace(microsecond=0)), act=act)
 
 
 class ForgetsTheExpiry(InMemoryTokens):
-    def add_token(self, token: Token, *, act: Act | None = None) -> None:
+    def add_token(self, token: Token, *, act: AuditEntry | None = None) -> None:
         super().add_token(evolve(token, expires_at=None), act=act)
 
 
 class ForgetsThatItWasRevoked(InMemoryTokens):
-    def add_token(self, token: Token, *, act: Act | None = None) -> None:
+    def add_token(self, token: Token, *, act: AuditEntry | None = None) -> None:
         super().add_token(evolve(token, revoked_at=None, revoked_by=None), act=act)
 
 
 class KeepsMoreThanTheDigest(InMemoryTokens):
-    def add_token(self, token: Token, *, act: Act | None = None) -> None:
+    def add_token(self, token: Token, *, act: AuditEntry | None = None) -> None:
         super().add_token(evolve(token, digest=f"{token.digest} "), act=act)
 
 
@@ -105,32 +105,32 @@ class AnyOrderInAMoment(InMemoryTokens):
 
 
 class RevokesWhatIsNotThere(InMemoryTokens):
-    def revoke_token(self, token_id: str, *, at: datetime, by: str, act: Act | None = None) -> Token | None:
+    def revoke_token(self, token_id: str, *, at: datetime, by: str, act: AuditEntry | None = None) -> Token | None:
         return super().revoke_token(token_id.lower(), at=at, by=by, act=act)
 
 
 class RevokesNothing(InMemoryTokens):
-    def revoke_token(self, token_id: str, *, at: datetime, by: str, act: Act | None = None) -> Token | None:
+    def revoke_token(self, token_id: str, *, at: datetime, by: str, act: AuditEntry | None = None) -> Token | None:
         found = self.token(token_id)
         return None if found is None else found.revoked(at=at, by=by)
 
 
 class RevokesAll(InMemoryTokens):
-    def revoke_token(self, token_id: str, *, at: datetime, by: str, act: Act | None = None) -> Token | None:
+    def revoke_token(self, token_id: str, *, at: datetime, by: str, act: AuditEntry | None = None) -> Token | None:
         found = super().revoke_token(token_id, at=at, by=by, act=act)
         self._tokens = {key: token.revoked(at=at, by=by) for key, token in self._tokens.items()}
         return found
 
 
 class DeletesWhatItRevokes(InMemoryTokens):
-    def revoke_token(self, token_id: str, *, at: datetime, by: str, act: Act | None = None) -> Token | None:
+    def revoke_token(self, token_id: str, *, at: datetime, by: str, act: AuditEntry | None = None) -> Token | None:
         found = super().revoke_token(token_id, at=at, by=by, act=act)
         self._tokens.pop(token_id, None)
         return found
 
 
 class RevokesAgain(InMemoryTokens):
-    def revoke_token(self, token_id: str, *, at: datetime, by: str, act: Act | None = None) -> Token | None:
+    def revoke_token(self, token_id: str, *, at: datetime, by: str, act: AuditEntry | None = None) -> Token | None:
         found = self.token(token_id)
         if found is None:
             return None
@@ -139,18 +139,18 @@ class RevokesAgain(InMemoryTokens):
 
 
 class RecordsNothing(InMemoryTokens):
-    def _record(self, act: Act | None) -> None:
+    def _record(self, act: AuditEntry | None) -> None:
         pass
 
 
 class RecordsEachRevocation(InMemoryTokens):
-    def revoke_token(self, token_id: str, *, at: datetime, by: str, act: Act | None = None) -> Token | None:
+    def revoke_token(self, token_id: str, *, at: datetime, by: str, act: AuditEntry | None = None) -> Token | None:
         self._record(act)
         return super().revoke_token(token_id, at=at, by=by)
 
 
 class RecordsWhatItRefuses(InMemoryTokens):
-    def add_token(self, token: Token, *, act: Act | None = None) -> None:
+    def add_token(self, token: Token, *, act: AuditEntry | None = None) -> None:
         self._refuse_if_down()
         self._record(act)
         super().add_token(token)

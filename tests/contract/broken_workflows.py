@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
+    from workflow_core.domain.filters import HistoryFilter
     from workflow_core.domain.paging import PageRequest
-    from workflow_core.domain.run import HistoryFilter, Run
+    from workflow_core.domain.run import Run
     from workflow_core.domain.workflow import Workflow
 
 

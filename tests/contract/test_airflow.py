@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from adapters.airflow import AirflowV1, AirflowV2, open_airflow
-from adapters.airflow.breaker import CircuitBreaker
-from adapters.airflow.bulkhead import Bulkhead
-from adapters.airflow.guarded import GuardedAirflow, Share
 from devstack.ports import free_ports
 from tests.contract.airflow_behind import BehindFake, BehindServer, in_front_of
+from workflow_adapters.airflow import AirflowV1, AirflowV2, open_airflow
+from workflow_adapters.airflow.breaker import CircuitBreaker
+from workflow_adapters.airflow.bulkhead import Bulkhead
+from workflow_adapters.airflow.guarded import CallBudget, GuardedAirflow
 from workflow_core.fakes.airflow import Effect, InMemoryAirflow
 from workflow_core.fakes.clock import ManualClock
 from workflow_core.fakes.storage import InMemoryStorage
@@ -20,8 +20,8 @@ from workflow_core.testing.airflow import AirflowContract
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from adapters.airflow.rest import AirflowRest
     from tests.conftest import AirflowForTests
+    from workflow_adapters.airflow.rest import AirflowRest
     from workflow_core.ports.airflow import AirflowPort
 
 LOADERS = 4
@@ -64,7 +64,9 @@ class TestInMemoryAirflow(AirflowContract):
 
 def guarded(airflow: AirflowPort) -> GuardedAirflow:
     """An Airflow behind a breaker, a bulkhead and retries."""
-    return GuardedAirflow(airflow, CircuitBreaker(), Share(bulkhead=Bulkhead(8, waiting=8, patience=2.0), seconds=15.0))
+    return GuardedAirflow(
+        airflow, CircuitBreaker(), CallBudget(bulkhead=Bulkhead(8, waiting=8, patience=2.0), seconds=15.0)
+    )
 
 
 class TestGuardedFake(TestInMemoryAirflow):

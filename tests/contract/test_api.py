@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from adapters.remote import RemoteWorkflowApi
-from adapters.sql import SqlWorkflows, make_engine, upgrade
-from entrypoints.http import create_app
-from entrypoints.settings import Settings
-from tests.unit.http_served import serving
+from tests.support.http_served import serving
+from workflow_adapters.remote import RemoteWorkflowApi
+from workflow_adapters.sql import SqlWorkflows, make_engine, upgrade
 from workflow_core.local import LocalWorkflowApi
 from workflow_core.testing.api import ApiContract, ApiWorld
 from workflow_core.testing.api.subject import CALLER
+from workflow_entrypoints.http import create_app
+from workflow_entrypoints.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.unit.http_served import Switchboard
+    from tests.support.http_served import Switchboard
 
 
 @pytest.fixture(scope="module")

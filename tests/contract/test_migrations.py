@@ -12,8 +12,8 @@ from alembic import command
 from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 
-from adapters.sql import HEAD, current_revision, make_engine, migrations, upgrade
-from adapters.sql.migrations import alembic_config, online
+from workflow_adapters.sql import HEAD, current_revision, make_engine, migrations, upgrade
+from workflow_adapters.sql.migrations import alembic_config, online
 from workflow_core.errors import DatabaseUnavailable
 
 if TYPE_CHECKING:

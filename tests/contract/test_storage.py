@@ -13,10 +13,10 @@ from attrs import frozen
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from adapters.storage.filesystem import FilesystemStorage
-from adapters.storage.s3 import S3Storage, s3_client
 from devstack.ports import free_ports
 from tests.contract.memory_storage import BehindMemory
+from workflow_adapters.storage.filesystem import FilesystemStorage
+from workflow_adapters.storage.s3 import S3Storage, s3_client
 from workflow_core.domain.workflow import SourceType
 from workflow_core.fakes.storage import InMemoryStorage
 from workflow_core.testing.storage import StorageContract, storage_machine

@@ -12,8 +12,8 @@ import pytest
 import sqlalchemy as sa
 from attrs import asdict
 
-from adapters.sql import SqlTokens, make_engine, upgrade
 from devstack.ports import free_ports
+from workflow_adapters.sql import SqlTokens, make_engine, upgrade
 from workflow_core.domain.act import AuditFilter
 from workflow_core.domain.paging import PageRequest
 from workflow_core.fakes import InMemoryWorkflows

@@ -21,12 +21,12 @@ from alembic.runtime.migration import MigrationContext
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from adapters.sql import HEAD, SqlWorkflows, make_engine, upgrade
-from adapters.sql.migrations import alembic_config
-from adapters.sql.tables import metadata, schema_version
 from devstack.ports import free_ports
+from workflow_adapters.sql import HEAD, SqlWorkflows, make_engine, upgrade
+from workflow_adapters.sql.migrations import alembic_config
+from workflow_adapters.sql.tables import metadata, schema_version
+from workflow_core.domain.filters import HistoryFilter
 from workflow_core.domain.paging import PageRequest
-from workflow_core.domain.run import HistoryFilter
 from workflow_core.errors import DatabaseOutcomeUnknown, DatabaseUnavailable
 from workflow_core.fakes.workflow import InMemoryWorkflows
 from workflow_core.testing.entities import NAME, a_workflow, an_act

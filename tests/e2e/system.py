@@ -16,7 +16,7 @@ from devstack.ports import LOOPBACK, free_ports
 from devstack.process import ManagedProcess
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-DLI = [sys.executable, "-m", "entrypoints.cli.main"]
+DLI = [sys.executable, "-m", "workflow_entrypoints.cli.main"]
 
 
 @frozen(kw_only=True)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from adapters.sql import make_engine
 from benchmarks.keys import lost_answers
+from workflow_adapters.sql import make_engine
 
 if TYPE_CHECKING:
     from pathlib import Path

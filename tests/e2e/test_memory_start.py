@@ -66,7 +66,7 @@ def _workflow() -> str:
 def _dli(line: str) -> list[str]:
     program, *arguments = shlex.split(line)
     assert program == "dli", line
-    return [sys.executable, "-m", "entrypoints.cli.main", *arguments]
+    return [sys.executable, "-m", "workflow_entrypoints.cli.main", *arguments]
 
 
 def _wait(port: str, server: subprocess.Popen[bytes]) -> None:

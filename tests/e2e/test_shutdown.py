@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from attrs import Factory, define
 
-from adapters.sql import make_engine
 from devstack.ports import LOOPBACK
 from tests.e2e.system import DLI, ROOT
+from workflow_adapters.sql import make_engine
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,11 +10,6 @@ from attrs import frozen
 from litestar import Request
 from litestar.exceptions import HTTPException
 
-from entrypoints.http.filters import read_filters, read_if_match
-from entrypoints.http.keys import read_key
-from entrypoints.http.payload import _check_content_type, parse_payload
-from entrypoints.http.shared import NoFields
-from entrypoints.http.waiting import preferred_wait, version_of
 from tests.fuzz import corpus
 from tests.fuzz.mutate import broken, mutated
 from workflow_core import api
@@ -27,6 +22,11 @@ from workflow_core.domain.stored import name_of_file, stored_text
 from workflow_core.embedded import in_memory_service
 from workflow_core.errors import InvalidRequest, WorkflowError, WorkflowNotFound
 from workflow_core.local import LocalWorkflowApi
+from workflow_entrypoints.http.body import _check_content_type, parse_payload
+from workflow_entrypoints.http.idempotency import read_key
+from workflow_entrypoints.http.long_poll import preferred_wait, version_of
+from workflow_entrypoints.http.query import read_filters, read_if_match
+from workflow_entrypoints.http.shared import NoFields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

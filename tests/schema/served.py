@@ -11,10 +11,10 @@ import requests
 import sqlalchemy as sa
 from attrs import frozen
 
-from adapters.sql import make_engine
-from adapters.sql.tables import audit_events, backfills, idempotency_keys, revisions, runs, workflows
 from tests.e2e.system import DLI, ROOT, serve
 from tests.schema.known import CODE, YAML
+from workflow_adapters.sql import make_engine
+from workflow_adapters.sql.tables import audit_events, backfills, idempotency_keys, revisions, runs, workflows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

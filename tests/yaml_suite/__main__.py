@@ -12,7 +12,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.unit.yaml_readers import REFUSED, ours, theirs
+from tests.support.yaml_readers import REFUSED, ours, theirs
 from workflow_core.errors import InvalidWorkflowSpec
 
 if TYPE_CHECKING:

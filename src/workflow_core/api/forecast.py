@@ -17,7 +17,7 @@ from workflow_core.domain.workflow import WorkflowStatus
 
 if TYPE_CHECKING:
     from workflow_core.domain.forecast import Forecast, Preview
-    from workflow_core.domain.schedule import Fire
+    from workflow_core.domain.schedule import FireTime
     from workflow_core.domain.workflow import Workflow
     from workflow_core.errors import InvalidRequest
 
@@ -43,7 +43,7 @@ class FireItem(Answer):
     )
 
     @classmethod
-    def of(cls, fire: Fire) -> FireItem:
+    def of(cls, fire: FireTime) -> FireItem:
         """The answer for a fire time."""
         return cls(at=fire.at, local=fire.local.isoformat(timespec="seconds"), daylight_saving=fire.daylight_saving)
 

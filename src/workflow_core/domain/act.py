@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
+    from workflow_core.domain.authorization import Visibility
     from workflow_core.domain.backfill import Backfill
     from workflow_core.domain.caller import Caller, Via
-    from workflow_core.domain.policy import Visibility
     from workflow_core.domain.run import Run
     from workflow_core.domain.token import Token
     from workflow_core.domain.workflow import Workflow
@@ -45,7 +45,7 @@ class Action(StrEnum):
 
 
 @frozen(kw_only=True)
-class Act:
+class AuditEntry:
     """Who asked for what, when, and what it is about: a run, a backfill, a workflow, or (a sync) all of it.
 
     ``before`` and ``after`` are what changed, as JSON; both None where nothing did, the former None for what is new.
@@ -69,10 +69,10 @@ class Act:
 
 def on_workflow(
     caller: Caller, action: Action, at: datetime, after: Workflow, *, before: Workflow | None = None
-) -> Act:
+) -> AuditEntry:
     """What makes a workflow, or makes ``before`` to ``after``."""
     was, becomes = difference(None if before is None else facts_of_workflow(before), facts_of_workflow(after))
-    return Act(
+    return AuditEntry(
         caller=caller,
         action=action,
         at=at,
@@ -83,10 +83,10 @@ def on_workflow(
     )
 
 
-def on_run(caller: Caller, action: Action, at: datetime, after: Run, *, before: Run | None = None) -> Act:
+def on_run(caller: Caller, action: Action, at: datetime, after: Run, *, before: Run | None = None) -> AuditEntry:
     """What makes a run, or makes ``before`` to ``after``."""
     was, becomes = difference(None if before is None else facts_of_run(before), facts_of_run(after))
-    return Act(
+    return AuditEntry(
         caller=caller,
         action=action,
         at=at,
@@ -100,10 +100,10 @@ def on_run(caller: Caller, action: Action, at: datetime, after: Run, *, before: 
 
 def on_backfill(
     caller: Caller, action: Action, at: datetime, after: Backfill, *, before: Backfill | None = None
-) -> Act:
+) -> AuditEntry:
     """What makes a backfill, or makes ``before`` to ``after``."""
     was, becomes = difference(None if before is None else facts_of_backfill(before), facts_of_backfill(after))
-    return Act(
+    return AuditEntry(
         caller=caller,
         action=action,
         at=at,
@@ -115,11 +115,11 @@ def on_backfill(
     )
 
 
-def on_token(caller: Caller, action: Action, at: datetime, after: Token, *, before: Token | None = None) -> Act:
+def on_token(caller: Caller, action: Action, at: datetime, after: Token, *, before: Token | None = None) -> AuditEntry:
     """What makes an API token, or makes ``before`` to ``after``; both facts name it by its id."""
     was, becomes = difference(None if before is None else facts_of_token(before), facts_of_token(after))
     named = {"token": after.id}
-    return Act(
+    return AuditEntry(
         caller=caller,
         action=action,
         at=at,
@@ -160,7 +160,7 @@ class AuditFilter:
     visible: Visibility | None = None
 
 
-def audit_event(act: Act, event_id: UUID) -> AuditEvent:
+def audit_event(act: AuditEntry, event_id: UUID) -> AuditEvent:
     """The act as it is to be kept."""
     return AuditEvent(
         id=event_id,
@@ -194,7 +194,7 @@ class KeyRecord:
     answer: str | None = None
 
 
-def key_record(act: Act | None) -> KeyRecord | None:
+def key_record(act: AuditEntry | None) -> KeyRecord | None:
     """What is to be kept of the key that this was asked for with; None if there was none."""
     if act is None or act.caller.key is None:
         return None

@@ -11,7 +11,7 @@ from workflow_core.domain.access import EVERYTHING, Access
 
 
 @frozen(kw_only=True)
-class Key:
+class IdempotencyKey:
     """An idempotency key as one request brought it.
 
     ``fingerprint`` is equal for requests that ask for the same, and different for all others. ``attempt`` is this one request's: it
@@ -43,4 +43,4 @@ class Caller:
     address: str | None = None
     request_id: str | None = None
     access: Access = EVERYTHING
-    key: Key | None = None
+    key: IdempotencyKey | None = None

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import field, frozen
 
-from workflow_core.domain.names import shown
+from workflow_core.domain.names import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,12 +67,12 @@ class _Kind:
         if text in self.names:
             return self.names[text]
         if not text.isdigit():
-            raise CronError(f"{self.name}: {shown(item)} {_advice(text, item, self)}")
+            raise CronError(f"{self.name}: {quoted(item)} {_advice(text, item, self)}")
         number = int(text)
         if self.names is _WEEKDAYS and number == len(_WEEKDAYS):
             return 0
         if not self.low <= number <= self.high:
-            raise CronError(f"{self.name}: {shown(text)} is out of range; use {self.allowed}")
+            raise CronError(f"{self.name}: {quoted(text)} is out of range; use {self.allowed}")
         return number
 
     @property
@@ -242,7 +242,7 @@ def _check_dates(days: _Days, months: frozenset[int], text: str, *, strict: bool
         raise CronError("never fires: no such date exists")
     if strict:
         raise CronError(
-            f"day-of-month: {shown(text)} never comes in the months given; write '*' to fire by weekday alone"
+            f"day-of-month: {quoted(text)} never comes in the months given; write '*' to fire by weekday alone"
         )
 
 
@@ -278,7 +278,7 @@ def _days(day: str, weekday: str, *, strict: bool) -> _Days:
 
 def _number_of(text: str, item: str) -> int:
     if len(text) > 1 or not 1 <= int(text) <= _OFTEN:
-        raise CronError(f"day-of-week: {shown(item)}: a weekday comes 1 to {_OFTEN} times in a month")
+        raise CronError(f"day-of-week: {quoted(item)}: a weekday comes 1 to {_OFTEN} times in a month")
     return int(text)
 
 
@@ -290,7 +290,7 @@ def _item(item: str, kind: _Kind, *, strict: bool) -> set[int]:
     """The values of one item of a list."""
     match = _ITEM.fullmatch(item)
     if match is None:
-        raise CronError(f"{kind.name}: {shown(item)} {_advice(item, item, kind)}")
+        raise CronError(f"{kind.name}: {quoted(item)} {_advice(item, item, kind)}")
     last, step = match["last"], match["step"]
     first = match["first"].partition("-")[0]
     start = kind.low if first == "*" else kind.value(first, item=item)
@@ -302,10 +302,10 @@ def _item(item: str, kind: _Kind, *, strict: bool) -> set[int]:
         span = width - 1  # 0-7 is the whole week
     by = 1 if step is None else int(step)
     if by == 0:
-        raise CronError(f"{kind.name}: {shown(item)}: the step must be at least 1")
+        raise CronError(f"{kind.name}: {quoted(item)}: the step must be at least 1")
     if strict and step is not None and by > span and (by >= width or last is None or span):
         raise CronError(
-            f"{kind.name}: the step of {shown(item)} is larger than its range, so that {start} alone would match; write '{start}'"
+            f"{kind.name}: the step of {quoted(item)} is larger than its range, so that {start} alone would match; write '{start}'"
             + (f", or a step of at most {span}" if span else "")
         )
     return {kind.low + (start - kind.low + distance) % width for distance in range(0, span + 1, by)}

@@ -9,7 +9,7 @@ from attrs import frozen
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from workflow_core.domain.schedule import Fire
+    from workflow_core.domain.schedule import FireTime
     from workflow_core.domain.workflow import Workflow
 
 
@@ -18,7 +18,7 @@ class Forecast:
     """When a workflow fires next. While it is not active none of that happens: the times are those as if it were."""
 
     workflow: Workflow
-    fires: Sequence[Fire]
+    fires: Sequence[FireTime]
 
 
 @frozen(kw_only=True)
@@ -38,5 +38,5 @@ class Preview:
     current: Workflow | None
     changes: Sequence[Change]
     diff: str
-    fires: Sequence[Fire]
-    fires_now: Sequence[Fire]
+    fires: Sequence[FireTime]
+    fires_now: Sequence[FireTime]

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from workflow_core.domain.access import Grant, Role
-from workflow_core.domain.names import shown
+from workflow_core.domain.names import quoted
 from workflow_core.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def grant_of(given: Mapping[str, Any]) -> Grant:
         InvalidRequest: it says something else, or a role, team or pattern that cannot be.
     """
     if unknown := sorted(str(name) for name in given if name not in _FIELDS):
-        raise InvalidRequest("is not a part of a grant; those are role, team and names", field=shown(unknown[0]))
+        raise InvalidRequest("is not a part of a grant; those are role, team and names", field=quoted(unknown[0]))
     role, team, names = (given.get(name) for name in ("role", "team", "names"))
     if role not in tuple(Role):
         raise InvalidRequest(f"must be one of {', '.join(Role)}", field="role")

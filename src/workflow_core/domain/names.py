@@ -46,7 +46,7 @@ def check_dataset_name(value: str, *, field: str = "dataset_name") -> str:
         raise InvalidRequest(msg, field=field)
     if not _DATASET_NAME.match(value):
         msg = (
-            f"{shown(value)} is not a dataset name. Write two or more segments joined by dots, each of letters, digits,"
+            f"{quoted(value)} is not a dataset name. Write two or more segments joined by dots, each of letters, digits,"
             " '_' and '-' (not first), such as 'iceberg.analytics.daily_clicks'"
         )
         raise InvalidRequest(msg, field=field)
@@ -62,7 +62,7 @@ def check_run_id(value: str, *, field: str = "run_id") -> str:
     """Return ``value`` if Airflow would take it as a run id; raise :class:`InvalidRequest` otherwise."""
     if len(value) > MAX_RUN_ID or not _RUN_ID.match(value) or ".." in value:
         msg = (
-            f"{shown(value)} is not a run id: at most {MAX_RUN_ID} characters out of letters, digits and '_.~:+-',"
+            f"{quoted(value)} is not a run id: at most {MAX_RUN_ID} characters out of letters, digits and '_.~:+-',"
             " without '..'"
         )
         raise InvalidRequest(msg, field=field)
@@ -95,7 +95,7 @@ def is_sentinel(dag_id: str) -> bool:
     return _SENTINEL.match(dag_id) is not None
 
 
-def new_id(at: datetime) -> UUID:
+def uuid7(at: datetime) -> UUID:
     """A UUID of version 7 (RFC 9562, section 5.7): milliseconds of ``at``, then random bits; sorts by time."""
     value = (int(at.timestamp() * 1000) & (2**48 - 1)) << 80 | secrets.randbits(80)
     value = value & ~(0xF << 76) | (0x7 << 76)
@@ -103,7 +103,7 @@ def new_id(at: datetime) -> UUID:
     return UUID(int=value)
 
 
-def shown(value: str, limit: int = 60) -> str:
+def quoted(value: str, limit: int = 60) -> str:
     """``value`` as it may stand in a message: quoted, control characters escaped, cut at ``limit`` characters."""
     cut = value if len(value) <= limit else value[: limit - 3] + "..."
     return ascii(cut)
@@ -117,7 +117,7 @@ def dotted(path: Iterable[str | int]) -> str:
             text += f"[{part}]"
         else:
             plain = part.isascii() and part.isprintable() and 0 < len(part) <= _LONGEST_PART
-            text += f"{'.' if text else ''}{part if plain else shown(part)}"
+            text += f"{'.' if text else ''}{part if plain else quoted(part)}"
     return text
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import tzinfo
     from uuid import UUID
-
-    from workflow_core.domain.policy import Visibility
 
 
 class RunStatus(StrEnum):
@@ -358,23 +356,3 @@ class Run:
         """Airflow had this run and has it no more: somebody deleted it there before its end was seen."""
         status = RunStatus.FAILED if self.stop is None else RunStatus.STOPPED
         return evolve(self, status=status, ended_at=at, observed_at=at, reason=DELETED)
-
-
-@frozen(kw_only=True)
-class HistoryFilter:
-    """Which runs to list; None means any. Dates are inclusive calendar days in UTC, of ``started_at``. Only runs of workflows that are
-    ``visible`` to whoever asks, each of the workflow that it was started of: others may have had its name since.
-    """
-
-    dataset_name: str | None = None
-    start_date: date | None = None
-    end_date: date | None = None
-    visible: Visibility | None = None
-
-    @property
-    def window(self) -> tuple[datetime | None, datetime | None]:
-        """The same as moments: from (inclusive) and until (exclusive)."""
-        start = datetime.combine(self.start_date, time(), UTC) if self.start_date else None
-        bounded = self.end_date is not None and self.end_date < date.max  # no day follows the last one
-        end = datetime.combine(self.end_date + timedelta(days=1), time(), UTC) if self.end_date and bounded else None
-        return start, end

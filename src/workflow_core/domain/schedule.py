@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo
 from attrs import field, frozen
 
 from workflow_core.domain.cron import FIELDS, CronError, check_fields, pattern_of
-from workflow_core.domain.names import shown
+from workflow_core.domain.names import quoted
 from workflow_core.domain.zones import change_between, offset_at, offsets_of, spelled, zone_names
 from workflow_core.errors import InvalidCronExpression, InvalidRequest
 
@@ -68,17 +68,17 @@ def check_cron(value: str) -> str:
         msg = f"presets are not supported; write {_PRESETS[given.lower()]!r} instead of {given!r}"
         raise InvalidCronExpression(msg, field=name)
     if not given.isascii():
-        msg = f"{shown(value)} holds a character that no cron expression has; write digits, names and '* , - / # ?' in ASCII"
+        msg = f"{quoted(value)} holds a character that no cron expression has; write digits, names and '* , - / # ?' in ASCII"
         raise InvalidCronExpression(msg, field=name)
     fields = _BLANK.split(given)
     if len(fields) != len(FIELDS):
         count = f"has {len(fields)} fields and not five" if given else "is empty; it needs five fields"
-        msg = f"{shown(value)} {count}: {' '.join(FIELDS)}, such as '0 6 * * *'"
+        msg = f"{quoted(value)} {count}: {' '.join(FIELDS)}, such as '0 6 * * *'"
         raise InvalidCronExpression(msg, field=name)
     try:
         check_fields(fields)
     except CronError as error:
-        msg = f"{shown(' '.join(fields))}: {error}"
+        msg = f"{quoted(' '.join(fields))}: {error}"
         raise InvalidCronExpression(msg, field=name) from None
     return " ".join(fields)
 
@@ -88,7 +88,7 @@ def check_timezone(value: str) -> str:
     if value not in zone_names():
         better = spelled(value)
         fix = f"write {better!r}" if better else "use a name of the IANA database, such as 'UTC' or 'America/New_York'"
-        msg = f"{shown(value)} is not a time zone; {fix}"
+        msg = f"{quoted(value)} is not a time zone; {fix}"
         raise InvalidRequest(msg, field="schedule.timezone")
     return value
 
@@ -107,7 +107,7 @@ class DaylightSaving(StrEnum):
 
 
 @frozen(kw_only=True)
-class Fire:
+class FireTime:
     """One fire time: ``at`` in UTC, ``local`` in the time zone of the schedule."""
 
     at: datetime
@@ -163,13 +163,13 @@ class Schedule:
                 early, late = fires, middle
         return early
 
-    def upcoming(self, moment: datetime, count: int) -> Sequence[Fire]:
+    def upcoming(self, moment: datetime, count: int) -> Sequence[FireTime]:
         """The first ``count`` fire times after ``moment`` (aware)."""
-        found: list[Fire] = []
+        found: list[FireTime] = []
         for _ in range(count):
             moment, moved = self._next(moment)
             local = moment.astimezone(self.zone)
-            found.append(Fire(at=moment, local=local, daylight_saving=_changed(local, moved=moved)))
+            found.append(FireTime(at=moment, local=local, daylight_saving=_changed(local, moved=moved)))
         return found
 
     def first_from(self, moment: datetime) -> datetime:

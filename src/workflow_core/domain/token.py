@@ -16,7 +16,7 @@ from attrs import evolve, field, frozen
 
 from workflow_core.domain.access import Access
 from workflow_core.domain.identity import TOKEN, Identity
-from workflow_core.domain.names import shown
+from workflow_core.domain.names import quoted
 from workflow_core.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def new_token(
         InvalidRequest: the name is none, nothing is granted, or it would have expired already.
     """
     if not _NAME.match(name):
-        msg = f"{shown(name)} is not a name for a token: 1 to 100 letters, digits, '.', '_', '@' or '-', a letter or digit first"
+        msg = f"{quoted(name)} is not a name for a token: 1 to 100 letters, digits, '.', '_', '@' or '-', a letter or digit first"
         raise InvalidRequest(msg, field="name")
     if not grants:
         raise InvalidRequest("grant at least one role: a token without any may do nothing", field="grants")

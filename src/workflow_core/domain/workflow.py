@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from workflow_core.domain.policy import Visibility
-    from workflow_core.domain.schedule import Fire, Schedule
+    from workflow_core.domain.schedule import FireTime, Schedule
 
 
 _MAX_DIGITS: Final = 9  # of the number of a revision
@@ -217,7 +216,7 @@ class Workflow:
         start = self.spec.start_date
         return self.schedule.next_after(now) if start is None or start <= now else self.schedule.first_from(start)
 
-    def fires(self, now: datetime, count: int) -> Sequence[Fire]:
+    def fires(self, now: datetime, count: int) -> Sequence[FireTime]:
         """The next fire times after ``now`` by its schedule, as if it were neither paused nor disabled."""
         start = self.spec.start_date
         moment = now if start is None or start <= now else start - timedelta(microseconds=1)
@@ -362,16 +361,6 @@ def revision_number(key: tuple[str, ...]) -> int:
         msg = "this is not a cursor of this list; take it from the Link header of an earlier answer"
         raise InvalidRequest(msg, field="cursor")
     return int(key[0])
-
-
-@frozen(kw_only=True)
-class WorkflowFilter:
-    """Which workflows to list; None means any. ``visible`` are those that whoever asks may see."""
-
-    status: WorkflowStatus | None = None
-    source_type: SourceType | None = None
-    owner: str | None = None
-    visible: Visibility | None = None
 
 
 def winner(sources: Sequence[SourceType]) -> SourceType:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from workflow_core.domain.act import Act
+    from workflow_core.domain.act import AuditEntry
     from workflow_core.domain.token import Token
     from workflow_core.ports.workflow import WorkflowPort
 
@@ -35,7 +35,7 @@ class InMemoryTokens:
         """Answer again."""
         self._is_down = False
 
-    def add_token(self, token: Token, *, act: Act | None = None) -> None:
+    def add_token(self, token: Token, *, act: AuditEntry | None = None) -> None:
         """As the port says."""
         self._refuse_if_down()
         with self._lock:
@@ -54,7 +54,7 @@ class InMemoryTokens:
         self._refuse_if_down()
         return tuple(sorted(self._tokens.values(), key=lambda token: (token.created_at, token.id), reverse=True))
 
-    def revoke_token(self, token_id: str, *, at: datetime, by: str, act: Act | None = None) -> Token | None:
+    def revoke_token(self, token_id: str, *, at: datetime, by: str, act: AuditEntry | None = None) -> Token | None:
         """As the port says."""
         self._refuse_if_down()
         with self._lock:
@@ -66,7 +66,7 @@ class InMemoryTokens:
             self._tokens[token_id] = revoked = found.revoked(at=at, by=by)
             return revoked
 
-    def _record(self, act: Act | None) -> None:
+    def _record(self, act: AuditEntry | None) -> None:
         if act is not None and self._workflows is not None:
             self._workflows.record(act)
 

@@ -15,7 +15,7 @@ from workflow_core.domain.act import audit_event, key_record
 from workflow_core.domain.backfill import Wanted, being_sent, counts_of
 from workflow_core.domain.conditions import AirflowState, Observation
 from workflow_core.domain.counts import Counts
-from workflow_core.domain.names import new_id
+from workflow_core.domain.names import uuid7
 from workflow_core.domain.paging import Page, key_id, key_moment, moment_key
 from workflow_core.domain.run import RunStatus, Submission
 from workflow_core.domain.workflow import Phase, Revision, first_revision, revision_number
@@ -36,13 +36,14 @@ if TYPE_CHECKING:
     from datetime import date
     from uuid import UUID
 
-    from workflow_core.domain.act import Act, AuditEvent, AuditFilter, KeyRecord
+    from workflow_core.domain.act import AuditEntry, AuditEvent, AuditFilter, KeyRecord
+    from workflow_core.domain.authorization import Visibility
     from workflow_core.domain.backfill import Backfill
     from workflow_core.domain.code import CodeObject
+    from workflow_core.domain.filters import HistoryFilter, WorkflowFilter
     from workflow_core.domain.paging import PageRequest
-    from workflow_core.domain.policy import Visibility
-    from workflow_core.domain.run import HistoryFilter, Run
-    from workflow_core.domain.workflow import Workflow, WorkflowFilter
+    from workflow_core.domain.run import Run
+    from workflow_core.domain.workflow import Workflow
 
 T = TypeVar("T")
 Key = tuple[str, ...]
@@ -90,7 +91,7 @@ class InMemoryWorkflows(InMemoryLeases):
         self._failures[method] = times
 
     @contextmanager
-    def _acting(self, method: str, act: Act | None) -> Iterator[None]:
+    def _acting(self, method: str, act: AuditEntry | None) -> Iterator[None]:
         """A transaction that records an act with what it changes, if it is not refused."""
         with self._transaction(method):
             self._refuse_taken_key(act)
@@ -112,7 +113,9 @@ class InMemoryWorkflows(InMemoryLeases):
 
     # The port.
 
-    def add_workflow(self, workflow: Workflow, *, seen: CodeObject | None = None, act: Act | None = None) -> None:
+    def add_workflow(
+        self, workflow: Workflow, *, seen: CodeObject | None = None, act: AuditEntry | None = None
+    ) -> None:
         """As the port says."""
         with self._acting("add_workflow", act):
             self._refuse_taken_name(workflow)
@@ -139,7 +142,9 @@ class InMemoryWorkflows(InMemoryLeases):
             found = self._holder_of_dag(dag_id)
             return None if found is None else self._kept(found)
 
-    def save_workflow(self, workflow: Workflow, *, seen: CodeObject | None = None, act: Act | None = None) -> Workflow:
+    def save_workflow(
+        self, workflow: Workflow, *, seen: CodeObject | None = None, act: AuditEntry | None = None
+    ) -> Workflow:
         """As the port says."""
         with self._acting("save_workflow", act):
             saved = self._saved_workflow(workflow)
@@ -147,7 +152,7 @@ class InMemoryWorkflows(InMemoryLeases):
             return saved
 
     def revise_workflow(
-        self, workflow: Workflow, revision: Revision, *, seen: CodeObject | None = None, act: Act | None = None
+        self, workflow: Workflow, revision: Revision, *, seen: CodeObject | None = None, act: AuditEntry | None = None
     ) -> Workflow:
         """As the port says."""
         with self._acting("revise_workflow", act):
@@ -167,7 +172,7 @@ class InMemoryWorkflows(InMemoryLeases):
         with self._transaction("revision"):
             return next((found for found in self._revisions_of(workflow) if found.number == number), None)
 
-    def retire_workflow(self, workflow: Workflow, *, force: bool, act: Act | None = None) -> Workflow:
+    def retire_workflow(self, workflow: Workflow, *, force: bool, act: AuditEntry | None = None) -> Workflow:
         """As the port says."""
         with self._acting("retire_workflow", act):
             self._refuse_other_workflow(workflow)
@@ -214,7 +219,7 @@ class InMemoryWorkflows(InMemoryLeases):
                 if self._is_as_read(one):
                     self._code.pop(one.dataset_name, None)
 
-    def add_run(self, run: Run, *, of_version: int | None = None, act: Act | None = None) -> None:
+    def add_run(self, run: Run, *, of_version: int | None = None, act: AuditEntry | None = None) -> None:
         """As the port says."""
         with self._acting("add_run", act):
             if of_version is not None:
@@ -247,7 +252,7 @@ class InMemoryWorkflows(InMemoryLeases):
             pairs = [((run.dag_id, run.airflow_run_id), run) for run in self._runs.values()]
             return {pair: self._kept(run) for pair, run in pairs if pair in wanted}
 
-    def save_run(self, run: Run, *, act: Act | None = None) -> Run:
+    def save_run(self, run: Run, *, act: AuditEntry | None = None) -> Run:
         """As the port says."""
         with self._acting("save_run", act):
             self._refuse_other_run(run)
@@ -313,7 +318,9 @@ class InMemoryWorkflows(InMemoryLeases):
         with self._transaction("dated_runs"):
             return self._first(self._dated(workflow.id, first, last), len(self._runs))
 
-    def add_backfill(self, backfill: Backfill, runs: Sequence[Run], *, dated: int, act: Act | None = None) -> None:
+    def add_backfill(
+        self, backfill: Backfill, runs: Sequence[Run], *, dated: int, act: AuditEntry | None = None
+    ) -> None:
         """As the port says."""
         with self._acting("add_backfill", act):
             self._refuse_backfill_of_no_workflow(backfill)
@@ -332,7 +339,7 @@ class InMemoryWorkflows(InMemoryLeases):
             return None if found is None else self._kept(found)
 
     def save_backfill(
-        self, backfill: Backfill, runs: Sequence[Run] = (), *, act: Act | None = None
+        self, backfill: Backfill, runs: Sequence[Run] = (), *, act: AuditEntry | None = None
     ) -> tuple[Backfill, Sequence[Run]]:
         """As the port says."""
         with self._acting("save_backfill", act):
@@ -435,7 +442,7 @@ class InMemoryWorkflows(InMemoryLeases):
         with self._transaction("save_airflow_state"):
             self._airflow_state = self._kept(state)
 
-    def record(self, act: Act) -> None:
+    def record(self, act: AuditEntry) -> None:
         """As the port says."""
         with self._acting("record", act):
             pass
@@ -704,14 +711,14 @@ class InMemoryWorkflows(InMemoryLeases):
         known = seen.observed_at is not None and seen.observed_at >= listed_before
         return known, seen.looked_at is not None, seen.looked_at or _EVER, workflow.dataset_name
 
-    def _refuse_taken_key(self, act: Act | None) -> None:
+    def _refuse_taken_key(self, act: AuditEntry | None) -> None:
         record = key_record(act)
         if record is not None and (record.scope, record.key) in self._keys:
             raise KeyInUse(record.key)
 
-    def _keep_event(self, act: Act | None) -> None:
+    def _keep_event(self, act: AuditEntry | None) -> None:
         if act is not None:
-            self._audit.append(self._kept(audit_event(act, new_id(act.at))))
+            self._audit.append(self._kept(audit_event(act, uuid7(act.at))))
 
     def _is_told(self, event: AuditEvent, where: AuditFilter) -> bool:
         return (
@@ -725,7 +732,7 @@ class InMemoryWorkflows(InMemoryLeases):
     def _audit_key(self, event: AuditEvent) -> Key:
         return moment_key(event.at), str(event.id)
 
-    def _keep_key(self, act: Act | None) -> None:
+    def _keep_key(self, act: AuditEntry | None) -> None:
         record = key_record(act)
         if record is not None:
             self._keys[record.scope, record.key] = self._kept(record)

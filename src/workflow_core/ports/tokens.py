@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from workflow_core.domain.act import Act
+    from workflow_core.domain.act import AuditEntry
     from workflow_core.domain.token import Token
 
 
@@ -21,7 +21,7 @@ class TokenPort(Protocol):
     :class:`~workflow_core.errors.DatabaseOutcomeUnknown`.
     """
 
-    def add_token(self, token: Token, *, act: Act | None = None) -> None:
+    def add_token(self, token: Token, *, act: AuditEntry | None = None) -> None:
         """Keep a new token, and ``act`` in the audit with it: both or neither.
 
         Raises:
@@ -37,7 +37,7 @@ class TokenPort(Protocol):
         """All of them, the latest first (``created_at``, then the id, both descending)."""
         ...
 
-    def revoke_token(self, token_id: str, *, at: datetime, by: str, act: Act | None = None) -> Token | None:
+    def revoke_token(self, token_id: str, *, at: datetime, by: str, act: AuditEntry | None = None) -> Token | None:
         """Make a token useless, and return it as it is then; None if there is none. Of one that was revoked before, the first moment
         and the first person stay. ``act`` is kept in the audit with it, if this was the first time.
         """

@@ -10,16 +10,17 @@ if TYPE_CHECKING:
     from datetime import date, datetime
     from uuid import UUID
 
-    from workflow_core.domain.act import Act, AuditEvent, AuditFilter, KeyRecord
+    from workflow_core.domain.act import AuditEntry, AuditEvent, AuditFilter, KeyRecord
+    from workflow_core.domain.authorization import Visibility
     from workflow_core.domain.backfill import Backfill
     from workflow_core.domain.code import CodeObject
     from workflow_core.domain.conditions import AirflowState, Observation
     from workflow_core.domain.counts import Counts
+    from workflow_core.domain.filters import HistoryFilter, WorkflowFilter
     from workflow_core.domain.lease import Lease
     from workflow_core.domain.paging import Page, PageRequest
-    from workflow_core.domain.policy import Visibility
-    from workflow_core.domain.run import HistoryFilter, Run, RunStatus
-    from workflow_core.domain.workflow import Revision, Workflow, WorkflowFilter
+    from workflow_core.domain.run import Run, RunStatus
+    from workflow_core.domain.workflow import Revision, Workflow
 
 
 @runtime_checkable
@@ -44,7 +45,9 @@ class WorkflowPort(Protocol):
     Where that and another error would both be right, either may come.
     """
 
-    def add_workflow(self, workflow: Workflow, *, seen: CodeObject | None = None, act: Act | None = None) -> None:
+    def add_workflow(
+        self, workflow: Workflow, *, seen: CodeObject | None = None, act: AuditEntry | None = None
+    ) -> None:
         """Keep a new workflow, and its first revision. Of several at the same time with one name or DAG id, exactly one succeeds.
 
         ``seen``, the object that it was made from, is kept with it, over whatever is kept of that object.
@@ -66,7 +69,9 @@ class WorkflowPort(Protocol):
         """The live workflow that holds this DAG id, or None."""
         ...
 
-    def save_workflow(self, workflow: Workflow, *, seen: CodeObject | None = None, act: Act | None = None) -> Workflow:
+    def save_workflow(
+        self, workflow: Workflow, *, seen: CodeObject | None = None, act: AuditEntry | None = None
+    ) -> Workflow:
         """Write back a workflow that was read earlier, and return it with its new version.
 
         The id and the name stay what they were. Everything else is replaced by what ``workflow`` says. ``seen``, the object that it
@@ -79,7 +84,7 @@ class WorkflowPort(Protocol):
         ...
 
     def revise_workflow(
-        self, workflow: Workflow, revision: Revision, *, seen: CodeObject | None = None, act: Act | None = None
+        self, workflow: Workflow, revision: Revision, *, seen: CodeObject | None = None, act: AuditEntry | None = None
     ) -> Workflow:
         """Write back a workflow whose spec is another, as :meth:`save_workflow` does, and keep that revision; all or nothing.
 
@@ -96,7 +101,7 @@ class WorkflowPort(Protocol):
         """One revision of this very workflow, or None."""
         ...
 
-    def retire_workflow(self, workflow: Workflow, *, force: bool, act: Act | None = None) -> Workflow:
+    def retire_workflow(self, workflow: Workflow, *, force: bool, act: AuditEntry | None = None) -> Workflow:
         """Write back a workflow that is being unregistered, as :meth:`save_workflow` does, if it has no run that has not ended, or if
         ``force``. Of this and an :meth:`add_run` at the same time, one sees the other.
 
@@ -138,7 +143,7 @@ class WorkflowPort(Protocol):
         """
         ...
 
-    def add_run(self, run: Run, *, of_version: int | None = None, act: Act | None = None) -> None:
+    def add_run(self, run: Run, *, of_version: int | None = None, act: AuditEntry | None = None) -> None:
         """Keep a new run. Of several at the same time with one run id, exactly one succeeds.
 
         ``of_version`` is the version of its workflow that the run was decided on: whatever was checked of the workflow then still holds
@@ -169,7 +174,7 @@ class WorkflowPort(Protocol):
         """The runs with these pairs of DAG id and Airflow's run id; pairs that are not known are left out."""
         ...
 
-    def save_run(self, run: Run, *, act: Act | None = None) -> Run:
+    def save_run(self, run: Run, *, act: AuditEntry | None = None) -> Run:
         """Write back a run that was read earlier, and return it with its new version.
 
         Its ids and names stay what they were. Everything else is replaced by what ``run`` says.
@@ -226,7 +231,9 @@ class WorkflowPort(Protocol):
         """
         ...
 
-    def add_backfill(self, backfill: Backfill, runs: Sequence[Run], *, dated: int, act: Act | None = None) -> None:
+    def add_backfill(
+        self, backfill: Backfill, runs: Sequence[Run], *, dated: int, act: AuditEntry | None = None
+    ) -> None:
         """Keep a new backfill with its runs, all of it or nothing. Its runs are of one workflow, and none is in Airflow.
 
         ``dated`` is how many runs :meth:`dated_runs` gave for the backfill's dates: what was decided by them holds only while there
@@ -245,7 +252,7 @@ class WorkflowPort(Protocol):
         ...
 
     def save_backfill(
-        self, backfill: Backfill, runs: Sequence[Run] = (), *, act: Act | None = None
+        self, backfill: Backfill, runs: Sequence[Run] = (), *, act: AuditEntry | None = None
     ) -> tuple[Backfill, Sequence[Run]]:
         """Write back a backfill that was read earlier, and runs as :meth:`save_run` does, all of it or nothing; return them with
         their new versions.
@@ -322,7 +329,7 @@ class WorkflowPort(Protocol):
         """Keep how the mirror stands; the last one to save counts."""
         ...
 
-    def record(self, act: Act) -> None:
+    def record(self, act: AuditEntry) -> None:
         """Record what was asked for and changes nothing that is kept: it was so already."""
         ...
 

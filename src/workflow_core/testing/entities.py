@@ -6,18 +6,10 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
 
-from workflow_core.domain.act import Act, Action
-from workflow_core.domain.backfill import (
-    Backfill,
-    OnFailure,
-    Reprocess,
-    Wanted,
-    Wish,
-    backfill_id_for,
-    slot_run_id,
-)
-from workflow_core.domain.caller import Caller, Key
-from workflow_core.domain.names import new_id, run_id_for
+from workflow_core.domain.act import Action, AuditEntry
+from workflow_core.domain.backfill import Backfill, OnFailure, Reprocess, Wanted, Wish, backfill_id_for, slot_run_id
+from workflow_core.domain.caller import Caller, IdempotencyKey
+from workflow_core.domain.names import run_id_for, uuid7
 from workflow_core.domain.run import Run, RunStatus, RunType, Submission
 from workflow_core.domain.schedule import Schedule
 from workflow_core.domain.spec import SpecRules, WorkflowSpec, parse_spec
@@ -62,7 +54,7 @@ def a_workflow(dataset_name: str = NAME, *, yaml: str | None = None, **changes: 
     text = yaml if yaml is not None else YAML.format(name=dataset_name, owner=owner)
     source = changes.get("source_type", SourceType.MANUAL)
     facts: dict[str, Any] = {
-        "id": new_id(AT),
+        "id": uuid7(AT),
         "dataset_name": dataset_name,
         "source_type": source,
         "spec": _parsed(text, dataset_name).model_copy(deep=True),
@@ -154,9 +146,11 @@ def slots_of(workflow: Workflow, backfill: Backfill, **changes: Any) -> list[Run
     ]
 
 
-def an_act(key: str | None = "k", *, scope: str = "user@example.com", fingerprint: str = "f", **changes: Any) -> Act:
+def an_act(
+    key: str | None = "k", *, scope: str = "user@example.com", fingerprint: str = "f", **changes: Any
+) -> AuditEntry:
     """A run that ``scope`` asked for with this idempotency key (None: without one) at :data:`AT`; ``changes`` win."""
-    given = None if key is None else Key(text=key, fingerprint=fingerprint)
+    given = None if key is None else IdempotencyKey(text=key, fingerprint=fingerprint)
     caller = Caller(name=scope, key=given)
     facts: dict[str, Any] = {"action": Action.RUN, "at": AT, "dataset_name": NAME, "run_id": "r1"}
-    return Act(caller=caller, **{**facts, **changes})
+    return AuditEntry(caller=caller, **{**facts, **changes})

@@ -2,80 +2,40 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from enum import StrEnum
 from itertools import count
 from secrets import randbelow, token_hex
 from typing import TYPE_CHECKING
 
 from attrs import field, frozen
 
+from workflow_core.domain.backfill import BackfillSummary
 from workflow_core.domain.conditions import Observation
-from workflow_core.domain.names import check_dataset_name, loader_for, sentinel_dag_id
-from workflow_core.domain.spec import SpecRules
+from workflow_core.domain.names import check_dataset_name, check_run_id, loader_for, sentinel_dag_id
+from workflow_core.domain.run import RunStatus
 from workflow_core.domain.workflow import SourceType
-from workflow_core.errors import DatabaseUnavailable, WorkflowNotFound, WorkflowPermissionDenied
-from workflow_core.usecases.known import KnownWorkflows
+from workflow_core.errors import (
+    BackfillNotFound,
+    DatabaseUnavailable,
+    RevisionNotFound,
+    WorkflowNotFound,
+    WorkflowPermissionDenied,
+    WorkflowRunNotFound,
+)
+from workflow_core.usecases.cache import WorkflowCache
+from workflow_core.usecases.config import CodeExecution, ServiceConfig
 from workflow_core.usecases.run_ids import RunIds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from workflow_core.domain.backfill import Backfill
     from workflow_core.domain.lease import Lease
     from workflow_core.domain.run import Run
-    from workflow_core.domain.workflow import Workflow
+    from workflow_core.domain.workflow import Revision, Workflow
     from workflow_core.ports.airflow import AirflowPort
     from workflow_core.ports.clock import ClockPort
     from workflow_core.ports.storage import StoragePort
     from workflow_core.ports.workflow import WorkflowPort
-
-
-class CodeExecution(StrEnum):
-    """Whether runs of CODE workflows may be started over this API (specification, section 1.3)."""
-
-    DENY = "deny"
-    ALLOW = "allow"
-
-
-@frozen(kw_only=True)
-class Policy:
-    """What this installation allows, and how long a request waits for Airflow.
-
-    ``register_wait`` is the longest a registration waits for Airflow to serve the DAG (seconds) before it answers that the worker
-    goes on; ``poll`` is the time between two looks. ``loaders`` is the number of loader files in Airflow's DAGs folder.
-    ``stop_grace`` is how long (seconds) the process of a task may live on after Airflow has marked the task as ended: a run is
-    STOPPED only after that time. ``backfill_max_dates`` is how many dates a backfill may have, ``backfill_max_active`` how many runs of
-    a parallel one are under way at the same time unless it says otherwise.
-    STOPPED only after that time. ``sync_max_removed`` is the largest share of the CODE workflows that a sync removes without being
-    told that it may. ``fresh_for`` is how long (seconds) after a pass of the worker reads are answered from what it saw,
-    without asking Airflow. ``keep_keys`` is how long (seconds) an idempotency key and the answer to it are kept at least.
-
-    ``lease`` is how long (seconds) a worker that is not heard of keeps others from what it works on; ``resend_after`` how long nobody else
-    sends a run that was sent: longer than any request to Airflow may take; ``compare_every`` (seconds; 0: never) how often the three
-    systems are compared in full.
-    """
-
-    rules: SpecRules = field(factory=SpecRules)
-    loaders: int = 8
-    register_wait: float = 10.0
-    poll: float = 0.1
-    max_params_bytes: int = 65_536
-    code_execution: CodeExecution = CodeExecution.DENY
-    stop_grace: float = 15.0
-    backfill_max_dates: int = 1000
-    backfill_max_active: int = 8
-    sync_max_removed: float = 0.3
-    fresh_for: float = 3.0
-    keep_keys: float = 86_400.0
-    lease: float = 30.0
-    resend_after: float = 20.0
-    compare_every: float = 300.0
-    may_arrive: timedelta = timedelta(seconds=45)
-    """What was sent to Airflow and is not there may still arrive within this time: no request of ours is under way for longer."""
-    pause_margin: timedelta = timedelta(seconds=20)
-    """How long before the next fire time the DAG of a paused workflow is paused in Airflow though runs are under way: several passes of
-    the worker and one request that takes its full time, so that the schedule does not fire.
-    """
 
 
 @frozen(kw_only=True)
@@ -86,9 +46,9 @@ class Context:
     airflow: AirflowPort
     storage: StoragePort
     clock: ClockPort
-    policy: Policy = field(factory=Policy)
+    policy: ServiceConfig = field(factory=ServiceConfig)
     run_ids: RunIds = field(factory=RunIds, repr=False)
-    known: KnownWorkflows = field(factory=KnownWorkflows, repr=False)
+    known: WorkflowCache = field(factory=WorkflowCache, repr=False)
     parsed: set[str] | None = None
     comes_back: bool = False
     """Whether this is a pass of a worker, which comes back every few seconds to what it leaves for later."""
@@ -160,3 +120,59 @@ class Context:
         elif sentinel not in self.parsed:
             self.airflow.request_parse(sentinel)
             self.parsed.add(sentinel)
+
+
+def require_backfill(backfill_id: str, context: Context) -> Backfill:
+    """The backfill with this id.
+
+    Raises:
+        InvalidRequest: the text is not a backfill id.
+        BackfillNotFound: no backfill has this id.
+    """
+    backfill = context.workflows.backfill(check_run_id(backfill_id, field="backfill_id"))
+    if backfill is None:
+        raise BackfillNotFound(backfill_id)
+    return backfill
+
+
+def require_run(run_id: str, context: Context) -> Run:
+    """The run with this id.
+
+    Raises:
+        InvalidRequest: the text is not a run id.
+        WorkflowRunNotFound: no run has this id.
+    """
+    run = context.workflows.run(check_run_id(run_id))
+    if run is None:
+        raise WorkflowRunNotFound(run_id)
+    return run
+
+
+def require_revision(workflow: Workflow, number: int, context: Context) -> Revision:
+    """The revision of the workflow with this number.
+
+    Raises:
+        RevisionNotFound: the workflow has no revision of this number.
+    """
+    revision = context.workflows.revision(workflow, number)
+    if revision is None:
+        raise RevisionNotFound(workflow.dataset_name, number)
+    return revision
+
+
+def summarize(backfill: Backfill, context: Context) -> BackfillSummary:
+    """A backfill with the counts of its runs as they are recorded now."""
+    counts = context.workflows.backfill_counts([backfill.backfill_id])
+    (current,) = with_skipped_runs([backfill], context)
+    return BackfillSummary(backfill=current, counts=counts.get(backfill.backfill_id, {}))
+
+
+def with_skipped_runs(backfills: Sequence[Backfill], context: Context) -> Sequence[Backfill]:
+    """The backfills with the current status of the runs of their skipped dates. Runs that had succeeded are not read again."""
+    unfinished = {
+        date.run_id for backfill in backfills for date in backfill.skipped if date.status is not RunStatus.SUCCESS
+    }
+    if not unfinished:
+        return backfills
+    statuses = context.workflows.run_statuses(unfinished)
+    return [backfill.seen_again(statuses) for backfill in backfills]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from workflow_core.domain.names import dotted, shown
+from workflow_core.domain.names import dotted, quoted
 from workflow_core.domain.spec.arguments import short_name
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def _texts(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
 def _of_text(task: TaskSpec, name: str, text: str) -> Iterator[str]:
     if _is_file(task, name, text):
         yield (
-            f"Airflow takes {shown(text)} for the name of a template file, which it looks for beside the loader file, because of its"
+            f"Airflow takes {quoted(text)} for the name of a template file, which it looks for beside the loader file, because of its"
             " ending; add a space at the end if it is no file"
         )
     for word in dict.fromkeys(_dated_words(text)):

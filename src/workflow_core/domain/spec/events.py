@@ -12,7 +12,7 @@ from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEv
 from ruamel.yaml.parser import Parser
 from ruamel.yaml.tokens import BlockEndToken, DocumentEndToken, KeyToken, ValueToken
 
-from workflow_core.domain.names import shown
+from workflow_core.domain.names import quoted
 from workflow_core.domain.spec.characters import refusal
 from workflow_core.domain.spec.scan import MAX_DEPTH, Loader, too_deep
 
@@ -63,7 +63,7 @@ class _Guard:
         line, column = event.start_mark.line + 1, event.start_mark.column + 1
         tag = getattr(event, "tag", None)
         if tag is not None and not (isinstance(event, ScalarEvent) and str(tag) == CORE + "str"):
-            raise refusal(f"the tag {shown(str(tag))} is not allowed; write plain values only", line, column)
+            raise refusal(f"the tag {quoted(str(tag))} is not allowed; write plain values only", line, column)
         self._weigh(event, line, column)
         if self._depth > MAX_DEPTH:
             raise too_deep(line, column)
@@ -75,7 +75,7 @@ class _Guard:
     def _weigh(self, event: Event, line: int, column: int) -> None:
         if isinstance(event, AliasEvent):
             if event.anchor not in self._weights:
-                raise refusal(f"the alias {shown('*' + event.anchor)} has no complete anchor before it", line, column)
+                raise refusal(f"the alias {quoted('*' + event.anchor)} has no complete anchor before it", line, column)
             self._total.add(self._weights[event.anchor])
             self._aliased += self._weights[event.anchor].characters
         elif isinstance(event, CollectionStartEvent):

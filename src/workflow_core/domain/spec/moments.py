@@ -6,7 +6,7 @@ import re
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from workflow_core.domain.names import shown
+from workflow_core.domain.names import quoted
 
 if TYPE_CHECKING:
     from datetime import tzinfo
@@ -37,7 +37,7 @@ def read_moment(value: object) -> datetime | None:
     try:
         moment = datetime.fromisoformat(value.upper())
     except ValueError:
-        raise ValueError(f"{shown(value)} does not exist in the calendar or on the clock; {_HOW}") from None
+        raise ValueError(f"{quoted(value)} does not exist in the calendar or on the clock; {_HOW}") from None
     if not FIRST_YEAR <= moment.year <= LAST_YEAR:
         raise ValueError(f"must lie in the years {FIRST_YEAR} to {LAST_YEAR}")
     return moment
@@ -45,8 +45,8 @@ def read_moment(value: object) -> datetime | None:
 
 def _named(value: object) -> str:
     if isinstance(value, str):
-        return shown(value)
-    return shown(str(value)).strip("'") if isinstance(value, int | float) and not isinstance(value, bool) else "this"
+        return quoted(value)
+    return quoted(str(value)).strip("'") if isinstance(value, int | float) and not isinstance(value, bool) else "this"
 
 
 def _instead(value: object) -> str:
@@ -80,9 +80,9 @@ def moment_in(text: str, zone: tzinfo, name: str) -> datetime:
         return first.astimezone(UTC)
     if first.astimezone(UTC).astimezone(zone).replace(tzinfo=None) != moment:
         later = first.astimezone(UTC).astimezone(zone).replace(tzinfo=None).isoformat()
-        raise ValueError(f"{shown(text)} does not exist in {name}, where the clocks go forward then; write {later}")
+        raise ValueError(f"{quoted(text)} does not exist in {name}, where the clocks go forward then; write {later}")
     both = " or ".join(one.isoformat() for one in (first, second))
-    raise ValueError(f"{shown(text)} exists twice in {name}, where the clocks go back then; write {both}")
+    raise ValueError(f"{quoted(text)} exists twice in {name}, where the clocks go back then; write {both}")
 
 
 def _begin_of_day(midnight: datetime, zone: tzinfo) -> datetime:

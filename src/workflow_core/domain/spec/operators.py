@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from workflow_core.domain.names import shown
+from workflow_core.domain.names import quoted
 from workflow_core.domain.spec.advice import ANY_TASK, SHORT_TASK, guess
 from workflow_core.domain.spec.arguments import COMMON, OWN, kinds_of, objects_of, short_name
 from workflow_core.domain.spec.values import YES_OR_NO
@@ -168,7 +168,7 @@ def _instead(name: str, value: Mapping[str, Any], argument: str) -> str:
         return f"{message}; write the seconds: `{argument if argument.isidentifier() else 'retry_delay'}: {_seconds(value)}`"
     if kind.startswith("kubernetes."):
         return f"{message}; {_PLAIN_MAPPINGS}"
-    return f"{message}; write {shown(kind)} as a plain value, or do it in a function of `operator: python`"
+    return f"{message}; write {quoted(kind)} as a plain value, or do it in a function of `operator: python`"
 
 
 def _seconds(value: Mapping[str, Any]) -> str:

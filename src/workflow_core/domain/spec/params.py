@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
-from workflow_core.domain.names import shown
+from workflow_core.domain.names import quoted
 from workflow_core.domain.spec.advice import guess, meant
 from workflow_core.domain.spec.document import DATE_PARAM, ParamSpec, declaration_of
 from workflow_core.domain.spec.operators import magic_keys
@@ -59,7 +59,7 @@ def _key_problems(document: YamlText, path: Path, value: Mapping[str, Any]) -> I
         close = "default" if key == instead else None if key in _SCHEMA_WORDS else guess(key, _KEYS)
         hint = f"; did you mean {close!r}? A" if close else "; a"
         later = "; the other words of JSON Schema are not supported yet" if key in _SCHEMA_WORDS else ""
-        yield document.problem((*path, key), f"unknown key {shown(key)}{hint} {_TAKES}{later}", at_key=True)
+        yield document.problem((*path, key), f"unknown key {quoted(key)}{hint} {_TAKES}{later}", at_key=True)
     if "default" not in value and instead is None:
         message = (
             "a declaration needs a default, the value of scheduled runs; add `default: …` (`default: null` for none)"
@@ -76,7 +76,7 @@ def _value_problems(document: YamlText, path: Path, param: ParamSpec) -> Iterato
         if misfit and not (value is None and param.default is None):
             yield document.problem((*path, "enum", index), f"this value {misfit}, so that no run could be given it")
     if path[1] == DATE_PARAM and not _is_date(param.default):
-        yield document.problem(path, f"{shown(str(param.default))} is not a calendar date like '2026-01-31'")
+        yield document.problem(path, f"{quoted(str(param.default))} is not a calendar date like '2026-01-31'")
 
 
 def _is_date(value: Any) -> bool:

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from attrs import frozen
 
-from workflow_core.domain.names import MAX_DATASET_NAME, is_segment, shown
+from workflow_core.domain.names import MAX_DATASET_NAME, is_segment, quoted
 from workflow_core.domain.schedule import Schedule, check_cron, check_timezone
 from workflow_core.domain.spec.cautions import cautions
 from workflow_core.domain.spec.moments import moment_in, read_moment
@@ -115,10 +115,10 @@ def _name_problems(document: YamlText, dataset_name: str | None) -> Iterator[Pro
         return
     if dataset_name is not None and name not in {dataset_name, dataset_name.rpartition(".")[2]}:
         last = dataset_name.rpartition(".")[2]
-        yield document.problem(("name",), f"{shown(name)} must be {dataset_name!r} or its last segment {last!r}")
+        yield document.problem(("name",), f"{quoted(name)} must be {dataset_name!r} or its last segment {last!r}")
     elif dataset_name is None and (len(name) > MAX_DATASET_NAME or not all(map(is_segment, name.split(".")))):
         message = (
-            f"{shown(name)} is no dataset name and no last segment of one; write segments joined by dots, each of letters, digits,"
+            f"{quoted(name)} is no dataset name and no last segment of one; write segments joined by dots, each of letters, digits,"
             f" '_' and '-' (not first), of {MAX_DATASET_NAME} characters at most"
         )
         yield document.problem(("name",), message)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
-from workflow_core.domain.names import shown
+from workflow_core.domain.names import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -47,7 +47,9 @@ REACHING: Final[Mapping[str, str]] = {
 }
 """Operator classes that change other workflows, and how. Only a pattern without a wildcard allows one of them."""
 
-PROTECTED: Final = frozenset({*sys.stdlib_module_names, "adapters", "airflow", "entrypoints", "workflow_core"})
+PROTECTED: Final = frozenset(
+    {*sys.stdlib_module_names, "airflow", "workflow_adapters", "workflow_core", "workflow_entrypoints"}
+)
 """Top-level packages whose functions need a pattern that names the package: the standard library, Airflow, and this one."""
 
 _WILDCARDS: Final = frozenset("*?[")
@@ -94,14 +96,14 @@ class SpecRules:
         if self.allows_callable(path):
             return None
         if has_dunder(path):
-            return f"{shown(path)} has a name with two underscores at both ends, which no import path may have here"
+            return f"{quoted(path)} has a name with two underscores at both ends, which no import path may have here"
         package = path.partition(".")[0]
         allowed = f"WORKFLOWS_ALLOWED_CALLABLES allows {', '.join(self.callables)}"
         if package in PROTECTED:
             return (
-                f"{shown(path)} is not allowed here: functions of {package!r} need a pattern that names it; {allowed}"
+                f"{quoted(path)} is not allowed here: functions of {package!r} need a pattern that names it; {allowed}"
             )
-        return f"{shown(path)} is not allowed here; {allowed}"
+        return f"{quoted(path)} is not allowed here; {allowed}"
 
 
 def has_dunder(path: str) -> bool:

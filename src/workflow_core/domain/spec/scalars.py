@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from workflow_core.domain.names import shown
+from workflow_core.domain.names import quoted
 
 _ESCAPES: Final = {
     "0": "\0", "a": "\a", "b": "\b", "t": "\t", "\t": "\t", "n": "\n", "v": "\v", "f": "\f", "r": "\r", "e": "\x1b", " ": " ", '"': '"',
@@ -26,7 +26,7 @@ class NoSuchEscape(ValueError):
 
     def __init__(self, escape: str, offset: int) -> None:
         super().__init__(
-            f"'\\{shown(escape[1:])[1:-1]}' is not an escape of YAML; write '\\\\' for a backslash, or use single quotes"
+            f"'\\{quoted(escape[1:])[1:-1]}' is not an escape of YAML; write '\\\\' for a backslash, or use single quotes"
         )
         self.offset = offset
 

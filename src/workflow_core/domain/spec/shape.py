@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
-from workflow_core.domain.names import shown
+from workflow_core.domain.names import quoted
 from workflow_core.domain.schedule import check_cron
 from workflow_core.domain.spec.advice import TOP_LEVEL, guess, meant
 from workflow_core.domain.spec.document import ScheduleSpec, WorkflowSpec
@@ -105,7 +105,7 @@ def _translated(document: YamlText, path: Path, error: Mapping[str, Any]) -> Pro
     if kind == "missing":
         return _missing(document, path, error)
     if kind == "string_pattern_mismatch":
-        message = f"{shown(str(value))} {_IDS if path[-1] == 'task_id' else _NAMES}"
+        message = f"{quoted(str(value))} {_IDS if path[-1] == 'task_id' else _NAMES}"
     if fix := _fix(path, value):
         message += f"; {fix}"
     return document.problem(path, message)
@@ -115,12 +115,12 @@ def _unknown(path: Path) -> str:
     name = str(path[-1])
     known = _KNOWN.get(".".join(map(str, path[:-1])), ())
     if len(path) == 1 and name in TOP_LEVEL:
-        return f"unknown key {shown(name)}: {TOP_LEVEL[name]}"
+        return f"unknown key {quoted(name)}: {TOP_LEVEL[name]}"
     close = guess(name, known) or (guess(name, TOP_LEVEL) if len(path) == 1 else None)
     if close is not None and close not in known:
-        return f"unknown key {shown(name)}; {close!r} {TOP_LEVEL[close]}"
+        return f"unknown key {quoted(name)}; {close!r} {TOP_LEVEL[close]}"
     hint = f"; did you mean {close!r}?" if close else ""
-    return f"unknown key {shown(name)}{hint or ';'} {'T' if hint else 't'}he known ones are {', '.join(known)}"
+    return f"unknown key {quoted(name)}{hint or ';'} {'T' if hint else 't'}he known ones are {', '.join(known)}"
 
 
 def _stands_for(document: YamlText, error: Mapping[str, Any]) -> str | None:
@@ -136,7 +136,7 @@ def _stands_for(document: YamlText, error: Mapping[str, Any]) -> str | None:
 def _missing(document: YamlText, path: Path, error: Mapping[str, Any]) -> Problem:
     key = str(path[-1])
     if written := _stands_for(document, error):
-        message = f"unknown key {shown(written)}; did you mean {key!r}? It is required"
+        message = f"unknown key {quoted(written)}; did you mean {key!r}? It is required"
         return document.problem((*path[:-1], written), message, at_key=True)
     examples = {"version": "v1", "cron": f'"{_CRON}"', "operator": "bash", "task_id": "extract"}
     example = f"; write `{key}: {examples[key]}`" if key in examples else ""

@@ -6,7 +6,7 @@ import re
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any, Final
 
-from workflow_core.domain.names import shown
+from workflow_core.domain.names import quoted
 from workflow_core.domain.spec.advice import guess, is_old_path, present_path
 from workflow_core.domain.spec.document import SHORT_OPERATORS
 from workflow_core.domain.spec.operators import argument_problems
@@ -33,7 +33,7 @@ def task_problems(document: YamlText, tasks: Sequence[Any], rules: SpecRules) ->
         task_id = task.get("task_id")
         if isinstance(task_id, str):
             if task_id in known:
-                yield document.problem((*path, "task_id"), f"a second task is called {shown(task_id)}; ids are unique")
+                yield document.problem((*path, "task_id"), f"a second task is called {quoted(task_id)}; ids are unique")
             known.add(task_id)
         if isinstance(task.get("operator"), str) and (wrong := _operator_problem(task["operator"], rules)):
             yield document.problem((*path, "operator"), wrong)
@@ -46,7 +46,7 @@ def task_problems(document: YamlText, tasks: Sequence[Any], rules: SpecRules) ->
         for position, dependency in dependencies.items():
             if dependency not in known:
                 close = guess(dependency, known)
-                message = f"there is no task {shown(dependency)}{f'; did you mean {shown(close)}?' if close else ''}"
+                message = f"there is no task {quoted(dependency)}{f'; did you mean {quoted(close)}?' if close else ''}"
                 yield document.problem(("tasks", index, "dependencies", position), message)
     yield from _circle(document, found, waits)
 
@@ -62,20 +62,20 @@ def _operator_problem(operator: str, rules: SpecRules) -> str | None:
         short = ", ".join(SHORT_OPERATORS)
         close = now or guess(operator.lower(), SHORT_OPERATORS)
         hint = f"; did you mean {close!r}?" if close else ""
-        return f"{shown(operator)} is no short name ({short}) and not the path of a class{hint}"
+        return f"{quoted(operator)} is no short name ({short}) and not the path of a class{hint}"
     path = SHORT_OPERATORS.get(operator, operator)
     if rules.allows(path):
         return None
     if path in REACHING:
         return (
-            f"{shown(path)} is not allowed here: it {REACHING[path]}; only WORKFLOWS_ALLOWED_OPERATORS with this very path"
+            f"{quoted(path)} is not allowed here: it {REACHING[path]}; only WORKFLOWS_ALLOWED_OPERATORS with this very path"
             " allows it"
         )
     if now:
-        return f"{shown(operator)} is a path of Airflow 2 or older; write `operator: {now}`"
+        return f"{quoted(operator)} is a path of Airflow 2 or older; write `operator: {now}`"
     old = "; operators have moved from here into airflow.providers" if is_old_path(operator) else ""
     allowed = ", ".join(rules.operators)
-    return f"{shown(path)} is not allowed here{old}; WORKFLOWS_ALLOWED_OPERATORS allows {allowed}"
+    return f"{quoted(path)} is not allowed here{old}; WORKFLOWS_ALLOWED_OPERATORS allows {allowed}"
 
 
 def _circle(
@@ -92,4 +92,4 @@ def _circle(
 
 
 def _word(task_id: str) -> str:
-    return task_id if _PLAIN_ID.match(task_id) else shown(task_id)
+    return task_id if _PLAIN_ID.match(task_id) else quoted(task_id)

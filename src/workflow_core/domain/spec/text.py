@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
-from workflow_core.domain.names import dotted, shown, unstorable
+from workflow_core.domain.names import dotted, quoted, unstorable
 from workflow_core.domain.spec.characters import normalized, refusal, unprintable
 from workflow_core.domain.spec.core import NoSuchValue, plain_value
 from workflow_core.domain.spec.nodes import Mapping, Node, Scalar, Sequence, compose
@@ -118,7 +118,7 @@ class _Reader:
             if key == "<<":
                 return "merge keys ('<<') are not supported; write the values out", ""
             if not isinstance(plain_value(key), str):
-                return f"the key {shown(key)} is not a text, and keys must be; write it in quotes", ""
+                return f"the key {quoted(key)} is not a text, and keys must be; write it in quotes", ""
         return None, key
 
     def _scalar(self, node: Scalar, path: Path) -> Any:
@@ -144,5 +144,5 @@ def _unreadable(node: Scalar) -> str | None:
         try:
             plain_value(node.text)
         except NoSuchValue as error:
-            return f"{shown(node.text)} {error}"
+            return f"{quoted(node.text)} {error}"
     return None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve, frozen
 
-from workflow_core.domain.names import shown
+from workflow_core.domain.names import quoted
 from workflow_core.domain.spec.advice import guess
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ def _fix_texts(value: Any) -> str | None:
         for name, item in value.items():
             if not isinstance(item, str):
                 fix = _fix_text(item)
-                return f"{shown(name)}: {fix or 'write text'}"
+                return f"{quoted(name)}: {fix or 'write text'}"
     if isinstance(value, list):
         return "write `NAME: value` for each"
     return None

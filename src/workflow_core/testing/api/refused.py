@@ -9,7 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workflow_core import errors
-from workflow_core.api import HistoryFilters, PauseRequest, RegisterRequest, RunRequest, ScheduleModel, WorkflowFilters
+from workflow_core.api import (
+    HistoryFilters,
+    PauseRequest,
+    RegisterRequest,
+    RunRequest,
+    ScheduleModel,
+    WorkflowFilters,
+)
 from workflow_core.domain.names import DATASET_NAME_PATTERN, RUN_ID_PATTERN
 from workflow_core.domain.workflow import SourceType
 from workflow_core.testing.api.subject import NAME, YAML, ApiSubject, Twins, a_registration

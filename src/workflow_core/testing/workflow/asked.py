@@ -10,7 +10,7 @@ import pytest
 from attrs import evolve
 
 from workflow_core.domain.act import Action, key_record
-from workflow_core.domain.names import new_id
+from workflow_core.domain.names import uuid7
 from workflow_core.domain.workflow import Phase, first_revision
 from workflow_core.errors import ConcurrentUpdate, KeyInUse, WorkflowError
 from workflow_core.testing.entities import AT, a_backfill, a_run, a_workflow, an_act, slots_of
@@ -20,7 +20,7 @@ from workflow_core.testing.workflow.subject import BehindWorkflows, WorkflowSubj
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from workflow_core.domain.act import Act
+    from workflow_core.domain.act import AuditEntry
     from workflow_core.ports.workflow import WorkflowPort
 
 KEPT: Final = a_workflow("a.kept")
@@ -32,7 +32,7 @@ _OTHER: Final = a_backfill(KEPT, days=2)
 
 WHAT: Final[dict[str, Any]] = {"before": {"status": "RUNNING"}, "after": {"status": "STOPPING"}}
 
-CHANGES: Final[dict[str, Callable[[WorkflowPort, Act], object]]] = {
+CHANGES: Final[dict[str, Callable[[WorkflowPort, AuditEntry], object]]] = {
     "add_workflow": lambda port, act: port.add_workflow(_NEW, act=act),
     "save_workflow": lambda port, act: port.save_workflow(evolve(KEPT, owner="x"), act=act),
     "revise_workflow": lambda port, act: port.revise_workflow(evolve(KEPT, revision=2), _NEXT, act=act),
@@ -48,8 +48,8 @@ CHANGES: Final[dict[str, Callable[[WorkflowPort, Act], object]]] = {
 }
 """Everything that takes an act."""
 
-STALE: Final[dict[str, Callable[[WorkflowPort, Act], object]]] = {
-    "add_workflow": lambda port, act: port.add_workflow(evolve(KEPT, id=new_id(AT)), act=act),
+STALE: Final[dict[str, Callable[[WorkflowPort, AuditEntry], object]]] = {
+    "add_workflow": lambda port, act: port.add_workflow(evolve(KEPT, id=uuid7(AT)), act=act),
     "save_workflow": lambda port, act: port.save_workflow(evolve(KEPT, version=9), act=act),
     "revise_workflow": lambda port, act: port.revise_workflow(evolve(KEPT, version=9), _NEXT, act=act),
     "retire_workflow": lambda port, act: port.retire_workflow(KEPT, force=False, act=act),

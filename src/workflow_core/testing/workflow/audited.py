@@ -19,7 +19,7 @@ from workflow_core.testing.together import together
 from workflow_core.testing.workflow.asked import KEPT, KeptSubject
 
 if TYPE_CHECKING:
-    from workflow_core.domain.act import Act, AuditEvent
+    from workflow_core.domain.act import AuditEntry, AuditEvent
     from workflow_core.ports.workflow import WorkflowPort
     from workflow_core.testing.workflow.subject import BehindWorkflows
 
@@ -136,6 +136,6 @@ class AuditedRules(KeptSubject):
         assert asdict(again)["after"] == {"params": {"a": 1}}
 
 
-def _from_http(via: Via, **changes: Any) -> Act:
+def _from_http(via: Via, **changes: Any) -> AuditEntry:
     act = an_act(None, run_id=None, backfill_id="b", **changes)
     return evolve(act, caller=evolve(act.caller, via=via, address="2001:db8::1", request_id="abc-1"))

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from workflow_core.domain.filters import HistoryFilter
 from workflow_core.domain.paging import PageRequest
-from workflow_core.domain.run import HistoryFilter
 from workflow_core.errors import InvalidRequest
 from workflow_core.testing.entities import AT, a_run, a_workflow
 from workflow_core.testing.together import together

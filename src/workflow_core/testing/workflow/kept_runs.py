@@ -13,7 +13,7 @@ from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workflow_core.domain.names import new_id
+from workflow_core.domain.names import uuid7
 from workflow_core.domain.run import Progress, Retry, Run, RunStatus, RunType, Stop, Submission
 from workflow_core.domain.workflow import Phase
 from workflow_core.errors import ConcurrentUpdate, RunAlreadyExists, WorkflowNotFound
@@ -153,7 +153,7 @@ class KeptRunRules(WorkflowSubject):
         @settings(max_examples=60, deadline=None, database=None)
         @given(params=st.dictionaries(st.text("aZ_ü"), _JSON, max_size=4))
         def comes_back(params: dict[str, Any]) -> None:
-            run = a_run(owner, run_id=f"json_{new_id(AT)}", params=params)  # the port is the same for all examples
+            run = a_run(owner, run_id=f"json_{uuid7(AT)}", params=params)  # the port is the same for all examples
             port.add_run(run)
             found = port.run(run.run_id)
             assert found is not None
@@ -401,7 +401,7 @@ class KeptRunRules(WorkflowSubject):
     def test_a_save_does_not_move_a_run(self, port: WorkflowPort, owner: Workflow, name: str) -> None:
         """A run with other ids or names is not the stored one, which stays as it was."""
         port.add_run(a_run(owner))
-        change: dict[str, Any] = {name: new_id(AT) if name == "workflow_id" else "a.other"}
+        change: dict[str, Any] = {name: uuid7(AT) if name == "workflow_id" else "a.other"}
         with pytest.raises(ConcurrentUpdate):
             port.save_run(evolve(a_run(owner), **change))
         assert _read(port, owner) == a_run(owner)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from attrs import evolve
 
-from workflow_core.domain.names import new_id
+from workflow_core.domain.filters import HistoryFilter, WorkflowFilter
+from workflow_core.domain.names import uuid7
 from workflow_core.domain.paging import PageRequest
-from workflow_core.domain.run import HistoryFilter, RunStatus, Submission
-from workflow_core.domain.workflow import Phase, Removal, Workflow, WorkflowFilter
+from workflow_core.domain.run import RunStatus, Submission
+from workflow_core.domain.workflow import Phase, Removal, Workflow
 from workflow_core.errors import ConcurrentUpdate, WorkflowAlreadyExists, WorkflowHasActiveRuns, WorkflowNotFound
 from workflow_core.testing.entities import AT, NAME, a_run, a_workflow
 from workflow_core.testing.together import together
@@ -51,7 +52,7 @@ class LeavingRules(WorkflowSubject):
         left = port.save_workflow(evolve(_kept(port), phase=phase))
         successor = _kept(port)
         assert (port.workflow_by_id(left.id), port.workflow_by_id(successor.id)) == (left, successor)
-        assert port.workflow_by_id(new_id(AT)) is None
+        assert port.workflow_by_id(uuid7(AT)) is None
 
     @HAS_LEFT
     def test_its_name_is_free(self, port: WorkflowPort, phase: Phase) -> None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from attrs import evolve
 
+from workflow_core.domain.filters import WorkflowFilter
 from workflow_core.domain.paging import PageRequest
-from workflow_core.domain.workflow import Pause, Phase, SourceType, WorkflowFilter, WorkflowStatus
+from workflow_core.domain.workflow import Pause, Phase, SourceType, WorkflowStatus
 from workflow_core.testing.entities import AT, a_workflow
 from workflow_core.testing.workflow.subject import WorkflowSubject
 

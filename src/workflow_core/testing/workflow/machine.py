@@ -12,9 +12,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from workflow_core.domain.backfill import Backfill, Wanted
 from workflow_core.domain.code import CodeObject
+from workflow_core.domain.filters import HistoryFilter, WorkflowFilter
 from workflow_core.domain.paging import PageRequest
-from workflow_core.domain.run import HistoryFilter, RunStatus, Stop, Submission
-from workflow_core.domain.workflow import Pause, Phase, SourceType, WorkflowFilter, WorkflowStatus
+from workflow_core.domain.run import RunStatus, Stop, Submission
+from workflow_core.domain.workflow import Pause, Phase, SourceType, WorkflowStatus
 from workflow_core.errors import WorkflowError
 from workflow_core.fakes.workflow import InMemoryWorkflows
 from workflow_core.testing.entities import AT, a_backfill, a_run, a_workflow, slots_of

@@ -8,10 +8,10 @@ import pytest
 
 from workflow_core.domain.act import AuditFilter
 from workflow_core.domain.conditions import AirflowState, Observation
+from workflow_core.domain.filters import HistoryFilter, WorkflowFilter
 from workflow_core.domain.lease import Lease
 from workflow_core.domain.paging import PageRequest
-from workflow_core.domain.run import HistoryFilter
-from workflow_core.domain.workflow import WorkflowFilter, first_revision
+from workflow_core.domain.workflow import first_revision
 from workflow_core.errors import DatabaseUnavailable
 from workflow_core.ports.workflow import WorkflowPort
 from workflow_core.testing.entities import AT, a_backfill, a_run, a_workflow, an_act

@@ -9,10 +9,11 @@ from attrs import evolve
 
 from workflow_core.domain.access import Grant, Role
 from workflow_core.domain.act import AuditFilter
+from workflow_core.domain.authorization import Visibility
+from workflow_core.domain.filters import HistoryFilter, WorkflowFilter
 from workflow_core.domain.paging import PageRequest
-from workflow_core.domain.policy import Visibility
-from workflow_core.domain.run import HistoryFilter, RunStatus
-from workflow_core.domain.workflow import Phase, WorkflowFilter
+from workflow_core.domain.run import RunStatus
+from workflow_core.domain.workflow import Phase
 from workflow_core.testing.entities import YAML, a_backfill, a_run, a_workflow, an_act
 from workflow_core.testing.workflow.subject import WorkflowSubject
 

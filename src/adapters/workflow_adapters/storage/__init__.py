@@ -1,0 +1,72 @@
+"""Object stores, chosen by URL.
+
+========================  ====================================================================================
+``s3://bucket``           S3 or whatever speaks its protocol, prefix ``workflows``
+``s3://bucket/a/b``       the same, prefix ``a/b`` (taken as it is written: nothing is percent-decoded)
+``s3://bucket/``          the same, no prefix
+``file:///folder``        a folder of this host (or one that all hosts share), prefix ``workflows``; percent-decoded
+``memory://``             this process's memory, for trying out
+========================  ====================================================================================
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from workflow_core.domain.names import quoted
+from workflow_core.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from workflow_core.ports.storage import StoragePort
+
+DEFAULT_PREFIX: Final = "workflows"
+
+_BUCKET: Final = re.compile(r"[A-Za-z0-9._-]{1,255}")
+_NOTHING: Final = urlsplit("")
+
+
+def open_storage(url: str, **s3: Any) -> StoragePort:
+    """The store that a URL names. Nothing is asked of it yet.
+
+    boto3 is imported for ``s3://`` only: Airflow's side may do without it. ``s3`` are arguments of
+    :func:`workflow_adapters.storage.s3.s3_client` (timeouts, ``endpoint_url``, …), of no meaning to the other stores.
+
+    Raises:
+        ConfigurationError: the URL is none of those above, or boto3 cannot work with its settings.
+    """
+    parts = _split(url)
+    if parts.scheme == "s3" and _BUCKET.fullmatch(parts.netloc):
+        from workflow_adapters.storage.s3 import S3Storage, s3_client  # noqa: PLC0415 - see above
+
+        prefix = DEFAULT_PREFIX if not parts.path else parts.path.strip("/")
+        return S3Storage(s3_client(**s3), parts.netloc, prefix)
+    if parts.scheme == "file" and not parts.netloc and parts.path.startswith("/") and "\0" not in unquote(parts.path):
+        from workflow_adapters.storage.filesystem import FilesystemStorage  # noqa: PLC0415 - Linux only, by its locks
+
+        return FilesystemStorage(Path(unquote(parts.path)), DEFAULT_PREFIX)
+    if parts.scheme == "memory" and not (parts.netloc or parts.path):
+        from workflow_core.fakes.storage import InMemoryStorage  # noqa: PLC0415 - not for a server
+
+        return InMemoryStorage()
+    raise ConfigurationError(
+        f"WORKFLOWS_STORAGE_URL: {quoted(_without_secrets(url))} is no store;"
+        " write s3://bucket/prefix, file:///folder or memory://"
+    )
+
+
+def _split(url: str) -> SplitResult:
+    """The parts of a URL; none of one that is malformed, or has a query or a fragment, which would be lost."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return _NOTHING
+    return _NOTHING if "?" in url or "#" in url else parts
+
+
+def _without_secrets(url: str) -> str:
+    """The URL without what may be a user and a password."""
+    scheme, colon, rest = url.partition(":")
+    return f"{scheme}{colon}//...@{rest.rpartition('@')[2]}" if "@" in rest else url

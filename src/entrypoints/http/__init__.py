@@ -1,7 +1,0 @@
-"""The HTTP API: sections 3.1 to 3.9 of the specification over :class:`workflow_core.service.WorkflowService`."""
-
-from entrypoints.http.app import create_app
-from entrypoints.http.openapi import openapi_document
-from entrypoints.http.server import serve
-
-__all__ = ["create_app", "openapi_document", "serve"]

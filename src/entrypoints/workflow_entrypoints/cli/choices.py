@@ -1,0 +1,36 @@
+"""The values that options take, for help and completion, and the names that a server can complete.
+
+Equal to the enums of the core, without importing its heavier modules: the start must be fast.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from workflow_core.domain.act import Action
+from workflow_core.domain.backfill import OnFailure, Reprocess
+
+
+class Status(StrEnum):
+    """:class:`workflow_core.domain.workflow.WorkflowStatus`."""
+
+    ACTIVE = "active"
+    PAUSED = "paused"
+    DISABLED = "disabled"
+
+
+class Source(StrEnum):
+    """:class:`workflow_core.domain.workflow.SourceType`."""
+
+    MANUAL = "MANUAL"
+    CODE = "CODE"
+
+
+__all__ = ["Action", "OnFailure", "Reprocess", "Source", "Status", "complete_name"]
+
+
+def complete_name(incomplete: str) -> list[str]:
+    """The dataset names that begin so, if the server answers within a second."""
+    from workflow_entrypoints.cli.session import visible_names
+
+    return [name for name in visible_names() if name.startswith(incomplete)]

@@ -1,0 +1,383 @@
+"""The OpenAPI document, made from the contracts of the routes and pydantic's own schemas of the models that are really
+read and written: it cannot say anything else than the service does.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic.json_schema import models_json_schema
+
+from workflow_core.api import ProblemAnswer
+from workflow_core.domain.names import DATASET_NAME_PATTERN, MAX_DATASET_NAME, MAX_RUN_ID, RUN_ID_PATTERN
+from workflow_core.errors import (
+    DatabaseOutcomeUnknown,
+    DatabaseUnavailable,
+    IdentityProviderUnavailable,
+    KeyInUse,
+    KeyReused,
+    TooManyRequests,
+    Unauthenticated,
+)
+from workflow_entrypoints.http.conditional import LIST_HEADERS
+from workflow_entrypoints.http.endpoint import contract_of
+from workflow_entrypoints.http.errors import HTTP_CODES, PROBLEM_JSON, STATUS, title
+from workflow_entrypoints.http.idempotency import KEY_HEADER, KEY_PATTERN, REPLAYED_HEADER
+from workflow_entrypoints.http.routes import ROUTES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pydantic import BaseModel
+
+    from workflow_entrypoints.http.endpoint import Contract
+
+UNIDENTIFIED: Final = (Unauthenticated, TooManyRequests, DatabaseUnavailable, IdentityProviderUnavailable)
+"""What any request can meet before anything is known but who asks."""
+
+CODES: Final = "x-codes"
+"""Beside a response: the codes that its problem may have. In its schema they would make generators of clients pass it over."""
+
+_JSON: Final = "application/json"
+_EVENTS: Final = "text/event-stream"
+_SCHEMAS: Final = "#/components/schemas/"
+_VALIDATION: Final = "validation"
+_SERIALIZATION: Final = "serialization"
+_PATH_PARAMETERS: Final[dict[str, Any]] = {
+    "number": {
+        "description": "The number of a revision, from 1.",
+        "schema": {"type": "string", "pattern": "^[1-9][0-9]{0,8}$"},
+        "example": "2",
+    },
+    "dataset_name": {
+        "description": "The workflow: two or more segments joined by dots.",
+        "schema": {"type": "string", "pattern": DATASET_NAME_PATTERN, "maxLength": MAX_DATASET_NAME},
+        "example": "iceberg.analytics.daily_clicks",
+    },
+    "run_id": {
+        "description": "The run, as its acceptance named it.",
+        "schema": {"type": "string", "pattern": RUN_ID_PATTERN, "maxLength": MAX_RUN_ID},
+        "example": "iceberg.analytics.daily_clicks_20260101_100000",
+    },
+}
+_IF_MATCH: Final[dict[str, Any]] = {
+    "name": "If-Match",
+    "in": "header",
+    "required": False,
+    "description": "The ETag of the workflow as the caller has seen it, or its revision alone, in quotes. Only the revision is compared:"
+    " if another one is current, nothing is done (412).",
+    "schema": {"type": "string", "pattern": '^"[1-9][0-9]{0,8}(-[0-9a-f]{1,64})?"$'},
+    "example": '"3"',
+}
+_IF_NONE_MATCH: Final[dict[str, Any]] = {
+    "name": "If-None-Match",
+    "in": "header",
+    "required": False,
+    "description": "ETags of earlier answers, or `*`: if the answer has one of them, 304 without a body comes in its place.",
+    "schema": {"type": "string"},
+    "example": '"0f1e2d3c4b5a6978"',
+}
+_PREFER: Final[dict[str, Any]] = {
+    "name": "Prefer",
+    "in": "header",
+    "required": False,
+    "description": "`wait=30`: as the parameter `wait`; a longer wish counts as the longest that there is.",
+    "schema": {"type": "string"},
+    "example": "wait=30",
+}
+_LAST_EVENT: Final[dict[str, Any]] = {
+    "name": "Last-Event-ID",
+    "in": "header",
+    "required": False,
+    "description": "The id of the last event that the client has seen.",
+    "schema": {"type": "string"},
+    "example": "7",
+}
+_KEY: Final[dict[str, Any]] = {
+    "name": KEY_HEADER,
+    "in": "header",
+    "required": False,
+    "description": "A name of your own for this very request, such as a UUID: sent again with it, the request has no second effect and"
+    " gets the same answer again. Kept for WORKFLOWS_KEEP_KEYS seconds (a day).",
+    "schema": {"type": "string", "pattern": KEY_PATTERN},
+    "example": "6e9b3b0e-3c0c-4f0a-9a3e-0d0d3c1f5a10",
+}
+_PATH_PARAMETERS["backfill_id"] = {
+    **_PATH_PARAMETERS["run_id"],
+    "description": "The backfill, as its acceptance named it.",
+    "example": "iceberg.analytics.daily_clicks_backfill_20260101_20260107",
+}
+_HEADERS: Final[dict[str, Any]] = {
+    "ETag": {
+        "description": "Names this very answer: for `If-None-Match`.",
+        "required": True,
+        "schema": {"type": "string", "pattern": '^"[0-9a-f]+"$'},
+    },
+    "ETag-Revision": {
+        "description": "Names this very answer, beginning with the revision of the workflow: for `If-None-Match` and `If-Match`.",
+        "required": True,
+        "schema": {"type": "string", "pattern": '^"[1-9][0-9]*-[0-9a-f]+"$'},
+    },
+    "X-Request-ID": {
+        "description": "Names this request in the log: yours, if you sent a short plain word under this name.",
+        "required": True,
+        "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,128}$"},
+    },
+    "ETag-Weak": {
+        "description": "Names the run as it is, whatever `duration_seconds` says: for `If-None-Match`, with `wait` and without.",
+        "required": True,
+        "schema": {"type": "string", "pattern": '^W/"[0-9a-f]+"$'},
+    },
+    "Preference-Applied": {
+        "description": "The wait that was asked for by `Prefer`.",
+        "schema": {"type": "string"},
+    },
+    "X-Total-Count": {
+        "description": "How many items there are on all pages.",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 0},
+    },
+    "Link": {
+        "description": 'The next page, `<...>; rel="next"` (RFC 8288); absent on the last one.',
+        "schema": {"type": "string"},
+    },
+    REPLAYED_HEADER: {
+        "description": "`true`: this is the answer to an earlier request with the same `Idempotency-Key`. Absent otherwise.",
+        "schema": {"type": "string", "enum": ["true"]},
+    },
+    "WWW-Authenticate": {
+        "description": "What kind of credential is wanted (RFC 6750).",
+        "required": True,
+        "schema": {"type": "string", "enum": ["Bearer"]},
+    },
+    "Retry-After-In-Use": {
+        "description": "Seconds to wait before trying again; there with `IDEMPOTENCY_KEY_IN_USE`.",
+        "schema": {"type": "integer", "minimum": 0},
+    },
+    "Retry-After": {
+        "description": "Seconds to wait before trying again.",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 0},
+    },
+}
+_EVENT_STREAM: Final[dict[str, Any]] = {
+    "schema": {
+        "type": "string",
+        "description": "Server-sent events. Each event `run` has the version of the run as its `id` and the run, as `getRun` answers it,"
+        " in JSON as its `data`.",
+    },
+    "example": 'id: 7\nevent: run\ndata: {"run_id": "iceberg.analytics.daily_clicks_20260101_100000", "status": "RUNNING"}\n\n',
+}
+_BEARER: Final = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "An API token, or a JSON web token of the identity provider, as WORKFLOWS_AUTH says.",
+}
+_TAGS: Final = {
+    "Workflows": "What is registered.",
+    "Runs": "What ran, runs and is about to run.",
+    "Backfills": "Runs for the dates of a range.",
+    "Audit": "Who has changed what.",
+    "Caller": "Who asks.",
+    "Health": "Whether the service can do its work.",
+}
+_DESCRIPTION: Final = """\
+Register, run and watch scheduled dataset workflows; Airflow executes them.
+
+Times are UTC, RFC 3339 with `Z`. Every error is a problem (RFC 9457) with a stable `code`. Unknown fields and unknown
+query parameters are refused. Clients must ignore fields of answers that they do not know."""
+
+
+@cache
+def openapi_json() -> bytes:
+    """The document as it is served."""
+    return json.dumps(openapi_document(), ensure_ascii=False).encode()
+
+
+def openapi_document() -> dict[str, Any]:
+    """The OpenAPI 3.1 document of every route with a contract. A new object each time."""
+    contracts = [(handler, contract) for handler in ROUTES if (contract := contract_of(handler))]
+    paths: dict[str, dict[str, Any]] = {}
+    for handler, contract in contracts:
+        path = re.sub(r"\{(\w+):str\}", r"{\1}", next(iter(handler.paths)))
+        method = next(method for method in ("GET", "POST", "DELETE") if method in handler.http_methods)
+        paths.setdefault(path, {})[method.lower()] = _operation(path, method, contract)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Workflow API", "version": "0.1.0", "description": _DESCRIPTION},
+        "servers": [{"url": "/"}],
+        "tags": [{"name": name, "description": description} for name, description in _TAGS.items()],
+        "security": [{"bearer": []}, {}],  # {}: a proxy in front says who asks, or nobody is asked
+        "paths": paths,
+        "components": {
+            "schemas": _schemas([contract for _, contract in contracts]),
+            "headers": _HEADERS,
+            "securitySchemes": {"bearer": _BEARER},
+        },
+    }
+
+
+def _operation(path: str, method: str, contract: Contract) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": contract.operation_id,
+        "tags": [contract.tag],
+        "summary": contract.summary,
+        "description": contract.description,
+    }
+    if contract.public:
+        operation["security"] = []
+    parameters = [*_path_parameters(path), *_query_parameters(contract)]
+    if contract.conditional:
+        parameters.append(_IF_MATCH)
+    if contract.waits:
+        parameters.append(_PREFER)
+    if contract.is_tagged(method):
+        parameters.append(_IF_NONE_MATCH)
+    if contract.streams:
+        parameters.append(_LAST_EVENT)
+    if contract.changes:
+        parameters.append(_KEY)
+    if parameters:
+        operation["parameters"] = parameters
+    if contract.payload is not None:
+        operation["requestBody"] = {
+            "required": not contract.payload_optional,
+            "content": {_JSON: _media(contract.payload, many=False)},
+        }
+    operation["responses"] = {
+        str(status): response for status, response in sorted(_responses(contract, method).items())
+    }
+    return operation
+
+
+def _path_parameters(path: str) -> Iterator[dict[str, Any]]:
+    for name in re.findall(r"\{(\w+)\}", path):
+        yield {"name": name, "in": "path", "required": True, **_PATH_PARAMETERS[name]}
+
+
+def _query_parameters(contract: Contract) -> Iterator[dict[str, Any]]:
+    if contract.filters is None:
+        return
+    schema = contract.filters.model_json_schema(ref_template=_SCHEMAS + "{model}")
+    for name, field in schema.get("properties", {}).items():
+        given = {key: value for key, value in field.items() if key not in {"title", "description", "anyOf"}}
+        for choice in field.get("anyOf", ()):  # left out is the only way to say null in a query
+            if choice != {"type": "null"}:
+                given |= choice
+        plain = {
+            key: value
+            for key, value in given.items()
+            if key not in {"title", "description"} and not (key == "default" and value is None)
+        }
+        yield {"name": name, "in": "query", "required": False, "description": field["description"], "schema": plain}
+
+
+def _responses(contract: Contract, method: str) -> dict[int, dict[str, Any]]:
+    headers = _referenced(
+        "X-Request-ID", *(LIST_HEADERS if contract.many else ()), *((REPLAYED_HEADER,) if contract.changes else ())
+    )
+    if contract.waits:
+        headers |= _referenced("Preference-Applied")
+    found: dict[int, dict[str, Any]] = {
+        contract.status: {
+            "description": title(contract.status),
+            "headers": headers,
+            "content": {_EVENTS: _EVENT_STREAM}
+            if contract.streams
+            else {_JSON: _media(contract.answer, many=contract.many)},
+        }
+    }
+    if contract.is_tagged(method):
+        tag = {"ETag": {"$ref": f"#/components/headers/{_tag_of(contract)}"}}
+        headers |= tag
+        found[304] = {"description": f"{title(304)}: the caller has it", "headers": _referenced("X-Request-ID") | tag}
+    if contract.streams:
+        found[204] = {"description": title(204), "headers": _referenced("X-Request-ID")}
+    for status, codes in _problems(contract).items():
+        found[status] = _problem(status, codes)
+    for status, answer in contract.other_answers.items():
+        found[status] = {
+            "description": title(status),
+            "headers": _referenced(
+                "X-Request-ID", *(("Retry-After",) if status == HTTPStatus.SERVICE_UNAVAILABLE else ())
+            ),
+            "content": {_JSON: _media(answer, many=False)},
+        }
+    return found
+
+
+def _tag_of(contract: Contract) -> str:
+    return "ETag-Weak" if contract.waits else "ETag-Revision" if contract.revisioned else "ETag"
+
+
+def _problems(contract: Contract) -> dict[int, list[str]]:
+    """The codes by status: those of the use case, and those that any such request can meet."""
+    codes = [error.code for error in contract.errors]
+    if not contract.public:
+        codes += [error.code for error in UNIDENTIFIED if error not in contract.errors]
+    if contract.changes:
+        codes += [KeyInUse.code, KeyReused.code, DatabaseOutcomeUnknown.code]
+    found: dict[int, list[str]] = {}
+    if contract.filters is not None or contract.conditional or contract.changes:
+        found[400] = [HTTP_CODES[400]]
+    if not contract.public:
+        found[403] = [HTTP_CODES[403]]
+    if contract.payload is not None:
+        found |= {status: [HTTP_CODES[status]] for status in (408, 413, 415)}
+    for code in codes:
+        if code not in found.setdefault(STATUS[code], []):
+            found[STATUS[code]].append(code)
+    found[500] = [HTTP_CODES[500]]
+    return found
+
+
+def _problem(status: int, codes: list[str]) -> dict[str, Any]:
+    names = ("X-Request-ID", *(("Retry-After",) if status == HTTPStatus.SERVICE_UNAVAILABLE else ()))
+    if status == HTTPStatus.UNAUTHORIZED:
+        names = (*names, "WWW-Authenticate")
+    headers = _referenced(*names)
+    if KeyInUse.code in codes:
+        headers["Retry-After"] = {"$ref": "#/components/headers/Retry-After-In-Use"}
+    return {
+        "description": f"{title(status)}: {', '.join(f'`{code}`' for code in codes)}",
+        "headers": headers,
+        "content": {PROBLEM_JSON: {"schema": {"$ref": f"{_SCHEMAS}ProblemAnswer"}}},
+        CODES: codes,
+    }
+
+
+def _media(model: type[BaseModel], *, many: bool) -> dict[str, Any]:
+    reference = {"$ref": _SCHEMAS + model.__name__}
+    extra = model.model_config.get("json_schema_extra")
+    examples = extra.get("examples") if isinstance(extra, dict) else None
+    media: dict[str, Any] = {"schema": {"type": "array", "items": reference} if many else reference}
+    if isinstance(examples, list):
+        media["example"] = examples[:1] if many else examples[0]
+    return media
+
+
+def _referenced(*names: str) -> dict[str, Any]:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
+def _schemas(contracts: Sequence[Contract]) -> dict[str, Any]:
+    models: list[tuple[type[BaseModel], Any]] = [(ProblemAnswer, _SERIALIZATION)]
+    for contract in contracts:
+        models += [(model, _SERIALIZATION) for model in (contract.answer, *contract.other_answers.values())]
+        if contract.payload is not None:
+            models.append((contract.payload, _VALIDATION))
+    _, schema = models_json_schema(list(dict.fromkeys(models)), ref_template=_SCHEMAS + "{model}")
+    return _in_queries(contracts) | dict(schema["$defs"])
+
+
+def _in_queries(contracts: Sequence[Contract]) -> dict[str, Any]:
+    """What query parameters refer to: their enums."""
+    found: dict[str, Any] = {}
+    for contract in contracts:
+        if contract.filters is not None:
+            found |= contract.filters.model_json_schema(ref_template=_SCHEMAS + "{model}").get("$defs", {})
+    return found

@@ -1,0 +1,1 @@
+"""Use cases that change something on behalf of a caller."""

@@ -1,0 +1,114 @@
+"""Answer requests that come with an idempotency key: the same request again gets the same answer again, and no second effect.
+
+What is asked for is recorded together with the key (``act`` of :class:`~workflow_core.ports.workflow.WorkflowPort`), so the request is
+simply carried out; that it came before shows where it would be recorded again, or where what it did stands in its own way.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from attrs import frozen
+
+from workflow_core.errors import (
+    DatabaseOutcomeUnknown,
+    DatabaseUnavailable,
+    KeyInUse,
+    KeyReused,
+    PermissionDenied,
+    Unavailable,
+    WorkflowError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from workflow_core.domain.act import KeyRecord
+    from workflow_core.domain.caller import Caller, IdempotencyKey
+    from workflow_core.usecases.context import Context
+
+_log = logging.getLogger(__name__)
+
+UNDER_WAY: Final = timedelta(seconds=30)
+"""So long after it was recorded, a request without an answer is taken for one that is under way, not for one whose process has died;
+as long as it may wait for a DAG (``policy.register_wait``) comes on top. If it is wrong no harm is done: the first answer is kept.
+"""
+
+
+@frozen(kw_only=True)
+class IdempotentResult:
+    """An answer; ``replayed`` if it is to an earlier request with the same key."""
+
+    body: str
+    replayed: bool
+
+
+def idempotent(
+    caller: Caller, context: Context, do: Callable[[], str], again: Callable[[KeyRecord], str]
+) -> IdempotentResult:
+    """Carry a request out by ``do``, or give the answer that an earlier one with the same key got. ``again`` makes the answer of
+    what is recorded, for an earlier request that ended without one.
+
+    A refusal is not kept: nothing was done, and the same request may be accepted later.
+
+    Raises:
+        KeyReused: the key came with another request before.
+        KeyInUse: the earlier request is still under way.
+        WorkflowError: whatever ``do`` raises, if nothing was recorded with the key.
+    """
+    if caller.key is None:
+        raise AssertionError(caller)
+    try:
+        body = do()
+    except WorkflowError as error:
+        if error.hides or isinstance(error, PermissionDenied):  # whatever was allowed when the key came first
+            raise
+        with _not_known(unless=error):
+            found = context.workflows.key(caller.name, caller.key.text)
+        if found is None:
+            raise
+        with _not_known():
+            return _told(found, caller.key, context, again)
+    return IdempotentResult(body=_kept(caller.name, caller.key.text, body, context), replayed=False)
+
+
+@contextmanager
+def _not_known(*, unless: WorkflowError | None = None) -> Iterator[None]:
+    """That the database does not answer now says nothing of what was recorded with the key before; ``unless`` this request did not get so
+    far itself as to find out that there is such a thing.
+    """
+    try:
+        yield
+    except DatabaseUnavailable as error:
+        if isinstance(unless, Unavailable) and not isinstance(unless, DatabaseOutcomeUnknown):
+            raise unless from None
+        msg = f"{error.message} Whether this was done under its Idempotency-Key cannot be said: send it again."
+        raise DatabaseOutcomeUnknown(msg, place=error.place) from error
+
+
+def _told(
+    found: KeyRecord, key: IdempotencyKey, context: Context, again: Callable[[KeyRecord], str]
+) -> IdempotentResult:
+    if found.fingerprint != key.fingerprint:
+        raise KeyReused(key.text) from None
+    mine = found.attempt == key.attempt  # recorded, and then the database went away, for example
+    body = found.answer
+    if body is None:
+        until = found.at + UNDER_WAY + timedelta(seconds=context.policy.register_wait)
+        if not mine and context.clock.now() < until:
+            raise KeyInUse(key.text) from None
+        body = _kept(found.scope, found.key, again(found), context)
+    return IdempotentResult(body=body, replayed=not mine)
+
+
+def _kept(scope: str, text: str, body: str, context: Context) -> str:
+    """The answer that is kept: this one, unless somebody was faster. One that cannot be kept is given all the same: it is done."""
+    try:
+        kept = context.workflows.keep_answer(scope, text, body)
+    except DatabaseUnavailable as error:
+        _log.warning("the answer to Idempotency-Key %s is not kept: %s", text, error.message)
+        return body
+    return body if kept is None else kept

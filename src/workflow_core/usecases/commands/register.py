@@ -1,0 +1,179 @@
+"""Register a workflow: check it, record it, store its YAML, have Airflow serve it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from attrs import frozen
+
+from workflow_core.domain.act import Action, on_workflow
+from workflow_core.domain.authorization import Verb, denied, may
+from workflow_core.domain.names import check_dataset_name, dag_id_for, is_sentinel, uuid7
+from workflow_core.domain.schedule import Schedule
+from workflow_core.domain.spec import complete, parse_spec
+from workflow_core.domain.workflow import Phase, Revision, SourceType, Workflow
+from workflow_core.errors import (
+    InvalidRequest,
+    LoaderNotInstalled,
+    Problem,
+    RevisionMismatch,
+    WorkflowAlreadyExists,
+    WorkflowNotFound,
+    WorkflowPermissionDenied,
+)
+from workflow_core.usecases.reconcile.workflow import reconcile_workflow
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from workflow_core.domain.caller import Caller
+    from workflow_core.usecases.context import Context
+
+
+@frozen(kw_only=True)
+class RegisterWorkflow:
+    """The wish. Every field but the YAML and the name may also stand in the YAML; what is given here wins."""
+
+    caller: Caller
+    dataset_name: str
+    yaml_content: str
+    source_type: SourceType = SourceType.MANUAL
+    schedule: Schedule | None = None
+    owner: str | None = None
+    team: str | None = None
+    description: str | None = None
+    force: bool = False
+    expected_revision: int | None = None
+
+
+def register(command: RegisterWorkflow, context: Context) -> Workflow:
+    """Register a MANUAL workflow and wait, within ``policy.register_wait``, until Airflow serves it.
+
+    Everything that can be refused is refused before anything is recorded. From the moment it is recorded it is accepted: what
+    the request does not finish, the worker does, and :attr:`Workflow.warnings` says what is open.
+
+    An existing workflow gets a new revision if ``force`` says so, if the caller names the revision that it knows
+    (``expected_revision``), or if Airflow could not build a DAG from the one that it has. The same text again is no new revision.
+
+    Raises:
+        InvalidRequest: the name, the schedule, the owner or the YAML (then an :class:`InvalidWorkflowSpec`) is wrong.
+        WorkflowPermissionDenied: it is asked for as CODE, or CODE has published this name.
+        PermissionDenied: the caller may not register this, or in the place of what there is.
+        WorkflowAlreadyExists: the name or its DAG id is taken.
+        RevisionMismatch: it is at another revision than the caller expected.
+        AirflowUnavailable, StorageUnavailable, DatabaseUnavailable, LoaderNotInstalled: nothing was recorded.
+    """
+    now = context.clock.now()
+    context.airflow.ping()  # first: reading a YAML takes longer than a refusal should
+    draft = draft_of(command, context, now)
+    check_author(command.caller, draft)
+    if command.source_type is SourceType.CODE:
+        msg = "CODE workflows are published into the object store by a CI pipeline, not registered over this API."
+        raise WorkflowPermissionDenied(msg)
+    holder = context.workflows.workflow_by_dag(draft.dag_id)
+    if holder is not None:
+        _check_found(command.caller, draft, holder)
+    if context.storage.stat(SourceType.CODE, draft.dataset_name) is not None:
+        msg = f"Workflow {draft.dataset_name!r} is published as CODE; a CI pipeline owns it."
+        raise WorkflowPermissionDenied(msg)
+    _check_holder(holder, draft, command)
+    sentinel = context.sentinel_of(draft)
+    if context.airflow.dag(sentinel) is None:
+        raise LoaderNotInstalled(sentinel)
+    if holder is None:
+        context.workflows.add_workflow(draft, act=on_workflow(command.caller, Action.REGISTER, now, draft))
+        return reconcile_workflow(draft, context, within=context.policy.register_wait)
+    return revise(holder, draft, command.caller, context)
+
+
+def check_author(caller: Caller, workflow: Workflow) -> None:
+    """Return if the caller may register this, or register over it: of a draft the team that its spec names counts, and what there is
+    counts as well, so that nothing is taken from, or given to, another team.
+
+    Raises:
+        PermissionDenied: it may not.
+    """
+    if not may(caller, Verb.REGISTER, workflow):
+        raise denied(Verb.REGISTER, workflow)
+
+
+def _check_found(caller: Caller, draft: Workflow, holder: Workflow) -> None:
+    """The same for what has the name, or the DAG id. Of what the caller may not see no more is said than has to be."""
+    if not may(caller, Verb.VIEW, holder):
+        taken = WorkflowAlreadyExists.told(f"The name {draft.dataset_name!r} cannot be had: choose another one.")
+        taken.hides = True
+        raise taken
+    check_author(caller, holder)
+
+
+def _check_holder(holder: Workflow | None, draft: Workflow, command: RegisterWorkflow) -> None:
+    """Return if the draft may be registered beside, or over, what holds its DAG id."""
+    expected = command.expected_revision
+    if holder is None:
+        if expected is not None:
+            raise WorkflowNotFound(draft.dataset_name)
+        return
+    mine = holder.dataset_name == draft.dataset_name
+    if mine and expected is not None and holder.revision != expected:
+        raise RevisionMismatch(draft.dataset_name, expected, holder.revision)
+    over = command.force or expected is not None or holder.phase is Phase.FAILED
+    if not mine or not over or holder.removal is not None:
+        raise WorkflowAlreadyExists(draft.dataset_name, holder=holder.dataset_name, dag_id=draft.dag_id)
+
+
+def revise(
+    holder: Workflow, draft: Workflow, caller: Caller, context: Context, *, restored_from: int | None = None
+) -> Workflow:
+    """Give a workflow the spec of ``draft`` as its next revision, and wait as a registration does. Raises :class:`ConcurrentUpdate`
+    if somebody else has just changed it.
+    """
+    action = Action.REGISTER if restored_from is None else Action.RESTORE
+    now = context.clock.now()
+    if (draft.yaml, draft.source_type) != (holder.yaml, holder.source_type) or holder.phase is Phase.FAILED:
+        revised = holder.revised(draft, now)
+        revision = Revision(
+            number=revised.revision, yaml=revised.yaml, by=caller.name, at=now, restored_from=restored_from
+        )
+        act = on_workflow(caller, action, now, revised, before=holder)
+        holder = context.workflows.revise_workflow(revised, revision, act=act)
+    else:
+        context.workflows.record(on_workflow(caller, action, now, holder, before=holder))
+    return reconcile_workflow(holder, context, within=context.policy.register_wait)
+
+
+def draft_of(command: RegisterWorkflow, context: Context, now: datetime) -> Workflow:
+    """The workflow that is asked for, checked as far as that needs nobody else."""
+    name = check_dataset_name(command.dataset_name)
+    if is_sentinel(dag_id_for(name)):
+        raise InvalidRequest(
+            "this name would be that of a loader file in Airflow; choose another", field="dataset_name"
+        )
+    rules = context.policy.rules
+    timezone = command.schedule.timezone if command.schedule else None
+    given = parse_spec(command.yaml_content, dataset_name=name, timezone=timezone, rules=rules)
+    schedule = command.schedule or (Schedule(**given.schedule.model_dump()) if given.schedule else None)
+    owner = command.owner or given.owner
+    missing = [
+        Problem(field=field, message=f"is required: give it in the request, or as `{field}` in the YAML")
+        for field, value in (("schedule", schedule), ("owner", owner))
+        if value is None
+    ]
+    if schedule is None or owner is None:
+        raise InvalidRequest.of(missing)
+    values: dict[str, Any] = {"name": name, "owner": owner}
+    values |= {key: value for key in ("team", "description") if (value := getattr(command, key)) is not None}
+    values["schedule"] = {"cron": schedule.cron, "timezone": schedule.timezone}
+    text = complete(command.yaml_content, values)
+    return Workflow(
+        id=uuid7(now),
+        dataset_name=name,
+        source_type=SourceType.MANUAL,
+        spec=parse_spec(text, dataset_name=name, rules=rules),
+        yaml=text,
+        s3_path=context.storage.url(SourceType.MANUAL, name),
+        schedule=schedule,
+        owner=owner,
+        registered_by=command.caller.name,
+        registered_at=now,
+        updated_at=now,
+    )

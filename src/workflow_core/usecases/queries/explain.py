@@ -1,0 +1,95 @@
+"""Why something does not run: the facts, asked for now, and what follows from them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from workflow_core.domain.conditions import conditions
+from workflow_core.domain.explain import Reason, RunFacts, WorkflowFacts, explain_run, explain_workflow
+from workflow_core.domain.run import RunStatus
+from workflow_core.domain.workflow import Phase
+from workflow_core.errors import AirflowUnavailable
+from workflow_core.ports.airflow import ComponentState
+from workflow_core.usecases.queries.runs import show_run
+from workflow_core.usecases.reconcile.drain import runs_under_way
+from workflow_core.usecases.reconcile.mirror import poll_workflow
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from workflow_core.domain.run import Run, TaskState
+    from workflow_core.domain.workflow import Workflow
+    from workflow_core.usecases.context import Context
+
+
+@frozen(kw_only=True)
+class Explanation:
+    """Why ``subject`` (a dataset name or a run id), whose ``status`` is told, does not run."""
+
+    subject: str
+    status: str
+    reasons: tuple[Reason, ...]
+
+
+def why_workflow(dataset_name: str, context: Context) -> Explanation:
+    """Why a workflow does not run. Airflow is asked, whoever follows it: whoever asks this wants to know what is so now.
+
+    Raises:
+        InvalidRequest, WorkflowNotFound: the name.
+    """
+    facts = _facts(context.require(dataset_name), context)
+    return Explanation(subject=dataset_name, status=facts.workflow.status, reasons=explain_workflow(facts))
+
+
+def why_run(run_id: str, context: Context) -> Explanation:
+    """Why a run does not go on.
+
+    Raises:
+        InvalidRequest, WorkflowRunNotFound: the id.
+    """
+    run = show_run(run_id, context).run
+    owner = context.workflows.workflow(run.dataset_name)
+    mine = owner if owner is not None and owner.id == run.workflow_id else None
+    others = [] if mine is None else [one for one in context.workflows.active_runs(mine) if one.run_id != run_id]
+    facts = RunFacts(
+        run=run,
+        owner=None if mine is None else _facts(mine, context),
+        tasks=_tasks(run, context),
+        running=sum(one.status is RunStatus.RUNNING for one in others),
+        now=context.clock.now(),
+    )
+    return Explanation(subject=run_id, status=run.status, reasons=explain_run(facts))
+
+
+def _tasks(run: Run, context: Context) -> Sequence[TaskState]:
+    key = (run.dag_id, run.airflow_run_id)
+    try:
+        return () if run.settled else context.airflow.tasks([key]).get(key, ())
+    except AirflowUnavailable:
+        return ()
+
+
+def _facts(workflow: Workflow, context: Context) -> WorkflowFacts:
+    state, now = context.workflows.airflow_state(), context.clock.now()
+    unhealthy: list[str] = []
+    try:
+        if workflow.phase in {Phase.SERVED, Phase.FAILED}:
+            workflow, _ = poll_workflow(workflow, context)
+        parts = context.airflow.health()
+        unhealthy = sorted(name for name, part in parts.items() if part is not ComponentState.HEALTHY)
+        state = state.reached(now, now)
+    except AirflowUnavailable as error:
+        state = state.failed(error.message, now)
+    seen = context.workflows.observations([workflow.id]).get(workflow.id)
+    next_run = workflow.next_run(now)
+    if next_run is not None and seen is not None:
+        next_run = seen.next_run_of(workflow, now) or next_run
+    return WorkflowFacts(
+        workflow=workflow,
+        conditions=conditions(workflow, seen, state, under_way=runs_under_way(workflow, context)),
+        unhealthy=unhealthy,
+        next_run=next_run,
+        is_paused=seen is not None and seen.is_paused is True,
+    )

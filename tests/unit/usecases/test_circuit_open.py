@@ -1,0 +1,166 @@
+"""While the circuit breaker of Airflow is open every change that needs Airflow is refused before anything is recorded."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from attrs import frozen
+
+from workflow_adapters.airflow.breaker import BreakerRules, CircuitBreaker, Outcome
+from workflow_adapters.airflow.bulkhead import Bulkhead
+from workflow_adapters.airflow.guarded import CallBudget, GuardedAirflow
+from workflow_core.domain.run import RunStatus
+from workflow_core.errors import AirflowUnavailable
+from workflow_core.fakes import InMemoryAirflow, InMemoryStorage, InMemoryWorkflows, ManualClock
+from workflow_core.ports.airflow import BreakerState
+from workflow_core.service import WorkflowService
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+NAME = "iceberg.analytics.daily_clicks"
+YAML = f"""\
+version: v1
+name: {NAME}
+owner: data@example.com
+schedule: {{cron: "0 6 1 1 *"}}
+tasks:
+  - {{task_id: only, operator: bash, bash_command: "true"}}
+"""
+
+WRITES = ("add_", "save_", "revise_", "retire_", "mark_", "claim", "record_", "forget_")
+
+
+class Watched(InMemoryWorkflows):
+    """The fake, which remembers what was asked of it that writes."""
+
+    written: list[str]
+
+    @contextmanager
+    def _transaction(self, method: str) -> Iterator[None]:
+        if method.startswith(WRITES):
+            self.written.append(method)
+        with super()._transaction(method):
+            yield
+
+
+class WatchedStorage(InMemoryStorage):
+    """The fake, which remembers what was written."""
+
+    written: list[str]
+
+    def put(self, *args: Any, **kwargs: Any) -> str:
+        self.written.append("put")
+        return super().put(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> bool:
+        self.written.append("delete")
+        return super().delete(*args, **kwargs)
+
+
+@frozen(kw_only=True)
+class World:
+    """A registered workflow, a run that goes on, one that has ended and one that was never sent; then the breaker opens."""
+
+    service: WorkflowService
+    workflows: Watched
+    storage: WatchedStorage
+    breaker: CircuitBreaker
+    active: str
+    ended: str
+    waiting: str
+
+    def written(self) -> list[str]:
+        return self.workflows.written + self.storage.written
+
+
+@pytest.fixture
+def world() -> World:
+    clock, storage, workflows = ManualClock(), WatchedStorage(), Watched()
+    workflows.written, storage.written = [], []
+    fake = InMemoryAirflow(storage=storage, clock=clock, queue_seconds=1, task_seconds=5)
+    breaker = CircuitBreaker(BreakerRules(window=1, minimum=1, open_seconds=3600.0))
+    airflow = GuardedAirflow(fake, breaker, CallBudget(bulkhead=Bulkhead(4), seconds=15.0))
+    service = WorkflowService(workflows=workflows, airflow=airflow, storage=storage, clock=clock)
+    service.register(NAME, YAML)
+    service.register(NAME, YAML + "team: x\n", force=True)
+    service.sweep()
+    ended = service.run(NAME).run_id
+    for _ in range(10):
+        clock.sleep(5)
+        service.sweep()
+    assert service.status(ended).run.status is RunStatus.SUCCESS
+    active = service.run(NAME).run_id
+    waiting = (
+        service.backfill(NAME, date(2020, 1, 1), date(2020, 1, 2)).runs[-1].run_id
+    )  # its turn comes after the first
+    breaker.leave(breaker.enter(), Outcome.FAILURE)
+    assert breaker.state is BreakerState.OPEN
+    workflows.written.clear()
+    storage.written.clear()
+    return World(
+        service=service,
+        workflows=workflows,
+        storage=storage,
+        breaker=breaker,
+        active=active,
+        ended=ended,
+        waiting=waiting,
+    )
+
+
+CHANGES: dict[str, Callable[[World], Any]] = {
+    "register": lambda world: world.service.register("a.b", YAML.replace(NAME, "a.b")),
+    "revise": lambda world: world.service.register(NAME, YAML + "team: y\n", force=True),
+    "restore": lambda world: world.service.restore(NAME, 1),
+    "run": lambda world: world.service.run(NAME),
+    "backfill": lambda world: world.service.backfill(NAME, date(2021, 1, 1), date(2021, 1, 3)),
+    "pause": lambda world: world.service.pause(NAME),
+    "unpause": lambda world: world.service.unpause(NAME),
+    "stop": lambda world: world.service.stop(world.active),
+    "retry": lambda world: world.service.retry(world.ended, only_failed=False),
+    "unregister": lambda world: world.service.unregister(NAME, force=True),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_is_refused_before_anything_is_written(world: World, change: str) -> None:
+    """Nothing in the database, nothing in the object store; and the error says when to come back."""
+    with pytest.raises(AirflowUnavailable) as refused:
+        CHANGES[change](world)
+    assert world.written() == []
+    assert 3590 < (refused.value.retry_after or 0) <= 3600
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_the_same_change_would_write_if_it_were_closed(world: World, change: str) -> None:
+    """So that the test above cannot pass because nothing is noticed."""
+    world.breaker._begin(BreakerState.CLOSED)
+    CHANGES[change](world)
+    assert world.written() != []
+
+
+def test_what_needs_no_airflow_is_done(world: World) -> None:
+    """A run that was never sent is stopped, and a backfill paused and stopped, without asking anybody."""
+    assert world.service.stop(world.waiting).status is RunStatus.STOPPED
+    backfill = world.service.status(world.waiting).run.backfill_id
+    assert backfill is not None
+    world.service.pause_backfill(backfill)
+    world.service.stop_backfill(backfill)
+
+
+def test_what_was_accepted_before_is_sent_when_it_closes(world: World) -> None:
+    """A run that was recorded is not lost: the worker's calls are the probes, and it sends what waits."""
+    assert world.breaker.state is BreakerState.OPEN
+    world.service.sweep()
+    assert world.service.status(world.waiting).run.sent_at is None
+    world.breaker._begin(BreakerState.HALF_OPEN)
+    clock = world.service._context.clock
+    for _ in range(12):
+        clock.sleep(5)
+        world.service.sweep()
+    assert world.breaker._era.state is BreakerState.CLOSED
+    assert world.service.status(world.waiting).run.status is RunStatus.SUCCESS
