@@ -1,5 +1,6 @@
-"""``make bench-claims``: count and time the leases that several workers acquire at once; writes ``benchmarks/claims.md``.
+"""``make bench-claims``: count and time the leases that several workers acquire at once.
 
+Writes ``benchmarks/claims.md``.
 Exactly one worker must acquire each lease. The benchmark counts the workers that believe to hold it.
 """
 

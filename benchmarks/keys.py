@@ -1,4 +1,4 @@
-"""``make bench-keys``: send thousands of POSTs, lose a fifth of the responses, repeat each POST until its response arrives.
+"""``make bench-keys``: send thousands of POSTs, lose a fifth of the responses, and repeat each until it is answered.
 
 A real HTTP server runs on loopback over a real database, with Airflow in memory. The benchmark counts the effects that
 happened twice and the requests that got two different responses; both counts must be zero.

@@ -1,6 +1,7 @@
 """``make bench``: measure on a real Airflow and write ``benchmarks/results.md``.
 
-Machines are shared and noisy: what is compared runs alternately within one run, and only ratios are meant to be compared between runs.
+Machines are shared and noisy, so the compared operations alternate within one run.
+Compare only ratios between runs.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ tasks:
   - task_id: only
     operator: empty
 """
-"""A run of this spec needs no worker process, so the benchmark measures the request and not the work of earlier runs."""
+"""A run of this spec needs no worker process, so the benchmark measures the request alone."""
 
 DROPPED = """\
 from airflow.providers.standard.operators.bash import BashOperator
@@ -116,7 +117,10 @@ class Bench:
 
 @contextlib.contextmanager
 def system() -> Iterator[Bench]:
-    """Airflow on PostgreSQL with the default settings of its DAG processor, the service on PostgreSQL, a folder as object store."""
+    """Start Airflow with its DAG processor's default settings and the service.
+
+    Both use PostgreSQL; the object store is a folder.
+    """
     with contextlib.ExitStack() as stack:
         home = Path(tempfile.mkdtemp(prefix="workflow-bench-"))
         stack.callback(shutil.rmtree, home, ignore_errors=True)
@@ -221,7 +225,10 @@ def without_parse_now(bench: Bench) -> tuple[list[float], list[float]]:
 
 
 def trigger_rounds(bench: Bench) -> list[tuple[list[float], list[float]]]:
-    """Time POST run through the service and directly to Airflow, in several rounds: other load on the machine spoils one or two."""
+    """Time POST run through the service and directly to Airflow.
+
+    There are several rounds, because other load on the machine spoils one or two.
+    """
     name = "bench.trigger.empty"
     bench.register(name, EMPTY_SPEC)
     bench.run(name)  # logs in and opens connections, as Airflow's own client has

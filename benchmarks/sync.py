@@ -1,6 +1,7 @@
-"""``make bench-sync``: publish a thousand CODE workflows to a real Airflow, then a few changes; writes ``benchmarks/sync.md``.
+"""``make bench-sync``: publish a thousand CODE workflows to a real Airflow, then a few changes.
 
-The service runs in this process, so that its requests to the object store can be counted apart from those of Airflow's loader.
+Writes ``benchmarks/sync.md``. The service runs in this process,
+so that its requests to the object store can be counted separately from those of Airflow's loader.
 """
 
 from __future__ import annotations
@@ -106,7 +107,10 @@ class Bench:
 
 @contextlib.contextmanager
 def system() -> Iterator[Bench]:
-    """Airflow with the default settings of its DAG processor, and the service, on PostgreSQL and an S3 server on loopback."""
+    """Start Airflow with its DAG processor's default settings and the service.
+
+    Both use PostgreSQL and an S3 server on loopback.
+    """
     with contextlib.ExitStack() as stack:
         home = Path(tempfile.mkdtemp(prefix="workflow-bench-"))
         stack.callback(shutil.rmtree, home, ignore_errors=True)
