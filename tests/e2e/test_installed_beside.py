@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = {"workflow_adapters", "workflow_core", "workflow_entrypoints"}
-PAGES = ["README.md"]
+PAGES = ["README.md", "docs/library.md"]
 
 LOCATIONS = """\
 import json
@@ -60,12 +60,12 @@ def wheel(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def python(wheel, tmp_path_factory):
-    """The Python of a fresh environment that has the wheel with the server and the CLI, papermill, entrypoints and adapters."""
+    """The Python of a fresh environment that has the wheel with its extras, papermill, entrypoints and adapters."""
     folder = tmp_path_factory.mktemp("beside")
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
     python = folder / "bin" / "python"
     constraints = [f"--constraint={ROOT / 'constraints' / name}" for name in ("service.txt", "beside.txt")]
-    _pip(python, "install", *constraints, f"{wheel}[all]", "papermill", "entrypoints")
+    _pip(python, "install", *constraints, f"{wheel}[all,testing]", "papermill", "entrypoints")
     _pip(
         python, "install", *constraints, "--no-deps", "adapters"
     )  # its dependencies are a gigabyte of machine learning
@@ -117,7 +117,8 @@ def test_the_python_examples_are_typed_strictly(python, tmp_path, page):
     assert blocks
     files = []
     for number, block in enumerate(blocks):
-        files.append(tmp_path / f"example_{number}.py")
+        name = re.match(r"# (\w+\.py)\n", block)  # examples that import each other have names
+        files.append(tmp_path / (name[1] if name else f"example_{number}.py"))
         files[-1].write_text(block, encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "-m", "mypy", "--strict", "--python-executable", python, *files],
