@@ -127,9 +127,9 @@ def test_the_python_examples_are_typed_strictly(python, tmp_path, page):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def _pip(python, *arguments):
+def _pip(python: str | Path, *arguments: str | Path) -> None:
     subprocess.run([python, "-m", "pip", "--quiet", *arguments], check=True, cwd=ROOT)
 
 
-def _output(*command, cwd):
+def _output(*command: str | Path, cwd: Path) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True, cwd=cwd).stdout

@@ -11,10 +11,14 @@ import sys
 import time
 import urllib.request
 from contextlib import closing
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.paths import PYTHONPATH, ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PAGE = (ROOT / "docs" / "library.md").read_text(encoding="utf-8")
 PYTHON = {
@@ -99,7 +103,7 @@ def test_dli_serve_uses_the_installed_adapter(environment, tmp_path):
         server.wait(60)
 
 
-def _python(environment, folder, *arguments):
+def _python(environment: dict[str, str], folder: Path, *arguments: str) -> str:
     done = subprocess.run(
         [sys.executable, *arguments], env=environment, cwd=folder, capture_output=True, text=True, check=False
     )
@@ -107,7 +111,7 @@ def _python(environment, folder, *arguments):
     return done.stdout
 
 
-def _wait(port, server):
+def _wait(port: str, server: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         assert server.poll() is None

@@ -12,12 +12,12 @@ from workflow_adapters.storage.installed import GROUP
 from workflow_core.errors import ConfigurationError
 from workflow_core.fakes.storage import InMemoryStorage
 
-OPENED: list[str] = []
+opened_urls: list[str] = []
 
 
 def open_fake(url):
     """The adapter of a package that works."""
-    OPENED.append(url)
+    opened_urls.append(url)
     return InMemoryStorage()
 
 
@@ -60,20 +60,20 @@ def installed(tmp_path, monkeypatch):
 def test_the_adapter_of_the_scheme_gets_the_url_as_written(installed):
     """Query and fragment included: what they mean is the adapter's decision."""
     installed(("archive", "archive_adapter:open_fake"))
-    OPENED.clear()
+    opened_urls.clear()
     url = "archive://user:secret@host/a%20b?mode=ro#part"
     assert isinstance(open_storage(url), InMemoryStorage)
-    assert OPENED == [url]
+    assert opened_urls == [url]
 
 
 def test_built_in_schemes_cannot_be_replaced(installed, tmp_path):
     """An installed package cannot redirect the specs of a service that uses a folder."""
     installed(("file", "archive_adapter:open_fake"), ("memory", "archive_adapter:open_fake"))
-    OPENED.clear()
+    opened_urls.clear()
     assert isinstance(open_storage(f"file://{tmp_path}"), FilesystemStorage)
     with pytest.raises(ConfigurationError, match="is no store"):
         open_storage("memory://host")
-    assert OPENED == []
+    assert opened_urls == []
 
 
 def test_a_scheme_of_no_package_is_refused(installed):
