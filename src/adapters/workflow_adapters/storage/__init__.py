@@ -1,12 +1,13 @@
 """Object stores, chosen by URL.
 
-========================  ====================================================================================
+========================  ==================================================================================================
 ``s3://bucket``           S3 or whatever speaks its protocol, prefix ``workflows``
 ``s3://bucket/a/b``       the same, prefix ``a/b`` (taken as it is written: nothing is percent-decoded)
 ``s3://bucket/``          the same, no prefix
 ``file:///folder``        a folder of this host (or one that all hosts share), prefix ``workflows``; percent-decoded
 ``memory://``             this process's memory, for trying out
-========================  ====================================================================================
+``other://…``             the store of an installed package, by its entry point: :mod:`workflow_adapters.storage.installed`
+========================  ==================================================================================================
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from workflow_adapters.storage.installed import open_installed
 from workflow_core.domain.names import quoted
 from workflow_core.errors import ConfigurationError
 
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from workflow_core.ports.storage import StoragePort
 
 DEFAULT_PREFIX: Final = "workflows"
+
+BUILT_IN: Final = frozenset({"", "file", "memory", "s3"})
+"""Schemes that no installed package can replace."""
 
 _BUCKET: Final = re.compile(r"[A-Za-z0-9._-]{1,255}")
 _NOTHING: Final = urlsplit("")
@@ -51,6 +56,8 @@ def open_storage(url: str, **s3: Any) -> StoragePort:
         from workflow_core.fakes.storage import InMemoryStorage  # noqa: PLC0415 - not for a server
 
         return InMemoryStorage()
+    if (scheme := _scheme(url)) not in BUILT_IN and (installed := open_installed(scheme, url)) is not None:
+        return installed
     raise ConfigurationError(
         f"WORKFLOWS_STORAGE_URL: {quoted(_without_secrets(url))} is no store;"
         " write s3://bucket/prefix, file:///folder or memory://"
@@ -64,6 +71,13 @@ def _split(url: str) -> SplitResult:
     except ValueError:
         return _NOTHING
     return _NOTHING if "?" in url or "#" in url else parts
+
+
+def _scheme(url: str) -> str:
+    try:
+        return urlsplit(url).scheme
+    except ValueError:
+        return ""
 
 
 def _without_secrets(url: str) -> str:
