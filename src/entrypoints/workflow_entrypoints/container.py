@@ -12,7 +12,7 @@ from dependency_injector import containers, providers
 from workflow_adapters.airflow import open_airflow
 from workflow_adapters.airflow.breaker import BreakerRules, CircuitBreaker
 from workflow_adapters.airflow.bulkhead import Bulkhead
-from workflow_adapters.airflow.guarded import CallBudget, GuardedAirflow
+from workflow_adapters.airflow.guarded import CallBudget, guard_airflow
 from workflow_adapters.clock import SystemClock
 from workflow_adapters.sql import SqlTokens, SqlWorkflows, make_engine
 from workflow_adapters.storage import open_storage
@@ -107,7 +107,7 @@ def _share(settings: Settings, caller: Asking) -> CallBudget:
 
 
 def _guarded(asked: AirflowPort, breaker: CircuitBreaker, settings: Settings, caller: Asking) -> AirflowPort:
-    return GuardedAirflow(asked, breaker, _share(settings, caller))
+    return guard_airflow(asked, breaker, _share(settings, caller))
 
 
 def _airflow(  # noqa: PLR0913, PLR0917 - what it is put together from; the container gives them in this order
