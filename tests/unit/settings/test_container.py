@@ -117,7 +117,7 @@ def test_each_kind_of_caller_has_a_share_of_its_own_and_all_have_one_breaker() -
     assert pool._max_connections == sum(places)
     assert {guard.budget.seconds for guard in guards} == {15.0, 0.25}
     assert {id(guard.breaker) for guard in guards} == {id(container.breaker())}
-    assert {id(guard.airflow) for guard in guards} == {id(container.asked())}
+    assert {id(guard.airflow) for guard in guards} == {id(container.unguarded())}
     assert container.service().breaker_state() is BreakerState.CLOSED
     close(container)
 
@@ -134,7 +134,7 @@ def test_what_was_made_is_closed_once():
     """In whatever order it was made."""
     container = build(Settings(storage_url="memory://", database_url="sqlite://", airflow_api="v2"))
     closed: list[str] = []
-    container.asked()
+    container.unguarded()
     container.closing().callback(closed.append, "x")
     close(container)
     close(container)
