@@ -123,7 +123,7 @@ def _told(told: ProblemAnswer, response: httpx.Response) -> errors.WorkflowError
         errors.Problem(message=item.message, field=item.field, line=item.line, column=item.column)
         for item in told.errors
     ]
-    return kind.told(told.detail + named, code=None if known else told.code, problems=found)
+    return kind.with_message(told.detail + named, code=None if known else told.code, problems=found)
 
 
 def _by_status(status: int) -> type[errors.WorkflowError]:

@@ -51,7 +51,7 @@ def in_options(error: WorkflowError, context: Any) -> WorkflowError:
     else:
         problems, message = error.problems, _text(error.message, options)
     message = _with_server(error, message, context) + _next_step(error, context)
-    return type(error).told(message, code=error.code, problems=problems)
+    return type(error).with_message(message, code=error.code, problems=problems)
 
 
 def _options(context: Any) -> Mapping[str, str]:
