@@ -1,7 +1,8 @@
 """The one way in which the project puts a proxy in front of a port.
 
-A proxy decides what happens around a call (retry it, measure it, pick the server's dialect); it does not repeat the signatures of
-the port. A method that is added to a port therefore reaches the adapter through every proxy without an edit.
+A proxy decides what happens around a call (retry it, measure it, pick the server's dialect); it does not repeat the
+signatures of the port. A method that is added to a port therefore reaches the adapter through every proxy without an
+edit.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""The composition root: the one place that chooses and connects adapters, and the only one that imports dependency_injector."""
+"""The composition root: the one place that chooses and connects adapters, and the only one that imports
+dependency_injector.
+"""
 
 from __future__ import annotations
 
@@ -137,7 +139,9 @@ def _airflow(  # noqa: PLR0913, PLR0917 - its parts; the container passes them i
     trace_headers: TraceHeaders,
     closing: ExitStack,
 ) -> AirflowPort:
-    """Return the Airflow behind the guards. It is instrumented there: each attempt is a call, and a refusal by the breaker is not."""
+    """Return the Airflow behind the guards. It is instrumented there: each attempt is a call, and a refusal by the
+    breaker is not.
+    """
     airflow = _closed_later(_open_airflow(settings, storage, clock, trace_headers), closing)
     return instrumented(airflow, AirflowPort, System.AIRFLOW, instruments)
 
@@ -226,7 +230,9 @@ def close(container: Container) -> None:
 
 @contextmanager
 def open_service(settings: Settings) -> Iterator[WorkflowService]:
-    """Open the service over the adapters that the settings name, for embedding programs; its connections are closed at the end."""
+    """Open the service over the adapters that the settings name, for embedding programs; its connections are closed at
+    the end.
+    """
     container = build(settings)
     try:
         yield container.service()

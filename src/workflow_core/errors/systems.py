@@ -11,7 +11,8 @@ class Unavailable(WorkflowError):
     Attributes:
         passing: whether the same request may succeed in a moment.
         retry_after: seconds after which a retry makes sense, where that is known.
-        place: the address of the system, as the message contains it: a fact for operators, which :attr:`discreet` leaves out.
+        place: the address of the system, as the message contains it: a fact for operators, which :attr:`discreet`
+            leaves out.
     """
 
     passing: bool = False

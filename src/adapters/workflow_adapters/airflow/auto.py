@@ -30,9 +30,9 @@ class ClosableAirflow(AirflowPort, Protocol):
 def auto_airflow(base_url: str, *, overlap: float = 10.0, **settings: Unpack[ClientSettings]) -> ClosableAirflow:
     """Return an adapter for Airflow 2.11 or 3.x, whichever answers; threads may share it.
 
-    It asks for the version at the first call, and again when Airflow reports that the API no longer exists: after an upgrade. Only a
-    response with a version counts. An unreachable Airflow, or the page of a gateway, decides nothing. Until an Airflow has answered,
-    ``logs_url`` gives the page of Airflow 3.
+    It asks for the version at the first call, and again when Airflow reports that the API no longer exists: after an
+    upgrade. Only a response with a version counts. An unreachable Airflow, or the page of a gateway, decides nothing.
+    Until an Airflow has answered, ``logs_url`` gives the page of Airflow 3.
 
     Args:
         base_url: the address of Airflow, without ``/api/v1`` or ``/api/v2``.

@@ -1,7 +1,8 @@
 """``AirflowPort`` behind a circuit breaker, a bulkhead and retries.
 
-A call passes them in this order: a time limit for everything that follows; then, for each attempt, the breaker, which refuses at once while
-Airflow is known to be failing, and the bulkhead, which keeps a slow Airflow from occupying every thread of this process.
+A call passes them in this order: a time limit for everything that follows; then, for each attempt, the breaker, which
+refuses at once while Airflow is known to be failing, and the bulkhead, which keeps a slow Airflow from occupying every
+thread of this process.
 """
 
 from __future__ import annotations
@@ -33,15 +34,17 @@ if TYPE_CHECKING:
 AT_MOST_ONCE: Final = frozenset({"end_run", "clear_run"})
 """Methods that are never repeated: in the meantime the run may have ended, or its tasks may already run again.
 
-All others read, or change something in a way that a repeat does not harm: :meth:`~AirflowPort.trigger` carries the run id, and a file
-that is to be parsed twice is parsed once.
+All others read, or change something in a way that a repeat does not harm: :meth:`~AirflowPort.trigger` carries the run
+id, and a file that is to be parsed twice is parsed once.
 """
 
 FIRST_PAUSE: Final = 0.1
 """Upper limit of the pause before the second attempt, in seconds; the limit doubles with each further attempt."""
 
 LONGEST_PAUSE: Final = 1.0
-"""Seconds. If Airflow asks for a longer pause, the error passes that on to the caller: no thread sleeps for longer than this."""
+"""Seconds. If Airflow asks for a longer pause, the error passes that on to the caller: no thread sleeps for longer than
+this.
+"""
 
 _EDGE: Final = 0.01
 """A call that fails this many seconds before its limit, or later, has run out of time."""
@@ -57,7 +60,8 @@ class CallBudget:
         bulkhead: limits the calls under way.
         seconds: the limit for a whole call, all its attempts included.
         attempts: how often a call is made that may be repeated.
-        judges: whether a call that ran out of ``seconds`` counts as a failure of Airflow. Not if they are far fewer than Airflow may take.
+        judges: whether a call that ran out of ``seconds`` counts as a failure of Airflow. Not if they are far fewer
+            than Airflow may take.
     """
 
     bulkhead: Bulkhead
@@ -80,9 +84,9 @@ def guard_airflow(
 ) -> GuardedAirflow:
     """Put a guard in front of an Airflow; threads may share it.
 
-    Reads, and changes that a repeat does not harm, are repeated where Airflow failed in a way that may pass. The pauses are random,
-    between nothing and a limit that doubles (full jitter), and no shorter than Airflow asks for (``Retry-After``). Every attempt passes
-    the breaker: an open one ends the retries.
+    Reads, and changes that a repeat does not harm, are repeated where Airflow failed in a way that may pass. The pauses
+    are random, between nothing and a limit that doubles (full jitter), and no shorter than Airflow asks for
+    (``Retry-After``). Every attempt passes the breaker: an open one ends the retries.
 
     Args:
         airflow: the adapter to call.
@@ -162,8 +166,8 @@ class Guard:
     def _repeat(self, request: Request) -> Any:
         """Make up to ``attempts`` attempts.
 
-        If the outcome of one is unknown, the outcome of the call stays unknown, whatever a later attempt reports: that nothing was done
-        is certain of the later one only.
+        If the outcome of one is unknown, the outcome of the call stays unknown, whatever a later attempt reports: that
+        nothing was done is certain of the later one only.
         """
         unknown: AirflowOutcomeUnknown | None = None
         for attempt in count(1):

@@ -8,7 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class SettingsGroup(BaseModel):
-    """Settings that belong together. Each field has the environment variable as its alias, and a description for the documentation."""
+    """Settings that belong together. Each field has the environment variable as its alias, and a description for the
+    documentation.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 

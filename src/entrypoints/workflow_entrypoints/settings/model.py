@@ -61,7 +61,9 @@ class Settings(
     ObservabilitySettings,
     ClientSettings,
 ):
-    """The settings of one process, read once at its start. It is each of its groups: code takes the group that it needs."""
+    """The settings of one process, read once at its start. It is each of its groups: code takes the group that it
+    needs.
+    """
 
     def secrets(self) -> list[str]:
         """Every secret, for redaction."""

@@ -31,7 +31,8 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         environment: the environment variables; None for those of the process.
 
     Raises:
-        ConfigurationError: a value is wrong or a key of the file is unknown; the message names it and never contains a secret.
+        ConfigurationError: a value is wrong or a key of the file is unknown; the message names it and never contains a
+            secret.
     """
     environment = os.environ if environment is None else environment
     path = environment.get(CONFIG_VARIABLE)
