@@ -89,10 +89,10 @@ class RandomIds:
 
 
 def _build(
-    settings: Settings, watches: Sequence[Instrument] = (), trace_headers: Callable[[], Mapping[str, str]] = dict
+    settings: Settings, instruments: Sequence[Instrument] = (), trace_headers: Callable[[], Mapping[str, str]] = dict
 ) -> Container:
     """The product's container, its ports wrapped."""
-    container = _plain_build(settings, watches, trace_headers)
+    container = _plain_build(settings, instruments, trace_headers)
     folder = Path(os.environ[FOLDER])
     without = os.environ.get(WITHOUT)
     points = Points(folder)

@@ -238,8 +238,8 @@ class TestInstallation:
     @pytest.mark.parametrize(
         ("variables", "options", "told"),
         [
-            ({}, ["--storage-url", "data-workflows"], "is no store"),
-            ({}, ["--storage-url", ""], "is no store"),
+            ({}, ["--storage-url", "data-workflows"], "is not a store"),
+            ({}, ["--storage-url", ""], "is not a store"),
             ({}, ["--storage-url", "memory://"], "memory of one process"),
             ({"WORKFLOWS_STORAGE_URL": "memory://"}, [], "memory of one process"),
             ({"WORKFLOWS_ALLOWED_OPERATORS": "airflow/*"}, [], "airflow/* is not a pattern"),

@@ -11,7 +11,7 @@ from attrs import frozen
 
 from workflow_adapters.airflow.breaker import BreakerRules, CircuitBreaker, Outcome
 from workflow_adapters.airflow.bulkhead import Bulkhead
-from workflow_adapters.airflow.guarded import CallBudget, GuardedAirflow
+from workflow_adapters.airflow.guarded import CallBudget, guard_airflow
 from workflow_core.domain.run import RunStatus
 from workflow_core.errors import AirflowUnavailable
 from workflow_core.fakes import InMemoryAirflow, InMemoryStorage, InMemoryWorkflows, ManualClock
@@ -83,7 +83,7 @@ def world() -> World:
     workflows.written, storage.written = [], []
     fake = InMemoryAirflow(storage=storage, clock=clock, queue_seconds=1, task_seconds=5)
     breaker = CircuitBreaker(BreakerRules(window=1, minimum=1, open_seconds=3600.0))
-    airflow = GuardedAirflow(fake, breaker, CallBudget(bulkhead=Bulkhead(4), seconds=15.0))
+    airflow = guard_airflow(fake, breaker, CallBudget(bulkhead=Bulkhead(4), seconds=15.0))
     service = WorkflowService(workflows=workflows, airflow=airflow, storage=storage, clock=clock)
     service.register(NAME, YAML)
     service.register(NAME, YAML + "team: x\n", force=True)

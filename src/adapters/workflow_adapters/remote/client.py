@@ -1,4 +1,4 @@
-"""Requests to a running service: bounded in time and size, and every answer held to its model."""
+"""Requests to a running service: bounded in time and size, with every response validated by its model."""
 
 from __future__ import annotations
 
@@ -58,9 +58,9 @@ class ServiceClient:
         setting: str,
     ) -> None:
         self._base_url = checked_url(base_url, f"The address of the server ({setting})")
-        self._asked = errors.Asked(place=place_of(self._base_url), setting=setting)
+        self._server = errors.ServerAddress(place=place_of(self._base_url), setting=setting)
         if token is not None and not is_header(token):
-            msg = "DLI_TOKEN holds characters that no token has (a line break?)"
+            msg = "DLI_TOKEN contains characters that a token cannot have (a line break?)"
             raise ConfigurationError(msg)
         self._read_timeout = read_timeout
         self._change_timeout = change_timeout
@@ -69,7 +69,7 @@ class ServiceClient:
             self._base_url,
             headers={"Authorization": f"Bearer {token}"} if token else {},
             connect_timeout=connect_timeout,
-            read_timeout=max(read_timeout, change_timeout),  # each call has its limit as a whole
+            read_timeout=max(read_timeout, change_timeout),  # each call is limited as a whole
             connections=connections,
         )
         url = httpx.URL(self._base_url)
@@ -89,19 +89,25 @@ class ServiceClient:
         also: Collection[int] = (),
         longer: float = 0.0,
     ) -> A:
-        """GET one thing; ``also`` are further statuses under which it is answered, ``longer`` the seconds that the service is asked to
-        wait with its answer.
+        """GET one resource.
+
+        Args:
+            path: the segments of the path.
+            answer: the model of the response.
+            filters: the query.
+            also: further statuses with this response.
+            longer: seconds that the service is asked to wait before it responds.
         """
         _, body = self._exchange("GET", path, params=_params(filters), also=also, longer=longer)
         return _parsed(TypeAdapter(answer), body, changes=False)
 
     def ask(self, path: tuple[str, ...], answer: type[A], *, body: Request) -> A:
-        """POST a question that changes nothing, and so may be sent again."""
+        """POST a request that changes nothing, and so may be sent again."""
         _, answered = self._exchange("POST", path, body=body)
         return _parsed(TypeAdapter(answer), answered, changes=False)
 
     def list(self, path: tuple[str, ...], item: type[A], filters: Filters) -> Listing[A]:
-        """GET a part of a list."""
+        """GET a page of a list."""
         given = filters.model_dump(mode="json", exclude_none=True)
         response, body = self._exchange("GET", path, params=given)
         items: tuple[A, ...] = _parsed(TypeAdapter(tuple[item, ...]), body, changes=False)  # type: ignore[valid-type]
@@ -120,7 +126,7 @@ class ServiceClient:
         filters: Filters | None = None,
         if_match: int | None = None,
     ) -> A:
-        """Change something: done once, however often it has to be sent. ``if_match`` is the revision that it is to change."""
+        """Change something. It is done once, however often it is sent; ``if_match`` is the revision to change."""
         headers = {"Idempotency-Key": str(uuid4()), **({} if if_match is None else {"If-Match": f'"{if_match}"'})}
         _, answered = self._exchange(method, path, params=_params(filters), body=body, headers=headers, changes=True)
         return _parsed(TypeAdapter(answer), answered, changes=True)
@@ -140,7 +146,7 @@ class ServiceClient:
         url = "/".join((self._base_url, *map(segment, path)))
         content = None if body is None else body.model_dump_json().encode()
         headers = {**(headers or {}), **({} if body is None else {"Content-Type": "application/json"})}
-        again = RetryPolicy(self._patience if changes else 0.0)
+        policy = RetryPolicy(self._patience if changes else 0.0)
         began = time.monotonic()
         try:
             request = self._http.request(method, url, params=params, content=content, headers=headers)
@@ -148,32 +154,32 @@ class ServiceClient:
                 timeouts = request.extensions["timeout"]
                 request.extensions["timeout"] = {**timeouts, "read": timeouts["read"] + longer}
             with time_limit((self._change_timeout if changes else self._read_timeout) + longer):
-                response, answered = self._sent(request, again, changes=changes)
+                response, answered = self._sent(request, policy, changes=changes)
         except OutOfTimeError:
-            raise errors.out_of_time(self._asked, is_unknown=again.is_unknown) from None
+            raise errors.out_of_time(self._server, is_unknown=policy.is_unknown) from None
         except UnreadableError:
             raise errors.bad_body(changes=changes) from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise errors.no_answer(
                 error,
-                self._asked,
+                self._server,
                 changes=changes,
-                is_unknown=again.is_unknown,
+                is_unknown=policy.is_unknown,
                 seconds=time.monotonic() - began,
             ) from without_secrets(error)
         if not response.is_success and response.status_code not in also:
-            raise errors.problem(response, answered, changes=changes, is_unknown=again.is_unknown)
+            raise errors.problem(response, answered, changes=changes, is_unknown=policy.is_unknown)
         return response, answered
 
-    def _sent(self, request: httpx.Request, again: RetryPolicy, *, changes: bool) -> tuple[httpx.Response, bytes]:
+    def _sent(self, request: httpx.Request, policy: RetryPolicy, *, changes: bool) -> tuple[httpx.Response, bytes]:
         while True:
             try:
                 response, body = exchange(self._http, request, changes=changes)
             except httpx.HTTPError as error:
-                if not again.after_failure(error):
+                if not policy.after_failure(error):
                     raise
                 continue
-            if response.is_success or not changes or not again.after_answer(response, body):
+            if response.is_success or not changes or not policy.after_answer(response, body):
                 return response, body
 
 
@@ -182,7 +188,7 @@ def _params(filters: Filters | None) -> dict[str, Any] | None:
 
 
 def _parsed(model: TypeAdapter[T], body: bytes, *, changes: bool) -> T:
-    """The body as the model says; fields that this version does not know are passed over."""
+    """Parse the body by its model; fields that this version does not know are ignored."""
     try:
         return model.validate_json(body, strict=True)
     except ValidationError:
@@ -190,11 +196,11 @@ def _parsed(model: TypeAdapter[T], body: bytes, *, changes: bool) -> T:
 
 
 def _next_cursor(response: httpx.Response) -> str | None:
-    """The cursor of the next part, out of the link to it."""
+    """Return the cursor of the next page from the link to it."""
     link = response.links.get("next")
     if link is None:
         return None
-    found = parse_qs(urlsplit(link.get("url", "")).query).get("cursor", [])
-    if len(found) != 1:
+    cursors = parse_qs(urlsplit(link.get("url", "")).query).get("cursor", [])
+    if len(cursors) != 1:
         raise errors.bad_body(changes=False)
-    return found[0]
+    return cursors[0]

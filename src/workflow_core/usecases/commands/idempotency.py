@@ -64,7 +64,7 @@ def idempotent(
     try:
         body = do()
     except WorkflowError as error:
-        if error.hides or isinstance(error, PermissionDenied):  # whatever was allowed when the key came first
+        if error.conceals or isinstance(error, PermissionDenied):  # whatever was allowed when the key came first
             raise
         with _not_known(unless=error):
             found = context.workflows.key(caller.name, caller.key.text)

@@ -100,8 +100,10 @@ def check_author(caller: Caller, workflow: Workflow) -> None:
 def _check_found(caller: Caller, draft: Workflow, holder: Workflow) -> None:
     """The same for what has the name, or the DAG id. Of what the caller may not see no more is said than has to be."""
     if not may(caller, Verb.VIEW, holder):
-        taken = WorkflowAlreadyExists.told(f"The name {draft.dataset_name!r} cannot be had: choose another one.")
-        taken.hides = True
+        taken = WorkflowAlreadyExists.with_message(
+            f"The name {draft.dataset_name!r} cannot be had: choose another one."
+        )
+        taken.conceals = True
         raise taken
     check_author(caller, holder)
 
