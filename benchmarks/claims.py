@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from devstack.postgres import LocalPostgres
-from workflow_adapters.sql import SqlWorkflows, make_engine, upgrade
+from workflow_adapters.sql import SqlDatabase, make_engine, upgrade
 from workflow_core.usecases.reconcile.leases import CHUNK
 
 if TYPE_CHECKING:
@@ -37,13 +37,13 @@ nothing but claim, one may wait for long.
 def claim_all(url: str, owner: str, seed: int, claims: int) -> list[str]:
     """Claim every subject there is, in an order of one's own; returns those that this worker got."""
     engine = make_engine(url, lock_timeout=LOCK_TIMEOUT)
-    port = SqlWorkflows(engine)
+    port = SqlDatabase(engine)
     at = datetime(2026, 1, 1, tzinfo=UTC)
     subjects = [f"run:{number}" for number in range(claims)]
     random.Random(seed).shuffle(subjects)
     got: list[str] = []
     for first in range(0, claims, CHUNK):
-        got += port.claim(subjects[first : first + CHUNK], owner=owner, at=at, until=at + timedelta(hours=1))
+        got += port.leases.acquire(subjects[first : first + CHUNK], owner=owner, at=at, until=at + timedelta(hours=1))
     engine.dispose()
     return got
 

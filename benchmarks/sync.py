@@ -97,7 +97,7 @@ class Bench:
 
     def open(self) -> int:
         """How many workflows are not settled."""
-        return len(self.container.workflows().unsettled_workflows(2 * SPECS))
+        return len(self.container.database().workflows.unsettled_workflows(2 * SPECS))
 
     def in_airflow(self) -> int:
         """How many DAGs Airflow has."""

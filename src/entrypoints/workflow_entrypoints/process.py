@@ -42,8 +42,8 @@ class ServiceProcess:
         metrics, traces = Metrics(), _traces(settings)
         watches: list[Instrument] = [metrics, *([traces] if traces else [])]
         container = build(settings, watches, traces.headers if traces else dict)
-        container.workflows().check()
-        metrics.follow(container.workflows(), container.clock())
+        container.database().check()
+        metrics.follow(container.database(), container.clock())
         metrics.breaker("airflow", lambda: container.breaker().state.value)
         worker = Worker.of(container.work(), settings, watches)
         return cls(

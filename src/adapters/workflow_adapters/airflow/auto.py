@@ -68,27 +68,21 @@ class AirflowAuto:
         return self._v1
 
     def ping(self) -> None:
-        """As the port says."""
         self._ask(lambda port: port.ping())
 
     def health(self) -> Mapping[str, ComponentState]:
-        """As the port says."""
         return self._ask(lambda port: port.health())
 
     def dag(self, dag_id: str) -> ServedDag | None:
-        """As the port says."""
         return self._ask(lambda port: port.dag(dag_id))
 
     def list_dags(self, offset: int = 0, *, limit: int = PAGE) -> DagPage:
-        """As the port says."""
         return self._ask(lambda port: port.list_dags(offset, limit=limit))
 
     def request_parse(self, sentinel_dag_id: str) -> None:
-        """As the port says."""
         self._ask(lambda port: port.request_parse(sentinel_dag_id))
 
     def set_paused(self, dag_id: str, *, paused: bool) -> None:
-        """As the port says."""
         self._ask(lambda port: port.set_paused(dag_id, paused=paused))
 
     def trigger(
@@ -99,35 +93,27 @@ class AirflowAuto:
         conf: Mapping[str, Any],
         logical_date: datetime | None = None,
     ) -> AirflowRun:
-        """As the port says."""
         return self._ask(lambda port: port.trigger(dag_id, run_id, conf=conf, logical_date=logical_date))
 
     def end_run(self, dag_id: str, run_id: str, state: EndState) -> AirflowRun | None:
-        """As the port says."""
         return self._ask(lambda port: port.end_run(dag_id, run_id, state))
 
     def clear_run(self, dag_id: str, run_id: str, task_ids: Sequence[str] | None = None) -> bool:
-        """As the port says."""
         return self._ask(lambda port: port.clear_run(dag_id, run_id, task_ids))
 
     def run(self, dag_id: str, run_id: str) -> AirflowRun | None:
-        """As the port says."""
         return self._ask(lambda port: port.run(dag_id, run_id))
 
     def tasks(self, runs: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], Sequence[TaskState]]:
-        """As the port says."""
         return self._ask(lambda port: port.tasks(runs))
 
     def runs_with_ended_tasks(self, runs: Sequence[tuple[str, str]], since: datetime) -> Collection[tuple[str, str]]:
-        """As the port says."""
         return self._ask(lambda port: port.runs_with_ended_tasks(runs, since))
 
     def runs_under_way(self, dag_id: str) -> int:
-        """As the port says."""
         return self._ask(lambda port: port.runs_under_way(dag_id))
 
     def changed_runs(self, since: datetime, *, limit: int = 1000) -> ChangedRuns:
-        """As the port says."""
         return self._ask(lambda port: port.changed_runs(since, limit=limit))
 
     def logs_url(self, dag_id: str, run_id: str) -> str:

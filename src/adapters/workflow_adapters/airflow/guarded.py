@@ -170,19 +170,15 @@ class GuardedAirflow:
             close()
 
     def ping(self) -> None:
-        """As the port says."""
         self._ask(self._airflow.ping)
 
     def health(self) -> Mapping[str, ComponentState]:
-        """As the port says."""
         return self._ask(self._airflow.health)
 
     def dag(self, dag_id: str) -> ServedDag | None:
-        """As the port says."""
         return self._ask(self._airflow.dag, dag_id)
 
     def list_dags(self, offset: int = 0, *, limit: int = 100) -> DagPage:
-        """As the port says."""
         return self._ask(self._airflow.list_dags, offset, limit=limit)
 
     def request_parse(self, sentinel_dag_id: str) -> None:
@@ -190,7 +186,6 @@ class GuardedAirflow:
         self._ask(self._airflow.request_parse, sentinel_dag_id)
 
     def set_paused(self, dag_id: str, *, paused: bool) -> None:
-        """As the port says."""
         self._ask(self._airflow.set_paused, dag_id, paused=paused)
 
     def trigger(
@@ -213,25 +208,19 @@ class GuardedAirflow:
         return self._change(self._airflow.clear_run, dag_id, run_id, task_ids)
 
     def run(self, dag_id: str, run_id: str) -> AirflowRun | None:
-        """As the port says."""
         return self._ask(self._airflow.run, dag_id, run_id)
 
     def tasks(self, runs: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], Sequence[TaskState]]:
-        """As the port says."""
         return self._ask(self._airflow.tasks, runs)
 
     def runs_with_ended_tasks(self, runs: Sequence[tuple[str, str]], since: datetime) -> Collection[tuple[str, str]]:
-        """As the port says."""
         return self._ask(self._airflow.runs_with_ended_tasks, runs, since)
 
     def runs_under_way(self, dag_id: str) -> int:
-        """As the port says."""
         return self._ask(self._airflow.runs_under_way, dag_id)
 
     def changed_runs(self, since: datetime, *, limit: int = 1000) -> ChangedRuns:
-        """As the port says."""
         return self._ask(self._airflow.changed_runs, since, limit=limit)
 
     def logs_url(self, dag_id: str, run_id: str) -> str:
-        """As the port says."""
         return self._airflow.logs_url(dag_id, run_id)

@@ -129,7 +129,6 @@ class AirflowRest(ABC):
             read(self._client.get("dags", params={"limit": 1}), lambda json: answers.rows_from(json, "dags"))
 
     def health(self) -> Mapping[str, ComponentState]:
-        """As the port says."""
         return read(self._client.get(*self.health_path, open_to_all=True), answers.components_from)
 
     def dag(self, dag_id: str) -> ServedDag | None:
@@ -172,7 +171,6 @@ class AirflowRest(ABC):
         raise errors.bad_status(answer.status, changes=True)
 
     def set_paused(self, dag_id: str, *, paused: bool) -> None:
-        """As the port says."""
         if not _DAG_ID.match(dag_id):
             raise DagNotFound(dag_id)
         answer = self._client.change("PATCH", "dags", dag_id, body={"is_paused": paused})
@@ -187,7 +185,6 @@ class AirflowRest(ABC):
         conf: Mapping[str, Any],
         logical_date: datetime | None = None,
     ) -> AirflowRun:
-        """As the port says."""
         if not _DAG_ID.match(dag_id):
             raise DagNotFound(dag_id)
         _refuse_bad_run_id(run_id)
@@ -220,7 +217,6 @@ class AirflowRest(ABC):
         raise AirflowUnavailable(msg)
 
     def end_run(self, dag_id: str, run_id: str, state: EndState) -> AirflowRun | None:
-        """As the port says."""
         if not _DAG_ID.match(dag_id) or not _may_be_run_id(run_id):
             return None
         answer = self._client.change("PATCH", "dags", dag_id, "dagRuns", run_id, body={"state": state.value})
@@ -257,13 +253,11 @@ class AirflowRest(ABC):
         return True
 
     def run(self, dag_id: str, run_id: str) -> AirflowRun | None:
-        """As the port says."""
         if not _DAG_ID.match(dag_id) or not _may_be_run_id(run_id):
             return None
         return read_or_none(self._client.get("dags", dag_id, "dagRuns", run_id), answers.run_from)
 
     def tasks(self, runs: Sequence[Key]) -> Mapping[Key, Sequence[TaskState]]:
-        """As the port says."""
         found: dict[Key, list[TaskState]] = {}
         wanted = sorted(
             set(runs), key=lambda key: (key[1], key[0])
@@ -279,7 +273,6 @@ class AirflowRest(ABC):
         return {key: sorted(states, key=_start) for key, states in found.items()}
 
     def runs_with_ended_tasks(self, runs: Sequence[Key], since: datetime) -> Collection[Key]:
-        """As the port says."""
         wanted = sorted(set(runs))
         found: set[Key] = set()
         with self._client.one_call(), errors.nonsense(changes=False):
@@ -289,7 +282,6 @@ class AirflowRest(ABC):
         return found & set(wanted)
 
     def runs_under_way(self, dag_id: str) -> int:
-        """As the port says."""
         if not _DAG_ID.match(dag_id):
             return 0
         params: dict[str, str | int | Sequence[str]] = {"state": ("queued", "running"), "limit": 1}

@@ -77,5 +77,4 @@ class AirflowV1(AirflowRest):
         return [*self.tasks_of(keys[:middle], ended_since), *self.tasks_of(keys[middle:], ended_since)]
 
     def logs_url(self, dag_id: str, run_id: str) -> str:
-        """As the port says."""
         return f"{self._client.base_url}/dags/{quote(dag_id, safe='')}/grid?dag_run_id={quote(run_id, safe='')}"

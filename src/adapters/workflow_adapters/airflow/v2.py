@@ -47,5 +47,4 @@ class AirflowV2(AirflowRest):
         return (read_all(page, answers.task_key) or {}).values()
 
     def logs_url(self, dag_id: str, run_id: str) -> str:
-        """As the port says."""
         return f"{self._client.base_url}/dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}"

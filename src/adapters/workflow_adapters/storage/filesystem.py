@@ -43,11 +43,9 @@ class FilesystemStorage:
         self._prefix = prefix
 
     def url(self, source: SourceType, dataset_name: str) -> str:
-        """As the port says."""
         return self._path(source, dataset_name).as_uri()
 
     def put(self, source: SourceType, dataset_name: str, text: str, *, expected: str | None) -> str:
-        """As the port says."""
         path, data = self._path(source, dataset_name), text.encode()
         etag = hashlib.sha256(data).hexdigest()
         with os_errors(), self._only_writer():
@@ -62,7 +60,6 @@ class FilesystemStorage:
         return etag
 
     def get(self, source: SourceType, dataset_name: str, *, limit: int) -> StoredSpec | None:
-        """As the port says."""
         path = self._path(source, dataset_name)
         with os_errors():
             self.check()
@@ -75,7 +72,6 @@ class FilesystemStorage:
         return StoredSpec(text=stored_text(data, limit), etag=hashlib.sha256(data).hexdigest())
 
     def stat(self, source: SourceType, dataset_name: str) -> StoredRef | None:
-        """As the port says."""
         path = self._path(source, dataset_name)
         with os_errors():
             self.check()
@@ -83,7 +79,6 @@ class FilesystemStorage:
             return _ref(path, source, dataset_name)
 
     def delete(self, source: SourceType, dataset_name: str) -> bool:
-        """As the port says."""
         path = self._path(source, dataset_name)
         with os_errors(), self._only_writer():
             self._no_link(path.parent)

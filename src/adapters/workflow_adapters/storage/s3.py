@@ -84,7 +84,6 @@ class S3Storage:
         self._prefix = prefix
 
     def url(self, source: SourceType, dataset_name: str) -> str:
-        """As the port says."""
         return f"s3://{self._bucket}/{self._key(source, dataset_name)}"
 
     def put(self, source: SourceType, dataset_name: str, text: str, *, expected: str | None) -> str:

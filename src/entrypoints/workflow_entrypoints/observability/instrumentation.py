@@ -6,6 +6,8 @@ from enum import StrEnum
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, cast
 
+from workflow_core.ports.database import PORTS, Database
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
@@ -42,14 +44,30 @@ def instrumented(port: T, protocol: type, system: System, watches: Sequence[Inst
     """``port``, with every call of a method of ``protocol`` watched; its other methods are the same. Without watches, ``port`` itself."""
     if not watches:
         return port
-    asked = {name for name in vars(protocol) if not name.startswith("_")} - _NO_CALL
+    methods = _methods(port, protocol, system, watches)
+    return cast("T", type(f"Watched{type(port).__name__}", (), methods)())
+
+
+def instrumented_database(database: Database, watches: Sequence[Instrument]) -> Database:
+    """``database`` with every call of each of its ports watched. Without watches, ``database`` itself."""
+    if not watches:
+        return database
+    ports = {
+        name: instrumented(getattr(database, name), port, System.DATABASE, watches) for name, port in PORTS.items()
+    }
+    methods = _methods(database, Database, System.DATABASE, watches)
+    return cast("Database", type(f"Watched{type(database).__name__}", (), methods | ports)())
+
+
+def _methods(port: object, protocol: type, system: System, watches: Sequence[Instrument]) -> dict[str, Any]:
+    called = {name for kind in protocol.__mro__ for name in vars(kind) if not name.startswith("_")} - _NO_CALL
     methods: dict[str, Any] = {}
     for name in dir(port):
         method = getattr(port, name)
         if name.startswith("_") or not callable(method):
             continue
-        methods[name] = staticmethod(_watched(method, name, system, watches) if name in asked else method)
-    return cast("T", type(f"Watched{type(port).__name__}", (), methods)())
+        methods[name] = staticmethod(_watched(method, name, system, watches) if name in called else method)
+    return methods
 
 
 def _watched(
