@@ -1,4 +1,4 @@
-"""What is recorded of who has changed what."""
+"""The rules for the audit."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ SECOND: Final = timedelta(seconds=1)
 ODD: Final[dict[str, Any]] = {"ünï 数据 🙂": [1, 1.0, 1e300, True, None, {"": "'\"\\"}], "n": 2**53 + 1}
 
 
-def told(database: Database, where: AuditFilter | None = None, **page: Any) -> list[AuditEvent]:
-    """What the port tells."""
+def events_of(database: Database, where: AuditFilter | None = None, **page: Any) -> list[AuditEvent]:
+    """The recorded events."""
     return list(database.audit.list_events(where or AuditFilter(), PageRequest(**page)).items)
 
 
 class AuditRules(FilledSubject):
-    """What holds for the audit."""
+    """The rules for the audit."""
 
-    def test_what_nobody_asked_for_leaves_none(self, filled: Database, behind: DatabaseFacts) -> None:
-        """What the system does by itself is recorded in what it changes, not here."""
+    def test_changes_without_a_request_are_not_audited(self, filled: Database, behind: DatabaseFacts) -> None:
+        """Changes that the service makes without a request are not in the audit."""
         filled.workflows.save_workflow(KEPT)
         filled.workflows.save_run(a_run(KEPT, run_id="kept"))
         filled.workflows.add_run(a_run(KEPT, run_id="new"))
@@ -44,29 +44,29 @@ class AuditRules(FilledSubject):
 
     @pytest.mark.parametrize("via", Via)
     def test_a_row_comes_back_as_it_was(self, database: Database, via: Via) -> None:
-        """Every part of it, JSON with equal values of the same types, the moment in UTC."""
+        """Every field is returned, JSON with equal values of the same types, the moment in UTC."""
         action = list(Action)[list(Via).index(via)]
         act = _from_http(
             via, action=action, at=AT.astimezone(timezone(timedelta(hours=9))), before=ODD, after={"x": ODD}
         )
         database.audit.append(act)
-        (found,) = told(database)
+        (found,) = events_of(database)
         assert found == audit_event(evolve(act, at=AT), found.id)
-        assert json.dumps(found.before, sort_keys=True) == json.dumps(ODD, sort_keys=True)  # which tells 1 from 1.0
+        assert json.dumps(found.before, sort_keys=True) == json.dumps(ODD, sort_keys=True)  # distinguishes 1 from 1.0
         assert found.at.utcoffset() == timedelta(0)
 
     def test_what_is_not_known_is_none(self, database: Database) -> None:
-        """A sync is about no single workflow; a library has no address."""
+        """Missing values are None: a sync has no workflow, a library has no address."""
         database.audit.append(an_act(None, dataset_name=None, run_id=None))
-        (found,) = told(database)
+        (found,) = events_of(database)
         names = ("dataset_name", "run_id", "backfill_id", "address", "request_id", "before", "after")
         assert [getattr(found, name) for name in names] == [None] * 7
 
-    def test_rows_are_told_latest_first(self, database: Database) -> None:
-        """Those of one moment by id, whatever the order of their writing; a page at a time, none twice, none left out."""
+    def test_events_are_listed_latest_first(self, database: Database) -> None:
+        """Events of one moment are ordered by id, not by insertion; pages contain every event exactly once."""
         for number in (3, 1, 1, 2, 0, 1):
             database.audit.append(an_act(None, at=AT + number * timedelta(microseconds=1), run_id=str(number)))
-        whole = told(database)
+        whole = events_of(database)
         assert [event.run_id for event in whole] == ["3", "2", "1", "1", "1", "0"]
         assert whole == sorted(whole, key=lambda event: (event.at, str(event.id)), reverse=True)
         for limit in (1, 2, 4):
@@ -77,7 +77,7 @@ class AuditRules(FilledSubject):
                 found += page.items
             assert found == whole
             assert page.total == 6
-        assert told(database, offset=2, limit=3) == whole[2:5]
+        assert events_of(database, offset=2, limit=3) == whole[2:5]
 
     @pytest.mark.parametrize(
         ("where", "expected"),
@@ -94,7 +94,7 @@ class AuditRules(FilledSubject):
         ],
     )
     def test_filters(self, database: Database, where: AuditFilter, expected: str) -> None:
-        """Each by itself and all together; from a moment on, until before another."""
+        """Each filter works alone and with the others; ``since`` is included, ``until`` is excluded."""
         for number in range(1, 6):
             database.audit.append(
                 an_act(
@@ -108,16 +108,16 @@ class AuditRules(FilledSubject):
             )
         page = database.audit.list_events(where, PageRequest(limit=1))
         assert page.total == len(expected)
-        assert "".join(event.run_id or "" for event in told(database, where)) == expected
+        assert "".join(event.run_id or "" for event in events_of(database, where)) == expected
 
     @pytest.mark.parametrize("after", [("x", "y"), ("2026-01-01T10:00:00.123456+00:00", "y"), ("x", "0" * 32)])
     def test_a_key_of_something_else_is_refused(self, database: Database, after: tuple[str, ...]) -> None:
-        """A cursor that somebody made up."""
+        """A cursor that no page returned is refused."""
         with pytest.raises(InvalidRequest, match="cursor"):
             database.audit.list_events(AuditFilter(), PageRequest(after=after))
 
     def test_a_race_leaves_a_row_for_each_that_succeeded(self, filled: Database, behind: DatabaseFacts) -> None:
-        """Of many with one run id there is one run, and one row."""
+        """Of many requests with one run id, one adds the run, and the audit has one event."""
         owner = a_workflow("a.owner")
         filled.workflows.add_workflow(owner)
         adds = [
@@ -127,15 +127,15 @@ class AuditRules(FilledSubject):
         assert together(adds).count(None) == 1
         assert [facts["run_id"] for facts in behind.audit_facts()] == ["one"]
 
-    def test_what_is_told_is_a_copy(self, database: Database) -> None:
-        """Whoever changes what they were told, or what they recorded, changes nothing that is kept."""
+    def test_events_are_copies(self, database: Database) -> None:
+        """A caller that changes a returned or an appended value does not change the stored one."""
         after = {"params": {"a": 1}}
         database.audit.append(an_act(None, after=after))
         after["params"]["a"] = 2
-        (found,) = told(database)
+        (found,) = events_of(database)
         assert found.after is not None
         found.after["params"]["a"] = 3
-        (again,) = told(database)
+        (again,) = events_of(database)
         assert asdict(again)["after"] == {"params": {"a": 1}}
 
 

@@ -1,4 +1,4 @@
-"""Backfills: kept with all their runs or not at all, saved, listed."""
+"""The rules for one backfill and for lists of backfills."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ SECOND = timedelta(seconds=1)
 
 
 class BackfillRules(DatabaseSubject):
-    """What holds for a backfill as it is kept."""
+    """The rules for stored backfills."""
 
     @pytest.fixture
     def owner(self, database: Database) -> Workflow:
-        """The workflow that the backfills belong to, kept in ``database``."""
+        """The workflow that the backfills belong to, stored in ``database``."""
         workflow = a_workflow(phase=Phase.SERVED)
         database.workflows.add_workflow(workflow)
         return workflow
@@ -50,7 +50,7 @@ class BackfillRules(DatabaseSubject):
     # Runs by their dates.
 
     def test_dated_runs(self, database: Database, owner: Workflow) -> None:
-        """Runs of any kind from the first to the last date, both included; by date, then by start, then by id."""
+        """Runs of every type from the first to the last date, both included, are listed by date, then by start, then by id."""
         days = {"r0": 31, "r2": 1, "r10": 1, "r1": 3, "r3": 2, "r4": 4}
         for run_id, day in days.items():
             run_date = date(2025, 12, 31) if day == 31 else date(2026, 1, day)
@@ -59,7 +59,7 @@ class BackfillRules(DatabaseSubject):
         assert [run.run_id for run in database.workflows.dated_runs(owner, JAN_1, JAN_3)] == ["r2", "r10", "r3", "r1"]
 
     def test_dated_runs_are_of_the_very_workflow(self, database: Database, owner: Workflow) -> None:
-        """Neither another's nor those of a predecessor of the same name."""
+        """Runs of another workflow, or of a predecessor with the same name, are left out."""
         other = a_workflow("a.other")
         database.workflows.add_workflow(other)
         for one in (owner, other):
@@ -73,7 +73,7 @@ class BackfillRules(DatabaseSubject):
     # One backfill.
 
     def test_an_added_backfill_is_read_by_id(self, database: Database, owner: Workflow) -> None:
-        """A backfill comes back as it was added, with all that can be said of it."""
+        """A stored backfill is returned with every field unchanged."""
         backfill = a_backfill(
             owner,
             params={"nested": {"n": 1, "x": 1.0, "list": [None, True, "\u6570"]}},
@@ -92,13 +92,13 @@ class BackfillRules(DatabaseSubject):
         assert database.backfills.backfill(backfill.backfill_id) == backfill
 
     def test_an_unknown_backfill_is_none(self, database: Database) -> None:
-        """It has no runs and no counts either."""
+        """An unknown backfill has no runs and no counts."""
         assert database.backfills.backfill("b") is None
         assert list(database.backfills.backfill_runs("b")) == []
         assert database.backfills.backfill_counts(["b"]) == {}
 
     def test_times_of_a_backfill_come_back_in_utc(self, database: Database, owner: Workflow) -> None:
-        """A time given in another zone comes back as the same moment in UTC."""
+        """A time in another zone is returned as the same moment in UTC."""
         there = AT.astimezone(timezone(timedelta(hours=9)))
         wish = Wish(wanted=Wanted.RUN, by="x", at=there)
         database.backfills.add_backfill(a_backfill(owner, created_at=there, updated_at=there, wish=wish), [], dated=0)
@@ -107,7 +107,7 @@ class BackfillRules(DatabaseSubject):
         assert [moment.isoformat() for moment in moments] == ["2026-01-01T10:00:00.123456+00:00"] * 3
 
     def test_its_runs_are_runs(self, database: Database, owner: Workflow, behind: DatabaseFacts) -> None:
-        """Each is found as any other run, and all together by date."""
+        """Runs of a backfill are found like other runs, and are listed by date."""
         backfill, slots = _added(database, owner)
         assert list(database.backfills.backfill_runs(backfill.backfill_id)) == slots
         assert [database.workflows.run(run.run_id) for run in slots] == slots
@@ -115,7 +115,7 @@ class BackfillRules(DatabaseSubject):
         assert list(database.workflows.active_runs(owner)) == slots
 
     def test_runs_come_by_date_not_by_id(self, database: Database, owner: Workflow) -> None:
-        """Whatever their ids are; only its own."""
+        """Runs are listed by date, not by id, and only those of the backfill."""
         backfill = a_backfill(owner)
         slots = [evolve(run, run_id=f"r{9 - n}") for n, run in enumerate(slots_of(owner, backfill))]
         database.backfills.add_backfill(backfill, list(reversed(slots)), dated=0)
@@ -123,7 +123,7 @@ class BackfillRules(DatabaseSubject):
         assert list(database.backfills.backfill_runs(backfill.backfill_id)) == slots
 
     def test_very_many_runs_are_kept_at_once(self, database: Database, owner: Workflow) -> None:
-        """A thousand dates are one transaction, too."""
+        """A backfill of a thousand dates is stored in one transaction."""
         backfill = a_backfill(owner, days=1000)
         slots = slots_of(owner, backfill)
         database.backfills.add_backfill(backfill, slots, dated=0)
@@ -132,7 +132,7 @@ class BackfillRules(DatabaseSubject):
     # Refused as a whole.
 
     def test_a_taken_backfill_id_is_refused(self, database: Database, owner: Workflow, behind: DatabaseFacts) -> None:
-        """The first stays as it was, and the second has no runs."""
+        """The first backfill is unchanged, and the runs of the second are not stored."""
         backfill, slots = _added(database, owner)
         second = slots_of(owner, a_backfill(owner, nth=2))
         with pytest.raises(BackfillAlreadyExists, match=backfill.backfill_id):
@@ -144,7 +144,7 @@ class BackfillRules(DatabaseSubject):
     def test_a_taken_run_is_refused(
         self, database: Database, owner: Workflow, behind: DatabaseFacts, ids: tuple[str, str]
     ) -> None:
-        """One run that cannot be kept refuses the backfill and all its runs; the error names the run that is there."""
+        """One taken run id refuses the backfill and all its runs; the error names the stored run."""
         database.workflows.add_run(a_run(owner, run_id="taken", run_date=date(2025, 1, 1)))
         backfill = a_backfill(owner)
         *slots, last = slots_of(owner, backfill)
@@ -157,7 +157,7 @@ class BackfillRules(DatabaseSubject):
         assert set(behind.run_facts()) == {"taken"}
 
     def test_dates_that_got_more_runs_are_refused(self, database: Database, owner: Workflow) -> None:
-        """What was decided by the runs of the dates is decided again once there are others; those outside do not matter."""
+        """A new run of one of the dates refuses the backfill; runs of other dates do not."""
         backfill = a_backfill(owner)
         database.workflows.add_run(a_run(owner, run_id="before", run_date=date(2025, 12, 31)))
         database.workflows.add_run(a_run(owner, run_id="in it", run_date=JAN_3))
@@ -169,7 +169,7 @@ class BackfillRules(DatabaseSubject):
 
     @pytest.mark.parametrize("phase", [Phase.UNREGISTERING, Phase.LEAVING, Phase.GONE])
     def test_no_backfill_of_what_leaves(self, database: Database, owner: Workflow, phase: Phase) -> None:
-        """Nor of a workflow that never was; nothing is kept."""
+        """A workflow that has left, or never existed, accepts no backfill; nothing is stored."""
         database.workflows.save_workflow(evolve(owner, phase=phase))
         for workflow in (owner, a_workflow("a.other")):
             backfill = a_backfill(workflow)
@@ -178,7 +178,7 @@ class BackfillRules(DatabaseSubject):
             assert database.backfills.backfill(backfill.backfill_id) is None
 
     def test_one_of_many_backfills_of_the_same_dates_is_kept(self, database: Database, owner: Workflow) -> None:
-        """Of several at the same time that saw the same runs exactly one is kept, with exactly its runs."""
+        """Of several concurrent backfills that read the same runs, exactly one is stored, with exactly its runs."""
         adders: list[Callable[[], object]] = []
         for nth in range(1, 5):
             backfill = a_backfill(owner, nth=nth)
@@ -188,7 +188,7 @@ class BackfillRules(DatabaseSubject):
         assert len(database.workflows.dated_runs(owner, JAN_1, JAN_3)) == 3
 
     def test_a_backfill_and_the_end_of_its_workflow_see_each_other(self, database: Database) -> None:
-        """Of both at the same time one is refused."""
+        """Of a backfill and a retirement at the same time, one is refused."""
         for attempt in range(5):
             workflow = a_workflow(f"a.b{attempt}")
             database.workflows.add_workflow(workflow)
@@ -204,7 +204,7 @@ class BackfillRules(DatabaseSubject):
     # Saved.
 
     def test_a_save_replaces_what_was_there(self, database: Database, owner: Workflow) -> None:
-        """Of the backfill and of the runs that were given with it; the others stay."""
+        """The backfill and the given runs are replaced; other runs are unchanged."""
         backfill, slots = _added(database, owner)
         wanted = evolve(backfill.paused("paula", "why", AT + SECOND), accepted=("r",))
         sent = [run.sending(AT + SECOND) for run in slots[:2]]
@@ -215,13 +215,13 @@ class BackfillRules(DatabaseSubject):
         assert list(database.backfills.backfill_runs(backfill.backfill_id)) == [*runs, slots[2]]
 
     def test_a_saved_backfill_can_be_saved_again(self, database: Database, owner: Workflow) -> None:
-        """What a save answers is what to go on with."""
+        """The returned backfill can be saved again."""
         backfill, slots = _added(database, owner)
         saved, runs = database.backfills.save_backfill(*database.backfills.save_backfill(backfill, slots))
         assert (saved.version, [run.version for run in runs]) == (3, [3, 3, 3])
 
     def test_a_save_of_an_old_backfill_is_refused(self, database: Database, owner: Workflow) -> None:
-        """Whoever read before somebody else saved is refused, with the runs."""
+        """A save based on an old version is refused together with its runs."""
         backfill, slots = _added(database, owner)
         saved, _ = database.backfills.save_backfill(backfill.paused("paula", None, AT))
         for old in (backfill, evolve(saved, version=3)):
@@ -231,7 +231,7 @@ class BackfillRules(DatabaseSubject):
         assert list(database.backfills.backfill_runs(backfill.backfill_id)) == slots
 
     def test_a_save_with_an_old_run_is_refused(self, database: Database, owner: Workflow) -> None:
-        """One run that somebody else has saved refuses all of it."""
+        """One run with an old version refuses the whole save."""
         backfill, slots = _added(database, owner)
         stopped = database.workflows.save_run(slots[2].stopping("sam", None, AT))
         with pytest.raises(ConcurrentUpdate, match=slots[2].run_id):
@@ -240,7 +240,7 @@ class BackfillRules(DatabaseSubject):
         assert list(database.backfills.backfill_runs(backfill.backfill_id)) == [*slots[:2], stopped]
 
     def test_a_backfill_keeps_its_place(self, database: Database, owner: Workflow) -> None:
-        """One that was never added cannot be saved, and one that was does not change its workflow."""
+        """A backfill that was never added cannot be saved, and a stored one keeps its workflow."""
         with pytest.raises(ConcurrentUpdate):
             database.backfills.save_backfill(a_backfill(owner))
         backfill, _ = _added(database, owner)
@@ -248,7 +248,7 @@ class BackfillRules(DatabaseSubject):
             database.backfills.save_backfill(evolve(backfill, workflow_id=a_workflow().id))
 
     def test_one_of_many_savers_of_a_backfill_succeeds(self, database: Database, owner: Workflow) -> None:
-        """Of several that read one version and send different runs exactly one succeeds: no more is sent than was counted."""
+        """Of several callers that read one version and send different runs, exactly one succeeds, so the limit of active runs holds."""
         backfill, slots = _added(database, owner)
         savers = [partial(database.backfills.save_backfill, backfill.touched(AT), [run.sending(AT)]) for run in slots]
         answers = together(savers)
@@ -261,7 +261,7 @@ class BackfillRules(DatabaseSubject):
         assert len(sent) == 1
 
     def test_a_backfill_read_twice_is_not_shared(self, database: Database, owner: Workflow) -> None:
-        """What one reader does to its copy, another does not see."""
+        """A change of one reader's copy is not visible to another reader."""
         _added(database, owner)
         params: Any = _read(database, owner).params
         params.clear()
@@ -270,7 +270,7 @@ class BackfillRules(DatabaseSubject):
     # Listed.
 
     def test_backfills_are_listed_latest_first(self, database: Database, owner: Workflow) -> None:
-        """By creation, then by id, both descending; page by page without loss."""
+        """Backfills are listed by creation, then by id, both descending; pages lose none."""
         other = a_workflow("a.other")
         database.workflows.add_workflow(other)
         database.backfills.add_backfill(a_backfill(other), [], dated=0)
@@ -287,7 +287,7 @@ class BackfillRules(DatabaseSubject):
         ]
 
     def test_backfills_of_what_has_left_are_listed(self, database: Database, owner: Workflow) -> None:
-        """History stays, beside that of a successor of the same name."""
+        """Backfills of a workflow that has left are listed together with those of its successor."""
         _added(database, owner)
         database.workflows.save_workflow(evolve(owner, phase=Phase.GONE))
         successor = a_workflow()
@@ -299,12 +299,12 @@ class BackfillRules(DatabaseSubject):
         }
 
     def test_an_odd_key_of_backfills_is_refused(self, database: Database) -> None:
-        """A key that this list did not give is the caller's mistake."""
+        """A page key that the list did not return is an invalid request."""
         with pytest.raises(InvalidRequest):
             database.backfills.list_backfills(NAME, PageRequest(after=("yesterday", "b")))
 
     def test_runs_are_counted_by_status(self, database: Database, owner: Workflow) -> None:
-        """For each backfill that has runs; of each status that occurs."""
+        """Counts cover each backfill that has runs, and each status that occurs."""
         backfill, slots = _added(database, owner)
         database.workflows.save_run(evolve(slots[0], status=RunStatus.SUCCESS))
         empty = a_backfill(owner, nth=2)

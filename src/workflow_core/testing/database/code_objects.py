@@ -1,4 +1,4 @@
-"""CODE objects that were seen, and workflows that were tried: what syncs and sweeps start from."""
+"""The rules for CODE objects."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ PROBLEMS: Final = (
 
 
 def an_object(dataset_name: str = NAME, **changes: Any) -> CodeObject:
-    """An object that was seen and found good; ``changes`` win."""
+    """A valid CODE object; ``changes`` override its fields."""
     facts: dict[str, Any] = {"dataset_name": dataset_name, "etag": '"1"', "seen_at": AT, "checked_by": "rules"}
     return CodeObject(**{**facts, **changes})
 
 
 class CodeObjectRules(DatabaseSubject):
-    """What holds for what is remembered of ``code/``."""
+    """The rules for the records of CODE objects."""
 
     def test_what_was_seen_comes_back(self, database: Database, behind: DatabaseFacts) -> None:
-        """Each by its name, with its problems and times, as version 1."""
+        """Records are returned by name, with their problems and times, as version 1."""
         bad = an_object("a.bad", problems=PROBLEMS, seen_at=AT.astimezone(timezone(timedelta(hours=9))))
         database.code_objects.save_code_objects([an_object(), bad], [])
         found = database.code_objects.code_objects()
@@ -45,12 +45,12 @@ class CodeObjectRules(DatabaseSubject):
         assert behind.code_facts() == {NAME: {**facts, "problems": None}, "a.bad": {**facts, "problems": _as_json()}}
 
     def test_nothing_was_seen_at_first(self, database: Database) -> None:
-        """And saving nothing changes nothing."""
+        """Initially there are no records, and an empty save adds none."""
         database.code_objects.save_code_objects([], [])
         assert database.code_objects.code_objects() == {}
 
     def test_what_was_read_can_be_replaced(self, database: Database) -> None:
-        """All but the name is what the save says; the version is the next."""
+        """A save replaces every field but the name, and increments the version."""
         database.code_objects.save_code_objects([an_object(problems=PROBLEMS), an_object("a.b")], [])
         changed = evolve(
             database.code_objects.code_objects()[NAME],
@@ -66,14 +66,14 @@ class CodeObjectRules(DatabaseSubject):
         }
 
     def test_what_was_read_can_be_forgotten(self, database: Database) -> None:
-        """Only that one."""
+        """A removal deletes only the given record."""
         database.code_objects.save_code_objects([an_object(), an_object("a.b")], [])
         database.code_objects.save_code_objects([], [database.code_objects.code_objects()[NAME]])
         assert list(database.code_objects.code_objects()) == ["a.b"]
 
     @pytest.mark.parametrize("version", [0, 1, 3])
     def test_what_others_have_saved_since_stays(self, database: Database, version: int) -> None:
-        """Neither a save nor a removal that started from another version does anything; others of the same call are saved."""
+        """A save or removal with another version is ignored; the other records of the same call are saved."""
         database.code_objects.save_code_objects([an_object()], [])
         database.code_objects.save_code_objects([an_object(version=1, etag='"2"')], [])
         database.code_objects.save_code_objects(
@@ -85,7 +85,7 @@ class CodeObjectRules(DatabaseSubject):
         }
 
     def test_what_others_have_forgotten_stays_forgotten(self, database: Database) -> None:
-        """A save of what was read before that brings nothing back."""
+        """A save of a record read before its removal does not restore it."""
         database.code_objects.save_code_objects([an_object()], [])
         read = database.code_objects.code_objects()[NAME]
         database.code_objects.save_code_objects([], [read])
@@ -93,7 +93,7 @@ class CodeObjectRules(DatabaseSubject):
         assert database.code_objects.code_objects() == {}
 
     def test_one_of_many_savers_counts(self, database: Database) -> None:
-        """Of eight that save at the same time what they read at the same time, one is kept, and only one version is counted."""
+        """Of eight concurrent saves of one version, one is stored, and the version is incremented once."""
         database.code_objects.save_code_objects([an_object()], [])
         together(
             [
@@ -104,7 +104,7 @@ class CodeObjectRules(DatabaseSubject):
         assert database.code_objects.code_objects()[NAME].version == 2
 
     def test_a_workflow_is_added_with_its_object(self, database: Database) -> None:
-        """Both are there, the object as version 1, over whatever was kept of it."""
+        """The workflow and its object are stored together; the object replaces an earlier record."""
         database.workflows.add_workflow(a_workflow(), seen=an_object())
         assert database.code_objects.code_objects() == {NAME: an_object(version=1)}
         database.code_objects.save_code_objects([an_object("a.b", problems=PROBLEMS)], [])
@@ -112,7 +112,7 @@ class CodeObjectRules(DatabaseSubject):
         assert database.code_objects.code_objects()["a.b"] == an_object("a.b", etag='"2"', version=2)
 
     def test_a_workflow_is_saved_with_its_object(self, database: Database) -> None:
-        """Whatever version the object was read with: the workflow's own version decides."""
+        """The version of the workflow decides, not the version of the object."""
         database.workflows.add_workflow(a_workflow(), seen=an_object())
         workflow = database.workflows.workflow(NAME)
         assert workflow is not None
@@ -120,7 +120,7 @@ class CodeObjectRules(DatabaseSubject):
         assert database.code_objects.code_objects()[NAME] == an_object(etag='"2"', version=2)
 
     def test_without_its_workflow_no_object_is_kept(self, database: Database) -> None:
-        """What is refused leaves nothing."""
+        """A refused workflow stores no object."""
         database.workflows.add_workflow(a_workflow(), seen=an_object())
         with pytest.raises(WorkflowAlreadyExists):
             database.workflows.add_workflow(a_workflow(), seen=an_object(etag='"2"'))
@@ -129,7 +129,7 @@ class CodeObjectRules(DatabaseSubject):
         assert database.code_objects.code_objects() == {NAME: an_object(version=1)}
 
     def test_a_workflow_without_an_object_changes_none(self, database: Database) -> None:
-        """A pause is no sight of the object."""
+        """A save of a workflow without an object leaves the record of the object unchanged."""
         workflow = a_workflow()
         database.workflows.add_workflow(workflow, seen=an_object())
         database.workflows.save_workflow(workflow)

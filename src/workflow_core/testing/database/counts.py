@@ -1,4 +1,4 @@
-"""How many workflows and runs there are."""
+"""The rules for the counts of workflows and runs."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
 
 
 class CountRules(DatabaseSubject):
-    """What is counted for those who watch the service."""
+    """The rules for the counts that monitoring reads."""
 
     def test_nothing_is_counted_where_there_is_nothing(self, database: Database) -> None:
-        """A phase or status that nothing is in is left out."""
+        """Phases and statuses without members are left out."""
         assert database.counts() == Counts()
 
     def test_workflows_are_counted_by_phase(self, database: Database) -> None:
-        """Those that leave are counted, because something is still to be done; those that are gone are not."""
+        """Leaving workflows are counted, because their teardown is not finished; gone ones are not."""
         for number, phase in enumerate([*Phase, Phase.SERVED]):
             database.workflows.add_workflow(a_workflow(f"a.{number}", phase=phase))
         expected = {**dict.fromkeys(set(Phase) - {Phase.GONE}, 1), Phase.SERVED: 2}
         assert database.counts().workflows == expected
 
     def test_runs_that_have_not_ended_are_counted_by_status(self, database: Database) -> None:
-        """Those that have ended are not, of which there are ever more."""
+        """Only active runs are counted, by status."""
         workflow = a_workflow()
         database.workflows.add_workflow(workflow)
         for number, status in enumerate([*RunStatus, RunStatus.RUNNING]):

@@ -1,4 +1,4 @@
-"""What the worker asks for: backfills for which something is to be done."""
+"""The rules for the backfills with work that is due."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ CANCELLED: Final[dict[str, Any]] = {
 
 
 class DueBackfillRules(DatabaseSubject):
-    """Which backfills the worker is told of; each of them has at most two runs under way."""
+    """The rules for due backfills; each of them allows two active runs."""
 
     @pytest.fixture
     def owner(self, database: Database) -> Workflow:
-        """The workflow that the backfills belong to, kept in ``database``."""
+        """The workflow that the backfills belong to, stored in ``database``."""
         workflow = a_workflow(phase=Phase.SERVED)
         database.workflows.add_workflow(workflow)
         return workflow
@@ -64,7 +64,7 @@ class DueBackfillRules(DatabaseSubject):
     def test_wanted_to_run(
         self, database: Database, owner: Workflow, slots: list[dict[str, Any]], *, active: bool
     ) -> None:
-        """Listed while it may send another run, or does not know whether one arrived."""
+        """A running backfill is due while it may send another run, or the outcome of a sent run is unknown."""
         backfill = _kept(database, owner, slots)
         assert list(database.backfills.active_backfills(10)) == ([backfill] if active else [])
 
@@ -81,14 +81,14 @@ class DueBackfillRules(DatabaseSubject):
     def test_wanted_to_stop(
         self, database: Database, owner: Workflow, slots: list[dict[str, Any]], *, active: bool
     ) -> None:
-        """Listed until each of its runs has ended or knows that it is to end, whatever its workflow does."""
+        """A stopping backfill is due until every run has ended or has a requested stop, independent of its workflow."""
         backfill = _kept(database, owner, slots, wanted=Wanted.STOP)
         database.workflows.save_workflow(evolve(owner, phase=Phase.LEAVING))
         assert list(database.backfills.active_backfills(10)) == ([backfill] if active else [])
 
     @pytest.mark.parametrize("slots", [[WAITING, WAITING, WAITING], [SENDING, RUNNING, WAITING]])
     def test_wanted_to_pause(self, database: Database, owner: Workflow, slots: list[dict[str, Any]]) -> None:
-        """There is nothing to do for it."""
+        """A paused backfill is never due."""
         _kept(database, owner, slots, wanted=Wanted.PAUSE)
         assert list(database.backfills.active_backfills(10)) == []
 
@@ -97,21 +97,21 @@ class DueBackfillRules(DatabaseSubject):
     def test_only_what_may_run_is_driven(
         self, database: Database, owner: Workflow, phase: Phase, pause: Pause | None
     ) -> None:
-        """Airflow would only queue the run of a paused DAG, and refuse one of a DAG that it does not have."""
+        """A backfill of a paused workflow, or of one that Airflow does not serve, is not due."""
         _kept(database, owner, [WAITING, SENDING, RUNNING])
         database.workflows.save_workflow(evolve(owner, phase=phase, pause=pause))
         may_run = phase is Phase.SERVED and pause is None
         assert len(database.backfills.active_backfills(10)) == may_run
 
     def test_those_left_alone_for_longest_come_first(self, database: Database, owner: Workflow) -> None:
-        """Then by id; the limit cuts off those that were served last, so that each has its turn."""
+        """Backfills unchanged for the longest time come first, then by id; the limit cuts off the most recently changed."""
         for nth, seconds in ((1, 2), (2, 0), (10, 1), (3, 1)):
             _kept(database, owner, [WAITING], nth=nth, updated_at=AT + timedelta(seconds=seconds))
         found = [one.backfill_id.rpartition("20260101")[2] for one in database.backfills.active_backfills(3)]
         assert found == ["_2", "_10", "_3"]
 
     def test_backfills_do_not_count_each_others_runs(self, database: Database, owner: Workflow) -> None:
-        """Two of one workflow at the same time: one that is full, one that is not."""
+        """Of two backfills of one workflow, only the runs of each count against its limit."""
         _kept(database, owner, [RUNNING, RUNNING, WAITING])
         free = _kept(database, owner, [RUNNING, WAITING, WAITING], nth=2)
         assert list(database.backfills.active_backfills(10)) == [free]

@@ -1,4 +1,4 @@
-"""The look behind the fake."""
+"""The stored facts of the database in memory."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 class InMemoryFacts:
-    """A look at the entities that the fake keeps."""
+    """Reads the store of the database in memory."""
 
     def __init__(self, database: InMemoryDatabase) -> None:
         self._store = database.store
 
     def workflow_facts(self) -> Mapping[str, Mapping[str, Any]]:
-        """As :class:`~workflow_core.testing.database.subject.DatabaseFacts` says."""
+        """Implements :class:`~workflow_core.testing.database.subject.DatabaseFacts`."""
         return {
             one.dataset_name: {
                 "id": str(one.id),
@@ -34,7 +34,7 @@ class InMemoryFacts:
         }
 
     def run_facts(self) -> Mapping[str, Mapping[str, Any]]:
-        """As :class:`~workflow_core.testing.database.subject.DatabaseFacts` says."""
+        """Implements :class:`~workflow_core.testing.database.subject.DatabaseFacts`."""
         return {
             run_id: {
                 "airflow_run_id": one.airflow_run_id,
@@ -47,19 +47,19 @@ class InMemoryFacts:
         }
 
     def code_facts(self) -> Mapping[str, Mapping[str, Any]]:
-        """As :class:`~workflow_core.testing.database.subject.DatabaseFacts` says."""
+        """Implements :class:`~workflow_core.testing.database.subject.DatabaseFacts`."""
         return {
             name: {"etag": one.etag, "problems": list(map(asdict, one.problems)) or None, "version": one.version}
             for name, one in self._store.code_objects.items()
         }
 
     def audit_facts(self) -> Sequence[Mapping[str, Any]]:
-        """As :class:`~workflow_core.testing.database.subject.DatabaseFacts` says."""
+        """Implements :class:`~workflow_core.testing.database.subject.DatabaseFacts`."""
         names = ("who", "action", "run_id", "before", "after")
         return [{name: getattr(one, name) for name in names} for one in self._store.events]
 
     def key_facts(self) -> Mapping[str, Mapping[str, Any]]:
-        """As :class:`~workflow_core.testing.database.subject.DatabaseFacts` says."""
+        """Implements :class:`~workflow_core.testing.database.subject.DatabaseFacts`."""
         return {
             one.key: {
                 "scope": one.scope,

@@ -1,4 +1,4 @@
-"""Lists of runs: history, last runs, what is unsettled; and how far Airflow has been followed."""
+"""The rules for lists of runs: the history and the last runs."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ MICROSECOND = timedelta(microseconds=1)
 
 
 class HistoryRules(DatabaseSubject):
-    """What holds for many runs."""
+    """The rules for lists of runs."""
 
     @pytest.fixture
     def owner(self, database: Database) -> Workflow:
-        """The workflow that the runs belong to, kept in ``database``."""
+        """The workflow that the runs belong to, stored in ``database``."""
         workflow = a_workflow()
         database.workflows.add_workflow(workflow)
         return workflow
 
     @pytest.fixture
     def many(self, database: Database, owner: Workflow) -> list[str]:
-        """The ids of ten runs, latest first; some began in the same microsecond."""
+        """The ids of ten runs, latest first; some started in the same microsecond."""
         starts = {"r9": 3, "r_b": 2, "r_B": 2, "r10": 2, "r1": 2, "ra": 0, "r_": 0, "rZ": 0, "r0": 0, "r-": 0}
         ids = sorted(starts, key=lambda run_id: (starts[run_id], run_id), reverse=True)
         for run_id in Random(1).sample(ids, len(ids)):
@@ -48,7 +48,7 @@ class HistoryRules(DatabaseSubject):
         assert _ids(database) == many
 
     def test_history_goes_by_start_not_acceptance(self, database: Database, owner: Workflow) -> None:
-        """What Airflow reports as the start moves a run in the history."""
+        """The start that Airflow reports decides the place of a run, not its acceptance."""
         database.workflows.add_run(a_run(owner, run_id="r1", at=AT, started_at=AT + timedelta(hours=2)))
         database.workflows.add_run(a_run(owner, run_id="r2", at=AT + timedelta(hours=1)))
         assert _ids(database) == ["r1", "r2"]
@@ -59,12 +59,12 @@ class HistoryRules(DatabaseSubject):
         assert database.workflows.history(ANY, PageRequest()).items == (a_run(owner),)
 
     def test_an_empty_history_is_one_empty_page(self, database: Database) -> None:
-        """No runs: no items, none in all, nothing to go on after."""
+        """An empty history is one page without items, with total 0 and without a next key."""
         page = database.workflows.history(ANY, PageRequest())
         assert (page.items, page.total, page.next_after) == ((), 0, None)
 
     def test_history_of_one_dataset(self, database: Database, owner: Workflow) -> None:
-        """A name lists its own runs only; one that nobody has lists none."""
+        """A name lists only its own runs; an unknown name lists none."""
         other = a_workflow(owner.dataset_name + "_2")
         database.workflows.add_workflow(other)
         database.workflows.add_run(a_run(owner))
@@ -98,7 +98,7 @@ class HistoryRules(DatabaseSubject):
 
     @pytest.mark.parametrize("limit", [1, 3, 5, 9, 10, 11])
     def test_pages_of_history_join_to_the_whole(self, database: Database, many: list[str], limit: int) -> None:
-        """Going on after each page's key gives every run once, in order, also within one microsecond."""
+        """Pages that follow each other's keys contain every run once, in order, also within one microsecond."""
         page = database.workflows.history(ANY, PageRequest(limit=limit))
         ids, pages = [run.run_id for run in page.items], 1
         while page.next_after is not None:
@@ -111,20 +111,20 @@ class HistoryRules(DatabaseSubject):
         assert pages == -(-len(many) // limit), "the last page that has items is known to be the last"
 
     def test_the_key_of_a_page(self, database: Database, many: list[str]) -> None:
-        """It is the last item's start, written with microseconds, and its id: it outlives this process."""
+        """The key is the start of the last item, with microseconds, and its id, so it is valid in every process."""
         assert database.workflows.history(ANY, PageRequest(limit=1)).next_after == (
             "2026-01-01T10:00:00.123459+00:00",
             many[0],
         )
 
     def test_pages_of_history_stay_in_place(self, database: Database, owner: Workflow, many: list[str]) -> None:
-        """A run that starts meanwhile moves nothing, and no run need have the key."""
+        """A run that starts between two pages does not move the next page, and no run needs to have the key."""
         database.workflows.add_run(a_run(owner, run_id="later", started_at=AT + timedelta(days=1)))
         page = database.workflows.history(ANY, PageRequest(limit=3, after=("2026-01-01T10:00:00.123458+00:00", "r_C")))
         assert [run.run_id for run in page.items] == many[2:5]
 
     def test_pages_of_history_by_offset(self, database: Database, many: list[str]) -> None:
-        """An offset skips that many, after the key if there is one; beyond the end there is an empty last page."""
+        """An offset skips items after the key, if there is one; beyond the end the page is empty."""
         assert [run.run_id for run in database.workflows.history(ANY, PageRequest(limit=3, offset=4)).items] == many[
             4:7
         ]
@@ -139,14 +139,14 @@ class HistoryRules(DatabaseSubject):
         "moment", ["", "yesterday", "2026-01-01", "2026-01-01T10:00:00", "0001-01-01T00:00:00+01:00"]
     )
     def test_an_odd_key_is_refused(self, database: Database, moment: str) -> None:
-        """A key that no page gave is the caller's mistake, not a failure."""
+        """A page key that the list did not return is an invalid request."""
         with pytest.raises(InvalidRequest, match="cursor"):
             database.workflows.history(ANY, PageRequest(after=(moment, "r1")))
 
     def test_last_runs_are_the_first_of_each_history(
         self, database: Database, owner: Workflow, many: list[str]
     ) -> None:
-        """For each name that has runs: the latest, and of several in one microsecond the greatest id."""
+        """For each name with runs the latest run is returned; within one microsecond, the one with the greatest id."""
         other, idle = a_workflow("a.other"), a_workflow("a.idle")
         database.workflows.add_workflow(other)
         database.workflows.add_workflow(idle)
@@ -159,13 +159,13 @@ class HistoryRules(DatabaseSubject):
         assert found["a.other"] == a_run(other, run_id="o2")
 
     def test_last_runs_of_others_are_left_out(self, database: Database, many: list[str]) -> None:
-        """Only what was asked for is answered; nothing for nothing."""
+        """Only requested names are in the answer."""
         assert many
         assert database.workflows.last_runs(["a.other"]) == {}
         assert database.workflows.last_runs([]) == {}
 
     def test_last_runs_of_very_many(self, database: Database, owner: Workflow, many: list[str]) -> None:
-        """The number of names has no limit that a caller must know."""
+        """The number of names is not limited."""
         names = [f"a.b{n}" for n in range(40_000)] + [owner.dataset_name]
         assert [run.run_id for run in database.workflows.last_runs(names).values()] == many[:1]
 

@@ -1,4 +1,4 @@
-"""What is recorded of a request with the change that it makes: a row of the audit, its idempotency key, and the answer to it."""
+"""The rules for idempotency keys, and for the audit event and the key that are written together with a change."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ CHANGES: Final[dict[str, Callable[[Database, AuditEntry], object]]] = {
     ),
     "append": lambda database, act: database.audit.append(act),
 }
-"""Everything that takes an act."""
+"""Every method that takes an audit entry."""
 
 STALE: Final[dict[str, Callable[[Database, AuditEntry], object]]] = {
     "add_workflow": lambda database, act: database.workflows.add_workflow(evolve(KEPT, id=uuid7(AT)), act=act),
@@ -74,15 +74,15 @@ STALE: Final[dict[str, Callable[[Database, AuditEntry], object]]] = {
     ),
     "save_backfill": lambda database, act: database.backfills.save_backfill(_B, [evolve(_R, version=9)], act=act),
 }
-"""What is refused, whoever asks."""
+"""Changes that are refused."""
 
 
 class FilledSubject(DatabaseSubject):
-    """A port with something in it that can be changed."""
+    """A database with entities that can be changed."""
 
     @pytest.fixture
     def filled(self, database: Database) -> Database:
-        """What :data:`CHANGES` change."""
+        """A database with the entities that :data:`CHANGES` change."""
         database.workflows.add_workflow(KEPT)
         database.workflows.add_run(_R)
         database.backfills.add_backfill(
@@ -92,11 +92,11 @@ class FilledSubject(DatabaseSubject):
 
 
 class IdempotencyRules(FilledSubject):
-    """What holds for acts and keys."""
+    """The rules for audit entries and idempotency keys."""
 
     @pytest.mark.parametrize("method", CHANGES)
     def test_an_act_is_kept_with_the_change(self, filled: Database, behind: DatabaseFacts, method: str) -> None:
-        """What was asked for, by whom, and what it is about: of the key, which is not answered yet, and in one row of the audit."""
+        """The key has a record without a response, and the audit has one event with the request, its caller and its subject."""
         act = an_act("k1", scope="ann", fingerprint="f1", **WHAT)
         CHANGES[method](filled, act)
         assert list(behind.audit_facts()) == [{"who": "ann", "action": "run", "run_id": "r1", **WHAT}]
@@ -106,7 +106,7 @@ class IdempotencyRules(FilledSubject):
 
     @pytest.mark.parametrize("method", CHANGES)
     def test_a_taken_key_keeps_the_change_away(self, filled: Database, behind: DatabaseFacts, method: str) -> None:
-        """Nothing is changed, and the first record stays."""
+        """A change with a taken key is refused, and the first record is unchanged."""
         filled.audit.append(an_act("k", fingerprint="first"))
         before = behind.workflow_facts(), behind.run_facts(), filled.backfills.backfill(_B.backfill_id)
         with pytest.raises(KeyInUse, match="'k'"):
@@ -118,14 +118,14 @@ class IdempotencyRules(FilledSubject):
 
     @pytest.mark.parametrize("method", CHANGES)
     def test_without_a_key_none_is_kept(self, filled: Database, behind: DatabaseFacts, method: str) -> None:
-        """The change is made, and told in the audit, all the same."""
+        """A change without a key is made and audited, and no key is recorded."""
         CHANGES[method](filled, an_act(None, scope="ann", **WHAT))
         assert behind.key_facts() == {}
         assert list(behind.audit_facts()) == [{"who": "ann", "action": "run", "run_id": "r1", **WHAT}]
 
     @pytest.mark.parametrize("method", STALE)
     def test_what_is_refused_keeps_no_act(self, filled: Database, behind: DatabaseFacts, method: str) -> None:
-        """Nothing was changed; the same key may come again, and then with success."""
+        """A refused change records neither an event nor a key, so the key can be used again."""
         with pytest.raises(WorkflowError) as caught:
             STALE[method](filled, an_act("k"))
         assert not isinstance(caught.value, KeyInUse)
@@ -133,20 +133,20 @@ class IdempotencyRules(FilledSubject):
         assert filled.idempotency.key_record("user@example.com", "k") is None
 
     def test_keys_are_of_their_caller(self, database: Database) -> None:
-        """Two callers may have the same key for different requests."""
+        """Keys belong to their caller: two callers can use the same key for different requests."""
         for scope in ("ann", "Ann", "bob"):
             database.audit.append(an_act("k", scope=scope, fingerprint=f"of {scope}"))
         found = [database.idempotency.key_record(scope, "k") for scope in ("ann", "Ann", "bob", "eve")]
         assert [record and record.fingerprint for record in found] == ["of ann", "of Ann", "of bob", None]
 
     def test_keys_are_compared_letter_by_letter(self, database: Database) -> None:
-        """Upper case is another key, and no letter is a pattern."""
+        """Keys are compared exactly: upper case is another key, and no character is a wildcard."""
         database.audit.append(an_act("a_b"))
         for other in ("A_B", "axb", "a_b!", "a%"):
             assert database.idempotency.key_record("user@example.com", other) is None
 
     def test_a_record_comes_back_as_it_was(self, database: Database) -> None:
-        """Every part of it, its moment in UTC."""
+        """Every field of a record is returned, its moment in UTC."""
         act = an_act(
             "~" * 255,
             action=Action.PAUSE,
@@ -161,7 +161,7 @@ class IdempotencyRules(FilledSubject):
         assert (found.at.utcoffset(), found.subject) == (timedelta(0), str(KEPT.id))
 
     def test_the_first_answer_is_kept(self, database: Database, behind: DatabaseFacts) -> None:
-        """Whoever comes later is told what is kept, letter by letter."""
+        """The first response is stored and returned unchanged to every later caller."""
         database.audit.append(an_act("k"))
         answer = '{"a": "ünï 数据 🙂 \\\\u0000 \'",  "b":1.0}' * 1000
         assert database.idempotency.store_response("user@example.com", "k", answer) == answer
@@ -172,14 +172,14 @@ class IdempotencyRules(FilledSubject):
         assert found.answer == answer
 
     def test_an_answer_to_nothing_is_not_kept(self, database: Database, behind: DatabaseFacts) -> None:
-        """Of another caller's key, too."""
+        """A response for an unknown key, or for the key of another caller, is not stored."""
         database.audit.append(an_act("k"))
         assert database.idempotency.store_response("user@example.com", "K", "{}") is None
         assert database.idempotency.store_response("eve", "k", "{}") is None
         assert behind.key_facts()["k"]["answer"] is None
 
     def test_one_of_many_with_one_key_succeeds(self, filled: Database, behind: DatabaseFacts) -> None:
-        """Each would add a run of its own; there is one, and it is that of the record."""
+        """Of many concurrent requests with one key, one adds its run, and the record names that run."""
         ids = [f"r{number}" for number in range(8)]
         outcomes = together(
             [
@@ -192,7 +192,7 @@ class IdempotencyRules(FilledSubject):
         assert behind.key_facts()["k"]["subject"] == added
 
     def test_one_of_many_saves_with_one_key_succeeds(self, filled: Database) -> None:
-        """Of different workflows: no version stands between them."""
+        """Of many concurrent saves of different workflows with one key, one succeeds."""
         others = [a_workflow(f"a.w{number}") for number in range(8)]
         for one in others:
             filled.workflows.add_workflow(one)
@@ -202,15 +202,15 @@ class IdempotencyRules(FilledSubject):
         assert sorted(versions) == [1] * 7 + [2]
 
     def test_one_of_many_answers_is_kept(self, database: Database) -> None:
-        """And all who gave one are told the same."""
+        """Of many concurrent responses one is stored, and all callers return it."""
         database.audit.append(an_act("k"))
         given = [f'{{"n": {number}}}' for number in range(8)]
         told = together([partial(database.idempotency.store_response, "user@example.com", "k", one) for one in given])
         assert len(set(map(str, told))) == 1
         assert told[0] in given
 
-    def test_old_keys_are_forgotten_the_oldest_first(self, database: Database, behind: DatabaseFacts) -> None:
-        """Those from before the moment, answered or not, at most so many."""
+    def test_old_keys_are_purged_the_oldest_first(self, database: Database, behind: DatabaseFacts) -> None:
+        """Keys recorded before the moment are deleted, with or without a response, the oldest first and up to the limit."""
         for name, minutes in {"new": 2, "old": -2, "exactly": 0, "older": -3, "just": -1}.items():
             database.audit.append(an_act(name, at=AT + minutes * timedelta(microseconds=1)))
         database.idempotency.store_response("user@example.com", "older", "{}")
@@ -220,8 +220,8 @@ class IdempotencyRules(FilledSubject):
         assert database.idempotency.purge_keys(AT, 2) == 0
         assert set(behind.key_facts()) == {"new", "exactly"}
 
-    def test_a_forgotten_key_is_as_new(self, database: Database) -> None:
-        """It may come with another request."""
+    def test_a_purged_key_is_new_again(self, database: Database) -> None:
+        """A purged key can be used for another request."""
         database.audit.append(an_act("k", fingerprint="first"))
         database.idempotency.purge_keys(AT + timedelta(days=1), 1)
         database.audit.append(an_act("k", fingerprint="second"))
@@ -230,7 +230,7 @@ class IdempotencyRules(FilledSubject):
         assert found.fingerprint == "second"
 
     def test_a_lost_race_leaves_the_key_to_the_next_try(self, filled: Database) -> None:
-        """A use case that reads again and saves again does so with the same act."""
+        """A change that is refused as outdated can be repeated with the same audit entry."""
         act = an_act("k")
         with pytest.raises(ConcurrentUpdate):
             filled.workflows.save_run(evolve(_R, version=9), act=act)

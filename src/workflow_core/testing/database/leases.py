@@ -1,4 +1,4 @@
-"""Who works on what: claims, and what is written under them."""
+"""The rules for leases, and for the writes that they fence."""
 
 from __future__ import annotations
 
@@ -53,32 +53,34 @@ WRITES: Final[dict[str, Callable[[Database, Workflow, Run], object]]] = {
 
 
 class LeaseRules(DatabaseSubject):
-    """What holds for leases."""
+    """The rules for leases."""
 
     @pytest.fixture
     def owner(self, database: Database) -> Workflow:
-        """A workflow, kept in ``database``."""
+        """A workflow, stored in ``database``."""
         workflow = a_workflow()
         database.workflows.add_workflow(workflow)
         return workflow
 
-    def test_what_is_free_is_leased(self, database: Database) -> None:
-        """Each subject that was asked for, with the owner and the end that were given; none is asked for in vain."""
+    def test_free_keys_are_leased(self, database: Database) -> None:
+        """Every free key is leased to the owner until the given moment."""
         there = SOON.astimezone(timezone(timedelta(hours=9)))
-        claimed = database.leases.acquire(["b", "a", "a"], owner="me", at=AT, until=there)
-        assert claimed == {name: Lease(lease_key=name, owner="me", epoch=1, until=SOON) for name in "ab"}
+        acquired = database.leases.acquire(["b", "a", "a"], owner="me", at=AT, until=there)
+        assert acquired == {name: Lease(lease_key=name, owner="me", epoch=1, until=SOON) for name in "ab"}
         assert database.leases.acquire([], owner="me", at=AT, until=SOON) == {}
 
-    def test_what_is_leased_is_not_leased_again(self, database: Database) -> None:
-        """To nobody, its owner included, until the moment that it ends; the rest of those that were asked for is."""
+    def test_leased_keys_are_not_leased_again(self, database: Database) -> None:
+        """A leased key is refused to every owner, including the holder, until the lease expires; the free keys of the
+        same call are leased.
+        """
         database.leases.acquire(["a"], owner="me", at=AT, until=SOON)
         just_before = SOON - timedelta(microseconds=1)
         assert set(database.leases.acquire(["a", "b"], owner="me", at=just_before, until=LATER)) == {"b"}
         assert set(database.leases.acquire(["a"], owner="you", at=just_before, until=LATER)) == set()
         assert set(database.leases.acquire(["a"], owner="you", at=SOON, until=LATER)) == {"a"}
 
-    def test_every_claim_has_a_greater_epoch(self, database: Database) -> None:
-        """After it was released, after it ended, and for the same owner, too."""
+    def test_every_lease_has_a_greater_epoch(self, database: Database) -> None:
+        """The epoch rises with every lease of a key: after a release, after the expiry, and for the same owner."""
         first = database.leases.acquire(["a"], owner="me", at=AT, until=SOON)["a"]
         database.leases.release([first])
         second = database.leases.acquire(["a"], owner="me", at=AT, until=SOON)["a"]
@@ -87,7 +89,7 @@ class LeaseRules(DatabaseSubject):
         assert (third.owner, third.until) == ("you", LATER)
 
     def test_one_of_many_gets_it(self, database: Database) -> None:
-        """Of eight that claim the same subjects at the same time, in any order, each subject goes to exactly one."""
+        """Of eight callers that acquire the same keys at the same time, in any order, exactly one gets each key."""
         names = [f"s{number}" for number in range(20)]
         for _ in range(3):
             orders = [names if worker % 2 else names[::-1] for worker in range(WORKERS)]
@@ -97,32 +99,32 @@ class LeaseRules(DatabaseSubject):
                     for worker, order in enumerate(orders)
                 ]
             )
-            claimed = [lease for answer in answers if isinstance(answer, dict) for lease in answer.values()]
-            assert sorted(lease.lease_key for lease in claimed) == sorted(names), answers
-            database.leases.release(claimed)
+            acquired = [lease for answer in answers if isinstance(answer, dict) for lease in answer.values()]
+            assert sorted(lease.lease_key for lease in acquired) == sorted(names), answers
+            database.leases.release(acquired)
 
     def test_a_released_one_is_free(self, database: Database) -> None:
-        """Before its end, and for whoever comes first."""
+        """A released key is free before its expiry, for every owner."""
         database.leases.release(database.leases.acquire(["a", "b"], owner="me", at=AT, until=SOON).values())
         database.leases.release([])
         assert set(database.leases.acquire(["a", "b"], owner="you", at=AT, until=SOON)) == {"a", "b"}
 
     def test_only_ones_own_is_released(self, database: Database) -> None:
-        """Neither that of somebody else nor a later one of one's own ends with an old one."""
+        """A release with an old lease ends neither the lease of another owner nor a later one of the same owner."""
         old = database.leases.acquire(["a"], owner="me", at=AT, until=AT)["a"]
         database.leases.acquire(["a"], owner="me", at=AT, until=SOON)
         database.leases.release([old, evolve(old, epoch=2, owner="you"), evolve(old, lease_key="b")])
         assert database.leases.acquire(["a"], owner="you", at=AT, until=SOON) == {}
 
     def test_it_can_be_renewed(self, database: Database) -> None:
-        """It then ends at the new moment, with the epoch that it had."""
+        """A renewed lease expires at the new moment and keeps its epoch."""
         lease = database.leases.acquire(["a"], owner="me", at=AT, until=SOON)["a"]
         assert database.leases.renew(lease, LATER) == evolve(lease, until=LATER)
         assert database.leases.acquire(["a"], owner="you", at=SOON, until=LATER) == {}
         assert set(database.leases.acquire(["a"], owner="you", at=LATER, until=LATER)) == {"a"}
 
     def test_a_lost_one_cannot_be_renewed(self, database: Database) -> None:
-        """Nor one that was released: somebody else may have had it since. One that has only ended can."""
+        """A lease that another owner has acquired, or that was released, cannot be renewed; one that only expired can."""
         ended = database.leases.acquire(["a"], owner="me", at=AT, until=AT)["a"]
         database.leases.renew(ended, AT)
         database.leases.acquire(["a"], owner="you", at=AT, until=AT)
@@ -136,7 +138,7 @@ class LeaseRules(DatabaseSubject):
 
     @pytest.mark.parametrize("name", WRITES)
     def test_under_a_lease_everything_is_written(self, database: Database, owner: Workflow, name: str) -> None:
-        """As without one; also after its end, as long as nobody else has claimed it."""
+        """Under a lease every write succeeds, also after its expiry, as long as no other owner has acquired the key."""
         run = a_run(owner)
         database.workflows.add_run(run)
         lease = database.leases.acquire(["a"], owner="me", at=AT, until=AT)["a"]
@@ -147,7 +149,7 @@ class LeaseRules(DatabaseSubject):
     def test_under_a_lost_lease_nothing_is_written(
         self, database: Database, owner: Workflow, behind: DatabaseFacts, name: str
     ) -> None:
-        """Whoever comes back after somebody else has taken over changes nothing, whatever they call."""
+        """After another owner has acquired the key, no writing method changes anything."""
         run = a_run(owner)
         database.workflows.add_run(run)
         before = behind.workflow_facts(), behind.run_facts()
@@ -168,7 +170,7 @@ class LeaseRules(DatabaseSubject):
         WRITES[name](database, owner, run)
 
     def test_under_a_released_lease_nothing_is_written(self, database: Database, owner: Workflow) -> None:
-        """Who has released it cannot know who works on it now; not even after it was forgotten."""
+        """After a release no write succeeds, also after the lease was purged."""
         lease = database.leases.acquire(["a"], owner="me", at=AT, until=SOON)["a"]
         database.leases.release([lease])
         with database.leases.under(lease), pytest.raises(LeaseLost):
@@ -178,15 +180,15 @@ class LeaseRules(DatabaseSubject):
             database.workflows.save_workflow(owner)
 
     def test_reading_needs_no_lease(self, database: Database, owner: Workflow) -> None:
-        """Nor do the leases themselves."""
+        """Reads, and the methods for leases, are not fenced."""
         lost = Lease(lease_key="a", owner="me", epoch=1, until=SOON)
         with database.leases.under(lost):
             assert database.workflows.workflow(owner.dataset_name) == owner
-            claimed = database.leases.acquire(["b"], owner="me", at=AT, until=SOON)["b"]
-            database.leases.release([database.leases.renew(claimed, LATER)])
+            acquired = database.leases.acquire(["b"], owner="me", at=AT, until=SOON)["b"]
+            database.leases.release([database.leases.renew(acquired, LATER)])
 
     def test_the_inner_lease_counts(self, database: Database, owner: Workflow) -> None:
-        """And after its block the outer one again."""
+        """The inner lease counts within its block, the outer one again after it."""
         good = database.leases.acquire(["a"], owner="me", at=AT, until=SOON)["a"]
         lost = evolve(good, epoch=7)
         with database.leases.under(lost):
@@ -197,15 +199,15 @@ class LeaseRules(DatabaseSubject):
         database.workflows.save_workflow(owner)
 
     def test_a_lease_is_that_of_one_thread(self, database: Database, owner: Workflow) -> None:
-        """What others do at the same time is their own business."""
+        """A lease fences only the writes of its thread."""
         with database.leases.under(Lease(lease_key="a", owner="me", epoch=1, until=SOON)):
             answers = together([partial(database.workflows.save_workflow, owner)])
         assert answers == [evolve(owner, version=owner.version + 1)]
 
-    def test_old_leases_are_forgotten(self, database: Database) -> None:
-        """Those that had ended before, released or not; the others stay."""
-        claimed = database.leases.acquire(["a", "b"], owner="me", at=AT, until=SOON)
-        database.leases.release([claimed["b"]])
+    def test_old_leases_are_purged(self, database: Database) -> None:
+        """Leases that expired before the moment are deleted, released or not; the others stay."""
+        acquired = database.leases.acquire(["a", "b"], owner="me", at=AT, until=SOON)
+        database.leases.release([acquired["b"]])
         database.leases.acquire(["c"], owner="me", at=AT, until=LATER)
         database.leases.purge_leases(SOON)
         assert set(database.leases.acquire("abc", owner="you", at=AT, until=SOON)) == {"b"}

@@ -1,4 +1,4 @@
-"""Lists of workflows: order, filters, pages, and what is unsettled."""
+"""The rules for lists of workflows: order, filters, pages, and unsettled workflows."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ IN_ORDER = ["B.a", "a-b.x", "a.0", "a.B", "a._", "a.a", "a.aa", "a.b.c", "a0.b",
 
 
 class ListingRules(DatabaseSubject):
-    """What holds for many workflows."""
+    """The rules for lists of workflows."""
 
     def test_workflows_are_listed_by_name(self, database: Database) -> None:
-        """The order is that of code points, whatever the collation of the database."""
+        """The order is that of code points, independent of the collation of the database."""
         _add(database, reversed(IN_ORDER))
         assert _names(database) == IN_ORDER
 
@@ -40,7 +40,7 @@ class ListingRules(DatabaseSubject):
         assert database.workflows.list_workflows(ANY, PageRequest()).items == (workflow,)
 
     def test_an_empty_list_is_one_empty_page(self, database: Database) -> None:
-        """No workflows: no items, none in all, nothing to go on after."""
+        """An empty list is one page without items, with total 0 and without a next key."""
         page = database.workflows.list_workflows(ANY, PageRequest())
         assert (page.items, page.total, page.next_after) == ((), 0, None)
 
@@ -56,7 +56,7 @@ class ListingRules(DatabaseSubject):
     def test_the_status_filter_is_the_derived_status(
         self, database: Database, status: WorkflowStatus | None, names: list[str]
     ) -> None:
-        """Disabled is what Airflow cannot build, paused or not; paused and active are the rest."""
+        """Workflows that Airflow cannot build are disabled, paused or not; the others are paused or active."""
         for name, phase in (("new", Phase.REGISTERING), ("served", Phase.SERVED), ("failed", Phase.FAILED)):
             database.workflows.add_workflow(a_workflow(f"a.{name}", phase=phase))
             database.workflows.add_workflow(a_workflow(f"a.{name}-paused", phase=phase, pause=PAUSE))
@@ -91,7 +91,7 @@ class ListingRules(DatabaseSubject):
 
     @pytest.mark.parametrize("limit", [1, 3, 9, 10, 11])
     def test_pages_by_key_join_to_the_whole(self, database: Database, limit: int) -> None:
-        """Going on after each page's key gives every workflow once, in order, and says in all how many there are."""
+        """Pages that follow each other's keys contain every workflow once, in order, each with the same total."""
         _add(database, IN_ORDER)
         page = database.workflows.list_workflows(ANY, PageRequest(limit=limit))
         names, pages = [workflow.dataset_name for workflow in page.items], 1
@@ -106,7 +106,7 @@ class ListingRules(DatabaseSubject):
         assert pages == -(-len(IN_ORDER) // limit), "the last page that has items is known to be the last"
 
     def test_pages_by_key_stay_in_place(self, database: Database) -> None:
-        """A workflow that comes or goes before the key moves nothing, and the key itself need not exist any more."""
+        """Workflows added or removed before the key do not move the page, and the workflow of the key may be gone."""
         _add(database, ["a.b", "a.c", "a.d"])
         after = database.workflows.list_workflows(ANY, PageRequest(limit=1)).next_after
         gone = database.workflows.workflow("a.b")
@@ -180,8 +180,10 @@ class ListingRules(DatabaseSubject):
         listed = [workflow.dataset_name for workflow in database.workflows.unsettled_workflows(3)]
         assert listed == ["a.d", "a.a", "a.c"]
 
-    def test_those_never_tried_are_settled_first(self, database: Database) -> None:
-        """Then those tried longest ago, then those longest unchanged, then by name; the limit cuts off the latest."""
+    def test_workflows_never_attempted_come_first(self, database: Database) -> None:
+        """Workflows never attempted come first, then those attempted longest ago, then those unchanged longest, then
+        by name; the limit cuts off the last ones.
+        """
         tried = {"a.a": 2, "a.b": None, "a.c": 1, "a.d": 2, "a.e": None, "a.f": 3, "a.g": 2}
         unchanged = {"a.e": -2, "a.d": -1}
         for name, minutes in tried.items():
@@ -193,8 +195,8 @@ class ListingRules(DatabaseSubject):
         names = [workflow.dataset_name for workflow in database.workflows.unsettled_workflows(6)]
         assert names == ["a.e", "a.b", "a.c", "a.d", "a.a", "a.g"]
 
-    def test_the_last_try_counts(self, database: Database) -> None:
-        """Tried again, a workflow comes behind those tried before; its version stays."""
+    def test_the_last_attempt_counts(self, database: Database) -> None:
+        """The last attempt counts; the version of the workflow is unchanged."""
         workflows = [a_workflow(name, phase=Phase.REGISTERING) for name in ("a.a", "a.b")]
         for workflow in workflows:
             database.workflows.add_workflow(workflow)

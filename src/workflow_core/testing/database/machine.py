@@ -1,4 +1,4 @@
-"""Random histories, with the fake as the oracle: every answer and every refusal must be the same."""
+"""Random histories with the database in memory as the oracle: every result and every error must be the same."""
 
 from __future__ import annotations
 
@@ -84,21 +84,21 @@ class DatabaseMachine(RuleBasedStateMachine):
         self._leases: list[Lease] = []
 
     def teardown(self) -> None:
-        """Give the subject back."""
+        """Close the subject."""
         self._open.close()
 
     @rule(name=_names, changes=_changes)
     def add_workflow(self, name: str, changes: dict[str, Any]) -> None:
-        """Add, under a name that may be taken."""
+        """Add a workflow under a name that may be taken."""
         workflow = a_workflow(name, yaml=f"version: v1\nname: {name}\n", **changes)
-        if workflow.phase.has_left:  # nobody adds one that is over
+        if workflow.phase.has_left:  # a new workflow has not left
             return
         self._same("workflows.add_workflow", workflow)
         self._workflows.append(workflow)
 
     @rule(data=st.data(), changes=_changes)
     def save_workflow(self, data: st.DataObject, changes: dict[str, Any]) -> None:
-        """Save what was read at some time."""
+        """Save an entity that was read earlier."""
         if self._workflows:
             saved = self._same(
                 "workflows.save_workflow", evolve(data.draw(st.sampled_from(self._workflows)), **changes)
@@ -107,20 +107,20 @@ class DatabaseMachine(RuleBasedStateMachine):
                 self._workflows.append(saved)
 
     @rule(data=st.data(), at=_moments)
-    def mark_tried(self, data: st.DataObject, at: Any) -> None:
-        """Mark some that were read at some time."""
+    def record_attempt(self, data: st.DataObject, at: Any) -> None:
+        """Record an attempt for a workflow that was read earlier."""
         if self._workflows:
             self._same("workflows.record_attempt", [data.draw(st.sampled_from(self._workflows))], at)
 
     @rule(name=_names, etag=st.sampled_from("12"), version=st.integers(0, 2), gone=st.booleans())
     def save_code_objects(self, name: str, etag: str, version: int, gone: bool) -> None:  # noqa: FBT001 - a parameter of the rule
-        """Save or forget an object, as of a version that may be old."""
+        """Save or remove an object, with a version that may be old."""
         seen = CodeObject(dataset_name=name, etag=etag, seen_at=AT, checked_by="x", version=version)
         self._same("code_objects.save_code_objects", [] if gone else [seen], [seen] if gone else [])
 
     @rule(data=st.data(), etag=st.sampled_from("12"))
     def save_with_object(self, data: st.DataObject, etag: str) -> None:
-        """Save what was read at some time, and the object that it was made from."""
+        """Save a workflow that was read earlier, with the object that it was made from."""
         if self._workflows:
             found = data.draw(st.sampled_from(self._workflows))
             seen = CodeObject(dataset_name=found.dataset_name, etag=etag, seen_at=AT, checked_by="x")
@@ -130,7 +130,7 @@ class DatabaseMachine(RuleBasedStateMachine):
 
     @rule(data=st.data(), force=st.booleans())
     def retire_workflow(self, data: st.DataObject, force: bool) -> None:  # noqa: FBT001 - a parameter of the rule
-        """Unregister what was read at some time."""
+        """Retire a workflow that was read earlier."""
         if self._workflows:
             found = data.draw(st.sampled_from(self._workflows))
             saved = self._same("workflows.retire_workflow", evolve(found, phase=Phase.UNREGISTERING), force=force)
@@ -139,7 +139,7 @@ class DatabaseMachine(RuleBasedStateMachine):
 
     @rule(data=st.data(), run_id=_ids, airflow_id=st.none() | _ids, changes=_run_changes)
     def add_run(self, data: st.DataObject, run_id: str, airflow_id: str | None, changes: dict[str, Any]) -> None:
-        """Add a run, under ids that may be taken, of a workflow that may be gone."""
+        """Add a run under ids that may be taken, of a workflow that may be gone."""
         if self._workflows:
             workflow = data.draw(st.sampled_from(self._workflows))
             run = a_run(workflow, run_id=run_id, airflow_run_id=airflow_id or run_id, **changes)
@@ -150,7 +150,7 @@ class DatabaseMachine(RuleBasedStateMachine):
 
     @rule(data=st.data(), changes=_run_changes)
     def save_run(self, data: st.DataObject, changes: dict[str, Any]) -> None:
-        """Save what was read at some time."""
+        """Save an entity that was read earlier."""
         if self._runs:
             saved = self._same("workflows.save_run", evolve(data.draw(st.sampled_from(self._runs)), **changes))
             if not isinstance(saved, tuple):
@@ -177,7 +177,7 @@ class DatabaseMachine(RuleBasedStateMachine):
 
     @rule(data=st.data(), wanted=st.sampled_from(Wanted), moment=_moments, changes=_run_changes)
     def save_backfill(self, data: st.DataObject, wanted: Wanted, moment: Any, changes: dict[str, Any]) -> None:
-        """Save what was read at some time, with runs that may be of anybody."""
+        """Save a backfill that was read earlier, with runs that may belong to another backfill."""
         if self._backfills:
             backfill = data.draw(st.sampled_from(self._backfills))
             runs = data.draw(st.lists(st.sampled_from(self._runs), max_size=2, unique_by=lambda run: run.run_id))
@@ -190,7 +190,7 @@ class DatabaseMachine(RuleBasedStateMachine):
 
     @rule(name=_names, page=_pages)
     def list_backfills(self, name: str, page: PageRequest) -> None:
-        """List, page by page, and what belongs to each."""
+        """List backfills page by page, with their runs and counts."""
         self._same_pages("backfills.list_backfills", name, page)
         for backfill_id in {one.backfill_id for one in self._backfills}:
             self._same("backfills.backfill_runs", backfill_id)
@@ -198,8 +198,8 @@ class DatabaseMachine(RuleBasedStateMachine):
         self._same("backfills.backfill_counts", [one.backfill_id for one in self._backfills])
 
     @rule(until=_moments)
-    def mark_observed(self, until: Any) -> None:
-        """Mark a moment, later or earlier."""
+    def save_observed_until(self, until: Any) -> None:
+        """Save a moment, later or earlier."""
         self._same("observations.save_observed_until", until)
 
     @rule(
@@ -220,32 +220,35 @@ class DatabaseMachine(RuleBasedStateMachine):
         self._same_pages("workflows.history", HistoryFilter(dataset_name=name, start_date=start, end_date=end), page)
 
     @rule(
-        subjects=st.lists(st.sampled_from("abc"), max_size=3), owner=st.sampled_from("xy"), at=_moments, until=_moments
+        lease_keys=st.lists(st.sampled_from("abc"), max_size=3),
+        owner=st.sampled_from("xy"),
+        at=_moments,
+        until=_moments,
     )
-    def claim(self, subjects: list[str], owner: str, at: Any, until: Any) -> None:
-        """Claim what may be free."""
-        self._leases += self._same("leases.acquire", subjects, owner=owner, at=at, until=until).values()
+    def acquire(self, lease_keys: list[str], owner: str, at: Any, until: Any) -> None:
+        """Acquire keys that may be free."""
+        self._leases += self._same("leases.acquire", lease_keys, owner=owner, at=at, until=until).values()
 
     @rule(data=st.data(), until=_moments)
     def renew(self, data: st.DataObject, until: Any) -> None:
-        """Renew what was claimed at some time."""
+        """Renew a lease that was acquired earlier."""
         if self._leases:
             self._same("leases.renew", data.draw(st.sampled_from(self._leases)), until)
 
     @rule(data=st.data())
     def release(self, data: st.DataObject) -> None:
-        """Release what was claimed at some time."""
+        """Release a lease that was acquired earlier."""
         if self._leases:
             self._same("leases.release", [data.draw(st.sampled_from(self._leases))])
 
     @rule(before=_moments)
-    def forget_leases(self, before: Any) -> None:
-        """Forget old ones."""
+    def purge_leases(self, before: Any) -> None:
+        """Purge old leases."""
         self._same("leases.purge_leases", before)
 
     @rule(limit=st.integers(1, 4))
     def list_unsettled(self, limit: int) -> None:
-        """List what is open."""
+        """List the entities with work that is due."""
         self._same("workflows.unsettled_workflows", limit)
         self._same("workflows.runs_to_send", limit, sent_before=AT)
         self._same("workflows.stopping_runs", limit)
@@ -258,7 +261,7 @@ class DatabaseMachine(RuleBasedStateMachine):
 
     @invariant()
     def everything_is_the_same(self) -> None:
-        """All that is kept is the same."""
+        """All stored values are the same."""
         self._same("workflows.list_workflows", WorkflowFilter(), PageRequest())
         self._same("workflows.history", HistoryFilter(), PageRequest())
         self._same("workflows.last_runs", NAMES)
@@ -270,7 +273,7 @@ class DatabaseMachine(RuleBasedStateMachine):
         self._same("counts")
 
     def _same(self, method: str, *arguments: Any, **named: Any) -> Any:
-        """Ask both; the answer, or the error as type and message."""
+        """Call both; return the result, or the error as type and message."""
         expected = _outcome(self._oracle, method, *arguments, **named)
         actual = _outcome(self._database, method, *arguments, **named)
         assert actual == expected, f"{method}{arguments}"
@@ -282,7 +285,7 @@ class DatabaseMachine(RuleBasedStateMachine):
             page = self._same(method, where, PageRequest(limit=first.limit, after=page.next_after))
 
     def _is_taken_twice(self, run: Run) -> bool:
-        """Whether several rules refuse the run: then the port does not say which of them answers."""
+        """Whether several rules refuse the run: the port does not specify which error is raised."""
         pairs = self._oracle.workflows.runs_by_airflow_id([(run.dag_id, run.airflow_run_id)])
         no_workflow = self._refuses_runs(run)
         taken = self._oracle.workflows.run(run.run_id) is not None
@@ -296,7 +299,7 @@ class DatabaseMachine(RuleBasedStateMachine):
         return latest.phase is Phase.UNREGISTERING or latest.phase.has_left
 
     def _refuses_runs(self, run: Run) -> bool:
-        """Whether the run's workflow takes it no more: its latest known state says so."""
+        """Whether the workflow accepts the run, by its latest known state."""
         latest = self._latest(run.workflow_id)
         if latest.phase is Phase.UNREGISTERING:
             return run.submission is not Submission.SUBMITTED
@@ -312,8 +315,8 @@ def _outcome(database: Database, method: str, *arguments: Any, **named: Any) -> 
 
 
 def database_machine(subject: Callable[[], AbstractContextManager[Database]]) -> type[RuleBasedStateMachine]:
-    """A state machine that holds ``subject`` against the fake; its ``TestCase`` is what a runner collects.
+    """A state machine that compares ``subject`` with the database in memory; its ``TestCase`` is what a runner collects.
 
-    ``subject`` gives, for each random history, an implementation that is empty.
+    ``subject`` provides an empty implementation for each random history.
     """
     return type("Machine", (DatabaseMachine,), {"subject": staticmethod(subject)})

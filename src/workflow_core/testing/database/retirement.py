@@ -1,4 +1,4 @@
-"""Workflows that leave: their names are free, their history stays, and no run slips in."""
+"""The rules for workflows that leave: their names are free, their history stays, and they accept no run."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ HAS_LEFT = pytest.mark.parametrize("phase", [Phase.LEAVING, Phase.GONE])
 
 
 class RetirementRules(DatabaseSubject):
-    """What holds for a workflow that is being unregistered, or was."""
+    """The rules for workflows that are being unregistered or have left."""
 
     def test_a_workflow_that_is_being_unregistered_is_there(self, database: Database) -> None:
-        """It holds its name, and says who wants it gone."""
+        """A workflow that is being unregistered holds its name, and names the requesting caller."""
         workflow = _kept(database, phase=Phase.UNREGISTERING, removal=Removal(by="rita", at=AT))
         assert database.workflows.workflow(NAME) == workflow
         with pytest.raises(WorkflowAlreadyExists, match=NAME):
@@ -39,7 +39,7 @@ class RetirementRules(DatabaseSubject):
 
     @HAS_LEFT
     def test_what_has_left_is_not_there(self, database: Database, phase: Phase) -> None:
-        """Neither its name nor its DAG id finds it, and no list has it."""
+        """A workflow that has left is found neither by name nor by DAG id, and is in no list."""
         workflow = _kept(database)
         database.workflows.save_workflow(evolve(workflow, phase=phase))
         assert (database.workflows.workflow(NAME), database.workflows.workflow_by_dag(workflow.dag_id)) == (None, None)
@@ -48,7 +48,7 @@ class RetirementRules(DatabaseSubject):
 
     @HAS_LEFT
     def test_what_has_left_is_known_by_its_id(self, database: Database, phase: Phase) -> None:
-        """As it was saved, also beside a successor of the same name; an unknown id is None."""
+        """A workflow that has left is found by id, also beside a successor with the same name; an unknown id returns None."""
         left = database.workflows.save_workflow(evolve(_kept(database), phase=phase))
         successor = _kept(database)
         assert (database.workflows.workflow_by_id(left.id), database.workflows.workflow_by_id(successor.id)) == (
@@ -59,7 +59,7 @@ class RetirementRules(DatabaseSubject):
 
     @HAS_LEFT
     def test_its_name_is_free(self, database: Database, phase: Phase) -> None:
-        """A successor of the same name and DAG id is kept, and is what is found."""
+        """A successor with the same name and DAG id is accepted, and is found by both."""
         database.workflows.save_workflow(evolve(_kept(database), phase=phase))
         successor = a_workflow(owner="next@example.com")
         database.workflows.add_workflow(successor)
@@ -69,14 +69,14 @@ class RetirementRules(DatabaseSubject):
         )
 
     def test_any_number_may_have_left_one_name(self, database: Database) -> None:
-        """A name may be used again and again."""
+        """Any number of workflows with one name may have left."""
         for phase in (Phase.LEAVING, Phase.GONE, Phase.LEAVING, Phase.GONE):
             database.workflows.save_workflow(evolve(_kept(database), phase=phase))
         assert len(database.workflows.unsettled_workflows(10)) == 2
 
     @HAS_LEFT
     def test_the_names_that_were_left_are_known(self, database: Database, phase: Phase) -> None:
-        """Of those that were asked for; not that of a live one, nor one that nobody ever had."""
+        """Requested names of workflows that have left are returned; names of live workflows and unknown names are not."""
         database.workflows.save_workflow(evolve(_kept(database), phase=phase))
         other = a_workflow("a.other")
         database.workflows.add_workflow(other)
@@ -89,7 +89,7 @@ class RetirementRules(DatabaseSubject):
 
     @HAS_LEFT
     def test_a_name_that_is_taken_again_is_not_left(self, database: Database, phase: Phase) -> None:
-        """Whatever the successor does, until it has left, too."""
+        """A name in use by a successor is not retired until the successor has left."""
         database.workflows.save_workflow(evolve(_kept(database), phase=phase))
         successor = _kept(database, phase=Phase.UNREGISTERING, removal=Removal(by="rita", at=AT))
         assert set(database.workflows.retired_names([NAME])) == set()
@@ -97,7 +97,7 @@ class RetirementRules(DatabaseSubject):
         assert set(database.workflows.retired_names([NAME])) == {NAME}
 
     def test_its_runs_stay(self, database: Database, behind: DatabaseFacts) -> None:
-        """History by name has the runs of what has left and of its successor; each can be read and saved."""
+        """The history of a name contains the runs of a workflow that has left and of its successor; each run can be read and saved."""
         workflow = _kept(database)
         run = a_run(workflow)
         database.workflows.add_run(run)
@@ -111,7 +111,7 @@ class RetirementRules(DatabaseSubject):
         assert len(behind.run_facts()) == 2
 
     def test_a_save_does_not_reach_a_successor_of_the_same_name(self, database: Database) -> None:
-        """A successor has the same name and version, but is another workflow."""
+        """A save of a workflow that has left does not change its successor, which has the same name and version."""
         old = _kept(database)
         database.workflows.save_workflow(evolve(old, phase=Phase.GONE))
         successor = _kept(database)
@@ -121,7 +121,7 @@ class RetirementRules(DatabaseSubject):
         assert database.workflows.workflow(NAME) == successor
 
     def test_what_has_left_goes_on_leaving(self, database: Database) -> None:
-        """From leaving to gone, with a successor beside it."""
+        """A leaving workflow can become gone beside a successor."""
         leaving = database.workflows.save_workflow(evolve(_kept(database), phase=Phase.LEAVING))
         _kept(database)
         database.workflows.save_workflow(evolve(leaving, phase=Phase.GONE))
@@ -129,7 +129,7 @@ class RetirementRules(DatabaseSubject):
 
     @pytest.mark.parametrize("phase", [Phase.REGISTERING, Phase.SERVED, Phase.FAILED, Phase.UNREGISTERING])
     def test_what_has_left_does_not_come_back(self, database: Database, phase: Phase) -> None:
-        """Saving it as live is refused, with a successor and without."""
+        """Saving a workflow that has left as live is refused, with and without a successor."""
         leaving = database.workflows.save_workflow(evolve(_kept(database), phase=Phase.LEAVING))
         with pytest.raises(ConcurrentUpdate):
             database.workflows.save_workflow(evolve(leaving, phase=phase))
@@ -138,7 +138,7 @@ class RetirementRules(DatabaseSubject):
             database.workflows.save_workflow(evolve(leaving, phase=phase))
 
     def test_retiring_is_a_save(self, database: Database) -> None:
-        """It writes what it is given, and answers the next version."""
+        """Retiring saves the given workflow and returns its next version."""
         workflow = _kept(database)
         wanted = evolve(workflow, phase=Phase.UNREGISTERING, removal=Removal(by="rita", at=AT))
         saved = database.workflows.retire_workflow(wanted, force=False)
@@ -149,7 +149,7 @@ class RetirementRules(DatabaseSubject):
 
     @pytest.mark.parametrize("status", RunStatus)
     def test_what_has_active_runs_is_retired_by_force_only(self, database: Database, status: RunStatus) -> None:
-        """Any run that has not ended is in the way; the error names one, and nothing is written."""
+        """An active run refuses the retirement unless it is forced; the error names the run, and nothing is written."""
         workflow = _kept(database)
         database.workflows.add_run(a_run(workflow, run_id="r1", status=status))
         wanted = evolve(workflow, phase=Phase.UNREGISTERING)
@@ -160,7 +160,7 @@ class RetirementRules(DatabaseSubject):
         assert database.workflows.retire_workflow(wanted, force=not status.is_final).phase is Phase.UNREGISTERING
 
     def test_runs_of_others_are_not_in_the_way(self, database: Database) -> None:
-        """Neither another's active run nor one of a predecessor of the same name."""
+        """Active runs of other workflows, or of a predecessor with the same name, do not refuse the retirement."""
         old, other = _kept(database), a_workflow("a.other")
         database.workflows.add_workflow(other)
         for one in (old, other):
@@ -173,7 +173,7 @@ class RetirementRules(DatabaseSubject):
 
     @pytest.mark.parametrize("submission", Submission)
     def test_no_new_run_once_it_is_being_unregistered(self, database: Database, submission: Submission) -> None:
-        """A run that Airflow does not have yet is refused; one that it has belongs into the history."""
+        """A run that is not in Airflow is refused; one that is in Airflow is added to the history."""
         workflow = _kept(database, phase=Phase.UNREGISTERING)
         run = a_run(workflow, submission=submission)
         if submission is Submission.SUBMITTED:
@@ -186,7 +186,7 @@ class RetirementRules(DatabaseSubject):
 
     @HAS_LEFT
     def test_no_run_once_it_has_left(self, database: Database, phase: Phase) -> None:
-        """Whatever Airflow says, also with a successor of the same name."""
+        """A workflow that has left accepts no run, not even one that is in Airflow, with and without a successor."""
         workflow = database.workflows.save_workflow(evolve(_kept(database), phase=phase))
         for submission in (Submission.WAITING, Submission.SUBMITTED):
             with pytest.raises(WorkflowNotFound):
@@ -196,7 +196,7 @@ class RetirementRules(DatabaseSubject):
             database.workflows.add_run(a_run(workflow, submission=Submission.SUBMITTED))
 
     def test_a_run_and_the_end_of_its_workflow_see_each_other(self, database: Database) -> None:
-        """Of a run added while its workflow is retired, one of both is refused; never are both accepted."""
+        """Of a new run and the retirement of its workflow at the same time, one is refused."""
         for attempt in range(10):
             workflow = a_workflow(f"a.b{attempt}")
             database.workflows.add_workflow(workflow)

@@ -1,4 +1,4 @@
-"""Every accepted spec is kept."""
+"""The rules for revisions."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 
 class RevisionRules(DatabaseSubject):
-    """What holds for the revisions of a workflow."""
+    """The rules for the revisions of a workflow."""
 
     @pytest.fixture
     def revised(self, database: Database) -> Workflow:
-        """A workflow with five revisions, kept in ``database``."""
+        """A workflow with five revisions, stored in ``database``."""
         workflow = a_workflow()
         database.workflows.add_workflow(workflow)
         for number in range(2, 6):
@@ -33,7 +33,7 @@ class RevisionRules(DatabaseSubject):
         return workflow
 
     def test_the_first_revision_is_what_was_registered(self, database: Database) -> None:
-        """Kept with the workflow: its text, by whom, and when."""
+        """The first revision is stored with the workflow: its text, its author and its moment."""
         workflow = a_workflow()
         database.workflows.add_workflow(workflow)
         first = Revision(number=1, yaml=workflow.yaml, by=workflow.registered_by, at=workflow.registered_at)
@@ -41,7 +41,7 @@ class RevisionRules(DatabaseSubject):
         assert database.workflows.revision(workflow, 1) == first
 
     def test_a_revision_is_kept_with_the_workflow(self, database: Database) -> None:
-        """The workflow is saved as it is given, and the revision comes back as it was given."""
+        """The workflow and the revision are stored together, unchanged."""
         workflow = a_workflow()
         database.workflows.add_workflow(workflow)
         wanted, revision = _next(workflow), _revision(2, restored_from=1)
@@ -51,7 +51,7 @@ class RevisionRules(DatabaseSubject):
         assert database.workflows.revision(saved, 2) == revision
 
     def test_revisions_are_listed_latest_first(self, database: Database, revised: Workflow) -> None:
-        """By number, in pages by key and by offset, with the true total."""
+        """Revisions are listed by number, in pages by key and by offset, with the total."""
         everything = database.workflows.revisions(revised, PageRequest())
         assert ([one.number for one in everything.items], everything.total) == ([5, 4, 3, 2, 1], 5)
         assert everything.next_after is None
@@ -61,7 +61,7 @@ class RevisionRules(DatabaseSubject):
         assert ([one.number for one in page.items], page.next_after) == ([2, 1], None)
 
     def test_the_tenth_comes_after_the_ninth(self, database: Database, revised: Workflow) -> None:
-        """Numbers are no texts."""
+        """Revision 10 comes after revision 9: numbers are not compared as text."""
         for number in range(6, 12):
             revised = database.workflows.revise_workflow(_next(revised), _revision(number))
         numbers: list[int] = []
@@ -72,13 +72,13 @@ class RevisionRules(DatabaseSubject):
         assert numbers == list(range(11, 0, -1))
 
     def test_what_is_no_key_is_refused(self, database: Database, revised: Workflow) -> None:
-        """Whoever makes up a cursor."""
+        """A cursor that no page returned is refused."""
         for key in ("x", "-1", "1.5", "9" * 10):
             with pytest.raises(InvalidRequest, match="cursor"):
                 database.workflows.revisions(revised, PageRequest(after=(key,)))
 
     def test_an_unknown_revision_is_none(self, database: Database, revised: Workflow) -> None:
-        """Of a number that was never given, or of another workflow."""
+        """An unknown number, or a number of another workflow, returns None."""
         other = a_workflow("a.other")
         database.workflows.add_workflow(other)
         found = [
@@ -89,13 +89,13 @@ class RevisionRules(DatabaseSubject):
         assert found == [None] * 3
 
     def test_a_revision_of_an_old_version_is_refused(self, database: Database, revised: Workflow) -> None:
-        """And not kept."""
+        """A revision based on an old version is refused and not stored."""
         with pytest.raises(ConcurrentUpdate):
             database.workflows.revise_workflow(evolve(_next(revised), version=1), _revision(6))
         assert database.workflows.revisions(revised, PageRequest()).total == 5
 
     def test_one_of_many_revisers_succeeds(self, database: Database, revised: Workflow) -> None:
-        """Of eight that revise one version at the same time exactly one succeeds, and its text is what is kept."""
+        """Of eight callers that revise one version at the same time, exactly one succeeds, and its text is stored."""
         wanted = _next(revised)
         revisions = [_revision(6, by=f"writer{n}") for n in range(8)]
         answers = together([partial(database.workflows.revise_workflow, wanted, one) for one in revisions])
@@ -104,7 +104,7 @@ class RevisionRules(DatabaseSubject):
         assert database.workflows.revision(revised, 6) == winner
 
     def test_a_successor_has_its_own(self, database: Database, revised: Workflow) -> None:
-        """Those of what has left stay with it."""
+        """A successor has its own revisions; those of a workflow that has left stay with it."""
         left = database.workflows.save_workflow(evolve(revised, phase=Phase.GONE))
         successor = a_workflow()
         database.workflows.add_workflow(successor)

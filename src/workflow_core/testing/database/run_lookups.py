@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class RunLookupRules(DatabaseSubject):
-    """What holds for lookups of many runs."""
+    """The rules for lookups of many runs."""
 
     @pytest.fixture
     def owner(self, database: Database) -> Workflow:
@@ -25,8 +25,8 @@ class RunLookupRules(DatabaseSubject):
         database.workflows.add_workflow(workflow)
         return workflow
 
-    def test_versions_are_told(self, database: Database, owner: Workflow) -> None:
-        """Of those that were asked for and are there; each save changes that of its run."""
+    def test_versions_of_runs_are_read(self, database: Database, owner: Workflow) -> None:
+        """The versions of requested, existing runs are returned; a save changes the version of its run."""
         first, second = a_run(owner, nth=1), a_run(owner, nth=2)
         database.workflows.add_run(first)
         database.workflows.add_run(second)
@@ -37,14 +37,14 @@ class RunLookupRules(DatabaseSubject):
         assert database.workflows.run_versions([second.run_id]) == {second.run_id: second.version}
         assert database.workflows.run_versions([]) == {}
 
-    def test_versions_of_very_many_are_told(self, database: Database, owner: Workflow) -> None:
-        """More than one statement can name."""
+    def test_versions_of_very_many_are_read(self, database: Database, owner: Workflow) -> None:
+        """The versions of more runs than one statement can hold are returned."""
         run = a_run(owner)
         database.workflows.add_run(run)
         assert database.workflows.run_versions([run.run_id, *map(str, range(1200))]) == {run.run_id: run.version}
 
     def test_statuses_of_runs_are_read(self, database: Database, owner: Workflow) -> None:
-        """As they are recorded, of those that are asked for and exist; of more than one statement can name."""
+        """The recorded statuses of requested, existing runs are returned, also of more runs than one statement can hold."""
         first, second, other = (a_run(owner, nth=nth) for nth in (1, 2, 3))
         for run in (first, second, other):
             database.workflows.add_run(run)
@@ -54,7 +54,7 @@ class RunLookupRules(DatabaseSubject):
         assert database.workflows.run_statuses([]) == {}
 
     def test_runs_are_found_by_airflow_id(self, database: Database, owner: Workflow) -> None:
-        """Known pairs of DAG id and Airflow's run id are answered, others left out, each pair by itself."""
+        """Known pairs of DAG id and Airflow's run id are returned; unknown pairs are left out."""
         other = a_workflow("a.other")
         database.workflows.add_workflow(other)
         first, second = a_run(owner, airflow_run_id="s1"), a_run(owner, nth=2, airflow_run_id="s2")
@@ -66,12 +66,12 @@ class RunLookupRules(DatabaseSubject):
         assert found == {(owner.dag_id, "s1"): first, (other.dag_id, "s3"): third}
 
     def test_no_airflow_ids_no_runs(self, database: Database, owner: Workflow) -> None:
-        """Nothing asked, nothing answered."""
+        """No pairs return no runs."""
         database.workflows.add_run(a_run(owner))
         assert database.workflows.runs_by_airflow_id([]) == {}
 
     def test_very_many_airflow_ids(self, database: Database, owner: Workflow) -> None:
-        """The number of pairs has no limit that a caller must know."""
+        """The number of pairs is not limited."""
         run = a_run(owner)
         database.workflows.add_run(run)
         wanted = [(owner.dag_id, f"s{n}") for n in range(40_000)] + [(owner.dag_id, run.run_id)]

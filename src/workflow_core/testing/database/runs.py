@@ -1,4 +1,4 @@
-"""Runs one by one: added, read, saved."""
+"""The rules for single runs."""
 
 from __future__ import annotations
 
@@ -54,17 +54,17 @@ _JSON: Final = st.recursive(
 
 
 class RunRules(DatabaseSubject):
-    """What holds for a single run."""
+    """The rules for a single run."""
 
     @pytest.fixture
     def owner(self, database: Database) -> Workflow:
-        """The workflow that the runs belong to, kept in ``database``."""
+        """The workflow that the runs belong to, stored in ``database``."""
         workflow = a_workflow()
         database.workflows.add_workflow(workflow)
         return workflow
 
     def test_an_added_run_is_read_by_id(self, database: Database, owner: Workflow) -> None:
-        """A run comes back as it was added, with all that can be known of it."""
+        """A stored run is returned with every field unchanged."""
         run = a_run(
             owner,
             airflow_run_id="scheduled__2026-01-01T06:00:00+00:00",
@@ -112,7 +112,7 @@ class RunRules(DatabaseSubject):
     def test_what_is_kept_of_a_run_is_what_was_added(
         self, database: Database, owner: Workflow, behind: DatabaseFacts
     ) -> None:
-        """Behind the port stands one run with the facts that were given."""
+        """The store has one run with the given facts."""
         database.workflows.add_run(a_run(owner, airflow_run_id="x", started_at=AT + timedelta(microseconds=1)))
         assert behind.run_facts() == {
             a_run(owner).run_id: {
@@ -125,7 +125,7 @@ class RunRules(DatabaseSubject):
         }
 
     def test_times_of_a_run_come_back_in_utc(self, database: Database, owner: Workflow) -> None:
-        """A time given in another zone comes back as the same moment in UTC."""
+        """A time in another zone is returned as the same moment in UTC."""
         there = AT.astimezone(timezone(timedelta(hours=-9, minutes=-30)))
         names = ["accepted_at", "started_at", "ended_at", "logical_date", "sent_at", "observed_at"]
         changes: dict[str, Any] = dict.fromkeys(names, there)
@@ -142,13 +142,13 @@ class RunRules(DatabaseSubject):
     def test_params_come_back_exactly(
         self, database: Database, owner: Workflow, behind: DatabaseFacts, params: dict[str, Any]
     ) -> None:
-        """JSON of any kind survives with its types, and behind the port it is JSON too."""
+        """JSON of every kind keeps its types, and is stored as JSON."""
         database.workflows.add_run(a_run(owner, params=params))
         assert _text(_read(database, owner).params) == _text(params)
         assert _text(behind.run_facts()[a_run(owner).run_id]["params"]) == _text(params)
 
     def test_any_json_comes_back(self, database: Database, owner: Workflow) -> None:
-        """Whatever JSON can say comes back, but for the sign of a zero: PostgreSQL's decimals have none."""
+        """Every JSON value is returned unchanged, except for the sign of a zero, which PostgreSQL's decimals do not have."""
 
         @settings(max_examples=60, deadline=None, database=None)
         @given(params=st.dictionaries(st.text("aZ_ü"), _JSON, max_size=4))
@@ -162,26 +162,26 @@ class RunRules(DatabaseSubject):
         comes_back()
 
     def test_params_given_are_not_shared(self, database: Database, owner: Workflow) -> None:
-        """What happens to the caller's object afterwards does not reach what is kept."""
+        """A later change of the caller's object does not change the stored params."""
         params: dict[str, Any] = {"list": [1]}
         database.workflows.add_run(a_run(owner, params=params))
         params["list"].append(2)
         assert _read(database, owner).params == {"list": [1]}
 
     def test_params_read_are_not_shared(self, database: Database, owner: Workflow) -> None:
-        """What one reader does to its copy, another does not see."""
+        """A change of one reader's copy is not visible to another reader."""
         database.workflows.add_run(a_run(owner, params={"list": [1]}))
         _read(database, owner).params["list"].append(2)
         assert _read(database, owner).params == {"list": [1]}
 
     def test_an_unknown_run_is_none(self, database: Database, owner: Workflow) -> None:
-        """An id that no run has gives None; Airflow's id of a run is not its id."""
+        """An unknown id returns None; Airflow's run id is not the id of the run."""
         database.workflows.add_run(a_run(owner, airflow_run_id="airflow's"))
         assert database.workflows.run("no_such_run") is None
         assert database.workflows.run("airflow's") is None
 
     def test_a_taken_run_id_is_refused(self, database: Database, owner: Workflow) -> None:
-        """A second run of one id is refused, also of another workflow, and the first stays as it was."""
+        """A second run with a taken id is refused, also of another workflow, and the first run is unchanged."""
         other = a_workflow("a.other")
         database.workflows.add_workflow(other)
         database.workflows.add_run(a_run(owner, run_id="r1"))
@@ -191,14 +191,14 @@ class RunRules(DatabaseSubject):
         assert database.workflows.run("r1") == a_run(owner, run_id="r1")
 
     def test_a_taken_airflow_id_is_refused(self, database: Database, owner: Workflow) -> None:
-        """One run of Airflow is one run here; the error names the one that has it."""
+        """A second run for one run in Airflow is refused; the error names the first."""
         database.workflows.add_run(a_run(owner, run_id="r1", airflow_run_id="scheduled__1"))
         with pytest.raises(RunAlreadyExists, match="'r1'"):
             database.workflows.add_run(a_run(owner, run_id="r2", airflow_run_id="scheduled__1"))
         assert database.workflows.run("r2") is None
 
     def test_an_airflow_id_is_taken_within_its_dag_only(self, database: Database, owner: Workflow) -> None:
-        """Two DAGs may have runs of one id, as scheduled ones do all the time."""
+        """Runs of two DAGs may have the same id in Airflow, as scheduled runs do."""
         other = a_workflow("a.other")
         database.workflows.add_workflow(other)
         database.workflows.add_run(a_run(owner, airflow_run_id="scheduled__1"))
@@ -206,7 +206,7 @@ class RunRules(DatabaseSubject):
         assert database.workflows.run(a_run(other).run_id) is not None
 
     def test_a_run_needs_its_workflow(self, database: Database, owner: Workflow, behind: DatabaseFacts) -> None:
-        """A run of a workflow that does not exist is refused, whatever its name."""
+        """A run of a workflow that does not exist is refused, also under the name of an existing one."""
         del owner
         with pytest.raises(WorkflowNotFound, match=r"'a\.b'"):
             database.workflows.add_run(a_run(a_workflow("a.b")))
@@ -217,7 +217,7 @@ class RunRules(DatabaseSubject):
     def test_a_run_is_added_to_the_version_it_was_decided_on(
         self, database: Database, owner: Workflow, behind: DatabaseFacts
     ) -> None:
-        """A run that says of which version of its workflow it is, is kept while that is the stored one."""
+        """A run with a workflow version is added only while that version is stored."""
         database.workflows.add_run(a_run(owner, nth=1), of_version=owner.version)
         saved = database.workflows.save_workflow(owner)
         for stale in (owner.version, saved.version + 1):
@@ -230,7 +230,7 @@ class RunRules(DatabaseSubject):
     def test_a_version_that_takes_no_run_takes_none(
         self, database: Database, owner: Workflow, behind: DatabaseFacts
     ) -> None:
-        """That it is the stored version does not help a run of a workflow that has left, or was never there."""
+        """A workflow that has left or never existed accepts no run, even with the stored version."""
         gone = database.workflows.save_workflow(evolve(owner, phase=Phase.GONE))
         for workflow in (gone, a_workflow("a.b")):
             with pytest.raises(ConcurrentUpdate):
@@ -240,7 +240,7 @@ class RunRules(DatabaseSubject):
     def test_one_of_many_adders_of_a_run_id_succeeds(
         self, database: Database, owner: Workflow, behind: DatabaseFacts
     ) -> None:
-        """Of eight that add one run id at the same time exactly one succeeds, and it is the one that is kept."""
+        """Of eight callers that add one run id at the same time, exactly one succeeds, and its run is stored."""
         candidates = [a_run(owner, run_id="r", params={"n": n}) for n in range(WRITERS)]
         answers = together([partial(database.workflows.add_run, one) for one in candidates])
         assert [type(answer) for answer in answers if answer is not None] == [RunAlreadyExists] * (WRITERS - 1)
@@ -249,7 +249,7 @@ class RunRules(DatabaseSubject):
     def test_one_of_many_adopters_of_an_airflow_run_succeeds(
         self, database: Database, owner: Workflow, behind: DatabaseFacts
     ) -> None:
-        """Of eight that add one run of Airflow under different ids at the same time exactly one succeeds."""
+        """Of eight callers that add one run in Airflow under different ids at the same time, exactly one succeeds."""
         candidates = [a_run(owner, nth=n, airflow_run_id="scheduled__1") for n in range(1, WRITERS + 1)]
         answers = together([partial(database.workflows.add_run, one) for one in candidates])
         assert [type(answer) for answer in answers if answer is not None] == [RunAlreadyExists] * (WRITERS - 1)
@@ -258,7 +258,7 @@ class RunRules(DatabaseSubject):
     def test_many_adders_of_different_runs_all_succeed(
         self, database: Database, owner: Workflow, behind: DatabaseFacts
     ) -> None:
-        """Writers that are not in each other's way are not refused, with readers among them."""
+        """Concurrent writers of different runs all succeed, also with concurrent readers."""
         adders: list[Callable[[], object]] = [
             partial(database.workflows.add_run, a_run(owner, nth=n)) for n in range(1, WRITERS + 1)
         ]
@@ -267,7 +267,7 @@ class RunRules(DatabaseSubject):
         assert len(behind.run_facts()) == WRITERS
 
     def test_a_saved_run_is_replaced(self, database: Database, owner: Workflow, behind: DatabaseFacts) -> None:
-        """A save replaces all but ids and names, and answers the next version, which is what is read from then on."""
+        """A save replaces every field but ids and names, and returns the next version, which later reads return."""
         database.workflows.add_run(a_run(owner))
         other = evolve(
             a_run(owner),
@@ -295,7 +295,7 @@ class RunRules(DatabaseSubject):
         assert behind.run_facts()[other.run_id]["status"] == "SUCCESS"
 
     def test_a_save_of_a_run_can_take_away(self, database: Database, owner: Workflow) -> None:
-        """A run that was cleared in Airflow has no end any more."""
+        """A save can clear fields: a run that was cleared in Airflow has no end."""
         progress = Progress(total_tasks=1, completed_tasks=1, failed_tasks=0, current_task=None)
         known: dict[str, Any] = {
             "ended_at": AT,
@@ -310,14 +310,14 @@ class RunRules(DatabaseSubject):
         assert _read(database, owner) == a_run(owner, version=2)
 
     def test_a_save_changes_one_run(self, database: Database, owner: Workflow) -> None:
-        """Others stay as they were."""
+        """Other runs are unchanged."""
         database.workflows.add_run(a_run(owner))
         database.workflows.add_run(a_run(owner, nth=2))
         database.workflows.save_run(a_run(owner, status=RunStatus.RUNNING))
         assert database.workflows.run(a_run(owner, nth=2).run_id) == a_run(owner, nth=2)
 
     def test_a_save_of_an_old_version_of_a_run_is_refused(self, database: Database, owner: Workflow) -> None:
-        """Whoever read before somebody else saved is refused, and nothing of theirs is kept."""
+        """A save based on an old version is refused and changes nothing."""
         database.workflows.add_run(a_run(owner))
         saved = database.workflows.save_run(a_run(owner, reason="first"))
         with pytest.raises(ConcurrentUpdate, match=saved.run_id):
@@ -331,7 +331,7 @@ class RunRules(DatabaseSubject):
             database.workflows.save_run(a_run(owner, version=2))
 
     def test_one_of_many_savers_of_a_run_succeeds(self, database: Database, owner: Workflow) -> None:
-        """Of eight that read one version and save at the same time exactly one succeeds, and its word is kept."""
+        """Of eight callers that read one version and save at the same time, exactly one succeeds, and its values are stored."""
         database.workflows.add_run(a_run(owner))
         changed = [a_run(owner, reason=f"writer {n}") for n in range(WRITERS)]
         answers = together([partial(database.workflows.save_run, one) for one in changed])
@@ -342,14 +342,14 @@ class RunRules(DatabaseSubject):
     def test_a_run_that_was_never_added_cannot_be_saved(
         self, database: Database, owner: Workflow, behind: DatabaseFacts
     ) -> None:
-        """A save is no way to add."""
+        """A save does not add."""
         with pytest.raises(ConcurrentUpdate):
             database.workflows.save_run(a_run(owner))
         assert behind.run_facts() == {}
 
     @pytest.mark.parametrize("name", ["airflow_run_id", "dataset_name", "dag_id", "workflow_id"])
     def test_a_save_does_not_move_a_run(self, database: Database, owner: Workflow, name: str) -> None:
-        """A run with other ids or names is not the stored one, which stays as it was."""
+        """A run with other ids or names is refused, and the stored run is unchanged."""
         database.workflows.add_run(a_run(owner))
         change: dict[str, Any] = {name: uuid7(AT) if name == "workflow_id" else "a.other"}
         with pytest.raises(ConcurrentUpdate):
@@ -358,7 +358,7 @@ class RunRules(DatabaseSubject):
 
 
 def _text(value: object) -> str:
-    """Unlike ``==``, tells 1 from 1.0 and from True."""
+    """Unlike ``==``, distinguishes 1 from 1.0 and from True."""
     return json.dumps(value, sort_keys=True)
 
 

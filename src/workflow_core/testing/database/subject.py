@@ -1,4 +1,4 @@
-"""What a suite needs from whoever runs it."""
+"""The fixtures that the contract suite needs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class DatabaseFacts(Protocol):
-    """A look at what is really kept, without the port, so that a wrong write and a wrong read cannot cancel out."""
+    """Reads the stored facts without the ports, so that a wrong write and a wrong read cannot cancel out."""
 
     def workflow_facts(self) -> Mapping[str, Mapping[str, Any]]:
         """By dataset name: ``id`` as text with hyphens, ``dag_id``, ``owner``, ``phase``, ``paused_by``, ``version``, and
@@ -41,19 +41,19 @@ class DatabaseFacts(Protocol):
 
 
 class DatabaseSubject:
-    """The fixtures to give."""
+    """The fixtures to provide."""
 
     @pytest.fixture
     def database(self) -> Database:
-        """The implementation, empty."""
+        """The implementation, without entities."""
         raise NotImplementedError
 
     @pytest.fixture
     def behind(self, database: Database) -> DatabaseFacts:
-        """A look behind ``database``."""
+        """The stored facts of ``database``."""
         raise NotImplementedError
 
     @pytest.fixture
     def unreachable(self) -> Database:
-        """The implementation, its database away."""
+        """The implementation with a database that is not available."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""What somebody may see: lists, counts and pages hold nothing else."""
+"""The rules for visibility: lists, counts and pages contain only visible entities."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _seeing(*grants: tuple[str | None, str | None], owner: str | None = None) ->
 
 
 class VisibilityRules(DatabaseSubject):
-    """What holds for whoever may not see everything."""
+    """The rules for callers that may not see everything."""
 
     @pytest.mark.parametrize(
         ("visible", "names"),
@@ -64,7 +64,7 @@ class VisibilityRules(DatabaseSubject):
     def test_a_list_holds_what_is_visible(
         self, database: Database, visible: Visibility | None, names: list[str]
     ) -> None:
-        """By team, by pattern, letter by letter; and by owner. The count is of that, and pages go on from there."""
+        """Visibility by team, by pattern and by owner compares exactly; totals and pages cover only visible workflows."""
         for name, team in TEAMS.items():
             owner = "owner@example.com" if name == "b.one" else "data@example.com"
             database.workflows.add_workflow(_of_team(name, team, owner=owner))
@@ -75,7 +75,7 @@ class VisibilityRules(DatabaseSubject):
         assert (first.total, first.next_after) == (len(names), (names[0],) if len(names) > 1 else None)
 
     def test_runs_are_those_of_visible_workflows(self, database: Database) -> None:
-        """Each counts for the workflow that it was started of, whoever has its name now."""
+        """The workflow of a run decides, not the current holder of its name."""
         here, other, before = _of_team("a.one", "ads"), _of_team("b.one", "data"), _of_team("a.one", "data")
         database.workflows.add_workflow(before)
         database.workflows.add_run(a_run(before, run_id="before", status=RunStatus.SUCCESS))
@@ -92,7 +92,7 @@ class VisibilityRules(DatabaseSubject):
             assert ([run.run_id for run in page.items], page.total) == (runs, len(runs))
 
     def test_backfills_are_those_of_visible_workflows(self, database: Database) -> None:
-        """Of a name that others had before, too."""
+        """The workflow of a backfill decides, not the current holder of its name."""
         workflow = _of_team("a.one", "ads")
         database.workflows.add_workflow(workflow)
         backfill = a_backfill(workflow)
@@ -102,7 +102,7 @@ class VisibilityRules(DatabaseSubject):
             assert (len(page.items), page.total) == (count, count)
 
     def test_the_audit_is_of_visible_names(self, database: Database) -> None:
-        """Not what is about no workflow, nor about a name that somebody had whom one may not see."""
+        """Events without a workflow, and events of a name that an invisible workflow had, are left out."""
         database.workflows.add_workflow(_of_team("a.one", "ads"))
         database.workflows.add_workflow(_of_team("b.one", "data"))
         for name in ("a.one", "b.one", "c.unknown", None):
@@ -116,7 +116,7 @@ class VisibilityRules(DatabaseSubject):
             assert (sorted(event.dataset_name or "" for event in page.items), page.total) == (names, len(names))
 
     def test_the_audit_of_a_name_that_others_had(self, database: Database) -> None:
-        """It is all told or nothing, because an act does not say whose the name was then."""
+        """Events of a name are visible if all workflows of that name are, because an event does not identify the workflow."""
         before = _of_team("a.one", "data")
         database.workflows.add_workflow(before)
         database.workflows.save_workflow(evolve(before, phase=Phase.GONE))

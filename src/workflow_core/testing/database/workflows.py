@@ -1,4 +1,4 @@
-"""Workflows one by one: added, read, saved, removed."""
+"""The rules for single workflows."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ tasks: []
 
 
 class WorkflowRules(DatabaseSubject):
-    """What holds for a single workflow."""
+    """The rules for a single workflow."""
 
     def test_an_added_workflow_is_read_by_name(self, database: Database) -> None:
-        """A workflow comes back as it was added: spec, YAML, schedule, times and all."""
+        """A stored workflow is returned with every field unchanged."""
         workflow = a_workflow(
             source_type=SourceType.CODE,
             schedule=Schedule(cron="*/5 1-3 * * mon", timezone="Asia/Seoul"),
@@ -75,7 +75,7 @@ class WorkflowRules(DatabaseSubject):
         assert (found.spec, found.yaml, found.spec_hash) == (workflow.spec, _ODD_YAML, workflow.spec_hash)
 
     def test_what_is_kept_is_what_was_added(self, database: Database, behind: DatabaseFacts) -> None:
-        """Behind the port stands one workflow with the facts that were given."""
+        """The store has one workflow with the given facts."""
         workflow = a_workflow(pause=Pause(by="paula", at=AT))
         database.workflows.add_workflow(workflow)
         assert behind.workflow_facts() == {
@@ -91,7 +91,7 @@ class WorkflowRules(DatabaseSubject):
         }
 
     def test_times_come_back_in_utc(self, database: Database) -> None:
-        """A time given in another zone comes back as the same moment in UTC."""
+        """A time in another zone is returned as the same moment in UTC."""
         seoul = timezone(timedelta(hours=9))
         pause = Pause(by="paula", at=AT.astimezone(seoul))
         database.workflows.add_workflow(
@@ -104,13 +104,13 @@ class WorkflowRules(DatabaseSubject):
         assert [time.isoformat() for time in times] == ["2026-01-01T10:00:00.123456+00:00"] * 3
 
     def test_an_unknown_name_is_none(self, database: Database) -> None:
-        """A name that nobody holds gives None, also when it differs in case only."""
+        """An unknown name returns None, also if it differs only in case."""
         database.workflows.add_workflow(a_workflow())
         assert database.workflows.workflow("no.such") is None
         assert database.workflows.workflow(NAME.upper()) is None
 
     def test_a_workflow_is_read_by_its_dag_id(self, database: Database) -> None:
-        """The DAG id leads to the workflow that holds it; an unknown one to None."""
+        """A DAG id returns the workflow that holds it; an unknown one returns None."""
         workflow = a_workflow("a.b-c")
         database.workflows.add_workflow(a_workflow("a.b"))
         database.workflows.add_workflow(workflow)
@@ -118,7 +118,7 @@ class WorkflowRules(DatabaseSubject):
         assert database.workflows.workflow_by_dag("a.b-c") is None
 
     def test_a_taken_name_is_refused(self, database: Database, behind: DatabaseFacts) -> None:
-        """A second workflow of one name is refused, and the first stays as it was."""
+        """A second workflow with a taken name is refused, and the first is unchanged."""
         first = a_workflow()
         database.workflows.add_workflow(first)
         with pytest.raises(WorkflowAlreadyExists, match=rf"^Workflow '{NAME}' already exists\."):
@@ -134,7 +134,7 @@ class WorkflowRules(DatabaseSubject):
         assert database.workflows.workflow("a.b-c") is None
 
     def test_one_of_many_adders_of_a_name_succeeds(self, database: Database, behind: DatabaseFacts) -> None:
-        """Of eight that add one name at the same time exactly one succeeds, and it is the one that is kept."""
+        """Of eight callers that add one name at the same time, exactly one succeeds, and its workflow is stored."""
         candidates = [a_workflow() for _ in range(WRITERS)]
         answers = together([partial(database.workflows.add_workflow, one) for one in candidates])
         assert [type(answer) for answer in answers if answer is not None] == [WorkflowAlreadyExists] * (WRITERS - 1)
@@ -142,7 +142,7 @@ class WorkflowRules(DatabaseSubject):
         assert behind.workflow_facts()[NAME]["id"] == str(winner.id)
 
     def test_one_of_many_adders_of_a_dag_id_succeeds(self, database: Database, behind: DatabaseFacts) -> None:
-        """Of eight names with one DAG id that are added at the same time exactly one is kept, and the errors name it."""
+        """Of eight concurrent workflows with one DAG id exactly one is stored, and the errors name it."""
         names = ["a.b.c.d", "a-b.c.d", "a_b.c.d", "a.b-c.d", "a.b_c.d", "a.b.c-d", "a.b.c_d", "a.b_c_d"]
         candidates = [a_workflow(name) for name in names]
         answers = together([partial(database.workflows.add_workflow, one) for one in candidates])
@@ -152,13 +152,13 @@ class WorkflowRules(DatabaseSubject):
         assert all(isinstance(answer, WorkflowAlreadyExists) and repr(winner) in str(answer) for answer in refusals)
 
     def test_many_adders_of_different_names_all_succeed(self, database: Database, behind: DatabaseFacts) -> None:
-        """Writers that are not in each other's way are not refused."""
+        """Concurrent writers of different workflows all succeed."""
         answers = together([partial(database.workflows.add_workflow, a_workflow(f"a.b{n}")) for n in range(WRITERS)])
         assert answers == [None] * WRITERS
         assert len(behind.workflow_facts()) == WRITERS
 
     def test_a_saved_workflow_is_replaced(self, database: Database, behind: DatabaseFacts) -> None:
-        """A save replaces all but id and name, and answers the next version, which is what is read from then on."""
+        """A save replaces every field but id and name, and returns the next version, which later reads return."""
         database.workflows.add_workflow(a_workflow())
         stored = database.workflows.workflow(NAME)
         assert stored is not None
@@ -183,7 +183,7 @@ class WorkflowRules(DatabaseSubject):
         assert behind.workflow_facts()[NAME]["owner"] == "new@example.com"
 
     def test_a_save_can_take_away(self, database: Database) -> None:
-        """What a save leaves out is gone: the pause, the reason, the confirmed state."""
+        """A save can clear fields: the pause, the reason, the confirmed state."""
         pause = Pause(by="paula", at=AT, reason="why")
         database.workflows.add_workflow(
             a_workflow(pause=pause, phase=Phase.FAILED, phase_reason="because", airflow_paused=True)
@@ -198,7 +198,7 @@ class WorkflowRules(DatabaseSubject):
         assert (found.pause, found.phase_reason, found.airflow_paused) == (None, None, None)
 
     def test_a_save_changes_one_workflow(self, database: Database) -> None:
-        """Others stay as they were."""
+        """Other workflows are unchanged."""
         other = a_workflow("a.other")
         database.workflows.add_workflow(other)
         database.workflows.add_workflow(a_workflow())
@@ -206,7 +206,7 @@ class WorkflowRules(DatabaseSubject):
         assert database.workflows.workflow("a.other") == other
 
     def test_a_save_of_an_old_version_is_refused(self, database: Database) -> None:
-        """Whoever read before somebody else saved is refused, and nothing of theirs is kept."""
+        """A save based on an old version is refused and changes nothing."""
         database.workflows.add_workflow(a_workflow())
         old = _read(database)
         saved = database.workflows.save_workflow(evolve(old, owner="first@example.com"))
@@ -221,14 +221,14 @@ class WorkflowRules(DatabaseSubject):
             database.workflows.save_workflow(evolve(_read(database), version=2))
 
     def test_a_saved_workflow_can_be_saved_again(self, database: Database) -> None:
-        """What a save answers is the version to go on with."""
+        """The returned workflow can be saved again."""
         database.workflows.add_workflow(a_workflow())
         saved = database.workflows.save_workflow(database.workflows.save_workflow(_read(database)))
         assert saved.version == 3
         assert database.workflows.workflow(NAME) == saved
 
     def test_one_of_many_savers_succeeds(self, database: Database) -> None:
-        """Of eight that read one version and save at the same time exactly one succeeds, and its word is kept."""
+        """Of eight callers that read one version and save at the same time, exactly one succeeds, and its values are stored."""
         database.workflows.add_workflow(a_workflow())
         old = _read(database)
         changed = [evolve(old, owner=f"writer{n}@example.com") for n in range(WRITERS)]
@@ -238,27 +238,27 @@ class WorkflowRules(DatabaseSubject):
         assert database.workflows.workflow(NAME) == saved
 
     def test_a_workflow_that_was_never_added_cannot_be_saved(self, database: Database, behind: DatabaseFacts) -> None:
-        """A save is no way to add."""
+        """A save does not add."""
         with pytest.raises(ConcurrentUpdate):
             database.workflows.save_workflow(a_workflow())
         assert behind.workflow_facts() == {}
 
     def test_a_save_does_not_rename(self, database: Database, behind: DatabaseFacts) -> None:
-        """The same id under another name counts as gone; the stored one keeps its name."""
+        """A save under another name is refused, and the stored workflow keeps its name."""
         database.workflows.add_workflow(a_workflow())
         with pytest.raises(ConcurrentUpdate):
             database.workflows.save_workflow(evolve(_read(database), dataset_name="a.renamed"))
         assert list(behind.workflow_facts()) == [NAME]
 
     def test_a_workflow_read_twice_is_not_shared(self, database: Database) -> None:
-        """What one reader does to its copy, another does not see."""
+        """A change of one reader's copy is not visible to another reader."""
         database.workflows.add_workflow(a_workflow())
         _read(database).spec.tasks.clear()
         assert len(_read(database).spec.tasks) == 2
 
 
 def _text(value: object) -> str:
-    """Unlike ``==``, tells 1 from 1.0 and from True."""
+    """Unlike ``==``, distinguishes 1 from 1.0 and from True."""
     return json.dumps(value, sort_keys=True)
 
 
