@@ -88,7 +88,7 @@ class Store:
             if left:
                 self.failures[method] = left - 1
             if self.is_down or left:
-                msg = "The database in memory was told to fail."
+                msg = "The database in memory fails on demand."
                 raise DatabaseUnavailable(msg)
             self.refuse_lost_lease(method)
             yield
