@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from devstack.postgres import LocalPostgres
-from workflow_adapters.sql import SqlWorkflows, make_engine, upgrade
+from workflow_adapters.sql import SqlDatabase, make_engine, upgrade
 from workflow_core.usecases.reconcile.leases import CHUNK
 
 if TYPE_CHECKING:
@@ -40,13 +40,13 @@ Where four processes only acquire leases, one of them may wait for a long time.
 def claim_all(url: str, owner: str, seed: int, claims: int) -> list[str]:
     """Try to acquire every lease, in this worker's order; returns the acquired ones."""
     engine = make_engine(url, lock_timeout=LOCK_TIMEOUT)
-    port = SqlWorkflows(engine)
+    port = SqlDatabase(engine)
     at = datetime(2026, 1, 1, tzinfo=UTC)
     subjects = [f"run:{number}" for number in range(claims)]
     random.Random(seed).shuffle(subjects)
     got: list[str] = []
     for first in range(0, claims, CHUNK):
-        got += port.claim(subjects[first : first + CHUNK], owner=owner, at=at, until=at + timedelta(hours=1))
+        got += port.leases.acquire(subjects[first : first + CHUNK], owner=owner, at=at, until=at + timedelta(hours=1))
     engine.dispose()
     return got
 

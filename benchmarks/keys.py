@@ -27,7 +27,7 @@ from attrs import Factory, define
 
 from devstack.postgres import LocalPostgres
 from workflow_adapters.clock import SystemClock
-from workflow_adapters.sql import SqlWorkflows, make_engine, upgrade
+from workflow_adapters.sql import SqlDatabase, make_engine, upgrade
 from workflow_core.domain.filters import HistoryFilter
 from workflow_core.domain.paging import PageRequest
 from workflow_core.fakes import InMemoryAirflow, InMemoryStorage
@@ -185,7 +185,7 @@ def served(engine: Engine) -> Iterator[tuple[str, WorkflowService, InMemoryAirfl
     upgrade(engine)
     clock, storage = SystemClock(), InMemoryStorage()
     airflow = InMemoryAirflow(storage=storage, clock=clock, queue_seconds=10_000)
-    service = WorkflowService(workflows=SqlWorkflows(engine), airflow=airflow, storage=storage, clock=clock)
+    service = WorkflowService(database=SqlDatabase(engine), airflow=airflow, storage=storage, clock=clock)
     for number in range(2):
         service.register(f"lossy.run{number}", SPEC.format(name=f"lossy.run{number}", n=0))
     settings = Settings(port=0, user="bench@example.com")

@@ -98,7 +98,7 @@ class Bench:
 
     def open(self) -> int:
         """The number of unsettled workflows."""
-        return len(self.container.workflows().unsettled_workflows(2 * SPECS))
+        return len(self.container.database().workflows.unsettled_workflows(2 * SPECS))
 
     def in_airflow(self) -> int:
         """The number of DAGs in Airflow."""

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve
 
-from tests.chaos.holding import Holdings, Witnessed
+from tests.chaos.holding import Holdings, Witness
 from tests.chaos.points import Crashing, Points
+from tests.support.databases import each_port
 from workflow_entrypoints import container as composition
 from workflow_entrypoints.cli.main import main
 
@@ -102,10 +103,9 @@ def _build(
             airflow = RandomIds(airflow, folder / "ids")
         share.override(Crashing(airflow, "airflow", points))
     container.storage.override(Crashing(container.storage(), "storage", points))
-    witnessed = Witnessed(
-        container.workflows(), Holdings(folder), points, leases=without != "leases", epochs=without != "epochs"
-    )
-    container.workflows.override(Crashing(witnessed, "workflows", points))
+    witness = Witness(Holdings(folder), points, leases=without != "leases", epochs=without != "epochs")
+    database = each_port(container.database(), witness.port)
+    container.database.override(each_port(database, lambda port: Crashing(port, "database", points)))
     return container
 
 

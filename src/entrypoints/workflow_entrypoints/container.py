@@ -16,17 +16,16 @@ from workflow_adapters.airflow.breaker import BreakerRules, CircuitBreaker
 from workflow_adapters.airflow.bulkhead import Bulkhead
 from workflow_adapters.airflow.guarded import CallBudget, GuardedAirflow, guard_airflow
 from workflow_adapters.clock import SystemClock
-from workflow_adapters.sql import SqlTokens, SqlWorkflows, make_engine
+from workflow_adapters.sql import SqlDatabase, SqlTokens, make_engine
 from workflow_adapters.storage import open_storage
 from workflow_core.fakes.airflow import InMemoryAirflow
+from workflow_core.fakes.database import InMemoryDatabase
 from workflow_core.fakes.tokens import InMemoryTokens
-from workflow_core.fakes.workflow import InMemoryWorkflows
 from workflow_core.ports.airflow import AirflowPort
 from workflow_core.ports.storage import StoragePort
 from workflow_core.ports.tokens import TokenPort
-from workflow_core.ports.workflow import WorkflowPort
 from workflow_core.service import WorkflowService
-from workflow_entrypoints.observability.instrumentation import System, instrumented
+from workflow_entrypoints.observability.instrumentation import System, instrumented, instrumented_database
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
 
     from workflow_core.ports.airflow import BreakerState
     from workflow_core.ports.clock import ClockPort
+    from workflow_core.ports.database import Database
     from workflow_entrypoints.observability.instrumentation import Instrument
     from workflow_entrypoints.settings import Settings
     from workflow_entrypoints.settings.airflow import BreakerSettings
@@ -61,9 +61,9 @@ def _engine(settings: DatabaseSettings) -> Engine | None:
     )
 
 
-def _workflows(engine: Engine | None, instruments: Sequence[Instrument], closing: ExitStack) -> WorkflowPort:
-    port = _closed_later(InMemoryWorkflows() if engine is None else SqlWorkflows(engine), closing)
-    return instrumented(port, WorkflowPort, System.DATABASE, instruments)
+def _database(engine: Engine | None, instruments: Sequence[Instrument], closing: ExitStack) -> Database:
+    database = _closed_later(InMemoryDatabase() if engine is None else SqlDatabase(engine), closing)
+    return instrumented_database(database, instruments)
 
 
 def _tokens(engine: Engine | None, instruments: Sequence[Instrument]) -> TokenPort:
@@ -184,7 +184,7 @@ class Container(containers.DeclarativeContainer):
     closing: providers.Provider[ExitStack] = providers.Singleton(ExitStack)
     clock: providers.Provider[ClockPort] = providers.Singleton(SystemClock)
     engine: providers.Provider[Engine | None] = providers.Singleton(_engine, settings)
-    workflows: providers.Provider[WorkflowPort] = providers.Singleton(_workflows, engine, instruments, closing)
+    database: providers.Provider[Database] = providers.Singleton(_database, engine, instruments, closing)
     tokens: providers.Provider[TokenPort] = providers.Singleton(_tokens, engine, instruments)
     storage: providers.Provider[StoragePort] = providers.Singleton(_storage, settings, instruments, closing)
     breaker: providers.Provider[CircuitBreaker] = providers.Singleton(_breaker, settings)
@@ -201,7 +201,7 @@ class Container(containers.DeclarativeContainer):
         _guarded, unguarded, breaker, settings, AirflowCaller.WORKER
     )
     _shared: Final = {
-        "workflows": workflows, "storage": storage, "clock": clock, "policy": settings.provided.policy
+        "database": database, "storage": storage, "clock": clock, "policy": settings.provided.policy
     }  # fmt: skip
     service: providers.Provider[WorkflowService] = providers.Singleton(WorkflowService, airflow=airflow, **_shared)
     reads: providers.Provider[WorkflowService] = providers.Singleton(

@@ -42,8 +42,8 @@ class ServiceProcess:
         metrics, traces = Metrics(), _traces(settings)
         instruments: list[Instrument] = [metrics, *([traces] if traces else [])]
         container = build(settings, instruments, traces.headers if traces else dict)
-        container.workflows().check()
-        metrics.follow(container.workflows(), container.clock())
+        container.database().check()
+        metrics.follow(container.database(), container.clock())
         metrics.breaker("airflow", lambda: container.breaker().state.value)
         worker = Worker.of(container.work(), settings, instruments)
         return cls(

@@ -115,7 +115,7 @@ def test_every_route_but_the_health_checks_authenticates(stack):
 
 def test_health_answers_everybody_without_details(stack, caplog):
     """A probe needs no credential, and learns nothing; the log has the details."""
-    stack.workflows.go_down()
+    stack.database.go_down()
     ready, dependencies = stack.get("/readyz"), stack.get("/dependencies")
     assert ready.status_code == dependencies.status_code == 503
     assert ready.json()["database"] == {"status": "unavailable", "detail": "unavailable"}

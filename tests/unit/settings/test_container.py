@@ -48,7 +48,7 @@ def test_every_wait_for_the_database_is_a_setting(monkeypatch: pytest.MonkeyPatc
         WORKFLOWS_DATABASE_CONNECT_TIMEOUT="2",
         WORKFLOWS_DATABASE_STATEMENT_TIMEOUT="4.5",
         WORKFLOWS_DATABASE_LOCK_TIMEOUT="5.5",
-    ).workflows()
+    ).database()
     assert given == {
         "pool_size": 3,
         "pool_timeout": 1.5,

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from workflow_adapters.delegation import delegating, methods_of
+from workflow_core.ports.database import PORTS, Database
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -58,6 +59,16 @@ def instrumented(port: T, protocol: type[T], system: System, instruments: Sequen
     for instrument in reversed(instruments):
         port = delegating(protocol, partial(_observe, port, system, instrument), **unchanged)
     return port
+
+
+def instrumented_database(database: Database, instruments: Sequence[Instrument]) -> Database:
+    """Return ``database`` with every call of each of its ports observed. Without instruments, return ``database`` itself."""
+    if not instruments:
+        return database
+    observed = instrumented(database, Database, System.DATABASE, instruments)
+    for name, port in PORTS.items():
+        setattr(observed, name, instrumented(getattr(database, name), port, System.DATABASE, instruments))
+    return observed
 
 
 def _observe(port: object, system: System, instrument: Instrument, name: str, *args: Any, **kwargs: Any) -> Any:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
     from workflow_core.ports.clock import ClockPort
-    from workflow_core.ports.workflow import WorkflowPort
+    from workflow_core.ports.database import Database
 
 _log = logging.getLogger(__name__)
 
@@ -93,7 +93,7 @@ class Metrics(Collector):
             for system, (name, what) in _CALLS.items()
         }
         self._breakers: dict[str, Callable[[], str]] = {}
-        self._state: tuple[WorkflowPort, ClockPort] | None = None
+        self._state: tuple[Database, ClockPort] | None = None
         self.registry.register(self)
 
     def text(self) -> bytes:
@@ -102,9 +102,9 @@ class Metrics(Collector):
         """
         return generate_latest(self.registry)
 
-    def follow(self, workflows: WorkflowPort, clock: ClockPort) -> None:
+    def follow(self, database: Database, clock: ClockPort) -> None:
         """Report the counts of this database at each scrape."""
-        self._state = workflows, clock
+        self._state = database, clock
 
     def breaker(self, dependency: str, state: Callable[[], str]) -> None:
         """Report at each scrape which of :data:`BREAKER_STATES` the circuit breaker of a dependency is in."""
@@ -155,13 +155,13 @@ class Metrics(Collector):
         if self._state is not None:
             yield from self._held(*self._state)
 
-    def _held(self, workflows: WorkflowPort, clock: ClockPort) -> Iterable[Metric]:
-        if isinstance(workflows, Pooled):
-            used, most = workflows.connections()
+    def _held(self, database: Database, clock: ClockPort) -> Iterable[Metric]:
+        if isinstance(database, Pooled):
+            used, most = database.connections()
             yield _gauge("database_connections_in_use", "Connections in use in this process.", {(): used})
             yield _gauge("database_connections_max", "Maximum number of connections.", {(): most})
         try:
-            counts, mirror = workflows.counts(), workflows.airflow_state()
+            counts, mirror = database.counts(), database.observations.airflow_state()
         except WorkflowError as error:
             _log.warning("cannot read metrics from the database: %s", error.message)
             yield _gauge("database_up", "Whether the database answered this scrape.", {(): 0})
