@@ -162,5 +162,5 @@ def test_what_was_accepted_before_is_sent_when_it_closes(world: World) -> None:
     for _ in range(12):
         clock.sleep(5)
         world.service.sweep()
-    assert world.breaker._era.state is BreakerState.CLOSED
+    assert world.breaker._period.state is BreakerState.CLOSED
     assert world.service.status(world.waiting).run.status is RunStatus.SUCCESS
