@@ -389,7 +389,7 @@ def test_beyond_loopback_only_with_authentication():
     """Any address then; without, the refusal stays."""
     assert listen_address("0.0.0.0", authenticated=True) == "0.0.0.0"
     assert listen_address("localhost", authenticated=True) == "127.0.0.1"
-    with pytest.raises(ConfigurationError, match="no IP address"):
+    with pytest.raises(ConfigurationError, match="neither an IP address"):
         listen_address("example.com", authenticated=True)
     with pytest.raises(ConfigurationError, match="WORKFLOWS_AUTH"):
         listen_address("0.0.0.0", authenticated=False)
