@@ -24,11 +24,11 @@ from workflow_core.errors import DatabaseUnavailable, StorageUnavailable
 from workflow_core.fakes.clock import ManualClock
 from workflow_core.fakes.database import InMemoryDatabase
 from workflow_core.fakes.storage import InMemoryStorage
-from workflow_core.ports.database import Database
+from workflow_core.ports.database import PORTS, Database
 from workflow_core.ports.storage import StoragePort
 from workflow_core.testing.entities import a_run, a_workflow
 from workflow_entrypoints.http import create_app, openapi_document
-from workflow_entrypoints.observability.instrumentation import System, instrumented
+from workflow_entrypoints.observability.instrumentation import System, instrumented, instrumented_database
 from workflow_entrypoints.observability.metrics import Metrics
 from workflow_entrypoints.settings import Settings
 from workflow_entrypoints.worker import Worker
@@ -122,7 +122,7 @@ def test_a_thousand_paths_and_names_make_no_series():
 def test_calls_of_a_port_are_measured_by_operation_and_outcome():
     """The outcome is ok, or the code of the error, which goes through."""
     metrics, fake = Metrics(), InMemoryDatabase()
-    port = instrumented(fake, Database, System.DATABASE, [metrics])
+    port = instrumented_database(fake, [metrics])
     port.workflows.workflow("a.b")
     fake.go_down()
     with pytest.raises(DatabaseUnavailable):
@@ -159,7 +159,9 @@ def test_a_port_that_nobody_watches_is_itself():
 
 def test_a_watched_port_is_the_port():
     """What tells ports apart by their methods finds them."""
-    assert isinstance(instrumented(InMemoryDatabase(), Database, System.DATABASE, [Metrics()]), Database)
+    watched = instrumented_database(InMemoryDatabase(), [Metrics()])
+    assert isinstance(watched, Database)
+    assert all(isinstance(getattr(watched, name), port) for name, port in PORTS.items())
 
 
 @pytest.mark.parametrize(("error", "outcome"), [(None, "ok"), (DatabaseUnavailable("away"), "DATABASE_UNAVAILABLE")])
@@ -223,7 +225,7 @@ def test_the_use_of_the_connections_is_told(tmp_path):
     engine = make_engine(f"sqlite:///{tmp_path / 'x.db'}", pool_size=3)
     upgrade(engine)
     metrics = Metrics()
-    metrics.follow(instrumented(SqlDatabase(engine), Database, System.DATABASE, [metrics]), ManualClock(TEN))
+    metrics.follow(instrumented_database(SqlDatabase(engine), [metrics]), ManualClock(TEN))
     with engine.connect():
         found = samples(metrics)
     engine.dispose()
