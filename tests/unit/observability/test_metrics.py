@@ -24,7 +24,7 @@ from workflow_core.errors import DatabaseUnavailable, StorageUnavailable
 from workflow_core.fakes.clock import ManualClock
 from workflow_core.fakes.database import InMemoryDatabase
 from workflow_core.fakes.storage import InMemoryStorage
-from workflow_core.ports.database import Database
+from workflow_core.ports.database import PORTS, Database
 from workflow_core.ports.storage import StoragePort
 from workflow_core.testing.entities import a_run, a_workflow
 from workflow_entrypoints.http import create_app, openapi_document
@@ -159,7 +159,9 @@ def test_a_port_that_nobody_watches_is_itself():
 
 def test_a_watched_port_is_the_port():
     """What tells ports apart by their methods finds them."""
-    assert isinstance(instrumented_database(InMemoryDatabase(), [Metrics()]), Database)
+    watched = instrumented_database(InMemoryDatabase(), [Metrics()])
+    assert isinstance(watched, Database)
+    assert all(isinstance(getattr(watched, name), port) for name, port in PORTS.items())
 
 
 @pytest.mark.parametrize(("error", "outcome"), [(None, "ok"), (DatabaseUnavailable("away"), "DATABASE_UNAVAILABLE")])

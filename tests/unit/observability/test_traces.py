@@ -20,10 +20,9 @@ from tests.support.log_lines import logged
 from workflow_adapters.airflow import open_airflow
 from workflow_core.errors import ConfigurationError
 from workflow_core.fakes.database import InMemoryDatabase
-from workflow_core.ports.database import Database
 from workflow_entrypoints.container import build, close
 from workflow_entrypoints.http import create_app
-from workflow_entrypoints.observability.instrumentation import System, instrumented
+from workflow_entrypoints.observability.instrumentation import System, instrumented_database
 from workflow_entrypoints.observability.traces import Traces
 from workflow_entrypoints.process import ServiceProcess
 from workflow_entrypoints.settings import Settings
@@ -138,7 +137,7 @@ def test_lines_of_the_log_have_the_id_of_their_trace(traces):
 
 def test_a_pass_of_the_worker_is_a_trace_of_its_own(traces, spans):
     """With what it asks below it."""
-    port = instrumented(InMemoryDatabase(), Database, System.DATABASE, [traces])
+    port = instrumented_database(InMemoryDatabase(), [traces])
 
     class Once:
         """A service that is told to stop during its first pass."""
