@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from copy import copy
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from litestar import Request, Response, Router, get
+from litestar import Response, Router, get
 from litestar.concurrency import sync_to_thread
 from litestar.di import Provide
 from litestar.exceptions import NotFoundException, PermissionDeniedException
@@ -20,11 +20,13 @@ from workflow_core.errors import InvalidRequest, TooManyRequests, Unauthenticate
 from workflow_core.local import LocalWorkflowApi
 from workflow_entrypoints.http.access_log import WorkflowApp, raw_path
 from workflow_entrypoints.http.admission import SAFE, Gate
+from workflow_entrypoints.http.api import AnyRequest, ServedApi  # noqa: TC001 - Litestar resolves the annotations
 from workflow_entrypoints.http.auth import Authentication, AuthRequest
 from workflow_entrypoints.http.body import read_body, read_payload
 from workflow_entrypoints.http.conditional import not_modified
-from workflow_entrypoints.http.endpoint import contract_of
+from workflow_entrypoints.http.endpoint import call_of
 from workflow_entrypoints.http.errors import exception_handlers
+from workflow_entrypoints.http.health import READY_PATH, stopping
 from workflow_entrypoints.http.host_check import is_rebound
 from workflow_entrypoints.http.idempotency import read_key
 from workflow_entrypoints.http.long_poll import Waiting
@@ -32,8 +34,7 @@ from workflow_entrypoints.http.openapi import openapi_json
 from workflow_entrypoints.http.query import read_filters, read_if_match
 from workflow_entrypoints.http.rate_limit import Rate
 from workflow_entrypoints.http.request_id import request_id
-from workflow_entrypoints.http.routes import READY_PATH, ROUTES, stopping
-from workflow_entrypoints.http.shared import Api  # noqa: TC001 - Litestar resolves the annotations at run time
+from workflow_entrypoints.http.routes import ROUTES
 from workflow_entrypoints.observability.metrics import CONTENT_TYPE, Metrics
 
 if TYPE_CHECKING:
@@ -42,9 +43,9 @@ if TYPE_CHECKING:
     from litestar import Litestar
     from litestar.types import ASGIApp, LifespanHook, Receive, Scope, Send
 
+    from workflow_core.api.call import Call
     from workflow_core.ports.tokens import TokenPort
     from workflow_core.service import WorkflowService
-    from workflow_entrypoints.http.endpoint import Contract
     from workflow_entrypoints.observability.traces import Traces
     from workflow_entrypoints.settings import Settings
 
@@ -87,7 +88,7 @@ def create_app(  # noqa: PLR0913 - the parts of one thing, by name
         breaker=service.breaker_state,
     )
 
-    def api_of(request: Request[Any, Any, Any]) -> LocalWorkflowApi:
+    def api_of(request: AnyRequest) -> ServedApi:
         identity: Identity = request.state.get("identity", by_default)
         caller = Caller(
             name=identity.name,
@@ -104,9 +105,6 @@ def create_app(  # noqa: PLR0913 - the parts of one thing, by name
         [Router("/", route_handlers=[*map(copy, ROUTES), _document_route(), metrics_route(metrics)])],
         dependencies={
             "api": Provide(api_of, sync_to_thread=False),
-            "payload": Provide(_payload, sync_to_thread=False),
-            "filters": Provide(_filters, sync_to_thread=False),
-            "if_match": Provide(_if_match, sync_to_thread=False),
             "waiting": Provide(lambda: waiting, sync_to_thread=False),
         },
         before_request=admission(settings),
@@ -121,7 +119,7 @@ def create_app(  # noqa: PLR0913 - the parts of one thing, by name
         lifespan=[threads(settings.threads)],
         on_startup=on_startup,
         on_shutdown=[*on_shutdown, *([authentication.close] if authentication else [])],
-        openapi_config=None,  # ours is made from the contracts
+        openapi_config=None,  # ours is made from the table of calls
         logging_config=None,  # the process configures logging, not its parts
         request_max_body_size=None,  # `read_payload` bounds it
     )
@@ -149,8 +147,8 @@ def identification(authentication: Authentication, rate: Rate | None) -> Callabl
 
     def middleware(app: ASGIApp) -> ASGIApp:
         async def identified(scope: Scope, receive: Receive, send: Send) -> None:
-            contract = contract_of(scope["route_handler"])
-            if contract is None or not contract.public:
+            call = call_of(scope["route_handler"])
+            if call is None or not call.public:
                 asked = AuthRequest.of(scope)
                 try:
                     identity = await sync_to_thread(authentication.identify, asked)
@@ -171,8 +169,8 @@ def _reading(settings: Settings) -> Callable[[ASGIApp], ASGIApp]:
 
     def middleware(app: ASGIApp) -> ASGIApp:
         async def read_first(scope: Scope, receive: Receive, send: Send) -> None:
-            contract = contract_of(scope["route_handler"])
-            if contract is not None and contract.payload is not None:
+            call = call_of(scope["route_handler"])
+            if call is not None and call.takes_body:
                 scope["state"]["body"] = await read_body(
                     receive, scope["headers"], limit=settings.max_body_bytes, seconds=settings.body_timeout
                 )
@@ -192,13 +190,13 @@ def _methods() -> dict[str, list[str]]:
     return {path: sorted(methods) for path, methods in found.items()}
 
 
-def admission(settings: Settings) -> Callable[[Request[Any, Any, Any]], Awaitable[Any]]:
+def admission(settings: Settings) -> Callable[[AnyRequest], Awaitable[Any]]:
     """What every request then passes before its handler: path, origin, query and body are read and checked here."""
     methods = _methods()
 
-    async def admit(request: Request[Any, Any, Any]) -> Any:
-        contract = contract_of(request.route_handler)
-        public = contract is not None and contract.public
+    async def admit(request: AnyRequest) -> Any:
+        call = call_of(request.route_handler)
+        public = call is not None and call.public
         if not public and not settings.authenticates and is_rebound(request.scope):
             raise PermissionDeniedException(
                 detail="This port is for its own host: ask it as localhost, or by its address."
@@ -206,7 +204,7 @@ def admission(settings: Settings) -> Callable[[Request[Any, Any, Any]], Awaitabl
         path = raw_path(request.scope)
         if "//" in path or path.endswith("/"):  # Litestar would take an empty name for none
             raise NotFoundException
-        if contract is None:
+        if call is None:
             allowed = methods.get(request.scope["path_template"])
             return allowed and Response(None, status_code=204, headers={"Allow": ", ".join(allowed)})
         if path == READY_PATH and cast("WorkflowApp", request.app).is_draining:
@@ -217,38 +215,22 @@ def admission(settings: Settings) -> Callable[[Request[Any, Any, Any]], Awaitabl
         if request.method not in SAFE and request.headers.get("sec-fetch-site") in {"cross-site", "same-site"}:
             # without authentication any page in a browser on this host could start runs; browsers send this header
             raise PermissionDeniedException(detail="Requests from the pages of other sites are refused.")
-        await _read(request, contract)
+        await _read(request, call)
         return None
 
     return admit
 
 
-async def _read(request: Request[Any, Any, Any], contract: Contract) -> None:
+async def _read(request: AnyRequest, call: Call[Any, Any]) -> None:
     """Query, headers and body; the key last, because it is of all of them."""
-    if contract.filters is not None:
-        request.state.filters = read_filters(request.scope, contract.filters)
-    if contract.conditional:
+    if call.filters is not None:
+        request.state.filters = read_filters(request.scope, call.filters)
+    if call.conditional:
         request.state.if_match = read_if_match(request.headers.get("if-match"))
-    if contract.payload is not None:
-        request.state.payload = await read_payload(request, contract.payload, optional=contract.payload_optional)
-    if contract.changes:
+    if call.takes_body:
+        request.state.payload = await read_payload(request, call.body, optional=call.body_optional)
+    if call.changes:
         request.state.key = read_key(request)
-
-
-# These come after the API although they do not need it: what does not wait for one another, Litestar looks up in tasks of their own,
-# which takes longer than all the rest of its part in a request.
-
-
-def _payload(request: Request[Any, Any, Any], api: Api) -> Any:  # noqa: ARG001 - see above
-    return request.state.payload
-
-
-def _filters(request: Request[Any, Any, Any], api: Api) -> Any:  # noqa: ARG001 - see above
-    return request.state.filters
-
-
-def _if_match(request: Request[Any, Any, Any], api: Api) -> Any:  # noqa: ARG001 - see above
-    return request.state.if_match
 
 
 def _document_route() -> Any:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from functools import wraps
-from typing import TYPE_CHECKING, Any, Final
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
 
 from litestar import Response
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
     from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -41,23 +41,10 @@ def matches(header: str | None, tag: str) -> bool:
     return header.strip() == "*" or tag.removeprefix("W/") in tags_of(header)
 
 
-def answering_tagged(handler: Callable[..., Any], *, revisioned: bool) -> Callable[..., Response[bytes]]:
-    """The handler of a GET, which answers an ETag over its bytes; ``revisioned`` ETags begin with the revision, for ``If-Match``."""
-
-    @wraps(handler)
-    def answered(**given: Any) -> Response[bytes]:
-        found = handler(**given)
-        made = found if isinstance(found, Response) else Response(found)
-        lead = f"{made.content.revision}-" if revisioned else ""
-        return tagged(made.content, headers=dict(made.headers), lead=lead)
-
-    return answered
-
-
 def tagged(
     content: Answer | list[Answer],
     *,
-    headers: dict[str, str],
+    headers: Mapping[str, str] = MappingProxyType({}),
     lead: str = "",
     passing_over: Collection[str] = (),
 ) -> Response[bytes]:

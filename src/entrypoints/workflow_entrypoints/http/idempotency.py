@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from functools import wraps
 from typing import TYPE_CHECKING, Any, Final
 
 from litestar import Response
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from litestar import Request
 
     from workflow_core.api.base import Answer
-    from workflow_core.local import LocalWorkflowApi
+    from workflow_entrypoints.http.api import ServedApi
 
 KEY_HEADER: Final = "Idempotency-Key"
 REPLAYED_HEADER: Final = "Idempotency-Replayed"
@@ -67,15 +66,10 @@ def _plain(given: Any) -> Any:
     return None if given is None else given.model_dump(mode="json")
 
 
-def answering_once(handler: Callable[..., Answer]) -> Callable[..., Answer | Response[bytes]]:
-    """The handler of a change, which gives a request that comes again with its key the same answer, byte by byte."""
-
-    @wraps(handler)
-    def answered(*, api: LocalWorkflowApi, **given: Any) -> Answer | Response[bytes]:
-        if not api.has_key:
-            return handler(api=api, **given)
-        found = api.once(lambda asked: handler(api=asked, **given))
-        headers = {REPLAYED_HEADER: "true"} if found.replayed else {}
-        return Response(found.body.encode(), media_type="application/json", headers=headers)
-
-    return answered
+def answer_once(api: ServedApi, ask: Callable[[ServedApi], Answer]) -> Response[bytes]:
+    """The answer of a change: a request that is repeated with its key gets the same answer, byte by byte."""
+    if not api.has_key:
+        return Response(ask(api).model_dump_json().encode(), media_type="application/json")
+    result = api.once(ask)
+    headers = {REPLAYED_HEADER: "true"} if result.replayed else {}
+    return Response(result.body.encode(), media_type="application/json", headers=headers)

@@ -5,7 +5,6 @@ read and written: it cannot say anything else than the service does.
 from __future__ import annotations
 
 import json
-import re
 from functools import cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
@@ -24,7 +23,7 @@ from workflow_core.errors import (
     Unauthenticated,
 )
 from workflow_entrypoints.http.conditional import LIST_HEADERS
-from workflow_entrypoints.http.endpoint import contract_of
+from workflow_entrypoints.http.endpoint import call_of
 from workflow_entrypoints.http.errors import HTTP_CODES, PROBLEM_JSON, STATUS, title
 from workflow_entrypoints.http.idempotency import KEY_HEADER, KEY_PATTERN, REPLAYED_HEADER
 from workflow_entrypoints.http.routes import ROUTES
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
-    from workflow_entrypoints.http.endpoint import Contract
+    from workflow_core.api.call import Call
 
 UNIDENTIFIED: Final = (Unauthenticated, TooManyRequests, DatabaseUnavailable, IdentityProviderUnavailable)
 """What any request can meet before anything is known but who asks."""
@@ -199,13 +198,11 @@ def openapi_json() -> bytes:
 
 
 def openapi_document() -> dict[str, Any]:
-    """The OpenAPI 3.1 document of every route with a contract. A new object each time."""
-    contracts = [(handler, contract) for handler in ROUTES if (contract := contract_of(handler))]
+    """The OpenAPI 3.1 document of every route with a call. A new object each time."""
+    calls = [call for handler in ROUTES if (call := call_of(handler))]
     paths: dict[str, dict[str, Any]] = {}
-    for handler, contract in contracts:
-        path = re.sub(r"\{(\w+):str\}", r"{\1}", next(iter(handler.paths)))
-        method = next(method for method in ("GET", "POST", "DELETE") if method in handler.http_methods)
-        paths.setdefault(path, {})[method.lower()] = _operation(path, method, contract)
+    for call in calls:
+        paths.setdefault(call.path, {})[call.method.lower()] = _operation(call)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Workflow API", "version": "0.1.0", "description": _DESCRIPTION},
@@ -214,55 +211,53 @@ def openapi_document() -> dict[str, Any]:
         "security": [{"bearer": []}, {}],  # {}: a proxy in front says who asks, or nobody is asked
         "paths": paths,
         "components": {
-            "schemas": _schemas([contract for _, contract in contracts]),
+            "schemas": _schemas(calls),
             "headers": _HEADERS,
             "securitySchemes": {"bearer": _BEARER},
         },
     }
 
 
-def _operation(path: str, method: str, contract: Contract) -> dict[str, Any]:
+def _operation(call: Call[Any, Any]) -> dict[str, Any]:
     operation: dict[str, Any] = {
-        "operationId": contract.operation_id,
-        "tags": [contract.tag],
-        "summary": contract.summary,
-        "description": contract.description,
+        "operationId": call.operation_id,
+        "tags": [call.tag],
+        "summary": call.summary,
+        "description": call.description,
     }
-    if contract.public:
+    if call.public:
         operation["security"] = []
-    parameters = [*_path_parameters(path), *_query_parameters(contract)]
-    if contract.conditional:
+    parameters = [*_path_parameters(call), *_query_parameters(call)]
+    if call.conditional:
         parameters.append(_IF_MATCH)
-    if contract.waits:
+    if call.waits:
         parameters.append(_PREFER)
-    if contract.is_tagged(method):
+    if call.is_tagged:
         parameters.append(_IF_NONE_MATCH)
-    if contract.streams:
+    if call.streams:
         parameters.append(_LAST_EVENT)
-    if contract.changes:
+    if call.changes:
         parameters.append(_KEY)
     if parameters:
         operation["parameters"] = parameters
-    if contract.payload is not None:
+    if call.takes_body:
         operation["requestBody"] = {
-            "required": not contract.payload_optional,
-            "content": {_JSON: _media(contract.payload, many=False)},
+            "required": not call.body_optional,
+            "content": {_JSON: _media(call.body, many=False)},
         }
-    operation["responses"] = {
-        str(status): response for status, response in sorted(_responses(contract, method).items())
-    }
+    operation["responses"] = {str(status): response for status, response in sorted(_responses(call).items())}
     return operation
 
 
-def _path_parameters(path: str) -> Iterator[dict[str, Any]]:
-    for name in re.findall(r"\{(\w+)\}", path):
+def _path_parameters(call: Call[Any, Any]) -> Iterator[dict[str, Any]]:
+    for name in call.names:
         yield {"name": name, "in": "path", "required": True, **_PATH_PARAMETERS[name]}
 
 
-def _query_parameters(contract: Contract) -> Iterator[dict[str, Any]]:
-    if contract.filters is None:
+def _query_parameters(call: Call[Any, Any]) -> Iterator[dict[str, Any]]:
+    if call.filters is None:
         return
-    schema = contract.filters.model_json_schema(ref_template=_SCHEMAS + "{model}")
+    schema = call.filters.model_json_schema(ref_template=_SCHEMAS + "{model}")
     for name, field in schema.get("properties", {}).items():
         given = {key: value for key, value in field.items() if key not in {"title", "description", "anyOf"}}
         for choice in field.get("anyOf", ()):  # left out is the only way to say null in a query
@@ -276,30 +271,28 @@ def _query_parameters(contract: Contract) -> Iterator[dict[str, Any]]:
         yield {"name": name, "in": "query", "required": False, "description": field["description"], "schema": plain}
 
 
-def _responses(contract: Contract, method: str) -> dict[int, dict[str, Any]]:
+def _responses(call: Call[Any, Any]) -> dict[int, dict[str, Any]]:
     headers = _referenced(
-        "X-Request-ID", *(LIST_HEADERS if contract.many else ()), *((REPLAYED_HEADER,) if contract.changes else ())
+        "X-Request-ID", *(LIST_HEADERS if call.many else ()), *((REPLAYED_HEADER,) if call.changes else ())
     )
-    if contract.waits:
+    if call.waits:
         headers |= _referenced("Preference-Applied")
     found: dict[int, dict[str, Any]] = {
-        contract.status: {
-            "description": title(contract.status),
+        call.status: {
+            "description": title(call.status),
             "headers": headers,
-            "content": {_EVENTS: _EVENT_STREAM}
-            if contract.streams
-            else {_JSON: _media(contract.answer, many=contract.many)},
+            "content": {_EVENTS: _EVENT_STREAM} if call.streams else {_JSON: _media(call.item, many=call.many)},
         }
     }
-    if contract.is_tagged(method):
-        tag = {"ETag": {"$ref": f"#/components/headers/{_tag_of(contract)}"}}
+    if call.is_tagged:
+        tag = {"ETag": {"$ref": f"#/components/headers/{_tag_of(call)}"}}
         headers |= tag
         found[304] = {"description": f"{title(304)}: the caller has it", "headers": _referenced("X-Request-ID") | tag}
-    if contract.streams:
+    if call.streams:
         found[204] = {"description": title(204), "headers": _referenced("X-Request-ID")}
-    for status, codes in _problems(contract).items():
+    for status, codes in _problems(call).items():
         found[status] = _problem(status, codes)
-    for status, answer in contract.other_answers.items():
+    for status, answer in call.other_answers.items():
         found[status] = {
             "description": title(status),
             "headers": _referenced(
@@ -310,23 +303,23 @@ def _responses(contract: Contract, method: str) -> dict[int, dict[str, Any]]:
     return found
 
 
-def _tag_of(contract: Contract) -> str:
-    return "ETag-Weak" if contract.waits else "ETag-Revision" if contract.revisioned else "ETag"
+def _tag_of(call: Call[Any, Any]) -> str:
+    return "ETag-Weak" if call.waits else "ETag-Revision" if call.revisioned else "ETag"
 
 
-def _problems(contract: Contract) -> dict[int, list[str]]:
+def _problems(call: Call[Any, Any]) -> dict[int, list[str]]:
     """The codes by status: those of the use case, and those that any such request can meet."""
-    codes = [error.code for error in contract.errors]
-    if not contract.public:
-        codes += [error.code for error in UNIDENTIFIED if error not in contract.errors]
-    if contract.changes:
+    codes = [error.code for error in call.errors]
+    if not call.public:
+        codes += [error.code for error in UNIDENTIFIED if error not in call.errors]
+    if call.changes:
         codes += [KeyInUse.code, KeyReused.code, DatabaseOutcomeUnknown.code]
     found: dict[int, list[str]] = {}
-    if contract.filters is not None or contract.conditional or contract.changes:
+    if call.filters is not None or call.conditional or call.changes:
         found[400] = [HTTP_CODES[400]]
-    if not contract.public:
+    if not call.public:
         found[403] = [HTTP_CODES[403]]
-    if contract.payload is not None:
+    if call.takes_body:
         found |= {status: [HTTP_CODES[status]] for status in (408, 413, 415)}
     for code in codes:
         if code not in found.setdefault(STATUS[code], []):
@@ -364,20 +357,20 @@ def _referenced(*names: str) -> dict[str, Any]:
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
-def _schemas(contracts: Sequence[Contract]) -> dict[str, Any]:
+def _schemas(calls: Sequence[Call[Any, Any]]) -> dict[str, Any]:
     models: list[tuple[type[BaseModel], Any]] = [(ProblemAnswer, _SERIALIZATION)]
-    for contract in contracts:
-        models += [(model, _SERIALIZATION) for model in (contract.answer, *contract.other_answers.values())]
-        if contract.payload is not None:
-            models.append((contract.payload, _VALIDATION))
+    for call in calls:
+        models += [(model, _SERIALIZATION) for model in (call.item, *call.other_answers.values())]
+        if call.takes_body:
+            models.append((call.body, _VALIDATION))
     _, schema = models_json_schema(list(dict.fromkeys(models)), ref_template=_SCHEMAS + "{model}")
-    return _in_queries(contracts) | dict(schema["$defs"])
+    return _in_queries(calls) | dict(schema["$defs"])
 
 
-def _in_queries(contracts: Sequence[Contract]) -> dict[str, Any]:
+def _in_queries(calls: Sequence[Call[Any, Any]]) -> dict[str, Any]:
     """What query parameters refer to: their enums."""
     found: dict[str, Any] = {}
-    for contract in contracts:
-        if contract.filters is not None:
-            found |= contract.filters.model_json_schema(ref_template=_SCHEMAS + "{model}").get("$defs", {})
+    for call in calls:
+        if call.filters is not None:
+            found |= call.filters.model_json_schema(ref_template=_SCHEMAS + "{model}").get("$defs", {})
     return found

@@ -8,22 +8,25 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import uvicorn
+from attrs import evolve
 from litestar import Response, Router
 from pydantic import Field
 
 from workflow_core.api import HealthStatus, ReadyAnswer
 from workflow_core.api.base import Answer
+from workflow_core.api.call import Call, NoFields
+from workflow_core.api.calls import HEALTH_TAG
 from workflow_core.errors import ConfigurationError
 from workflow_core.local import LocalWorkflowApi
 from workflow_core.service import ANYBODY
 from workflow_entrypoints.http.access_log import WorkflowApp
+from workflow_entrypoints.http.api import AnyRequest  # noqa: TC001 - Litestar resolves the annotations at run time
 from workflow_entrypoints.http.app import admission, identification, metrics_route, rate_of, threads
 from workflow_entrypoints.http.auth import Authentication
-from workflow_entrypoints.http.endpoint import Contract, endpoint
+from workflow_entrypoints.http.endpoint import endpoint
 from workflow_entrypoints.http.errors import exception_handlers
-from workflow_entrypoints.http.routes import HEALTH, READY_PATH, answered, is_guarded, without_details
+from workflow_entrypoints.http.health import READY, readiness
 from workflow_entrypoints.http.server import config_of, listen
-from workflow_entrypoints.http.shared import AnyRequest  # noqa: TC001 - Litestar resolves the annotations at run time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,6 +49,28 @@ class PulseAnswer(Answer):
 
     status: HealthStatus = Field(description="`unavailable`: a loop hangs; restart the process.")
     silent_seconds: float = Field(description="How long ago the loop that is most behind began or ended a pass.")
+
+
+WORKER_ALIVE: Final = Call(
+    name="alive",
+    operation_id="getWorkerAlive",
+    tag=HEALTH_TAG,
+    method="GET",
+    path="/healthz",
+    body=NoFields,
+    filters=None,
+    answer=PulseAnswer,
+    other_answers={503: PulseAnswer},
+    public=True,
+    summary="Check that the loops of the worker make progress",
+    description="503 if one of them hangs: restart the process.",
+)
+WORKER_READY: Final = evolve(
+    READY,
+    operation_id="getWorkerReady",
+    summary="Check that the worker can work",
+    description="503 if the database is unavailable, or the process is stopping.",
+)
 
 
 def create_worker_app(
@@ -72,46 +97,16 @@ def create_worker_app(
 
 
 def _probes(worker: Worker, service: WorkflowService) -> list[HTTPRouteHandler]:
-    @endpoint(
-        "GET",
-        "/healthz",
-        Contract(
-            operation_id="getWorkerAlive",
-            tag=HEALTH,
-            summary="Whether the loops of the worker go on",
-            description="503 if one of them hangs: restart the process.",
-            answer=PulseAnswer,
-            filters=None,
-            public=True,
-            other_answers={503: PulseAnswer},
-        ),
-        threaded=False,
-    )
+    @endpoint(WORKER_ALIVE, threaded=False)
     async def healthz() -> Response[PulseAnswer]:
         pulse = worker.pulse()
         status = HealthStatus.OK if pulse.is_alive else HealthStatus.UNAVAILABLE
         answer = PulseAnswer(status=status, silent_seconds=round(pulse.silent, 1))
         return Response(answer, status_code=200 if pulse.is_alive else 503)
 
-    @endpoint(
-        "GET",
-        READY_PATH,
-        Contract(
-            operation_id="getWorkerReady",
-            tag=HEALTH,
-            summary="Whether the worker can work",
-            description="503 if the database cannot be used, or the process is stopping.",
-            answer=ReadyAnswer,
-            filters=None,
-            public=True,
-            other_answers={503: ReadyAnswer},
-        ),
-    )
+    @endpoint(WORKER_READY)
     def readyz(request: AnyRequest) -> Response[ReadyAnswer]:
-        ready = LocalWorkflowApi(service, ANYBODY).ready()
-        if is_guarded(request):
-            ready = ready.model_copy(update={"database": without_details("database", ready.database)})
-        return answered(ready)
+        return readiness(LocalWorkflowApi(service, ANYBODY).ready(), request)
 
     return [healthz, readyz]
 
