@@ -46,22 +46,26 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class WorkflowApi(Protocol):
-    """Register, run, observe and pause workflows. Requests and answers hold nothing that JSON cannot carry. Safe for many threads.
+    """Register, run, observe and pause workflows. Safe for many threads.
 
-    :class:`workflow_core.local.LocalWorkflowApi` implements it in this process, ``workflow_adapters.remote.RemoteWorkflowApi`` over HTTP.
-    Both behave in the same way (:mod:`workflow_core.testing.api`).
+    Requests and answers contain nothing that JSON cannot carry.
+    :class:`workflow_core.local.LocalWorkflowApi` implements it in this process,
+    ``workflow_adapters.remote.RemoteWorkflowApi`` over HTTP. Both behave in the same way
+    (:mod:`workflow_core.testing.api`).
 
-    A request or filter that breaks its model cannot be made: pydantic raises ``ValidationError``. Every other failure is an error of
-    :mod:`workflow_core.errors`. The row of a call in :mod:`workflow_core.api.calls` lists its own errors. Every call can also raise
-    ``InvalidRequest`` for a malformed name, id, cursor or reason, ``PermissionDenied`` and ``DatabaseUnavailable``. Over HTTP every
-    call can raise ``ServerUnavailable``, and a change ``ServerOutcomeUnknown``. After ``AirflowUnavailable``, ``StorageUnavailable`` or
-    ``LoaderNotInstalled`` nothing was recorded.
+    A request or filter that breaks its model cannot be made: pydantic raises ``ValidationError``. Every other failure
+    is an error of :mod:`workflow_core.errors`. The row of a call in :mod:`workflow_core.api.calls` lists its own
+    errors. Every call can also raise ``InvalidRequest`` for a malformed name, id, cursor or reason,
+    ``PermissionDenied`` and ``DatabaseUnavailable``. Over HTTP every call can raise ``ServerUnavailable``, and a change
+    ``ServerOutcomeUnknown``. After ``AirflowUnavailable``, ``StorageUnavailable`` or ``LoaderNotInstalled`` nothing was
+    recorded.
     """
 
     def register(self, request: RegisterRequest, *, if_match: int | None = None) -> RegisterAnswer:
         """Register a workflow and wait some seconds until Airflow serves it (specification, section 3.8).
 
-        An existing workflow gets its next revision with ``force``, or with ``if_match``: the revision that the caller expects.
+        An existing workflow gets its next revision with ``force``, or with ``if_match``: the revision that the caller
+        expects.
         """
         ...
 
@@ -155,7 +159,10 @@ class WorkflowApi(Protocol):
         ...
 
     def stop_backfill(self, backfill_id: str, request: BackfillReasonRequest | None = None) -> BackfillItem:
-        """Cancel runs that were not submitted and stop active ones. A stopping or stopped backfill keeps its first reason."""
+        """Cancel runs that were not submitted and stop active ones.
+
+        A stopping or stopped backfill keeps its first reason.
+        """
         ...
 
     def next_runs(self, dataset_name: str, filters: NextRunsFilters | None = None) -> NextRunsAnswer:

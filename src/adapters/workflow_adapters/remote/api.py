@@ -58,18 +58,20 @@ if TYPE_CHECKING:
 class RemoteWorkflowApi:
     """:class:`~workflow_core.api.WorkflowApi` of a running service (``dli serve``). Safe for many threads.
 
-    A dropped connection is retried. Every change carries an idempotency key, so that it takes effect once however often it is sent;
-    after a :class:`~workflow_core.errors.ServerOutcomeUnknown` it may have taken effect. Redirects are not followed, TLS certificates
-    are verified (``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` are honoured), and proxies of the environment are not used.
+    A dropped connection is retried. Every change carries an idempotency key, so that it takes effect once however often
+    it is sent; after a :class:`~workflow_core.errors.ServerOutcomeUnknown` it may have taken effect. Redirects are not
+    followed, TLS certificates are verified (``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` are honoured), and proxies of the
+    environment are not used.
 
     Args:
         base_url: The address of the service, without ``/api/v1``. A path in front of it is kept.
         token: Sent as ``Authorization: Bearer``.
         connect_timeout: Seconds for a connection, and for a free place among ``connections``.
         read_timeout: Seconds for a whole call that only reads.
-        change_timeout: Seconds for a whole call that changes something. A registration waits in the service for Airflow.
-        patience: Seconds that a change may spend in all waiting for retries: after a failed connection, and where the server
-            names the time of the next attempt (``Retry-After``). With 0, it is sent once.
+        change_timeout: Seconds for a whole call that changes something. A registration waits in the service for
+            Airflow.
+        patience: Seconds that a change may spend in all waiting for retries: after a failed connection, and where the
+            server names the time of the next attempt (``Retry-After``). With 0, it is sent once.
         connections: Maximum number of connections; further calls wait for a free one.
         setting: The setting that ``base_url`` comes from, for the messages about a wrong one.
 

@@ -94,14 +94,17 @@ class ServiceClient:
         if_match: int | None = None,
         **names: str | int,
     ) -> R:
-        """Make a call of the table, and return its answer. A change takes effect once, however often the request has to be sent.
+        """Make a call of the table, and return its answer.
+
+        A change takes effect once, even if the request has to be sent several times.
 
         Args:
             call: The row.
             body: The request body; None to leave it out.
             filters: The query parameters; None for the defaults of the service.
             if_match: The revision that the call expects.
-            names: The values of the names in the path. A malformed one is refused here, because it could lead to another route.
+            names: The values of the names in the path. A malformed one is refused here, because it could lead to
+                another route.
         """
         path = tuple(_checked(part[1:-1], names) if part[:1] == "{" else part for part in call.path[1:].split("/"))
         headers = {"Idempotency-Key": str(uuid4())} if call.changes else {}

@@ -53,7 +53,7 @@ OPENAPI_PATH: Final = "/schema/openapi.json"
 METRICS_PATH: Final = "/metrics"
 
 _NOBODY: Final = Identity(name="anonymous", access=Access(owns=False))
-"""Who asks the routes that answer everybody, where others are asked who they are."""
+"""The caller of public routes, where other routes authenticate their callers."""
 
 
 def create_app(  # noqa: PLR0913 - the parts of one thing, by name
@@ -67,15 +67,22 @@ def create_app(  # noqa: PLR0913 - the parts of one thing, by name
     on_startup: Sequence[LifespanHook] = (),
     on_shutdown: Sequence[LifespanHook] = (),
 ) -> WorkflowApp:
-    """The HTTP API over ``service``; ``tokens`` are what API tokens are looked up in.
+    """Make the HTTP API over ``service``.
 
-    ``reads`` answers requests that change nothing, if that is to be another one.
-    ``metrics`` takes its measurements and is told at ``/metrics``, ``traces`` gets a span of each request.
-    ``on_startup`` and ``on_shutdown`` run around the serving, such as those of a worker. Under WORKFLOWS_AUTH ``none``
-    every request is recorded as made by ``settings.user``, who may do everything.
+    With WORKFLOWS_AUTH ``none`` every request is recorded as made by ``settings.user``, who may do everything.
+
+    Args:
+        service: Answers the requests.
+        settings: The settings of the process.
+        reads: Answers requests that change nothing, if that is another service.
+        tokens: The store of API tokens.
+        metrics: Collects measurements, and is served at ``/metrics``.
+        traces: Gets a span for each request.
+        on_startup: Hooks that run before serving, such as those of a worker.
+        on_shutdown: Hooks that run after serving.
 
     Raises:
-        ConfigurationError: something is missing that WORKFLOWS_AUTH needs.
+        ConfigurationError: A part is missing that WORKFLOWS_AUTH needs.
     """
     authentication = Authentication.of(settings, tokens, service.now)
     by_default = _NOBODY if authentication else Identity(name=settings.user, access=EVERYTHING)
@@ -101,17 +108,17 @@ def create_app(  # noqa: PLR0913 - the parts of one thing, by name
         return LocalWorkflowApi((reads or service) if request.method in SAFE else service, caller)
 
     app = WorkflowApp(
-        # In a router: one by one, the first of two handlers of a path would be given a thread twice when the second one comes.
+        # In a router: registered one by one, the first of two handlers of a path would be wrapped in a thread twice.
         [Router("/", route_handlers=[*map(copy, ROUTES), _document_route(), metrics_route(metrics)])],
         dependencies={
             "api": Provide(api_of, sync_to_thread=False),
             "waiting": Provide(lambda: waiting, sync_to_thread=False),
         },
         before_request=admission(settings),
-        # who asks is found out first: nobody whom we do not know stands in the line of those whom we do
+        # authentication comes first: unauthenticated requests never wait in the queue of authenticated ones
         middleware=[
             *([identification(authentication, rate_of(settings))] if authentication else []),
-            _reading(settings),  # nor does anybody whose body is still on its way
+            _reading(settings),  # a request whose body is still arriving does not wait there either
             gate.middleware,
             not_modified,
         ],
@@ -119,7 +126,7 @@ def create_app(  # noqa: PLR0913 - the parts of one thing, by name
         lifespan=[threads(settings.threads)],
         on_startup=on_startup,
         on_shutdown=[*on_shutdown, *([authentication.close] if authentication else [])],
-        openapi_config=None,  # ours is made from the table of calls
+        openapi_config=None,  # the document is made from the table of calls
         logging_config=None,  # the process configures logging, not its parts
         request_max_body_size=None,  # `read_payload` bounds it
     )
@@ -129,12 +136,12 @@ def create_app(  # noqa: PLR0913 - the parts of one thing, by name
 
 
 def rate_of(settings: Settings) -> Rate | None:
-    """The limit of requests of each caller; None for none."""
+    """The rate limit of each caller; None without one."""
     return Rate(per_second=settings.rate, burst=settings.rate_burst) if settings.rate else None
 
 
 def identification(authentication: Authentication, rate: Rate | None) -> Callable[[ASGIApp], ASGIApp]:
-    """What every request of every route passes first: who asks is found out here, and how often, but for routes that are public."""
+    """The first middleware: authenticate the caller and apply its rate limit, except on public routes."""
 
     def count(scope: Scope, caller: str) -> None:
         if rate is not None:
@@ -142,7 +149,7 @@ def identification(authentication: Authentication, rate: Rate | None) -> Callabl
             scope["state"]["rate"] = rate.headers(counted)
             if counted.wait:
                 raise TooManyRequests(
-                    "You ask more often than you may (WORKFLOWS_RATE); Retry-After says when to come back."
+                    "Rate limit exceeded (WORKFLOWS_RATE). Retry after the time given in Retry-After."
                 )
 
     def middleware(app: ASGIApp) -> ASGIApp:
@@ -153,7 +160,7 @@ def identification(authentication: Authentication, rate: Rate | None) -> Callabl
                 try:
                     identity = await sync_to_thread(authentication.identify, asked)
                 except Unauthenticated:
-                    count(scope, f"\0{asked.peer}")  # no name: none begins so
+                    count(scope, f"\0{asked.peer}")  # never equal to a name: no name begins with NUL
                     raise
                 count(scope, identity.name)
                 scope["state"]["identity"] = identity
@@ -165,7 +172,7 @@ def identification(authentication: Authentication, rate: Rate | None) -> Callabl
 
 
 def _reading(settings: Settings) -> Callable[[ASGIApp], ASGIApp]:
-    """Have the body of a request read, if its route takes one, before it gets a place among those that change something."""
+    """Read the body of a request, if its route takes one, before the request gets a place at the gate."""
 
     def middleware(app: ASGIApp) -> ASGIApp:
         async def read_first(scope: Scope, receive: Receive, send: Send) -> None:
@@ -182,7 +189,7 @@ def _reading(settings: Settings) -> Callable[[ASGIApp], ASGIApp]:
 
 
 def _methods() -> dict[str, list[str]]:
-    """The methods of each path, for OPTIONS: Litestar's own answer knows those of the first handler of a path only."""
+    """The methods of each path, for OPTIONS: Litestar itself answers with those of the first handler of a path only."""
     found: dict[str, set[str]] = {}
     for handler in ROUTES:
         for path in handler.paths:
@@ -191,7 +198,7 @@ def _methods() -> dict[str, list[str]]:
 
 
 def admission(settings: Settings) -> Callable[[AnyRequest], Awaitable[Any]]:
-    """What every request then passes before its handler: path, origin, query and body are read and checked here."""
+    """The hook before each handler: check path and origin, and read query, headers and body."""
     methods = _methods()
 
     async def admit(request: AnyRequest) -> Any:
@@ -199,18 +206,18 @@ def admission(settings: Settings) -> Callable[[AnyRequest], Awaitable[Any]]:
         public = call is not None and call.public
         if not public and not settings.authenticates and is_rebound(request.scope):
             raise PermissionDeniedException(
-                detail="This port is for its own host: ask it as localhost, or by its address."
+                detail="This port serves only its own host. Use localhost or the IP address in the URL."
             )
         path = raw_path(request.scope)
-        if "//" in path or path.endswith("/"):  # Litestar would take an empty name for none
+        if "//" in path or path.endswith("/"):  # Litestar would ignore an empty name
             raise NotFoundException
         if call is None:
             allowed = methods.get(request.scope["path_template"])
             return allowed and Response(None, status_code=204, headers={"Allow": ", ".join(allowed)})
         if path == READY_PATH and cast("WorkflowApp", request.app).is_draining:
             return stopping()
-        if "%2f" in path.lower():  # Litestar would take a name with '/' for two segments, and so for another route
-            msg = "The path holds an encoded '/' (%2F), which no name may hold."
+        if "%2f" in path.lower():  # Litestar would split a name with '/' into two segments, and so match another route
+            msg = "The path contains an encoded '/' (%2F), which no name may contain."
             raise InvalidRequest(msg)
         if request.method not in SAFE and request.headers.get("sec-fetch-site") in {"cross-site", "same-site"}:
             # without authentication any page in a browser on this host could start runs; browsers send this header
@@ -222,7 +229,7 @@ def admission(settings: Settings) -> Callable[[AnyRequest], Awaitable[Any]]:
 
 
 async def _read(request: AnyRequest, call: Call[Any, Any]) -> None:
-    """Query, headers and body; the key last, because it is of all of them."""
+    """Read query, headers and body; the idempotency key last, because its fingerprint covers all of them."""
     if call.filters is not None:
         request.state.filters = read_filters(request.scope, call.filters)
     if call.conditional:
@@ -244,7 +251,7 @@ def _document_route() -> Any:
 
 
 def metrics_route(metrics: Metrics) -> Any:
-    """``/metrics``."""
+    """The route ``/metrics``."""
 
     @get(METRICS_PATH, media_type=CONTENT_TYPE, sync_to_thread=True)
     def measured() -> Response[bytes]:
@@ -254,7 +261,7 @@ def metrics_route(metrics: Metrics) -> Any:
 
 
 def threads(count: int) -> Callable[[Litestar], Any]:
-    """Give the event loop so many threads for the sync handlers, whatever server runs it."""
+    """A lifespan that gives the event loop ``count`` threads for the sync handlers, under any server."""
 
     @asynccontextmanager
     async def sized(_: Litestar) -> AsyncIterator[None]:

@@ -57,9 +57,9 @@ READY: Final = Call(
     other_answers={503: ReadyAnswer},
     public=True,
     summary="Check that this process can answer requests",
-    description="200 if the database is available and this process is not stopping, else 503 with the same body: send requests to"
-    " another replica. Airflow and the object store do not count here: while they are unavailable, reads are still answered."
-    " Answers without credentials; where callers are authenticated, the details go to the log.",
+    description="200 if the database is available and this process is not stopping, else 503 with the same body: send"
+    " requests to another replica. Airflow and the object store do not count here: while they are unavailable, reads"
+    " are still answered. Answers without credentials; where callers are authenticated, the details go to the log.",
 )
 
 
@@ -111,7 +111,7 @@ def _answered(answer: HealthOrReady) -> Response[HealthOrReady]:
 
 
 def _without_details(name: str, system: SystemAnswer) -> SystemAnswer:
-    """The state without its details, for unauthenticated callers: details contain host names, which go to the log instead."""
+    """The state without its details, which contain host names; these go to the log instead."""
     if system.status is not HealthStatus.OK:
         _log.warning("%s is unavailable: %s", name, system.detail)
     return SystemAnswer(status=system.status, detail=system.status.value)

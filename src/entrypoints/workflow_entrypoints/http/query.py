@@ -25,7 +25,10 @@ _TAG: Final = re.compile(r'"([1-9][0-9]{0,8})(?:-[0-9a-f]{1,64})?"\Z')
 
 
 def read_filters(scope: Scope, model: type[F]) -> F:
-    """The query string as ``model``; raises :class:`InvalidRequest` with every finding, unknown names included."""
+    """Parse the query string as ``model``.
+
+    Raises :class:`InvalidRequest` with every finding, including unknown names.
+    """
     try:
         pairs = parse_qsl(
             scope["query_string"].decode("ascii"),
@@ -55,21 +58,21 @@ def read_filters(scope: Scope, model: type[F]) -> F:
 
 
 def read_if_match(header: str | None) -> int | None:
-    """The revision in an ``If-Match`` header (RFC 9110, section 13.1.1); None without one.
+    """Return the revision in an ``If-Match`` header (RFC 9110, section 13.1.1); None without one.
 
-    The header is the ETag of a workflow, ``"3-0f1e…"``, or its revision alone, ``"3"``. Only the revision counts: a pause or a run
-    since then changes the ETag and not the spec.
+    The header is the ETag of a workflow, ``"3-0f1e…"``, or its revision alone, ``"3"``. Only the revision counts: a
+    later pause or run changes the ETag and not the spec.
 
     Raises:
-        InvalidRequest: it is anything else.
+        InvalidRequest: The header has another form.
     """
     if header is None:
         return None
-    found = _TAG.match(header)
-    if found is None:
+    tag = _TAG.match(header)
+    if tag is None:
         msg = 'must be the ETag of the workflow, or its revision in quotes, such as "3"'
         raise InvalidRequest(msg, field="If-Match")
-    return int(found.group(1))
+    return int(tag.group(1))
 
 
 def page_headers(page: Listing[Any], *, filters: PageFilters, scope: Scope) -> dict[str, str]:

@@ -1,4 +1,7 @@
-"""The routes: one for each row of the table of calls, and those by hand that need more. Litestar resolves annotations at run time."""
+"""The routes: one for each row of the table of calls, and those by hand that need more.
+
+Litestar resolves annotations at run time.
+"""
 
 from __future__ import annotations
 
@@ -35,9 +38,9 @@ FOLLOW_RUN: Final = evolve(
     waits=False,
     streams=True,
     summary="Follow the changes of a run as events",
-    description="Server-sent events: each change is an event `run` with the run as its data and an id, until the run has ended. After a"
-    " lost connection the client sends the id of the last event that it received as `Last-Event-ID`, and misses nothing; 204 if no"
-    " events follow.",
+    description="Server-sent events: each change is an event `run` with the run as its data and an id, until the run"
+    " has ended. After a lost connection the client sends the id of the last event that it received as"
+    " `Last-Event-ID`, and misses nothing; 204 if no events follow.",
 )
 """A row that only HTTP has: the protocol has no streams."""
 

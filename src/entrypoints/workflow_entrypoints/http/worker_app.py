@@ -1,4 +1,4 @@
-"""What ``dli worker`` serves at a port of its own: its metrics, to callers who are authenticated as the service does it, and probes."""
+"""The metrics and probes that ``dli worker`` serves at a separate port, with the authentication of the service."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ VARIABLE: Final = "WORKFLOWS_WORKER_METRICS_PORT"
 
 
 class PulseAnswer(Answer):
-    """Whether the loops of the worker go on."""
+    """Whether the loops of the worker make progress."""
 
     status: HealthStatus = Field(description="`unavailable`: a loop hangs; restart the process.")
-    silent_seconds: float = Field(description="How long ago the loop that is most behind began or ended a pass.")
+    silent_seconds: float = Field(description="Time since the slowest loop began or ended a pass.")
 
 
 WORKER_ALIVE: Final = Call(
@@ -76,10 +76,10 @@ WORKER_READY: Final = evolve(
 def create_worker_app(
     worker: Worker, service: WorkflowService, settings: Settings, *, tokens: TokenPort | None, metrics: Metrics
 ) -> WorkflowApp:
-    """``/metrics``, ``/healthz`` and ``/readyz`` of a worker, with the authentication of the service.
+    """Make the application with ``/metrics``, ``/healthz`` and ``/readyz`` of a worker.
 
     Raises:
-        ConfigurationError: something is missing that WORKFLOWS_AUTH needs.
+        ConfigurationError: A part is missing that WORKFLOWS_AUTH needs.
     """
     authentication = Authentication.of(settings, tokens, service.now)
     app = WorkflowApp(
@@ -113,10 +113,10 @@ def _probes(worker: Worker, service: WorkflowService) -> list[HTTPRouteHandler]:
 
 @contextmanager
 def serving_beside(app: WorkflowApp, settings: Settings) -> Iterator[int | None]:
-    """Serve the application in a thread until the block ends; yields the port (None: none is wanted).
+    """Serve the application in a thread until the block ends. Yields the port, or None if no port is configured.
 
     Raises:
-        ConfigurationError: the port is taken, or the host is not loopback and callers are not authenticated.
+        ConfigurationError: The port is taken, or the host is not loopback and callers are not authenticated.
     """
     if not settings.worker_metrics_port:
         yield None
@@ -129,7 +129,7 @@ def serving_beside(app: WorkflowApp, settings: Settings) -> Iterator[int | None]
         while not server.started and thread.is_alive() and time.monotonic() < until:
             time.sleep(0.01)
         if not server.started:
-            msg = f"The metrics of the worker are not served ({VARIABLE}); the log says why."
+            msg = f"The metrics of the worker are not served ({VARIABLE}); see the log."
             raise ConfigurationError(msg)
         try:
             yield int(listener.getsockname()[1])
