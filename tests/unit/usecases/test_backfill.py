@@ -648,7 +648,7 @@ class TestFailures:
         assert world.by_date(view) == {1: "SUCCESS", 2: "FAILED", 3: "PENDING", 4: "PENDING"}
         wish = world.look(view).backfill.wish
         assert (wish.by, wish.reason) == (
-            "system", f"Run {view.runs[1].run_id} ended FAILED; resume goes on with the next date."
+            "system", f"Run {view.runs[1].run_id} ended FAILED; resume continues with the next date."
         )  # fmt: skip
         world.service.resume_backfill(view.backfill.backfill_id, caller=ME)
         assert world.finish(view) is BackfillStatus.FAILED

@@ -181,7 +181,7 @@ class TestOnce:
         world.later(30)
         assert world.airflow.clears == before
         assert world.run(run_id).status is (RunStatus.SUCCESS if effect is Effect.DONE else RunStatus.PENDING)
-        world.later(ServiceConfig().may_arrive.total_seconds())
+        world.later(ServiceConfig().in_flight_limit.total_seconds())
         world.later()
         assert (world.airflow.clears, world.run(run_id).status) == (1, RunStatus.SUCCESS)
 
@@ -292,7 +292,7 @@ class TestStopped:
         world.airflow.lose_answers(Effect.NOT_DONE)
         world.service.retry(run_id)
         world.service.stop(run_id)
-        world.later(ServiceConfig().may_arrive.total_seconds())
+        world.later(ServiceConfig().in_flight_limit.total_seconds())
         assert (world.run(run_id).status, world.airflow.clears) == (RunStatus.FAILED, 0)
 
 

@@ -12,7 +12,7 @@ from workflow_core.errors import BackfillNotActive, ConcurrentUpdate, DatabaseUn
 from workflow_core.usecases.commands.reason import check_reason
 from workflow_core.usecases.commands.trigger import check_runnable
 from workflow_core.usecases.context import require_backfill, summarize
-from workflow_core.usecases.reconcile.backfill import try_to_advance
+from workflow_core.usecases.reconcile.backfill import try_to_advance_backfill
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -76,7 +76,7 @@ def resume_backfill(command: ControlBackfill, context: Context) -> BackfillSumma
         return backfill.resumed(command.caller.name, runs, context.clock.now()), ()
 
     changed, runs = _change(command, Action.RESUME_BACKFILL, context, step)
-    try_to_advance(changed, context)
+    try_to_advance_backfill(changed, context)
     return _told(changed, runs, context)
 
 
@@ -102,7 +102,7 @@ def stop_backfill(command: ControlBackfill, context: Context) -> BackfillSummary
         return backfill.stopping(by, command.reason, at), cancelled
 
     changed, runs = _change(command, Action.STOP_BACKFILL, context, step)
-    try_to_advance(changed, context)
+    try_to_advance_backfill(changed, context)
     return _told(changed, runs, context)
 
 

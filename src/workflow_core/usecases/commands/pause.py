@@ -11,8 +11,8 @@ from workflow_core.domain.act import Action, on_workflow
 from workflow_core.domain.workflow import Phase
 from workflow_core.errors import AirflowRefused, ConcurrentUpdate, Unavailable, WorkflowNotFound
 from workflow_core.usecases.commands.reason import check_reason
-from workflow_core.usecases.reconcile.drain import pause_waits
-from workflow_core.usecases.reconcile.workflow import reconcile_workflow, tell_pause
+from workflow_core.usecases.reconcile.drain import is_draining
+from workflow_core.usecases.reconcile.workflow import apply_pause_in_airflow, reconcile_workflow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,9 +103,9 @@ def _apply_again(found: Workflow, context: Context) -> Workflow:
     if found.phase is not Phase.SERVED or not found.settled:
         return reconcile_workflow(found, context, within=PATIENCE)
     try:
-        if pause_waits(found, context):  # somebody has unpaused it in Airflow, and runs are under way
+        if is_draining(found, context):  # somebody has unpaused it in Airflow, and runs are under way
             return _forgotten(found, context)
-        tell_pause(found, context)
+        apply_pause_in_airflow(found, context)
     except (Unavailable, AirflowRefused) as error:
         _log.warning("the pause state of %s is not applied again yet: %s", found.dataset_name, error.message)
         return _forgotten(found, context)

@@ -22,7 +22,7 @@ from workflow_core.errors import (
     WorkflowPaused,
 )
 from workflow_core.usecases.context import require_run
-from workflow_core.usecases.reconcile.retry import try_to_apply
+from workflow_core.usecases.reconcile.retry import try_to_apply_retry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,7 +73,7 @@ def retry(command: RetryRun, context: Context) -> Run:
             run = context.workflows.save_run(wanted, act=act)
         except ConcurrentUpdate:  # somebody else looked at it, or has it run again
             continue
-        return try_to_apply(run, context)
+        return try_to_apply_retry(run, context)
 
 
 def _owner(run: Run, context: Context) -> Workflow:

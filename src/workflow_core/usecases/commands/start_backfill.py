@@ -30,7 +30,7 @@ from workflow_core.errors import (
     RunAlreadyExists,
 )
 from workflow_core.usecases.commands.trigger import check_dag, check_params, check_runnable
-from workflow_core.usecases.reconcile.backfill import try_to_advance
+from workflow_core.usecases.reconcile.backfill import try_to_advance_backfill
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -86,7 +86,7 @@ def start_backfill(command: StartBackfill, context: Context) -> BackfillView:
         return BackfillView(backfill=backfill, runs=runs, now=context.clock.now())
     context.airflow.ping()
     backfill, runs = _accept(workflow, command, context)
-    try_to_advance(backfill, context)
+    try_to_advance_backfill(backfill, context)
     with suppress(DatabaseUnavailable):  # it is recorded, whatever the database says now
         runs = context.workflows.backfill_runs(backfill.backfill_id)
         backfill = context.workflows.backfill(backfill.backfill_id) or backfill

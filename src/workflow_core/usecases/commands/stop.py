@@ -13,7 +13,7 @@ from workflow_core.errors import ConcurrentUpdate, RunNotActive
 from workflow_core.usecases.commands.reason import check_reason
 from workflow_core.usecases.context import require_run
 from workflow_core.usecases.reconcile.runs import poll
-from workflow_core.usecases.reconcile.stop import try_to_end
+from workflow_core.usecases.reconcile.stop import try_to_apply_stop
 
 if TYPE_CHECKING:
     from workflow_core.domain.caller import Caller
@@ -63,7 +63,7 @@ def stop(command: StopRun, context: Context) -> Run:
     if not recorded:
         context.workflows.record(on_run(command.caller, Action.STOP, context.clock.now(), run, before=run))
     if run.status is RunStatus.STOPPING:
-        run = try_to_end(run, context)
+        run = try_to_apply_stop(run, context)
     if run.stop is None:  # it ended between the look and the request
         raise RunNotActive(run.run_id, run.status)
     return run

@@ -34,7 +34,7 @@ def sync(command: SyncCode, context: Context) -> SyncReport:
     work = CodeSync(command=command, context=context, known=known)
     for place, ref in enumerate(listed.values()):
         work.look_at(ref)
-        if place % HEARD_OF_AFTER == 0 and SYNC in context.led:
+        if place % HEARD_OF_AFTER == 0 and SYNC in context.leaderships:
             acquire_leadership(SYNC, context)
     work.drop([seen for name, seen in known.items() if name not in listed], listed=len(listed))
     return work.finish()

@@ -88,7 +88,7 @@ def _free_id(dataset_name: str, now: datetime, context: Context) -> str:
 
 def _accepted(command: TriggerRun, context: Context) -> Run:
     """Decided on the workflow as this process read it last, if it still is that one; otherwise on the workflow as it is now."""
-    known = context.known.get(command.dataset_name)
+    known = context.cache.get(command.dataset_name)
     if known is not None:
         try:
             return _accept(known, command, context)
@@ -102,7 +102,7 @@ def _accepted(command: TriggerRun, context: Context) -> Run:
             run = _accept(workflow, command, context)
         except ConcurrentUpdate:  # it was paused, for example, since it was read
             continue
-        context.known.keep(workflow)
+        context.cache.keep(workflow)
         return run
 
 
@@ -142,7 +142,7 @@ def _accept(workflow: Workflow, command: TriggerRun, context: Context) -> Run:
     _check(workflow, command, context)
     context.airflow.ping()
     now = context.clock.now()
-    with context.run_ids.turn(workflow.dataset_name, now) as turn:
+    with context.run_ids.reserve(workflow.dataset_name, now) as turn:
         while True:
             run = _draft(workflow, command, now, run_id=turn.run_id)
             if workflow.phase is Phase.SERVED:
@@ -151,9 +151,9 @@ def _accept(workflow: Workflow, command: TriggerRun, context: Context) -> Run:
                 act = on_run(command.caller, Action.RUN, now, run)
                 context.workflows.add_run(run, of_version=workflow.version, act=act)
             except RunAlreadyExists:
-                turn.taken()
+                turn.mark_taken()
                 continue
-            turn.taken()
+            turn.mark_taken()
             return run
 
 
