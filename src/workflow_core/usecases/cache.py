@@ -14,7 +14,7 @@ MAX_ENTRIES: Final = 256
 
 
 class WorkflowCache:
-    """Workflows of recently started runs, as they were last read. Thread-safe.
+    """Workflows of recently started runs, as last read. Thread-safe.
 
     An entry may be out of date. Use it only for a change that names the version of the workflow on which it is based
     (``WorkflowPort.add_run``); such a change then needs no read before it.
@@ -25,7 +25,7 @@ class WorkflowCache:
         self._lock = Lock()
 
     def get(self, dataset_name: str) -> Workflow | None:
-        """Return the workflow as it was last read, or None."""
+        """Return the workflow as last read, or None."""
         with self._lock:
             workflow = self._workflows.get(dataset_name)
             if workflow is not None:

@@ -85,7 +85,7 @@ class Context:
         return workflow
 
     def recorded_run(self, run: Run) -> Run:
-        """Return the run as it is recorded now, or the given one if the database does not respond.
+        """Return the run as currently recorded, or the given one if the database does not respond.
 
         An accepted run remains accepted when the database becomes unavailable afterwards.
         """
@@ -95,7 +95,7 @@ class Context:
             return run
 
     def recorded_workflow(self, workflow: Workflow) -> Workflow:
-        """Return the workflow as it is recorded now, or the given one if the database does not respond."""
+        """Return the workflow as currently recorded, or the given one if the database does not respond."""
         try:
             return self.workflows.workflow_by_id(workflow.id) or workflow
         except DatabaseUnavailable:

@@ -462,7 +462,7 @@ class TestWhatSkippedDatesMeanForTheEnd:
         run = world.service.run(NAME, {"date": "2026-01-01"}, caller=ME)
         view = world.backfill(1, 1)
         assert view.summary.status is BackfillStatus.RUNNING
-        assert world.look(view).held == f"Waits for run {run.run_id} of the skipped date 2026-01-01."
+        assert world.look(view).held == f"Waiting for run {run.run_id} of the skipped date 2026-01-01."
         assert world.finish(view) is BackfillStatus.SUCCESS
         assert world.look(view).held is None
         assert [one.status for one in world.look(view).backfill.skipped] == [RunStatus.SUCCESS]

@@ -307,7 +307,7 @@ class TestRefused:
         """It runs again already, though we have not seen it yet."""
         run_id = world.failed()
         world.airflow.clear_run(DAG, run_id)
-        with pytest.raises(RunNotRetryable, match="runs again already"):
+        with pytest.raises(RunNotRetryable, match="is already running again"):
             world.service.retry(run_id)
 
     def test_a_success_of_which_nothing_failed(self, world):

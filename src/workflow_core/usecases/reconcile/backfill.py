@@ -35,7 +35,7 @@ def advance_backfill(backfill: Backfill, context: Context) -> None:
     """Advance a backfill as far as it can go now.
 
     Args:
-        backfill: the backfill as it was just read from the database.
+        backfill: the backfill as just read from the database.
         context: the ports and the configuration.
 
     Raises:
@@ -83,11 +83,10 @@ def _submit_due(backfill: Backfill, runs: Sequence[Run], context: Context) -> No
     context.airflow.ping()
     _, sending = context.workflows.save_backfill(backfill.touched(now), [run.sending(now) for run in due])
     for position, run in enumerate(sending):
-        if (
-            send(run, context).submission is Submission.WAITING
-        ):  # Airflow or the DAG is not available: the rest would fail too
-            for rest in sending[position + 1 :]:
-                record_run(rest.put_back(), context)
+        if send(run, context).submission is Submission.WAITING:
+            # Airflow or the DAG is not available: the other runs would fail as well
+            for unsent in sending[position + 1 :]:
+                record_run(unsent.put_back(), context)
             return
 
 

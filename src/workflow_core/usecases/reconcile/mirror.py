@@ -121,7 +121,7 @@ def _observed_in_list(previous: Observation, dag: ListedDag, at: datetime) -> Ob
 
 
 def observed_dag(previous: Observation, dag: ServedDag | None, at: datetime) -> Observation:
-    """Update the observation of a workflow with its DAG as it was just polled."""
+    """Update the observation of a workflow with its DAG as just polled."""
     if dag is None:
         return evolve(
             previous, looked_at=at, is_served=False, is_paused=None, spec_hash=None, error=None, next_run=None
@@ -143,7 +143,7 @@ def poll_workflow(workflow: Workflow, context: Context) -> tuple[Workflow, Obser
     If the object store does not respond, the previous observation of the YAML is kept.
 
     Returns:
-        The workflow and its observation as they are recorded now.
+        The workflow and its observation as currently recorded.
 
     Raises:
         AirflowUnavailable: Airflow does not respond.
@@ -185,7 +185,12 @@ def _update_phase(workflow: Workflow, previous: Observation, dag: ServedDag | No
         return context.workflows.workflow_by_id(workflow.id) or workflow
 
 
-def _reapply_reverted_pause(workflow: Workflow, previous: Observation, is_paused: bool, context: Context) -> Workflow:  # noqa: FBT001 - observed
+def _reapply_reverted_pause(
+    workflow: Workflow,
+    previous: Observation,
+    is_paused: bool,  # noqa: FBT001 - an observed value
+    context: Context,
+) -> Workflow:
     """Mark the pause state for reapplication if a delayed request of this service may have reverted it.
 
     Airflow carries out a request even after the service has stopped waiting for the response. A request that was sent

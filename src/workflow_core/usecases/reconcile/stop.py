@@ -51,12 +51,12 @@ def apply_stop(run: Run, context: Context, *, dag_is_leaving: bool = False) -> R
     stop is not taken for the run's own.
 
     Args:
-        run: the run as it is recorded.
+        run: the run as recorded.
         context: the ports and the configuration.
         dag_is_leaving: whether the DAG is about to be removed; Airflow 2.11 accepts no request for the run after that.
 
     Returns:
-        The run as it is recorded now.
+        The run as currently recorded.
     """
     now = context.clock.now()
     key = (run.dag_id, run.airflow_run_id)

@@ -43,12 +43,12 @@ def reconcile_workflow(workflow: Workflow, context: Context, *, within: float = 
     An unavailable system raises nothing: the missing steps remain recorded as missing, and the worker takes them.
 
     Args:
-        workflow: the workflow as it is recorded.
+        workflow: the workflow as recorded.
         context: the ports and the configuration.
         within: how long to wait for Airflow, and for another process that holds the lease, in seconds.
 
     Returns:
-        The workflow as it is recorded now.
+        The workflow as currently recorded.
     """
     deadline = context.clock.now() + timedelta(seconds=within)
     while True:
