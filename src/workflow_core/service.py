@@ -346,12 +346,12 @@ class WorkflowService:
         """As :meth:`sync`, for workers that do so on a timer: one of them does."""
         return sync_in_turn(code_sync.SyncCode(caller=caller), self._context)
 
-    def sweep(self, *, comes_back: bool = True) -> SweepReport:
+    def sweep(self, *, is_periodic: bool = True) -> SweepReport:
         """One pass of the worker; embedding programs call it on a timer, every few seconds,
         or say that they do not.
         """
-        return sweep.sweep(self._context, comes_back=comes_back)
+        return sweep.sweep(self._context, is_periodic=is_periodic)
 
     def resign(self) -> None:
         """Leave to other workers at once what this one does all the time; call it when no further :meth:`sweep` comes."""
-        leases.resign(self._context)
+        leases.release_leadership(self._context)

@@ -232,9 +232,9 @@ def test_a_name_that_cannot_be_had(world, name):
         told.add(answer.json()["detail"])
         checked = world.stack.post("validate", {**body, "force": False}, headers=who).json()
         assert (checked["valid"], checked["registered"]) == (False, False)
-        assert "cannot be had" in str(checked["problems"])
+        assert "is not available" in str(checked["problems"])
         assert "diff" not in checked or not checked["diff"]
-    assert told == {f"The name {name!r} cannot be had: choose another one."}
+    assert told == {f"The name {name!r} is not available; choose another one."}
     assert world.stack.stored() == before
 
 

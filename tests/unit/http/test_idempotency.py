@@ -357,10 +357,10 @@ def test_a_key_is_forgotten_after_a_day(stack: Stack) -> None:
     run = Change(path=f"{NAME}/run")
     run.send(stack)
     stack.clock.sleep(86_400)
-    assert stack.service.sweep().keys_forgotten == 0
+    assert stack.service.sweep().keys_purged == 0
     assert run.send(stack).headers["Idempotency-Replayed"] == "true"
     stack.clock.sleep(1)
-    assert stack.service.sweep().keys_forgotten == 1
+    assert stack.service.sweep().keys_purged == 1
     assert run.send(stack).json()["run_id"] != RUN
 
 

@@ -577,7 +577,7 @@ def test_the_dependencies_are_told_one_by_one(stack):
 
 def test_a_worker_that_is_late_is_told(stack):
     """A minute after the last pass; before the first one nothing is known."""
-    assert stack.get("/dependencies").json()["worker"] == {"status": "ok", "detail": "no pass is recorded yet"}
+    assert stack.get("/dependencies").json()["worker"] == {"status": "ok", "detail": "no pass has been recorded yet"}
     stack.service.sweep()
     stack.clock.sleep(59)
     assert stack.get("/dependencies").json()["worker"]["status"] == "ok"

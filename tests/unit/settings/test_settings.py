@@ -97,7 +97,7 @@ def test_no_header_s_value_is_shown(text):
 @pytest.mark.parametrize(("total", "seconds"), [("1", 30), ("15", 45), ("600", 1800)])
 def test_what_may_still_arrive_outlasts_every_request(total, seconds):
     """Three times as long as one request to Airflow may take, and half a minute at least."""
-    assert load_settings({"AIRFLOW_TOTAL_TIMEOUT": total}).policy.may_arrive.total_seconds() == seconds
+    assert load_settings({"AIRFLOW_TOTAL_TIMEOUT": total}).policy.in_flight_limit.total_seconds() == seconds
 
 
 def test_headers_may_be_written_as_a_mapping(tmp_path):

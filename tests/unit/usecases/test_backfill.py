@@ -465,7 +465,7 @@ class TestWhatSkippedDatesMeanForTheEnd:
         run = world.service.run(NAME, {"date": "2026-01-01"}, caller=ME)
         view = world.backfill(1, 1)
         assert view.summary.status is BackfillStatus.RUNNING
-        assert world.look(view).held == f"Waits for run {run.run_id} of the skipped date 2026-01-01."
+        assert world.look(view).held == f"Waiting for run {run.run_id} of the skipped date 2026-01-01."
         assert world.finish(view) is BackfillStatus.SUCCESS
         assert world.look(view).held is None
         assert [one.status for one in world.look(view).backfill.skipped] == [RunStatus.SUCCESS]
@@ -651,7 +651,7 @@ class TestFailures:
         assert world.by_date(view) == {1: "SUCCESS", 2: "FAILED", 3: "PENDING", 4: "PENDING"}
         wish = world.look(view).backfill.wish
         assert (wish.by, wish.reason) == (
-            "system", f"Run {view.runs[1].run_id} ended FAILED; resume goes on with the next date."
+            "system", f"Run {view.runs[1].run_id} ended FAILED; resume continues with the next date."
         )  # fmt: skip
         world.service.resume_backfill(view.backfill.backfill_id, caller=ME)
         assert world.finish(view) is BackfillStatus.FAILED

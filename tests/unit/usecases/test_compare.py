@@ -17,7 +17,7 @@ def compared(world: World) -> int:  # noqa: F811
     """A sweep when it is time again; returns how much was mended."""
     world.sweep(2)
     world.clock.sleep(EVERY)
-    mended = world.service.sweep().drifts_mended
+    mended = world.service.sweep().drifts_repaired
     world.sweep(2)
     return mended
 
@@ -100,7 +100,7 @@ def test_what_somebody_works_on_is_left_to_them(world):  # noqa: F811
     world.database.leases.acquire(
         [workflow_subject(workflow.id)], owner="another", at=now, until=now.replace(year=2030)
     )
-    assert world.service.sweep().drifts_mended == 0
+    assert world.service.sweep().drifts_repaired == 0
     assert text(world) is None
 
 
@@ -112,7 +112,7 @@ def test_only_what_is_served_is_mended(world, phase):  # noqa: F811
     world.airflow.request_parse = lambda _: None
     world.database.workflows.save_workflow(evolve(workflow, phase=phase))
     world.clock.sleep(EVERY)
-    assert world.service.sweep().drifts_mended == 0
+    assert world.service.sweep().drifts_repaired == 0
 
 
 def test_it_comes_now_and_then(world, monkeypatch):  # noqa: F811

@@ -14,7 +14,7 @@ from workflow_core.domain.workflow import Phase
 from workflow_core.fakes.airflow import Effect
 from workflow_core.service import WorkflowService
 from workflow_core.usecases.reconcile.leases import CHUNK
-from workflow_core.usecases.reconcile.sweep import LEASES_KEPT, TIDY_EVERY
+from workflow_core.usecases.reconcile.sweep import LEASE_RETENTION, TIDY_EVERY
 
 LEASE = timedelta(seconds=30)
 
@@ -208,7 +208,7 @@ class TestLeading:
 
     def test_a_command_without_a_server_does_not_lead(self, world):
         """It is gone in a moment, and others would wait for it."""
-        another(world).sweep(comes_back=False)
+        another(world).sweep(is_periodic=False)
         now = world.clock.now()
         assert set(world.database.leases.acquire([MIRROR], owner="x", at=now, until=now)) == {MIRROR}
 
@@ -218,7 +218,7 @@ def test_old_leases_are_removed(world, monkeypatch):
     forgotten = calls_of(monkeypatch, world.database.leases, "purge_leases")
     for _ in range(3):
         world.service.sweep()
-    assert forgotten == [(world.clock.now() - LEASES_KEPT,)]
+    assert forgotten == [(world.clock.now() - LEASE_RETENTION,)]
     world.clock.sleep(TIDY_EVERY.total_seconds())
     world.service.sweep()
     assert len(forgotten) == 2

@@ -28,7 +28,7 @@ NAME = "iceberg.analytics.daily_clicks"
 DAG = "iceberg_analytics_daily_clicks"
 ME = Caller(name="me@example.com")
 LATER = datetime(2026, 2, 1, tzinfo=UTC)
-LATE = ServiceConfig().may_arrive.total_seconds()
+LATE = ServiceConfig().in_flight_limit.total_seconds()
 YAML = """\
 version: v1
 name: {name}

@@ -187,13 +187,13 @@ def test_a_pass_that_nobody_repeats_waits_for_nothing(world: World) -> None:
     world.service.pause(NAME, caller=ME)
     world.clock.sleep(3)
     alone = world.another()
-    alone.sweep(comes_back=False)
+    alone.sweep(is_periodic=False)
     assert not world.is_paused, "a worker was heard of a moment ago"
     world.clock.sleep(POLICY.lease - 10)
     world.airflow._task_time = timedelta(hours=1)
     world.airflow.add_run(DAG, "manual__long", run_type=RunType.MANUAL, triggered_by="rita")
     world.clock.sleep(20)
-    alone.sweep(comes_back=False)
+    alone.sweep(is_periodic=False)
     assert world.is_paused
 
 

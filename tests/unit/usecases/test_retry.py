@@ -181,7 +181,7 @@ class TestOnce:
         world.later(30)
         assert world.airflow.clears == before
         assert world.run(run_id).status is (RunStatus.SUCCESS if effect is Effect.DONE else RunStatus.PENDING)
-        world.later(ServiceConfig().may_arrive.total_seconds())
+        world.later(ServiceConfig().in_flight_limit.total_seconds())
         world.later()
         assert (world.airflow.clears, world.run(run_id).status) == (1, RunStatus.SUCCESS)
 
@@ -292,7 +292,7 @@ class TestStopped:
         world.airflow.lose_answers(Effect.NOT_DONE)
         world.service.retry(run_id)
         world.service.stop(run_id)
-        world.later(ServiceConfig().may_arrive.total_seconds())
+        world.later(ServiceConfig().in_flight_limit.total_seconds())
         assert (world.run(run_id).status, world.airflow.clears) == (RunStatus.FAILED, 0)
 
 
@@ -307,7 +307,7 @@ class TestRefused:
         """It runs again already, though we have not seen it yet."""
         run_id = world.failed()
         world.airflow.clear_run(DAG, run_id)
-        with pytest.raises(RunNotRetryable, match="runs again already"):
+        with pytest.raises(RunNotRetryable, match="is already running again"):
             world.service.retry(run_id)
 
     def test_a_success_of_which_nothing_failed(self, world):

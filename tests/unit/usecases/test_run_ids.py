@@ -28,7 +28,7 @@ from workflow_core.errors import (
 from workflow_core.fakes import InMemoryAirflow, InMemoryDatabase, InMemoryStorage, ManualClock
 from workflow_core.fakes.workflows import InMemoryWorkflows
 from workflow_core.service import WorkflowService
-from workflow_core.usecases.run_ids import REMEMBERED, RunIds
+from workflow_core.usecases.run_ids import CACHED_SECONDS, RunIds
 
 if TYPE_CHECKING:
     from workflow_core.domain.run import Run
@@ -49,9 +49,9 @@ tasks: [{task_id: only, operator: bash, bash_command: "true"}]
 
 def record(ids: RunIds, name: str, at: datetime) -> str:
     """Take the next id of a second."""
-    with ids.turn(name, at) as turn:
+    with ids.reserve(name, at) as turn:
         run_id = turn.run_id
-        turn.taken()
+        turn.mark_taken()
         return run_id
 
 
@@ -67,9 +67,9 @@ def test_each_run_of_a_second_gets_an_id_of_its_own():
 def test_a_turn_that_records_nothing_uses_up_nothing():
     """Neither one that ends without a run, nor one that ends in an error."""
     ids = RunIds()
-    with ids.turn(NAME, AT) as turn:
+    with ids.reserve(NAME, AT) as turn:
         assert turn.run_id == FIRST
-    with pytest.raises(WorkflowPaused), ids.turn(NAME, AT):
+    with pytest.raises(WorkflowPaused), ids.reserve(NAME, AT):
         raise WorkflowPaused(NAME)
     assert record(ids, NAME, AT) == FIRST
 
@@ -77,28 +77,28 @@ def test_a_turn_that_records_nothing_uses_up_nothing():
 def test_runs_under_way_at_the_same_time_wait_for_no_other():
     """Each has a number of its own at once; one that is returned goes to the next run of the second."""
     ids = RunIds()
-    with ids.turn(NAME, AT) as slow, ids.turn(NAME, AT) as other:
+    with ids.reserve(NAME, AT) as slow, ids.reserve(NAME, AT) as other:
         assert (slow.run_id, other.run_id) == (FIRST, f"{FIRST}_2")
-        other.taken()
+        other.mark_taken()
     assert [record(ids, NAME, AT) for _ in range(2)] == [FIRST, f"{FIRST}_3"]
 
 
 def test_the_lowest_returned_number_comes_first():
     """Whatever the order in which runs were refused."""
     ids = RunIds()
-    with ids.turn(NAME, AT) as first, ids.turn(NAME, AT) as second, ids.turn(NAME, AT) as third:
+    with ids.reserve(NAME, AT) as first, ids.reserve(NAME, AT) as second, ids.reserve(NAME, AT) as third:
         for turn in (first, second, third):
             assert turn.run_id
-        second.taken()
+        second.mark_taken()
     assert [record(ids, NAME, AT) for _ in range(3)] == [FIRST, f"{FIRST}_3", f"{FIRST}_4"]
 
 
 def test_an_id_that_another_process_has_is_passed_over():
     """The database says so, and the next number is tried."""
     ids = RunIds()
-    with ids.turn(NAME, AT) as turn:
+    with ids.reserve(NAME, AT) as turn:
         assert [turn.run_id, turn.run_id] == [FIRST, FIRST]
-        turn.taken()
+        turn.mark_taken()
         assert turn.run_id == f"{FIRST}_2"
     assert record(ids, NAME, AT) == f"{FIRST}_2"
 
@@ -107,7 +107,7 @@ def test_only_the_latest_seconds_are_remembered():
     """The numbers of earlier seconds are forgotten, so that memory does not grow; the database says what is free."""
     ids = RunIds()
     record(ids, NAME, AT)
-    for second in range(REMEMBERED):
+    for second in range(CACHED_SECONDS):
         record(ids, "a.c", AT + timedelta(seconds=second))
     assert record(ids, NAME, AT) == FIRST
 

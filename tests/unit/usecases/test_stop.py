@@ -29,7 +29,7 @@ from workflow_core.fakes import InMemoryAirflow, InMemoryDatabase, InMemoryStora
 from workflow_core.fakes.airflow import Effect
 from workflow_core.service import WorkflowService
 from workflow_core.usecases.config import CodeExecution, ServiceConfig
-from workflow_core.usecases.reconcile.stop import TELL_AGAIN
+from workflow_core.usecases.reconcile.stop import STOP_REPEAT_INTERVAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -245,7 +245,7 @@ class TestStop:
         world.settle()
         assert world.status(run) is RunStatus.STOPPED
         first, second = told
-        assert second - first >= TELL_AGAIN
+        assert second - first >= STOP_REPEAT_INTERVAL
 
     def test_a_run_that_came_back_is_asked_again(self, world):
         """A task may revive the run; it is STOPPED only when it has stayed dead."""
@@ -290,7 +290,7 @@ class TestStop:
         world.airflow.lose_answers(effect)
         run = world.service.run(NAME)
         assert world.service.stop(run.run_id).status is RunStatus.STOPPING
-        world.settle(ServiceConfig().may_arrive.total_seconds())
+        world.settle(ServiceConfig().in_flight_limit.total_seconds())
         assert world.status(run) is RunStatus.STOPPED
         seen = world.airflow.run(DAG, run.run_id)
         assert (seen.state if seen else None) == ("failed" if effect is Effect.DONE else None)
@@ -300,7 +300,7 @@ class TestStop:
         world.airflow.lose_answers(Effect.NOT_DONE)
         run = world.service.run(NAME)
         world.service.stop(run.run_id)
-        world.settle(ServiceConfig().may_arrive.total_seconds())
+        world.settle(ServiceConfig().in_flight_limit.total_seconds())
         assert world.status(run) is RunStatus.STOPPED
         world.airflow.trigger(DAG, run.run_id, conf={})
         world.settle()
@@ -327,7 +327,7 @@ class TestStop:
     def test_a_death_before_airflow_was_told_is_made_good(self, world, monkeypatch):
         """The wish is durable: a worker that finds it goes on."""
         run = world.start()
-        monkeypatch.setattr("workflow_core.usecases.commands.stop.try_to_end", lambda one, _: one)
+        monkeypatch.setattr("workflow_core.usecases.commands.stop.try_to_apply_stop", lambda one, _: one)
         assert world.service.stop(run.run_id).stop.asked_at is None
         world.settle()
         assert world.status(run) is RunStatus.STOPPED

@@ -33,19 +33,19 @@ class SelfSweepingApi(LocalWorkflowApi):
 
     def workflows(self, filters: WorkflowFilters | None = None) -> Listing[WorkflowItem]:
         """As Airflow has them now."""
-        self._service.sweep(comes_back=False)
+        self._service.sweep(is_periodic=False)
         return super().workflows(filters)
 
     def sync(self, request: SyncRequest | None = None) -> SyncAnswer:
         """And have Airflow follow."""
         answer = super().sync(request)
         if not answer.dry_run:
-            self._service.sweep(comes_back=False)
+            self._service.sweep(is_periodic=False)
         return answer
 
     def history(self, filters: HistoryFilters | None = None) -> Listing[HistoryItem]:
         """With the runs that Airflow has started meanwhile."""
-        self._service.sweep(comes_back=False)
+        self._service.sweep(is_periodic=False)
         return super().history(filters)
 
     def status(self, run_id: str, filters: RunFilters | None = None) -> RunStatusAnswer:
@@ -58,13 +58,13 @@ class SelfSweepingApi(LocalWorkflowApi):
             view = self._service.status(run_id)
         waits = view.run.observed_at is None and not view.run.status.is_final
         if waits or view.run.status is RunStatus.STOPPING:
-            self._service.sweep(comes_back=False)
+            self._service.sweep(is_periodic=False)
             view = self._service.status(run_id)
         return self._status(view)
 
     def backfills(self, dataset_name: str, filters: BackfillFilters | None = None) -> Listing[BackfillItem]:
         """As far as a worker would have brought them."""
-        self._service.sweep(comes_back=False)
+        self._service.sweep(is_periodic=False)
         return super().backfills(dataset_name, filters)
 
     def backfill_status(self, backfill_id: str) -> BackfillStatusAnswer:
@@ -72,5 +72,5 @@ class SelfSweepingApi(LocalWorkflowApi):
         answer = super().backfill_status(backfill_id)
         if answer.status.is_final:
             return answer
-        self._service.sweep(comes_back=False)
+        self._service.sweep(is_periodic=False)
         return super().backfill_status(backfill_id)

@@ -90,7 +90,7 @@ class Settings(
             lease=max(30.0, 2 * self.airflow_total_timeout),
             compare_every=self.compare_interval,
             resend_after=self.airflow_total_timeout + 5.0,
-            may_arrive=timedelta(seconds=max(30.0, 3 * self.airflow_total_timeout)),
+            in_flight_limit=timedelta(seconds=max(30.0, 3 * self.airflow_total_timeout)),
             pause_margin=timedelta(seconds=max(20.0, 5 * self.sweep_interval)),
         )
 

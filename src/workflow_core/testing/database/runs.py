@@ -152,14 +152,14 @@ class RunRules(DatabaseSubject):
 
         @settings(max_examples=60, deadline=None, database=None)
         @given(params=st.dictionaries(st.text("aZ_ü"), _JSON, max_size=4))
-        def comes_back(params: dict[str, Any]) -> None:
+        def is_periodic(params: dict[str, Any]) -> None:
             run = a_run(owner, run_id=f"json_{uuid7(AT)}", params=params)  # the port is the same for all examples
             database.workflows.add_run(run)
             found = database.workflows.run(run.run_id)
             assert found is not None
             assert _text(found.params) == _text(params)
 
-        comes_back()
+        is_periodic()
 
     def test_params_given_are_not_shared(self, database: Database, owner: Workflow) -> None:
         """A later change of the caller's object does not change the stored params."""
