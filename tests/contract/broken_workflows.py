@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from time import sleep
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from attrs import evolve
@@ -920,7 +920,10 @@ BROKEN: list[type[InMemoryWorkflows]] = [
 BROKEN.remove(InMemoryWorkflows)
 
 
-class _Broken(WorkflowContract):
+class TestBroken(WorkflowContract):
+    """The suite, held against each of them in turn by ``until_red.py``."""
+
+    kinds: ClassVar[list[type[InMemoryWorkflows]]] = [InMemoryWorkflows, *BROKEN]
     kind: type[InMemoryWorkflows]
 
     @pytest.fixture
@@ -936,8 +939,3 @@ class _Broken(WorkflowContract):
         fake = self.kind()
         fake.go_down()
         return fake
-
-
-_every: list[type[InMemoryWorkflows]] = [InMemoryWorkflows, *BROKEN]
-for _kind in _every:
-    vars()[f"Test{_kind.__name__}"] = type(f"Test{_kind.__name__}", (_Broken,), {"kind": _kind})
