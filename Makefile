@@ -11,8 +11,11 @@ BIN := $(VENV)/bin
 # psycopg2 and asyncpg: the tests run Airflow on PostgreSQL; pytest: the loader is tested in Airflow's own environment
 IN_AIRFLOW_VENV := apache-airflow==$(AIRFLOW_VERSION) psycopg2-binary asyncpg pytest --editable '.[airflow]'
 IN_AIRFLOW_2_VENV := apache-airflow==$(AIRFLOW_2_VERSION) psycopg2-binary pytest --editable '.[airflow]'
-# what needs no Airflow runs on every core; one real Airflow at a time is enough for a machine
-BUT_AIRFLOW := --ignore tests/contract/test_airflow.py
+# Tests that need no Airflow: they run on every core, and their real databases and stores are started by each worker.
+# They take what the Airflow servers leave: those have time limits to keep.
+LOCAL := tests/contract/test_suites.py tests/contract tests/unit tests/attacks tests/fuzz tests/schema tests/chaos tests/client tests/e2e
+PYTEST := $(BIN)/python -m pytest -q --durations=10 $(COVERAGE)
+LANES := check test-local test-airflow-3 test-airflow-2
 export AIRFLOW_VENV AIRFLOW_2_VENV CLIENT_VENV
 
 .DEFAULT_GOAL := help
@@ -26,22 +29,41 @@ run: $(VENV)/.ready $(AIRFLOW_VENV)/.ready ## Start everything and follow the ex
 	@$(BIN)/python -m devstack.run $(if $(ONCE),--once)
 
 .PHONY: test
-test: check $(AIRFLOW_VENV)/.ready $(AIRFLOW_2_VENV)/.ready test-airflow-side client ## Everything that CI runs: checks, then every test on real servers
-	$(BIN)/python -m pytest tests/contract/test_suites.py tests/contract tests/unit tests/attacks tests/fuzz $(BUT_AIRFLOW) -q -n auto --dist worksteal \
-		--durations=8 --cov --cov-report=
-	$(BIN)/python -m pytest tests/contract/test_airflow.py tests/e2e tests/chaos tests/schema --durations=20 --cov --cov-append --cov-report=term:skip-covered
+test: $(VENV)/.ready $(AIRFLOW_VENV)/.ready $(AIRFLOW_2_VENV)/.ready $(CLIENT_VENV)/.ready ## Everything that CI runs, in four lanes side by side: check, test-local, test-airflow-3, test-airflow-2
+	@$(MAKE) --no-print-directory --jobs=$(words $(LANES)) --output-sync=target --keep-going $(LANES)
+
+.PHONY: test-local
+test-local: $(VENV)/.ready $(CLIENT_VENV)/.ready ## Every test that needs no Airflow: unit, contract on fakes, databases and S3, attacks, short fuzzing, schema, client
+	nice -n 5 $(PYTEST) $(LOCAL) --lane=local -n auto --dist worksteal
+
+.PHONY: test-airflow-3
+test-airflow-3: $(VENV)/.ready $(AIRFLOW_VENV)/.ready ## Every test on Airflow 3.3.2: loader, contract, end to end, a short chaos
+	$(AIRFLOW_VENV)/bin/python -m pytest -c tests/airflow/pytest.ini tests/airflow -q
+	$(PYTEST) tests/contract tests/e2e tests/chaos --lane=airflow
+
+.PHONY: test-airflow-2
+test-airflow-2: $(VENV)/.ready $(AIRFLOW_VENV)/.ready $(AIRFLOW_2_VENV)/.ready ## Every test on Airflow 2.11.2: loader, contract, end to end, a change of the version (which also starts 3.3.2)
+	$(AIRFLOW_2_VENV)/bin/python -m pytest -c tests/airflow/pytest.ini tests/airflow -q
+	$(PYTEST) tests/contract tests/e2e --lane=airflow_2
+
+.PHONY: coverage
+coverage: ## The tests of make test, one lane after the other, and which lines and branches they reach
+	rm -f .coverage
+	$(MAKE) test-local test-airflow-3 test-airflow-2 COVERAGE='--cov --cov-append --cov-report='
+	$(BIN)/python -m coverage report --skip-covered
 
 .PHONY: unit
-unit: $(VENV)/.ready ## The unit tests, the attacks and a short fuzzing alone, in seconds
+unit: $(VENV)/.ready ## The unit tests, the attacks and a short fuzzing alone
 	$(BIN)/python -m pytest tests/unit tests/attacks tests/fuzz -q -n auto --dist worksteal
 
 .PHONY: contract
 contract: $(VENV)/.ready $(AIRFLOW_VENV)/.ready $(AIRFLOW_2_VENV)/.ready ## The contract suites against the fakes and the real servers
-	$(BIN)/python -m pytest tests/contract/test_suites.py tests/contract $(BUT_AIRFLOW) -q -n auto --dist worksteal --durations=8
-	$(BIN)/python -m pytest tests/contract/test_airflow.py --durations=8
+	$(PYTEST) tests/contract/test_suites.py tests/contract --lane=local -n auto --dist worksteal
+	$(PYTEST) tests/contract --lane=airflow
+	$(PYTEST) tests/contract --lane=airflow_2
 
 .PHONY: test-airflow-side
-test-airflow-side: $(AIRFLOW_VENV)/.ready $(AIRFLOW_2_VENV)/.ready ## The tests of the DAG loader, in the environment of each Airflow
+test-airflow-side: $(AIRFLOW_VENV)/.ready $(AIRFLOW_2_VENV)/.ready ## The tests of the DAG loader alone, in the environment of each Airflow
 	$(AIRFLOW_VENV)/bin/python -m pytest -c tests/airflow/pytest.ini tests/airflow -q
 	$(AIRFLOW_2_VENV)/bin/python -m pytest -c tests/airflow/pytest.ini tests/airflow -q
 
