@@ -22,7 +22,7 @@ export AIRFLOW_VENV AIRFLOW_2_VENV CLIENT_VENV
 
 .PHONY: help
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
 
 .PHONY: run
 run: $(VENV)/.ready $(AIRFLOW_VENV)/.ready ## Start everything and follow the example to success; ONCE=1 ends there

@@ -144,8 +144,8 @@ def test_a_point_is_where_the_service_called_from(tmp_path):
     assert {operation_of(point) for point in met} == {"register"}
     put = [point.split("+")[0] + point[point.index(":storage") :] for point in met if "storage.put" in point]
     assert put == [
-        "register:settle._store:storage.put:before",
-        "register:settle._store:storage.put:after",
+        "register:workflow._store:storage.put:before",
+        "register:workflow._store:storage.put:after",
     ]
     assert len(met) == len(set(met))
     assert points.died() == []
