@@ -72,36 +72,40 @@ client: $(VENV)/.ready $(CLIENT_VENV)/.ready ## Generate a client from the OpenA
 	$(BIN)/python -m pytest tests/client -q
 
 .PHONY: chaos-shutdown
-chaos-shutdown: $(VENV)/.ready ## A hundred times SIGTERM under load: no accepted request fails
+chaos-shutdown: $(VENV)/.ready ## Send SIGTERM under load 100 times (5 in make test): no accepted request fails
 	SHUTDOWNS=100 $(BIN)/python -m pytest tests/e2e/test_shutdown.py -q
 
 .PHONY: check
-check: $(VENV)/.ready ## Format, lint, types, import arrows
+check: $(VENV)/.ready ## Check format, lint rules, types and the direction of imports
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 .PHONY: format
-format: $(VENV)/.ready ## Format and fix what can be fixed by itself
+format: $(VENV)/.ready ## Format the code and apply the fixes of the linter
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 .PHONY: docs
-docs: $(VENV)/.ready ## Write the generated pages of docs/ anew
+docs: $(VENV)/.ready ## Regenerate the generated pages of docs/
 	$(BIN)/python -m devstack.docs
 
 .PHONY: model
-model: $(VENV)/.ready ## 2,000 random histories of the whole service with deaths and outages, against a plain model
+model: $(VENV)/.ready ## Compare 2,000 random histories of the whole service, with crashes and outages, with a plain model (60 in make test)
 	SEQUENCES=2000 $(BIN)/python -m pytest tests/unit/usecases/test_whole_service.py -q
 
 N ?= 20000
 .PHONY: fuzz
-fuzz: $(VENV)/.ready ## N nearly valid inputs to whatever reads text from outside; ARGS=--write writes benchmarks/fuzz.md, ARGS=--help tells more
+fuzz: $(VENV)/.ready ## Send N nearly valid inputs to every parser of external text (10 to 200 each in make test); ARGS=--write writes benchmarks/fuzz.md, ARGS=--help lists the options
 	@$(BIN)/python -m tests.fuzz --inputs $(N) $(ARGS)
 
+.PHONY: schedules
+schedules: $(VENV)/.ready ## Compare the fire times of every time zone from 1970 to 2037 with a plain model, for hours (24 zones, three years in make test)
+	SCHEDULE_ORACLE=long $(BIN)/python -m pytest tests/unit/domain/test_schedule_oracle.py -q -n auto
+
 .PHONY: yaml-suite
-yaml-suite: $(VENV)/.ready ## SUITE=path: read every case of a checkout of the YAML test suite (github.com/yaml/yaml-test-suite)
+yaml-suite: $(VENV)/.ready ## Read every case of the YAML test suite (github.com/yaml/yaml-test-suite) in SUITE=path; not in make test
 	@$(BIN)/python -m tests.yaml_suite $(SUITE)
 
 .PHONY: bench
@@ -125,11 +129,11 @@ bench-mirror: $(VENV)/.ready $(AIRFLOW_VENV)/.ready ## With 500 runs active: how
 	$(BIN)/python -m benchmarks.mirror
 
 .PHONY: chaos
-chaos: $(VENV)/.ready $(AIRFLOW_VENV)/.ready ## Kill, cut and delay everything for some minutes, count what came of it, write benchmarks/chaos.md; ARGS=--help tells more
+chaos: $(VENV)/.ready $(AIRFLOW_VENV)/.ready ## Kill, disconnect and delay every part for some minutes and write benchmarks/chaos.md (20 s in make test); ARGS=--help lists the options
 	$(BIN)/python -m tests.chaos --write $(ARGS)
 
 .PHONY: schema
-schema: $(VENV)/.ready ## CASES=20000 requests made from the OpenAPI document, with and without credentials; writes benchmarks/schema.md
+schema: $(VENV)/.ready ## Send CASES=20000 requests generated from the OpenAPI document, with and without credentials, and write benchmarks/schema.md (300 in make test)
 	$(BIN)/python -m tests.schema --cases $(or $(CASES),20000) --write
 
 .PHONY: audit
