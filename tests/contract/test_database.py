@@ -118,16 +118,6 @@ class TestInMemoryDatabase(DatabaseContract):
         return fake
 
 
-@pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated, empty SQLite file, to be copied: much faster than to migrate each."""
-    path = tmp_path_factory.mktemp("template") / "empty.db"
-    engine = make_engine(f"sqlite:///{path}")
-    upgrade(engine)
-    engine.dispose()
-    return path
-
-
 class TestSqlDatabaseOnSqlite(DatabaseContract):
     """A file in WAL mode, a fresh one for each test."""
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -23,7 +25,6 @@ from workflow_core.testing.tokens import CALLS, TokenContract
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from sqlalchemy import Engine
 
@@ -92,13 +93,12 @@ class TestSqlTokensOnSqlite(TokenContract):
     """A file."""
 
     @pytest.fixture
-    def path(self, tmp_path: Path) -> Path:
-        return tmp_path / "workflows.db"
+    def path(self, sqlite_template: Path, tmp_path: Path) -> Path:
+        return Path(shutil.copy(sqlite_template, tmp_path / "workflows.db"))
 
     @pytest.fixture
     def port(self, path: Path) -> Iterator[SqlTokens]:
         engine = make_engine(f"sqlite:///{path}")
-        upgrade(engine)
         yield SqlTokens(engine)
         engine.dispose()
 

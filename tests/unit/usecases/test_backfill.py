@@ -988,9 +988,14 @@ class Mortal:
 
 class TestDeath:
     @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-    @pytest.mark.parametrize("fields", [{}, {"parallel": True, "max_active": 2}], ids=["serial", "parallel"])
-    def test_whoever_dies_wherever_another_goes_on(self, make_world, fields, after):
-        """For each call of a port in a backfill's life: a death there, and a new process finishes it; each date ran exactly once."""
+    @pytest.mark.parametrize(
+        ("fields", "passes"), [({}, 7), ({"parallel": True, "max_active": 2}, 5)], ids=["serial", "parallel"]
+    )
+    def test_whoever_dies_wherever_another_goes_on(self, make_world, fields, passes, after):
+        """For each call of a port in a backfill's life: a death there, and a new process finishes it; each date ran exactly once.
+
+        ``passes`` of the worker take an undisturbed backfill to its end, and one pass further.
+        """
         survived = False
         calls = 0
         while not survived:
@@ -1002,9 +1007,10 @@ class TestDeath:
                 airflow=Mortal(world.airflow, countdown, after=after),
             )
             try:
-                mortal.backfill(1, 3, **fields)
-                mortal.pass_time(12)
+                alone = mortal.backfill(1, 3, **fields)
+                mortal.pass_time(passes)
                 survived = True
+                assert world.status(alone) is BackfillStatus.SUCCESS
             except DiedError:
                 pass
             world = world.reborn()
