@@ -54,11 +54,12 @@ chaos-shutdown: $(VENV)/.ready ## A hundred times SIGTERM under load: no accepte
 	SHUTDOWNS=100 $(BIN)/python -m pytest tests/e2e/test_shutdown.py -q
 
 .PHONY: check
-check: $(VENV)/.ready ## Format, lint, types, import arrows
+check: $(VENV)/.ready ## Format, lint, types, import arrows, plain English
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m devstack.idioms
 
 .PHONY: format
 format: $(VENV)/.ready ## Format and fix what can be fixed by itself

@@ -122,7 +122,7 @@ class LocalWorkflowApi:
     def _check(self, verb: Verb, workflow: Workflow | None, unknown: NotFound) -> None:
         """What may not be seen is not there: the answer is that of something unknown."""
         if workflow is None or not may(self._caller, Verb.VIEW, workflow):
-            unknown.hides = True
+            unknown.conceals = True
             raise unknown
         if not may(self._caller, verb, workflow):
             raise denied(verb, workflow)

@@ -1,6 +1,6 @@
 """The driving API: what HTTP, the CLI and embedding programs share.
 
->>> service = WorkflowService(workflows=…, airflow=…, storage=…, clock=…)   # doctest: +SKIP
+>>> service = WorkflowService(database=…, airflow=…, storage=…, clock=…)   # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ if TYPE_CHECKING:
     from workflow_core.domain.schedule import Schedule
     from workflow_core.ports.airflow import AirflowPort, BreakerState
     from workflow_core.ports.clock import ClockPort
+    from workflow_core.ports.database import Database
     from workflow_core.ports.storage import StoragePort
-    from workflow_core.ports.workflow import WorkflowPort
     from workflow_core.usecases.queries.explain import Explanation
     from workflow_core.usecases.queries.health import Health, SystemHealth
     from workflow_core.usecases.queries.runs import RunView
@@ -71,14 +71,14 @@ class WorkflowService:
     def __init__(
         self,
         *,
-        workflows: WorkflowPort,
+        database: Database,
         airflow: AirflowPort,
         storage: StoragePort,
         clock: ClockPort,
         policy: ServiceConfig | None = None,
     ) -> None:
         self._context = Context(
-            workflows=workflows, airflow=airflow, storage=storage, clock=clock, policy=policy or ServiceConfig()
+            db=database, airflow=airflow, storage=storage, clock=clock, policy=policy or ServiceConfig()
         )
 
     def register(  # noqa: PLR0913 - the fields of one request, all by name
@@ -298,15 +298,15 @@ class WorkflowService:
 
     def recorded_run(self, run_id: str) -> Run | None:
         """A run as it is recorded; nobody else is asked."""
-        return self._context.workflows.run(run_id)
+        return self._context.db.workflows.run(run_id)
 
     def registered_workflow(self, dataset_name: str) -> Workflow | None:
         """The workflow that has this name as it is recorded. Raises :class:`InvalidRequest` for a name that none can have."""
-        return self._context.workflows.workflow(check_dataset_name(dataset_name))
+        return self._context.db.workflows.workflow(check_dataset_name(dataset_name))
 
     def recorded_workflow(self, workflow_id: UUID) -> Workflow | None:
         """A workflow as it is recorded, also one that has left."""
-        return self._context.workflows.workflow_by_id(workflow_id)
+        return self._context.db.workflows.workflow_by_id(workflow_id)
 
     def recorded_backfill(self, backfill_id: str) -> BackfillSummary:
         """A backfill as it is recorded, with the counts of its runs."""

@@ -9,7 +9,7 @@ from attrs import evolve
 
 from tests.contract.test_tokens import BehindMemoryTokens
 from workflow_core.errors import ConcurrentUpdate
-from workflow_core.fakes import InMemoryWorkflows
+from workflow_core.fakes import InMemoryDatabase
 from workflow_core.fakes.tokens import InMemoryTokens
 from workflow_core.testing.tokens import TokenContract
 
@@ -172,7 +172,7 @@ class _Broken(TokenContract):
 
     @pytest.fixture
     def port(self) -> InMemoryTokens:
-        return self.kind(InMemoryWorkflows())
+        return self.kind(InMemoryDatabase())
 
     @pytest.fixture
     def behind(self, port: InMemoryTokens) -> BehindMemoryTokens:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.http_served import serving
 from workflow_adapters.remote import RemoteWorkflowApi
-from workflow_adapters.sql import SqlWorkflows, make_engine, upgrade
+from workflow_adapters.sql import SqlDatabase, make_engine, upgrade
 from workflow_core.local import LocalWorkflowApi
 from workflow_core.testing.api import ApiContract, ApiWorld
 from workflow_core.testing.api.subject import CALLER
@@ -53,7 +53,7 @@ class OverSqlite:
     def world(self, tmp_path: Path) -> Iterator[ApiWorld]:
         engine = make_engine(f"sqlite:///{tmp_path}/workflows.db")
         upgrade(engine)
-        yield ApiWorld(SqlWorkflows(engine))
+        yield ApiWorld(SqlDatabase(engine))
         engine.dispose()
 
 

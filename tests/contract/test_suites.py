@@ -27,7 +27,7 @@ class Broken:
 
 
 ALL = [
-    Broken("broken_workflows.py", "InMemoryWorkflows", 40, "not any_json and not very_many"),
+    Broken("broken_database.py", "InMemoryDatabase", 160, "not any_json and not very_many"),
     Broken("broken_storage.py", "InMemoryStorage", 30),
     Broken("broken_tokens.py", "InMemoryTokens", 15),
     Broken("broken_airflow.py", "InMemoryAirflow", 50),

@@ -34,15 +34,15 @@ if TYPE_CHECKING:
     from workflow_core.domain.workflow import Revision, Workflow
     from workflow_core.ports.airflow import AirflowPort
     from workflow_core.ports.clock import ClockPort
+    from workflow_core.ports.database import Database
     from workflow_core.ports.storage import StoragePort
-    from workflow_core.ports.workflow import WorkflowPort
 
 
 @frozen(kw_only=True)
 class Context:
     """The ports and the policy; ``parsed`` holds the sentinels whose files were asked for in this sweep, if this is one."""
 
-    workflows: WorkflowPort
+    db: Database
     airflow: AirflowPort
     storage: StoragePort
     clock: ClockPort
@@ -66,7 +66,7 @@ class Context:
             InvalidRequest: it is not a legal name.
             WorkflowNotFound: it is not registered.
         """
-        workflow = self.workflows.workflow(check_dataset_name(dataset_name))
+        workflow = self.db.workflows.workflow(check_dataset_name(dataset_name))
         if workflow is None:
             raise WorkflowNotFound(dataset_name)
         return workflow
@@ -76,20 +76,20 @@ class Context:
         accepted.
         """
         try:
-            return self.workflows.run(run.run_id) or run
+            return self.db.workflows.run(run.run_id) or run
         except DatabaseUnavailable:
             return run
 
     def recorded_workflow(self, workflow: Workflow) -> Workflow:
         """The same for a workflow."""
         try:
-            return self.workflows.workflow_by_id(workflow.id) or workflow
+            return self.db.workflows.workflow_by_id(workflow.id) or workflow
         except DatabaseUnavailable:
             return workflow
 
     def last_seen(self, workflow: Workflow) -> Observation:
         """What was last seen of a workflow; of one that nobody has looked at yet, nothing."""
-        return self.workflows.observations([workflow.id]).get(workflow.id) or Observation(workflow_id=workflow.id)
+        return self.db.observations.observations([workflow.id]).get(workflow.id) or Observation(workflow_id=workflow.id)
 
     def check_execution(self, workflow: Workflow) -> None:
         """Return if runs of this workflow may be started and ended over this API.
@@ -129,7 +129,7 @@ def require_backfill(backfill_id: str, context: Context) -> Backfill:
         InvalidRequest: the text is not a backfill id.
         BackfillNotFound: no backfill has this id.
     """
-    backfill = context.workflows.backfill(check_run_id(backfill_id, field="backfill_id"))
+    backfill = context.db.backfills.backfill(check_run_id(backfill_id, field="backfill_id"))
     if backfill is None:
         raise BackfillNotFound(backfill_id)
     return backfill
@@ -142,7 +142,7 @@ def require_run(run_id: str, context: Context) -> Run:
         InvalidRequest: the text is not a run id.
         WorkflowRunNotFound: no run has this id.
     """
-    run = context.workflows.run(check_run_id(run_id))
+    run = context.db.workflows.run(check_run_id(run_id))
     if run is None:
         raise WorkflowRunNotFound(run_id)
     return run
@@ -154,7 +154,7 @@ def require_revision(workflow: Workflow, number: int, context: Context) -> Revis
     Raises:
         RevisionNotFound: the workflow has no revision of this number.
     """
-    revision = context.workflows.revision(workflow, number)
+    revision = context.db.workflows.revision(workflow, number)
     if revision is None:
         raise RevisionNotFound(workflow.dataset_name, number)
     return revision
@@ -162,7 +162,7 @@ def require_revision(workflow: Workflow, number: int, context: Context) -> Revis
 
 def summarize(backfill: Backfill, context: Context) -> BackfillSummary:
     """A backfill with the counts of its runs as they are recorded now."""
-    counts = context.workflows.backfill_counts([backfill.backfill_id])
+    counts = context.db.backfills.backfill_counts([backfill.backfill_id])
     (current,) = with_skipped_runs([backfill], context)
     return BackfillSummary(backfill=current, counts=counts.get(backfill.backfill_id, {}))
 
@@ -174,5 +174,5 @@ def with_skipped_runs(backfills: Sequence[Backfill], context: Context) -> Sequen
     }
     if not unfinished:
         return backfills
-    statuses = context.workflows.run_statuses(unfinished)
+    statuses = context.db.workflows.run_statuses(unfinished)
     return [backfill.seen_again(statuses) for backfill in backfills]

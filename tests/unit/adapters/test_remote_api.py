@@ -144,7 +144,7 @@ def test_every_error_arrives_as_itself(monkeypatch, kind):
     """Class (of those with a code of their own), code, message and findings, through a real server."""
     world = ApiWorld()
     found = [errors.Problem(message="ünï", field="tasks[0].x", line=3, column=7), errors.Problem(message="b")]
-    error = kind.told("what wént wrong 🙂", problems=found)
+    error = kind.with_message("what wént wrong 🙂", problems=found)
 
     def fail(_name: str) -> None:
         raise error

@@ -31,12 +31,12 @@ from workflow_entrypoints.settings import Settings
 from workflow_core.fakes.airflow import InMemoryAirflow
 from workflow_core.fakes.clock import ManualClock
 from workflow_core.fakes.storage import InMemoryStorage
-from workflow_core.fakes.workflow import InMemoryWorkflows
+from workflow_core.fakes.database import InMemoryDatabase
 from workflow_core.service import WorkflowService
 
 storage, clock = InMemoryStorage(), ManualClock()
 airflow = InMemoryAirflow(storage=storage, clock=clock)
-service = WorkflowService(workflows=InMemoryWorkflows(), airflow=airflow, storage=storage, clock=clock)
+service = WorkflowService(database=InMemoryDatabase(), airflow=airflow, storage=storage, clock=clock)
 
 def slow_health():
     print("busy", flush=True)

@@ -10,7 +10,8 @@ import pytest
 from attrs import frozen
 
 from workflow_core.domain.run import RunStatus
-from workflow_core.fakes import InMemoryAirflow, InMemoryStorage, InMemoryWorkflows, ManualClock
+from workflow_core.fakes import InMemoryAirflow, InMemoryDatabase, InMemoryStorage, ManualClock
+from workflow_core.fakes.store import Store
 from workflow_core.service import WorkflowService
 
 if TYPE_CHECKING:
@@ -28,14 +29,14 @@ tasks:
 DAYS = (date(2020, 1, 1), date(2020, 1, 3))
 
 
-class Leaving(InMemoryWorkflows):
-    """The fake, which goes down as soon as a certain method has written something."""
+class LeavingStore(Store):
+    """The store of the database in memory, which goes down right after a certain method has written something."""
 
     down_after: str | None = None
 
     @contextmanager
-    def _transaction(self, method: str) -> Iterator[None]:
-        with super()._transaction(method):
+    def transaction(self, method: str) -> Iterator[None]:
+        with super().transaction(method):
             yield
         if method == self.down_after:
             self.go_down()
@@ -46,7 +47,8 @@ class World:
     """A registered workflow and its service."""
 
     service: WorkflowService
-    workflows: Leaving
+    database: InMemoryDatabase
+    store: LeavingStore
     clock: ManualClock
 
     def run(self) -> str:
@@ -74,12 +76,13 @@ class World:
 
 @pytest.fixture
 def world() -> World:
-    clock, storage, workflows = ManualClock(), InMemoryStorage(), Leaving()
+    clock, storage, store = ManualClock(), InMemoryStorage(), LeavingStore()
+    database = InMemoryDatabase(store)
     airflow = InMemoryAirflow(storage=storage, clock=clock, queue_seconds=1, task_seconds=5)
-    service = WorkflowService(workflows=workflows, airflow=airflow, storage=storage, clock=clock)
+    service = WorkflowService(database=database, airflow=airflow, storage=storage, clock=clock)
     service.register(NAME, YAML)
     service.sweep()
-    return World(service=service, workflows=workflows, clock=clock)
+    return World(service=service, database=database, store=store, clock=clock)
 
 
 OPERATIONS: dict[str, tuple[str, Callable[[World], Any], Callable[[World, Any], Any]]] = {
@@ -109,16 +112,16 @@ def test_a_database_that_goes_down_after_the_commit_undoes_no_answer(world: Worl
     """Each operation is answered as accepted if the database went down right after it had recorded the wish."""
     recorded_by, prepare, ask = OPERATIONS[operation]
     given = prepare(world)
-    world.workflows.down_after = recorded_by
+    world.store.down_after = recorded_by
     ask(world, given)
-    assert world.workflows._down
+    assert world.database.store.is_down
 
 
 def test_what_was_accepted_then_goes_on_with_the_worker(world: World) -> None:
     """A run whose request could not finish reaches Airflow, once, and ends."""
-    world.workflows.down_after = "add_run"
+    world.store.down_after = "add_run"
     run = world.service.run(NAME)
-    world.workflows.down_after = None
-    world.workflows.come_back()
+    world.store.down_after = None
+    world.database.come_back()
     world.work(6)
     assert world.service.status(run.run_id).run.status is RunStatus.SUCCESS

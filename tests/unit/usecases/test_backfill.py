@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from attrs import evolve, frozen
 
+from tests.support.databases import each_port
 from workflow_core.domain.backfill import BackfillStatus, OnFailure, Reprocess, SkippedDate, skip_warning
 from workflow_core.domain.caller import Caller
 from workflow_core.domain.filters import HistoryFilter
@@ -30,8 +32,9 @@ from workflow_core.errors import (
     WorkflowPaused,
     WorkflowPermissionDenied,
 )
-from workflow_core.fakes import InMemoryAirflow, InMemoryStorage, InMemoryWorkflows, ManualClock
+from workflow_core.fakes import InMemoryAirflow, InMemoryDatabase, InMemoryStorage, ManualClock
 from workflow_core.fakes.airflow import Effect
+from workflow_core.fakes.backfills import InMemoryBackfills
 from workflow_core.service import WorkflowService
 from workflow_core.usecases.config import ServiceConfig
 from workflow_core.usecases.reconcile.sweep import BATCH
@@ -64,7 +67,7 @@ class World:
     """A service and the fakes behind it."""
 
     service: WorkflowService
-    workflows: InMemoryWorkflows
+    database: InMemoryDatabase
     airflow: InMemoryAirflow
     storage: InMemoryStorage
     clock: ManualClock
@@ -72,7 +75,7 @@ class World:
     def reborn(self, **ports: Any) -> World:
         """Another process over the same three systems."""
         given: dict[str, Any] = {
-            "workflows": self.workflows,
+            "database": self.database,
             "airflow": self.airflow,
             "storage": self.storage,
             "clock": self.clock,
@@ -121,15 +124,15 @@ class World:
 
     def nothing_happened(self) -> bool:
         """Whether nothing was recorded and nothing sent."""
-        return not self.in_airflow() and self.workflows.history(HistoryFilter(), PageRequest()).total == 0
+        return not self.in_airflow() and self.database.workflows.history(HistoryFilter(), PageRequest()).total == 0
 
 
 @pytest.fixture
 def make_world():
     def make(*, cron="0 6 * * *", timezone="UTC", now=NOW, **policy) -> World:
-        clock, storage, workflows = ManualClock(now), InMemoryStorage(), InMemoryWorkflows()
+        clock, storage, database = ManualClock(now), InMemoryStorage(), InMemoryDatabase()
         airflow = InMemoryAirflow(storage=storage, clock=clock)
-        ports: dict[str, Any] = {"workflows": workflows, "airflow": airflow, "storage": storage, "clock": clock}
+        ports: dict[str, Any] = {"database": database, "airflow": airflow, "storage": storage, "clock": clock}
         service = WorkflowService(**ports, policy=ServiceConfig(**policy))
         service.register(NAME, YAML, schedule=Schedule(cron=cron, timezone=timezone), caller=ME)
         return World(service=service, **ports)
@@ -268,8 +271,8 @@ class TestRefused:
         world.service.pause(NAME)
         with pytest.raises(WorkflowPaused):
             world.backfill(dry_run=dry_run)
-        workflow = world.workflows.workflow(NAME)
-        world.workflows.save_workflow(evolve(workflow, pause=None).failed("why", NOW))
+        workflow = world.database.workflows.workflow(NAME)
+        world.database.workflows.save_workflow(evolve(workflow, pause=None).failed("why", NOW))
         with pytest.raises(WorkflowNotRunnable):
             world.backfill(dry_run=dry_run)
         assert world.nothing_happened()
@@ -277,7 +280,9 @@ class TestRefused:
     def test_code_is_refused(self, world):
         """Neither started nor steered, unless the policy says otherwise."""
         view = world.backfill()
-        world.workflows.save_workflow(evolve(world.workflows.workflow(NAME), source_type=SourceType.CODE))
+        world.database.workflows.save_workflow(
+            evolve(world.database.workflows.workflow(NAME), source_type=SourceType.CODE)
+        )
         for act in (world.service.pause_backfill, world.service.resume_backfill, world.service.stop_backfill):
             with pytest.raises(WorkflowPermissionDenied):
                 act(view.backfill.backfill_id)
@@ -295,7 +300,7 @@ class TestRefused:
 
     def test_without_database_nothing_is_sent(self, world):
         """Refused before Airflow hears of it."""
-        world.workflows.fail("add_backfill")
+        world.database.fail("add_backfill")
         with pytest.raises(DatabaseUnavailable):
             world.backfill()
         assert world.nothing_happened()
@@ -325,9 +330,9 @@ class TestDryRun:
     def test_it_tells_what_a_real_call_would_do(self, world):
         """The same ids, dates, logical dates and skipped dates; nothing changes anywhere."""
         world.finish(world.backfill(2, 2))
-        before = world.workflows.history(HistoryFilter(), PageRequest()).items
+        before = world.database.workflows.history(HistoryFilter(), PageRequest()).items
         planned = world.backfill(1, 3, dry_run=True)
-        assert world.workflows.history(HistoryFilter(), PageRequest()).items == before
+        assert world.database.workflows.history(HistoryFilter(), PageRequest()).items == before
         assert len(world.in_airflow()) == 1
         real = world.backfill(1, 3)
         assert planned.backfill.backfill_id == real.backfill.backfill_id
@@ -407,17 +412,15 @@ class TestDatesThatHaveRuns:
         """Whoever finds out at the last moment that the dates got runs decides anew."""
         theirs: list[BackfillView] = []
 
-        class Overtaken(InMemoryWorkflows):
+        class Overtaken(InMemoryBackfills):
             def add_backfill(self, backfill, runs, *, dated, act=None):
                 if not theirs:
                     theirs.append(world.backfill(2, 3))
-                return world.workflows.add_backfill(backfill, runs, dated=dated, act=act)
+                return super().add_backfill(backfill, runs, dated=dated, act=act)
 
-            def __getattribute__(self, name):
-                mine = name == "add_backfill" or name.startswith("__")
-                return object.__getattribute__(self if mine else world.workflows, name)
-
-        view = world.reborn(workflows=Overtaken()).backfill(1, 3)
+        database = InMemoryDatabase(world.database.store)
+        database.backfills = Overtaken(world.database.store)
+        view = world.reborn(database=database).backfill(1, 3)
         assert [run.run_date.day for run in view.runs] == [1]
         assert [one.date.day for one in view.backfill.skipped] == [2, 3]
 
@@ -823,14 +826,14 @@ class TestSteering:
         view = world.backfill(1, 3)
         if act == "resume_backfill":
             world.service.pause_backfill(view.backfill.backfill_id)
-        save, faults = world.workflows.save_backfill, [ConcurrentUpdate("x"), ConcurrentUpdate("y")]
+        save, faults = world.database.backfills.save_backfill, [ConcurrentUpdate("x"), ConcurrentUpdate("y")]
 
         def overtaken(*given, **named):
             if faults:
                 raise faults.pop()
             return save(*given, **named)
 
-        world.workflows.save_backfill = overtaken
+        world.database.backfills.save_backfill = overtaken
         getattr(world.service, act)(view.backfill.backfill_id)
         wanted = world.look(view).backfill.wanted
         assert (faults, wanted) == ([], act.removesuffix("_backfill").replace("resume", "run"))
@@ -867,7 +870,7 @@ class TestTheWorkflowAround:
         """After the worker has listed what is to be driven: Airflow would only queue the runs."""
         view = world.backfill(1, 2)
         world.pass_time(1)
-        active = world.workflows.active_backfills
+        active = world.database.backfills.active_backfills
 
         def paused_meanwhile(limit):
             found = active(limit)
@@ -875,7 +878,7 @@ class TestTheWorkflowAround:
             return found
 
         world.clock.sleep(5)
-        world.workflows.active_backfills = paused_meanwhile
+        world.database.backfills.active_backfills = paused_meanwhile
         world.service.sweep()
         assert world.by_date(view) == {1: "SUCCESS", 2: "PENDING"}
         assert len(world.in_airflow()) == 1
@@ -994,8 +997,10 @@ class TestDeath:
             calls += 1
             world = make_world()
             countdown = [calls]
-            ports = {name: Mortal(getattr(world, name), countdown, after=after) for name in ("workflows", "airflow")}
-            mortal = world.reborn(**ports)
+            mortal = world.reborn(
+                database=each_port(world.database, partial(Mortal, countdown=countdown, after=after)),
+                airflow=Mortal(world.airflow, countdown, after=after),
+            )
             try:
                 mortal.backfill(1, 3, **fields)
                 mortal.pass_time(12)
@@ -1054,8 +1059,8 @@ class TestDeath:
                 return super().__getattr__(name)
 
         with pytest.raises(DiedError):
-            world.reborn(workflows=Dying(world.workflows, [0], after=False)).service.stop_backfill(
-                view.backfill.backfill_id
-            )
+            world.reborn(
+                database=each_port(world.database, lambda port: Dying(port, [0], after=False))
+            ).service.stop_backfill(view.backfill.backfill_id)
         assert world.by_date(view)[3] == "STOPPED"
         assert world.finish(view) is BackfillStatus.STOPPED

@@ -11,10 +11,11 @@ from attrs import frozen
 
 from workflow_adapters.airflow.breaker import BreakerRules, CircuitBreaker, Outcome
 from workflow_adapters.airflow.bulkhead import Bulkhead
-from workflow_adapters.airflow.guarded import CallBudget, GuardedAirflow
+from workflow_adapters.airflow.guarded import CallBudget, guard_airflow
 from workflow_core.domain.run import RunStatus
 from workflow_core.errors import AirflowUnavailable
-from workflow_core.fakes import InMemoryAirflow, InMemoryStorage, InMemoryWorkflows, ManualClock
+from workflow_core.fakes import InMemoryAirflow, InMemoryDatabase, InMemoryStorage, ManualClock
+from workflow_core.fakes.store import Store
 from workflow_core.ports.airflow import BreakerState
 from workflow_core.service import WorkflowService
 
@@ -31,19 +32,19 @@ tasks:
   - {{task_id: only, operator: bash, bash_command: "true"}}
 """
 
-WRITES = ("add_", "save_", "revise_", "retire_", "mark_", "claim", "record_", "forget_")
+WRITES = ("add_", "save_", "revise_", "retire_", "record_", "acquire", "append", "store_", "purge_")
 
 
-class Watched(InMemoryWorkflows):
-    """The fake, which remembers what was asked of it that writes."""
+class WatchedStore(Store):
+    """The store of the database in memory, which notes the methods that write."""
 
     written: list[str]
 
     @contextmanager
-    def _transaction(self, method: str) -> Iterator[None]:
+    def transaction(self, method: str) -> Iterator[None]:
         if method.startswith(WRITES):
             self.written.append(method)
-        with super()._transaction(method):
+        with super().transaction(method):
             yield
 
 
@@ -66,7 +67,8 @@ class World:
     """A registered workflow, a run that goes on, one that has ended and one that was never sent; then the breaker opens."""
 
     service: WorkflowService
-    workflows: Watched
+    database: InMemoryDatabase
+    store: WatchedStore
     storage: WatchedStorage
     breaker: CircuitBreaker
     active: str
@@ -74,17 +76,18 @@ class World:
     waiting: str
 
     def written(self) -> list[str]:
-        return self.workflows.written + self.storage.written
+        return self.store.written + self.storage.written
 
 
 @pytest.fixture
 def world() -> World:
-    clock, storage, workflows = ManualClock(), WatchedStorage(), Watched()
-    workflows.written, storage.written = [], []
+    clock, storage, store = ManualClock(), WatchedStorage(), WatchedStore()
+    database = InMemoryDatabase(store)
+    store.written, storage.written = [], []
     fake = InMemoryAirflow(storage=storage, clock=clock, queue_seconds=1, task_seconds=5)
     breaker = CircuitBreaker(BreakerRules(window=1, minimum=1, open_seconds=3600.0))
-    airflow = GuardedAirflow(fake, breaker, CallBudget(bulkhead=Bulkhead(4), seconds=15.0))
-    service = WorkflowService(workflows=workflows, airflow=airflow, storage=storage, clock=clock)
+    airflow = guard_airflow(fake, breaker, CallBudget(bulkhead=Bulkhead(4), seconds=15.0))
+    service = WorkflowService(database=database, airflow=airflow, storage=storage, clock=clock)
     service.register(NAME, YAML)
     service.register(NAME, YAML + "team: x\n", force=True)
     service.sweep()
@@ -99,11 +102,12 @@ def world() -> World:
     )  # its turn comes after the first
     breaker.leave(breaker.enter(), Outcome.FAILURE)
     assert breaker.state is BreakerState.OPEN
-    workflows.written.clear()
+    store.written.clear()
     storage.written.clear()
     return World(
         service=service,
-        workflows=workflows,
+        database=database,
+        store=store,
         storage=storage,
         breaker=breaker,
         active=active,
@@ -162,5 +166,5 @@ def test_what_was_accepted_before_is_sent_when_it_closes(world: World) -> None:
     for _ in range(12):
         clock.sleep(5)
         world.service.sweep()
-    assert world.breaker._era.state is BreakerState.CLOSED
+    assert world.breaker._period.state is BreakerState.CLOSED
     assert world.service.status(world.waiting).run.status is RunStatus.SUCCESS

@@ -14,7 +14,7 @@ from workflow_core.domain.conditions import ConditionType, Severity
 from workflow_core.domain.run import RunStatus
 from workflow_core.domain.workflow import Phase, SourceType
 from workflow_core.errors import AirflowUnavailable
-from workflow_core.fakes import InMemoryAirflow, InMemoryStorage, InMemoryWorkflows, ManualClock
+from workflow_core.fakes import InMemoryAirflow, InMemoryDatabase, InMemoryStorage, ManualClock
 from workflow_core.fakes.airflow_dags import FakeDag
 from workflow_core.service import WorkflowService
 from workflow_core.usecases.config import ServiceConfig
@@ -68,7 +68,7 @@ class World:
     """A registered workflow, a service and the fakes behind it."""
 
     service: WorkflowService
-    workflows: InMemoryWorkflows
+    database: InMemoryDatabase
     airflow: Airflow
     storage: InMemoryStorage
     clock: ManualClock
@@ -99,12 +99,12 @@ class World:
 
 @pytest.fixture
 def world() -> World:
-    clock, storage, workflows = ManualClock(), InMemoryStorage(), InMemoryWorkflows()
+    clock, storage, database = ManualClock(), InMemoryStorage(), InMemoryDatabase()
     airflow = Airflow(storage=storage, clock=clock, queue_seconds=1, task_seconds=5)
     service = WorkflowService(
-        workflows=workflows, airflow=airflow, storage=storage, clock=clock, policy=ServiceConfig(fresh_for=3.0)
+        database=database, airflow=airflow, storage=storage, clock=clock, policy=ServiceConfig(fresh_for=3.0)
     )
-    world = World(service=service, workflows=workflows, airflow=airflow, storage=storage, clock=clock)
+    world = World(service=service, database=database, airflow=airflow, storage=storage, clock=clock)
     world.register(NAME)
     world.sweep()
     return world
@@ -211,13 +211,13 @@ class TestConditions:
         shown = world.service.workflow(NAME)
         assert world.airflow.meanwhile == []
         assert shown.conditions == ()
-        [seen] = world.workflows.observations([shown.workflow.id]).values()
+        [seen] = world.database.observations.observations([shown.workflow.id]).values()
         assert seen.is_paused is not paused
 
     def test_a_pass_that_began_before_airflow_confirmed_a_pause(self, world: World) -> None:
         """It read the list of DAGs after the wish and before Airflow was told, and records it after: that is no drift."""
         world.register("a.first", "a.second")
-        real, read = world.airflow.set_paused, world.workflows.workflows_of_dags
+        real, read = world.airflow.set_paused, world.database.workflows.workflows_of_dags
         world.airflow.set_paused = _away  # type: ignore[method-assign]
         assert not world.service.pause(NAME).settled
 
@@ -228,7 +228,7 @@ class TestConditions:
             assert world.service.pause(NAME).settled
             return found
 
-        world.workflows.workflows_of_dags = confirmed_after  # type: ignore[method-assign]
+        world.database.workflows.workflows_of_dags = confirmed_after  # type: ignore[method-assign]
         world.sweep()
         assert world.types() == []
 
@@ -271,7 +271,7 @@ class TestConditions:
         world.airflow.add_dag(evolve(dag, error="no such operator"))
         world.sweep(2)
         assert world.types() == ["not_buildable"]
-        found = world.workflows.workflow(NAME)
+        found = world.database.workflows.workflow(NAME)
         assert found is not None
         assert (found.phase, found.phase_reason) == (Phase.FAILED, "no such operator")
         world.airflow.add_dag(dag)
@@ -499,9 +499,9 @@ class TestNextRun:
 
 def test_the_database_is_no_airflow(world: World) -> None:
     """A store that fails does not make Airflow unreachable."""
-    world.workflows.fail("observed_until")
+    world.database.fail("observed_until")
     world.service.sweep()
-    assert not world.workflows.airflow_state().is_stale
+    assert not world.database.observations.airflow_state().is_stale
 
 
 def _away(*_: object, **__: object) -> None:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from attrs import evolve, frozen
 
-from workflow_adapters.sql import SqlWorkflows, make_engine, upgrade
+from workflow_adapters.sql import SqlDatabase, make_engine, upgrade
 from workflow_core.api import BackfillRequest, PauseRequest
 from workflow_core.domain.caller import Caller
 from workflow_core.domain.run import RunStatus, RunType, Submission
 from workflow_core.domain.workflow import WorkflowStatus
 from workflow_core.errors import AirflowUnavailable, WorkflowPaused
-from workflow_core.fakes import InMemoryAirflow, InMemoryStorage, InMemoryWorkflows, ManualClock
+from workflow_core.fakes import InMemoryAirflow, InMemoryDatabase, InMemoryStorage, ManualClock
 from workflow_core.fakes.airflow import Effect
 from workflow_core.local import LocalWorkflowApi
 from workflow_core.service import WorkflowService
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from workflow_core.fakes.airflow_dags import FakeDag
     from workflow_core.ports.airflow import ServedDag
-    from workflow_core.ports.workflow import WorkflowPort
+    from workflow_core.ports.database import Database
 
 NAME = "shop.daily_orders"
 DAG = "shop_daily_orders"
@@ -60,7 +60,7 @@ class World:
     """A registered workflow with tasks of ten seconds, a service, and what is behind it."""
 
     service: WorkflowService
-    workflows: WorkflowPort
+    database: Database
     airflow: Airflow
     clock: ManualClock
     api: LocalWorkflowApi
@@ -69,7 +69,7 @@ class World:
         """A second process on the same systems."""
         context = self.service._context
         return WorkflowService(
-            workflows=self.workflows, airflow=self.airflow, storage=context.storage, clock=self.clock, policy=POLICY
+            database=self.database, airflow=self.airflow, storage=context.storage, clock=self.clock, policy=POLICY
         )
 
     def sweep(self, passes: int = 1, *, seconds: float = 2) -> None:
@@ -104,12 +104,12 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     clock, storage = ManualClock(), InMemoryStorage()
     airflow = Airflow(storage=storage, clock=clock, queue_seconds=1, task_seconds=10)
     engine = make_engine(f"sqlite:///{tmp_path / 'db.sqlite'}") if request.param == "sqlite" else None
-    workflows: WorkflowPort = InMemoryWorkflows()
+    database: Database = InMemoryDatabase()
     if engine is not None:
         upgrade(engine)
-        workflows = SqlWorkflows(engine)
-    service = WorkflowService(workflows=workflows, airflow=airflow, storage=storage, clock=clock, policy=POLICY)
-    world = World(service=service, workflows=workflows, airflow=airflow, clock=clock, api=LocalWorkflowApi(service, ME))
+        database = SqlDatabase(engine)
+    service = WorkflowService(database=database, airflow=airflow, storage=storage, clock=clock, policy=POLICY)
+    world = World(service=service, database=database, airflow=airflow, clock=clock, api=LocalWorkflowApi(service, ME))
     service.register(NAME, YAML.format(about="first"), caller=ME)
     world.sweep()
     yield world

@@ -24,7 +24,7 @@ from workflow_core.errors import (
     WorkflowPermissionDenied,
     WorkflowRunNotFound,
 )
-from workflow_core.fakes import InMemoryAirflow, InMemoryStorage, InMemoryWorkflows, ManualClock
+from workflow_core.fakes import InMemoryAirflow, InMemoryDatabase, InMemoryStorage, ManualClock
 from workflow_core.fakes.airflow import Effect
 from workflow_core.service import WorkflowService
 from workflow_core.testing.together import together
@@ -63,7 +63,7 @@ class World:
     """A registered workflow whose second task fails, a service and the fakes behind it."""
 
     service: WorkflowService
-    workflows: InMemoryWorkflows
+    database: InMemoryDatabase
     airflow: Airflow
     storage: InMemoryStorage
     clock: ManualClock
@@ -85,7 +85,7 @@ class World:
         self.service.sweep()
 
     def run(self, run_id):
-        found = self.workflows.run(run_id)
+        found = self.database.workflows.run(run_id)
         assert found is not None
         return found
 
@@ -95,11 +95,11 @@ class World:
 
 @pytest.fixture
 def world():
-    clock, storage, workflows = ManualClock(), InMemoryStorage(), InMemoryWorkflows()
+    clock, storage, database = ManualClock(), InMemoryStorage(), InMemoryDatabase()
     airflow = Airflow(storage=storage, clock=clock)
-    service = WorkflowService(workflows=workflows, airflow=airflow, storage=storage, clock=clock)
+    service = WorkflowService(database=database, airflow=airflow, storage=storage, clock=clock)
     service.register(NAME, YAML, caller=ME)
-    return World(service=service, workflows=workflows, airflow=airflow, storage=storage, clock=clock)
+    return World(service=service, database=database, airflow=airflow, storage=storage, clock=clock)
 
 
 class TestRetry:
@@ -163,7 +163,7 @@ class TestRetry:
         world.airflow.end_task(DAG, "first", "failed")
         world.airflow.add_run(DAG, "scheduled__x", run_type=RunType.SCHEDULED, triggered_by="scheduler")
         world.later()
-        [run] = world.workflows.last_runs([NAME]).values()
+        [run] = world.database.workflows.last_runs([NAME]).values()
         world.airflow.end_task(DAG, "first", "success")
         world.service.retry(run.run_id)
         world.later()
@@ -332,8 +332,8 @@ class TestRefused:
     def test_a_workflow_that_cannot_be_built(self, world):
         """The reason is told."""
         run_id = world.failed()
-        workflow = world.workflows.workflow(NAME)
-        world.workflows.save_workflow(workflow.failed("no such operator", world.clock.now()))
+        workflow = world.database.workflows.workflow(NAME)
+        world.database.workflows.save_workflow(workflow.failed("no such operator", world.clock.now()))
         with pytest.raises(WorkflowNotRunnable, match="no such operator"):
             world.service.retry(run_id)
 
@@ -350,8 +350,8 @@ class TestRefused:
     def test_a_code_workflow(self, world):
         """403, as a run of it is."""
         run_id = world.failed()
-        workflow = world.workflows.workflow(NAME)
-        world.workflows.save_workflow(evolve(workflow, source_type=SourceType.CODE))
+        workflow = world.database.workflows.workflow(NAME)
+        world.database.workflows.save_workflow(evolve(workflow, source_type=SourceType.CODE))
         with pytest.raises(WorkflowPermissionDenied):
             world.service.retry(run_id)
 
@@ -367,7 +367,7 @@ class TestRefused:
     def test_without_the_database_nothing_is_done(self, world):
         """Nobody would know of it."""
         run_id = world.failed()
-        world.workflows.fail("save_run")
+        world.database.fail("save_run")
         with pytest.raises(DatabaseUnavailable):
             world.service.retry(run_id)
         assert world.airflow.clears == 0

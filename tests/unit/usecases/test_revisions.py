@@ -20,7 +20,7 @@ from workflow_core.errors import (
     WorkflowNotFound,
     WorkflowPermissionDenied,
 )
-from workflow_core.fakes import InMemoryAirflow, InMemoryStorage, InMemoryWorkflows, ManualClock
+from workflow_core.fakes import InMemoryAirflow, InMemoryDatabase, InMemoryStorage, ManualClock
 from workflow_core.service import WorkflowService
 
 NAME = "iceberg.analytics.daily_clicks"
@@ -42,7 +42,7 @@ class World:
     """A service and the fakes behind it; one workflow is registered."""
 
     service: WorkflowService
-    workflows: InMemoryWorkflows
+    database: InMemoryDatabase
     airflow: InMemoryAirflow
     storage: InMemoryStorage
     clock: ManualClock
@@ -59,10 +59,10 @@ class World:
 
 @pytest.fixture
 def world():
-    clock, storage, workflows = ManualClock(), InMemoryStorage(), InMemoryWorkflows()
+    clock, storage, database = ManualClock(), InMemoryStorage(), InMemoryDatabase()
     airflow = InMemoryAirflow(storage=storage, clock=clock)
-    service = WorkflowService(workflows=workflows, airflow=airflow, storage=storage, clock=clock)
-    found = World(service=service, workflows=workflows, airflow=airflow, storage=storage, clock=clock)
+    service = WorkflowService(database=database, airflow=airflow, storage=storage, clock=clock)
+    found = World(service=service, database=database, airflow=airflow, storage=storage, clock=clock)
     found.register()
     return found
 
@@ -234,12 +234,14 @@ class TestRestore:
         """The file in the object store is its spec."""
         from attrs import evolve
 
-        world.workflows.save_workflow(evolve(world.workflows.workflow(NAME), source_type=SourceType.CODE))
+        world.database.workflows.save_workflow(
+            evolve(world.database.workflows.workflow(NAME), source_type=SourceType.CODE)
+        )
         with pytest.raises(WorkflowPermissionDenied):
             world.service.restore(NAME, 1)
 
     def test_a_registration_that_airflow_cannot_build_can_be_taken_back(self, world):
         """The way out after a bad revision."""
         found = world.register(TWO, force=True)
-        world.workflows.save_workflow(found.failed("no such module", world.clock.now()))
+        world.database.workflows.save_workflow(found.failed("no such module", world.clock.now()))
         assert world.service.restore(NAME, 1).phase is Phase.SERVED

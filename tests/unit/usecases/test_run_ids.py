@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workflow_adapters.sql import SqlWorkflows, make_engine, upgrade
+from workflow_adapters.sql import SqlDatabase, make_engine, upgrade
 from workflow_core.domain.caller import Caller, IdempotencyKey
 from workflow_core.domain.filters import HistoryFilter
 from workflow_core.domain.paging import PageRequest
@@ -25,12 +25,14 @@ from workflow_core.errors import (
     WorkflowNotFound,
     WorkflowPaused,
 )
-from workflow_core.fakes import InMemoryAirflow, InMemoryStorage, InMemoryWorkflows, ManualClock
+from workflow_core.fakes import InMemoryAirflow, InMemoryDatabase, InMemoryStorage, ManualClock
+from workflow_core.fakes.workflows import InMemoryWorkflows
 from workflow_core.service import WorkflowService
 from workflow_core.usecases.run_ids import REMEMBERED, RunIds
 
 if TYPE_CHECKING:
     from workflow_core.domain.run import Run
+    from workflow_core.fakes.store import Store
 
 AT = datetime(2026, 1, 1, 10, tzinfo=UTC)
 NAME = "a.b"
@@ -111,10 +113,10 @@ def test_only_the_latest_seconds_are_remembered():
 
 
 class Refusing(InMemoryWorkflows):
-    """The fake, which refuses the next runs: before it records them, or (an outcome that is unknown) after it did."""
+    """The port in memory, which refuses the next runs: before it records them, or (an outcome that is unknown) after it did."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
         self.refusals: list[WorkflowError] = []
         self.tried: list[str] = []
 
@@ -128,9 +130,11 @@ class Refusing(InMemoryWorkflows):
 class World:
     """Several processes over one database, one Airflow and one clock."""
 
-    def __init__(self, workflows: Any = None) -> None:
+    def __init__(self, database: Any = None) -> None:
         self.clock, self.storage = ManualClock(AT), InMemoryStorage()
-        self.workflows = workflows or Refusing()
+        memory = InMemoryDatabase()
+        self.refusing = memory.workflows = Refusing(memory.store)
+        self.database = database or memory
         self.airflow = InMemoryAirflow(storage=self.storage, clock=self.clock)
         self.processes = [self.process(), self.process()]
         self.processes[0].register(NAME, YAML)
@@ -138,10 +142,10 @@ class World:
         self.first = f"{NAME}_{self.clock.now():%Y%m%d_%H%M%S}"
 
     def process(self) -> WorkflowService:
-        return WorkflowService(workflows=self.workflows, airflow=self.airflow, storage=self.storage, clock=self.clock)
+        return WorkflowService(database=self.database, airflow=self.airflow, storage=self.storage, clock=self.clock)
 
     def ids(self) -> list[str]:
-        return [run.run_id for run in self.workflows.history(HistoryFilter(), PageRequest(limit=500)).items]
+        return [run.run_id for run in self.database.workflows.history(HistoryFilter(), PageRequest(limit=500)).items]
 
     def numbers(self) -> list[int]:
         """The numbers of the runs that there are, in order."""
@@ -190,7 +194,7 @@ def test_a_run_after_any_change_of_the_workflow_has_the_first_number(world, chan
 )
 def test_a_run_that_was_not_recorded_leaves_its_number(world, refusal):
     """A lost transaction, a workflow that changed or went away: the next run of the second is the first."""
-    world.workflows.refusals = [refusal]
+    world.refusing.refusals = [refusal]
     try:
         world.processes[0].run(NAME)
     except WorkflowError:
@@ -235,14 +239,14 @@ def test_a_restarted_process_goes_on_where_the_last_one_was(world):
 def test_the_second_backfill_of_dates_is_numbered_only_if_the_first_was_recorded(world):
     """A backfill whose transaction was lost has left its id."""
     days = (date(2025, 12, 1), date(2025, 12, 2))
-    add, lost = world.workflows.add_backfill, [DatabaseUnavailable("away"), ConcurrentUpdate("Backfill")]
+    add, lost = world.database.backfills.add_backfill, [DatabaseUnavailable("away"), ConcurrentUpdate("Backfill")]
 
     def losing(*arguments: Any, **how: Any) -> None:
         if lost:
             raise lost.pop(0)
         add(*arguments, **how)
 
-    world.workflows.add_backfill = losing
+    world.database.backfills.add_backfill = losing
     with pytest.raises(DatabaseUnavailable):
         world.processes[0].backfill(NAME, *days)
     backfilled = world.processes[0].backfill(NAME, *days)
@@ -265,7 +269,7 @@ def test_the_ids_of_a_second_have_no_holes(steps):
             with pytest.raises(InvalidRequest):
                 service.run(NAME, {"date": "never"})
         elif step == "lost":
-            world.workflows.refusals = [DatabaseOutcomeUnknown("lost")]
+            world.refusing.refusals = [DatabaseOutcomeUnknown("lost")]
             with pytest.raises(DatabaseOutcomeUnknown):
                 service.run(NAME)
         elif step == "changed":
@@ -292,7 +296,7 @@ def test_many_threads_of_two_processes_leave_no_hole(database, tmp_path):
     if database == "sqlite":
         engine = make_engine(f"sqlite:///{tmp_path}/runs.db")
         upgrade(engine)
-    world = World(SqlWorkflows(engine) if engine is not None else None)
+    world = World(SqlDatabase(engine) if engine is not None else None)
 
     def run(number: int) -> None:
         params = {"date": "never"} if number % 5 == 0 else {}
@@ -307,7 +311,7 @@ def test_many_threads_of_two_processes_leave_no_hole(database, tmp_path):
         list(pool.map(run, range(200)))
     assert world.numbers() == list(range(1, 161))
     if database == "fake":
-        assert len(world.workflows.tried) <= 2 * 160  # each process tries each number once
+        assert len(world.refusing.tried) <= 2 * 160  # each process tries each number once
     if engine is not None:
         engine.dispose()
 
@@ -316,12 +320,12 @@ def test_a_taken_id_is_found_once_and_not_tried_again(world):
     """What the database said about the ids of another process is remembered."""
     for _ in range(5):
         world.processes[1].run(NAME)
-    world.workflows.tried.clear()
+    world.refusing.tried.clear()
     world.processes[0].run(NAME)
     world.processes[0].run(NAME)
-    assert [run_id.removeprefix(world.first) for run_id in world.workflows.tried] == [
+    assert [run_id.removeprefix(world.first) for run_id in world.refusing.tried] == [
         "",
         *(f"_{n}" for n in range(2, 8)),
     ]
     with pytest.raises(RunAlreadyExists):
-        world.workflows.add_run(world.workflows.run(world.first))
+        world.database.workflows.add_run(world.database.workflows.run(world.first))

@@ -28,7 +28,7 @@ from workflow_core.errors import (
     WorkflowPermissionDenied,
     WorkflowRunNotFound,
 )
-from workflow_core.fakes import InMemoryAirflow, InMemoryStorage, InMemoryWorkflows, ManualClock
+from workflow_core.fakes import InMemoryAirflow, InMemoryDatabase, InMemoryStorage, ManualClock
 from workflow_core.fakes.airflow import Effect
 from workflow_core.service import WorkflowService
 from workflow_core.usecases.config import CodeExecution, ServiceConfig
@@ -51,7 +51,7 @@ class World:
     """A service and the fakes behind it."""
 
     service: WorkflowService
-    workflows: InMemoryWorkflows
+    database: InMemoryDatabase
     airflow: InMemoryAirflow
     storage: InMemoryStorage
     clock: ManualClock
@@ -63,8 +63,8 @@ class World:
         """Whether nothing at all was recorded or stored."""
         everything = PageRequest(limit=500)
         return (
-            self.workflows.workflows(WorkflowFilter(), everything).total == 0
-            and self.workflows.history(HistoryFilter(), everything).total == 0
+            self.database.workflows.list_workflows(WorkflowFilter(), everything).total == 0
+            and self.database.workflows.history(HistoryFilter(), everything).total == 0
             and not [*self.storage.list(SourceType.MANUAL)]
         )
 
@@ -72,12 +72,12 @@ class World:
 @pytest.fixture
 def make_world():
     def make(**policy) -> World:
-        clock, storage, workflows = ManualClock(), InMemoryStorage(), InMemoryWorkflows()
+        clock, storage, database = ManualClock(), InMemoryStorage(), InMemoryDatabase()
         airflow = InMemoryAirflow(storage=storage, clock=clock)
         service = WorkflowService(
-            workflows=workflows, airflow=airflow, storage=storage, clock=clock, policy=ServiceConfig(**policy)
+            database=database, airflow=airflow, storage=storage, clock=clock, policy=ServiceConfig(**policy)
         )
-        return World(service=service, workflows=workflows, airflow=airflow, storage=storage, clock=clock)
+        return World(service=service, database=database, airflow=airflow, storage=storage, clock=clock)
 
     return make
 
@@ -92,7 +92,7 @@ class TestRegister:
         """After a registration the database, the store and Airflow say the same."""
         workflow = world.register()
         assert (workflow.status, workflow.phase, workflow.warnings) == (WorkflowStatus.ACTIVE, Phase.SERVED, ())
-        assert world.workflows.workflow(NAME) == workflow
+        assert world.database.workflows.workflow(NAME) == workflow
         assert world.storage.raw(SourceType.MANUAL, NAME).decode() == workflow.yaml
         assert world.airflow.dag(DAG).spec_hash == workflow.spec_hash
         assert world.airflow.dag(DAG).is_paused is False
@@ -177,7 +177,7 @@ class TestRegister:
         [
             (lambda world: world.airflow.go_down(), AirflowUnavailable),
             (lambda world: world.airflow.uninstall(), LoaderNotInstalled),
-            (lambda world: world.workflows.go_down(), DatabaseUnavailable),
+            (lambda world: world.database.go_down(), DatabaseUnavailable),
         ],
     )
     def test_a_system_that_is_down_refuses_it_and_nothing_is_kept(self, world, break_it, error):
@@ -185,7 +185,7 @@ class TestRegister:
         break_it(world)
         with pytest.raises(error):
             world.register()
-        world.workflows.come_back()
+        world.database.come_back()
         assert world.is_empty()
 
     def test_storage_that_is_down_refuses_it(self, world):
@@ -205,10 +205,10 @@ class TestRegister:
         assert any("does not serve the DAG yet" in warning for warning in workflow.warnings)
         monkeypatch.undo()
         world.service.sweep()
-        assert world.workflows.workflow(NAME).phase is Phase.REGISTERING
+        assert world.database.workflows.workflow(NAME).phase is Phase.REGISTERING
         world.airflow.come_back()
         assert world.service.sweep().workflows_settled == 1
-        assert world.workflows.workflow(NAME).phase is Phase.SERVED
+        assert world.database.workflows.workflow(NAME).phase is Phase.SERVED
 
     def test_what_an_earlier_holder_of_the_name_left_in_the_store_is_replaced(self, world):
         """The database decides whose name it is."""
@@ -300,7 +300,7 @@ class TestRun:
         world.register()
         world.service.run(NAME, {"region": "EU"})
         other = WorkflowService(
-            workflows=world.workflows, airflow=world.airflow, storage=world.storage, clock=world.clock
+            database=world.database, airflow=world.airflow, storage=world.storage, clock=world.clock
         )
         other.pause(NAME)
         with pytest.raises(WorkflowPaused):
@@ -315,7 +315,7 @@ class TestRun:
         """That the workflow is the one that was read for the first run is part of recording the second."""
         world.register()
         world.service.run(NAME)
-        monkeypatch.setattr(world.workflows, "workflow", None)
+        monkeypatch.setattr(world.database.workflows, "workflow", None)
         assert world.service.run(NAME).submission is Submission.SUBMITTED
 
     def test_it_is_followed_to_its_end(self, world):
@@ -377,7 +377,7 @@ class TestRun:
 
         world = make_world(code_execution=allowed)
         workflow = world.register()
-        world.workflows.save_workflow(evolve(workflow, source_type=SourceType.CODE))
+        world.database.workflows.save_workflow(evolve(workflow, source_type=SourceType.CODE))
         if allowed is CodeExecution.ALLOW:
             assert world.service.run(NAME).status is RunStatus.PENDING
         else:
@@ -418,7 +418,7 @@ class TestRun:
         assert (run.status, run.submission) == (RunStatus.PENDING, Submission.SENDING)
         world.clock.sleep(21)  # until then the request may still be under way
         assert world.service.sweep().runs_submitted == 1
-        assert world.workflows.run(run.run_id).submission is Submission.SUBMITTED
+        assert world.database.workflows.run(run.run_id).submission is Submission.SUBMITTED
         assert len(world.airflow.changed_runs(world.clock.now() - timedelta(days=1)).runs) == 1
 
     def test_a_run_whose_dag_is_not_served_yet_waits_for_it(self, world, monkeypatch):
@@ -535,7 +535,7 @@ class TestPause:
         world.register()
         with pytest.raises(InvalidRequest, match=r"^reason: "):
             world.service.pause(NAME, reason)
-        assert world.workflows.workflow(NAME).pause is None
+        assert world.database.workflows.workflow(NAME).pause is None
 
     def test_without_airflow_it_is_refused(self, world):
         """Nothing is recorded."""
@@ -543,7 +543,7 @@ class TestPause:
         world.airflow.go_down()
         with pytest.raises(AirflowUnavailable):
             world.service.pause(NAME)
-        assert world.workflows.workflow(NAME).pause is None
+        assert world.database.workflows.workflow(NAME).pause is None
 
     @pytest.mark.parametrize("effect", list(Effect))
     def test_an_answer_that_never_came_is_told_and_settled(self, world, effect):
@@ -553,23 +553,23 @@ class TestPause:
         paused = world.service.pause(NAME)
         assert any("not confirmed" in warning for warning in paused.warnings)
         world.service.sweep()
-        assert world.workflows.workflow(NAME).settled
+        assert world.database.workflows.workflow(NAME).settled
         assert world.airflow.dag(DAG).is_paused is True
 
     def test_somebody_elses_save_in_between_is_not_lost(self, world, monkeypatch):
         """A pause that meets another change reads again and keeps both."""
         world.register()
-        save = world.workflows.save_workflow
+        save = world.database.workflows.save_workflow
 
         def interfere(workflow, **named):
             monkeypatch.undo()
-            current = world.workflows.workflow(NAME)
+            current = world.database.workflows.workflow(NAME)
             save(current.pause_confirmed(paused=True))
             return save(workflow, **named)
 
-        monkeypatch.setattr(world.workflows, "save_workflow", interfere)
+        monkeypatch.setattr(world.database.workflows, "save_workflow", interfere)
         assert world.service.pause(NAME, "tea").pause.reason == "tea"
-        assert world.workflows.workflow(NAME).settled
+        assert world.database.workflows.workflow(NAME).settled
 
 
 class TestSweep:
@@ -578,7 +578,7 @@ class TestSweep:
         world.register()
         world.airflow.go_down()
         assert world.service.sweep().runs_observed == 0
-        world.workflows.go_down()
+        world.database.go_down()
         world.service.sweep()
 
     def test_one_that_cannot_be_settled_does_not_keep_others_waiting(self, world, monkeypatch):
@@ -588,7 +588,7 @@ class TestSweep:
         world.register("a.two")
         monkeypatch.undo()
         parse = world.airflow.request_parse
-        first = world.service._context.sentinel_of(world.workflows.workflow("a.one"))
+        first = world.service._context.sentinel_of(world.database.workflows.workflow("a.one"))
 
         def fails_for_one(sentinel):
             if sentinel == first:
@@ -597,8 +597,8 @@ class TestSweep:
 
         monkeypatch.setattr(world.airflow, "request_parse", fails_for_one)
         world.service.sweep()
-        assert world.workflows.workflow("a.one").phase is Phase.REGISTERING
-        assert world.workflows.workflow("a.two").phase is Phase.SERVED
+        assert world.database.workflows.workflow("a.one").phase is Phase.REGISTERING
+        assert world.database.workflows.workflow("a.two").phase is Phase.SERVED
 
 
 class TestHealth:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,7 +25,7 @@ from workflow_core.errors import (
     WorkflowPermissionDenied,
     WorkflowRunNotFound,
 )
-from workflow_core.fakes import InMemoryAirflow, InMemoryStorage, InMemoryWorkflows, ManualClock
+from workflow_core.fakes import InMemoryAirflow, InMemoryDatabase, InMemoryStorage, ManualClock
 from workflow_core.fakes.airflow import Effect
 from workflow_core.service import WorkflowService
 from workflow_core.usecases.config import CodeExecution, ServiceConfig
@@ -55,7 +56,7 @@ class World:
     """A registered workflow, a service and the fakes behind it; a task takes five seconds."""
 
     service: WorkflowService
-    workflows: InMemoryWorkflows
+    database: InMemoryDatabase
     airflow: InMemoryAirflow
     storage: InMemoryStorage
     clock: ManualClock
@@ -71,7 +72,7 @@ class World:
         return run
 
     def status(self, run):
-        found = self.workflows.run(run.run_id)
+        found = self.database.workflows.run(run.run_id)
         assert found is not None
         return found.status
 
@@ -85,17 +86,17 @@ class World:
 @pytest.fixture
 def make_world():
     def make(**policy) -> World:
-        clock, storage, workflows = ManualClock(), InMemoryStorage(), InMemoryWorkflows()
+        clock, storage, database = ManualClock(), InMemoryStorage(), InMemoryDatabase()
         airflow = InMemoryAirflow(storage=storage, clock=clock, queue_seconds=1, task_seconds=5)
         service = WorkflowService(
-            workflows=workflows,
+            database=database,
             airflow=airflow,
             storage=storage,
             clock=clock,
             policy=ServiceConfig(stop_grace=GRACE, **policy),
         )
         service.register(NAME, YAML, caller=ME)
-        return World(service=service, workflows=workflows, airflow=airflow, storage=storage, clock=clock)
+        return World(service=service, database=database, airflow=airflow, storage=storage, clock=clock)
 
     return make
 
@@ -187,12 +188,12 @@ class TestStop:
     def test_one_that_ends_before_airflow_is_told_keeps_its_result(self, world, monkeypatch):
         """Between the look and the request it may end by itself."""
         run = world.start()
-        save = world.workflows.save_run
+        save = world.database.workflows.save_run
         late = lambda one, **named: (world.clock.sleep(60), save(one, **named))[1]  # noqa: E731 - in one line
-        monkeypatch.setattr(world.workflows, "save_run", late)
+        monkeypatch.setattr(world.database.workflows, "save_run", late)
         with pytest.raises(RunNotActive, match="SUCCESS"):
             world.service.stop(run.run_id)
-        found = world.workflows.run(run.run_id)
+        found = world.database.workflows.run(run.run_id)
         assert (found.status, found.stop, found.reason) == (RunStatus.SUCCESS, None, ENDED_FIRST)
 
     def test_a_success_that_the_stop_overtook_is_put_back(self, world, monkeypatch):
@@ -204,7 +205,7 @@ class TestStop:
         assert world.airflow.run(DAG, run.run_id).state == "failed"
         monkeypatch.undo()
         world.service.sweep()
-        found = world.workflows.run(run.run_id)
+        found = world.database.workflows.run(run.run_id)
         assert (found.status, found.stop, found.reason) == (RunStatus.SUCCESS, None, ENDED_FIRST)
         assert world.airflow.run(DAG, run.run_id).state == "success"
 
@@ -266,7 +267,7 @@ class TestStop:
         world.airflow.clear_run(DAG, run.run_id)
         world.clock.sleep(1)
         world.service.sweep()
-        found = world.workflows.run(run.run_id)
+        found = world.database.workflows.run(run.run_id)
         assert (found.status, found.stop) == (RunStatus.RUNNING, None)
 
     def test_one_not_sent_yet_never_reaches_airflow(self, world):
@@ -278,7 +279,7 @@ class TestStop:
         world.service.unpause(NAME)
         world.settle(600)
         assert world.airflow.run(DAG, run.run_id) is None
-        assert (world.status(run), world.workflows.run(run.run_id).submission) == (
+        assert (world.status(run), world.database.workflows.run(run.run_id).submission) == (
             RunStatus.STOPPED,
             Submission.CANCELLED,
         )
@@ -311,7 +312,7 @@ class TestStop:
         world.airflow.go_down()
         with pytest.raises(AirflowUnavailable):
             world.service.stop(run.run_id)
-        assert world.workflows.run(run.run_id).stop is None
+        assert world.database.workflows.run(run.run_id).stop is None
 
     @pytest.mark.parametrize("effect", list(Effect))
     def test_an_answer_that_never_came_is_settled(self, world, effect):
@@ -353,9 +354,9 @@ class TestStop:
         ours = world.airflow.run
 
         def overtaken(dag_id, run_id):
-            found = world.workflows.run(run_id)
+            found = world.database.workflows.run(run_id)
             if found.status is RunStatus.STOPPING and found.stop.asked_at is None:
-                world.workflows.save_run(found.stop_asked(world.clock.now()))
+                world.database.workflows.save_run(found.stop_asked(world.clock.now()))
             return ours(dag_id, run_id)
 
         monkeypatch.setattr(world.airflow, "run", overtaken)
@@ -388,15 +389,15 @@ class TestStop:
         for reason in ("x" * 1001, "a\0b", "\ud800"):
             with pytest.raises(InvalidRequest, match="reason"):
                 world.service.stop(run.run_id, reason)
-        assert world.workflows.run(run.run_id).stop is None
+        assert world.database.workflows.run(run.run_id).stop is None
 
     @pytest.mark.parametrize("execution", list(CodeExecution))
     def test_runs_of_code_are_stopped_if_the_policy_allows_it(self, make_world, execution):
         """Section 1.3."""
         world = make_world(code_execution=execution)
         run = world.start()
-        code = evolve(world.workflows.workflow(NAME), source_type=SourceType.CODE)
-        world.workflows.save_workflow(code)
+        code = evolve(world.database.workflows.workflow(NAME), source_type=SourceType.CODE)
+        world.database.workflows.save_workflow(code)
         if execution is CodeExecution.DENY:
             with pytest.raises(WorkflowPermissionDenied):
                 world.service.stop(run.run_id)
@@ -415,7 +416,7 @@ class TestUnregister:
         assert world.service.workflows().total == 0
         assert world.storage.stat(SourceType.MANUAL, NAME) is None
         assert world.airflow.dag(DAG) is None
-        assert world.workflows.unsettled_workflows(10) == ()
+        assert world.database.workflows.unsettled_workflows(10) == ()
 
     def test_its_history_stays_and_it_comes_back_anew(self, world):
         """The name may be registered again at once; runs of before are in the history with those of now."""
@@ -432,7 +433,7 @@ class TestUnregister:
         after = world.start()
         world.settle(60)
         assert {run.run_id for run in world.service.history().items} == {before.run_id, after.run_id}
-        assert world.workflows.unsettled_workflows(10) == ()
+        assert world.database.workflows.unsettled_workflows(10) == ()
         assert world.storage.stat(SourceType.MANUAL, NAME) is not None
 
     def test_a_write_of_its_yaml_that_arrives_late_is_undone(self, world, monkeypatch):
@@ -443,7 +444,7 @@ class TestUnregister:
         world.storage.put(SourceType.MANUAL, NAME, YAML, expected=None)
         world.settle()
         assert world.storage.stat(SourceType.MANUAL, NAME) is None
-        assert world.workflows.unsettled_workflows(10) == ()
+        assert world.database.workflows.unsettled_workflows(10) == ()
 
     @pytest.mark.parametrize("running", [True, False])
     def test_active_runs_are_in_the_way(self, world, running):
@@ -486,7 +487,7 @@ class TestUnregister:
         monkeypatch.setattr(world.airflow, "end_run", lambda *key: noted(key[2], partial(end_run, *key)))
         monkeypatch.setattr(world.storage, "delete", lambda *place: noted("gone", partial(delete, *place)))
         world.service.unregister(NAME, force=True)
-        found = world.workflows.run(run.run_id)
+        found = world.database.workflows.run(run.run_id)
         assert (found.status, found.stop) == (status, None)
         assert told == [ends, "gone"]
 
@@ -529,13 +530,13 @@ class TestUnregister:
             ("airflow", "request_parse"),
             ("airflow", "dag"),
             ("storage", "delete"),
-            ("workflows", "save_workflow"),
+            ("database.workflows", "save_workflow"),
         ],
     )
     @pytest.mark.parametrize("done", [True, False])
     def test_a_death_at_any_step_is_made_good(self, world, monkeypatch, port, method, done):
         """Whoever sweeps next goes on from there."""
-        fake = getattr(world, port)
+        fake = attrgetter(port)(world)
         step = getattr(fake, method)
 
         def die(*arguments, **named):
@@ -549,9 +550,9 @@ class TestUnregister:
             world.service.unregister(NAME)
         for _ in range(3):
             world.service.sweep()
-        assert (world.workflows.workflow(NAME), world.airflow.dag(DAG)) == (None, None)
+        assert (world.database.workflows.workflow(NAME), world.airflow.dag(DAG)) == (None, None)
         assert world.storage.stat(SourceType.MANUAL, NAME) is None
-        assert world.workflows.unsettled_workflows(10) == ()
+        assert world.database.workflows.unsettled_workflows(10) == ()
 
     def test_a_worker_that_is_faster_finishes_it(self, world, monkeypatch):
         """The request finds it done, and says so."""
@@ -579,13 +580,15 @@ class TestUnregister:
     def test_a_workflow_that_cannot_be_built_can_be_unregistered(self, make_world):
         """As can any other."""
         world = make_world()
-        found = world.workflows.workflow(NAME)
-        world.workflows.save_workflow(found.failed("no such module", world.clock.now()))
+        found = world.database.workflows.workflow(NAME)
+        world.database.workflows.save_workflow(found.failed("no such module", world.clock.now()))
         assert world.service.unregister(NAME).phase.has_left
 
     def test_code_is_not_unregistered_over_this_api(self, world):
         """It goes when its file goes (section 1.3)."""
-        world.workflows.save_workflow(evolve(world.workflows.workflow(NAME), source_type=SourceType.CODE))
+        world.database.workflows.save_workflow(
+            evolve(world.database.workflows.workflow(NAME), source_type=SourceType.CODE)
+        )
         with pytest.raises(WorkflowPermissionDenied):
             world.service.unregister(NAME)
 
@@ -596,7 +599,7 @@ class TestUnregister:
         assert world.service.status(run.run_id).run.status is RunStatus.STOPPING
         world.settle()
         assert world.service.status(run.run_id).run.status is RunStatus.STOPPED
-        assert world.workflows.history(HistoryFilter(dataset_name=NAME), PageRequest()).total == 1
+        assert world.database.workflows.history(HistoryFilter(dataset_name=NAME), PageRequest()).total == 1
 
     def test_an_unknown_workflow(self, world):
         """There is nothing to unregister, the second time neither."""

@@ -14,7 +14,7 @@ from workflow_core.domain.run import RunStatus
 from workflow_core.domain.spec import SpecRules, spec_hash
 from workflow_core.domain.workflow import Phase, SourceType, WorkflowStatus
 from workflow_core.errors import StorageUnavailable, WorkflowPermissionDenied
-from workflow_core.fakes import InMemoryAirflow, InMemoryStorage, InMemoryWorkflows, ManualClock
+from workflow_core.fakes import InMemoryAirflow, InMemoryDatabase, InMemoryStorage, ManualClock
 from workflow_core.service import WorkflowService
 from workflow_core.usecases.config import CodeExecution, ServiceConfig
 
@@ -60,7 +60,7 @@ class World:
     """A service and the fakes behind it; a task takes five seconds."""
 
     service: WorkflowService
-    workflows: InMemoryWorkflows
+    database: InMemoryDatabase
     airflow: InMemoryAirflow
     storage: CountingStorage
     clock: ManualClock
@@ -90,10 +90,10 @@ class World:
         return self.service.register(name, text, caller=ME)
 
     def found(self, name: str = NAME) -> Any:
-        return self.workflows.workflow(name)
+        return self.database.workflows.workflow(name)
 
     def names(self) -> list[str]:
-        page = self.workflows.workflows(WorkflowFilter(), PageRequest(limit=500))
+        page = self.database.workflows.list_workflows(WorkflowFilter(), PageRequest(limit=500))
         return [workflow.dataset_name for workflow in page.items]
 
     def owner_served(self, name: str = NAME) -> str:
@@ -109,12 +109,12 @@ class World:
 @pytest.fixture
 def make_world():
     def make(**policy: Any) -> World:
-        clock, storage, workflows = ManualClock(), CountingStorage(), InMemoryWorkflows()
+        clock, storage, database = ManualClock(), CountingStorage(), InMemoryDatabase()
         airflow = InMemoryAirflow(storage=storage, clock=clock, task_seconds=5)
         service = WorkflowService(
-            workflows=workflows, airflow=airflow, storage=storage, clock=clock, policy=ServiceConfig(**policy)
+            database=database, airflow=airflow, storage=storage, clock=clock, policy=ServiceConfig(**policy)
         )
-        return World(service=service, workflows=workflows, airflow=airflow, storage=storage, clock=clock)
+        return World(service=service, database=database, airflow=airflow, storage=storage, clock=clock)
 
     return make
 
@@ -324,7 +324,7 @@ class TestFailed:
         world.sync()
         rules = SpecRules(operators=("*",))
         service = WorkflowService(
-            workflows=world.workflows,
+            database=world.database,
             airflow=world.airflow,
             storage=world.storage,
             clock=world.clock,
@@ -404,7 +404,7 @@ class TestOverridden:
         """Its file may not be there yet: it is written when the workflow comes back."""
         manual = world.register()
         world.storage.delete(SourceType.MANUAL, NAME)  # as if the request had died before it wrote
-        world.workflows.save_workflow(evolve(manual, phase=Phase.REGISTERING))
+        world.database.workflows.save_workflow(evolve(manual, phase=Phase.REGISTERING))
         world.publish(NAME)
         assert told(world.sync()) == {"overridden": [NAME]}
         assert world.storage.raw(SourceType.MANUAL, NAME) is None
@@ -417,7 +417,7 @@ class TestOverridden:
         """Then the name is free, and CODE is added as a workflow of its own."""
         manual = world.register()
         world.airflow.go_down()
-        world.workflows.retire_workflow(manual.unregistering("me", world.clock.now()), force=False)
+        world.database.workflows.retire_workflow(manual.unregistering("me", world.clock.now()), force=False)
         world.publish(NAME)
         assert told(world.sync(settle=False)) == {"guarded": [[NAME]]}
         world.airflow.come_back()
@@ -439,7 +439,7 @@ class TestOverridden:
     def test_a_failed_manual_one_comes_back_as_it_was(self, world):
         """What Airflow could not build before, it cannot build afterwards."""
         manual = world.register()
-        world.workflows.save_workflow(manual.failed("no", world.clock.now()))
+        world.database.workflows.save_workflow(manual.failed("no", world.clock.now()))
         world.publish(NAME)
         assert told(world.sync()) == {"overridden": [NAME]}
         assert world.found().phase is Phase.SERVED
@@ -584,9 +584,15 @@ class TestDryRun:
         world.withdraw("a.gone")
         world.publish("a.over", "a.new", "a.b-c", "a.b_c")
         world.publish("a.broken", text=BROKEN)
-        before = (world.workflows.workflows(WorkflowFilter(), PageRequest()), world.workflows.code_objects())
+        before = (
+            world.database.workflows.list_workflows(WorkflowFilter(), PageRequest()),
+            world.database.code_objects.code_objects(),
+        )
         plan = world.sync(dry_run=True, settle=False)
-        assert (world.workflows.workflows(WorkflowFilter(), PageRequest()), world.workflows.code_objects()) == before
+        assert (
+            world.database.workflows.list_workflows(WorkflowFilter(), PageRequest()),
+            world.database.code_objects.code_objects(),
+        ) == before
         assert plan.dry_run
         done = world.sync()
         assert told(done) == told(plan)
@@ -605,14 +611,14 @@ class TestTogether:
         """The other one finds it taken and lets it be."""
         world.publish(NAME)
         reports: list[SyncReport] = []
-        add = world.workflows.add_workflow
+        add = world.database.workflows.add_workflow
 
         def late(workflow, **rest):
-            world.workflows.add_workflow = add
+            world.database.workflows.add_workflow = add
             reports.append(world.service.sync(caller=ME))
             return add(workflow, **rest)
 
-        world.workflows.add_workflow = late
+        world.database.workflows.add_workflow = late
         reports.append(world.service.sync(caller=CI))
         assert [told(report) for report in reports] == [{"added": [NAME]}, {"guarded": [[NAME]]}]
         assert world.found().registered_by == ME.name

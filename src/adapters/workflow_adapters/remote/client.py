@@ -63,9 +63,9 @@ class ServiceClient:
         setting: str,
     ) -> None:
         self._base_url = checked_url(base_url, f"The address of the server ({setting})")
-        self._asked = errors.Asked(place=place_of(self._base_url), setting=setting)
+        self._server = errors.ServerAddress(place=place_of(self._base_url), setting=setting)
         if token is not None and not is_header(token):
-            msg = "DLI_TOKEN holds characters that no token has (a line break?)"
+            msg = "DLI_TOKEN contains characters that a token cannot have (a line break?)"
             raise ConfigurationError(msg)
         self._read_timeout = read_timeout
         self._change_timeout = change_timeout
@@ -74,7 +74,7 @@ class ServiceClient:
             self._base_url,
             headers={"Authorization": f"Bearer {token}"} if token else {},
             connect_timeout=connect_timeout,
-            read_timeout=max(read_timeout, change_timeout),  # each call has its limit as a whole
+            read_timeout=max(read_timeout, change_timeout),  # each call is limited as a whole
             connections=connections,
         )
         url = httpx.URL(self._base_url)
@@ -139,7 +139,7 @@ class ServiceClient:
         url = "/".join((self._base_url, *map(segment, path)))
         content = None if body is None else body.model_dump_json().encode()
         headers = {**headers, **({} if body is None else {"Content-Type": "application/json"})}
-        again = RetryPolicy(self._patience if changes else 0.0)
+        policy = RetryPolicy(self._patience if changes else 0.0)
         began = time.monotonic()
         try:
             request = self._http.request(method, url, params=params, content=content, headers=headers)
@@ -147,32 +147,32 @@ class ServiceClient:
                 timeouts = request.extensions["timeout"]
                 request.extensions["timeout"] = {**timeouts, "read": timeouts["read"] + longer}
             with time_limit((self._change_timeout if changes else self._read_timeout) + longer):
-                response, answered = self._sent(request, again, changes=changes)
+                response, answered = self._sent(request, policy, changes=changes)
         except OutOfTimeError:
-            raise errors.out_of_time(self._asked, is_unknown=again.is_unknown) from None
+            raise errors.out_of_time(self._server, is_unknown=policy.is_unknown) from None
         except UnreadableError:
             raise errors.bad_body(changes=changes) from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise errors.no_answer(
                 error,
-                self._asked,
+                self._server,
                 changes=changes,
-                is_unknown=again.is_unknown,
+                is_unknown=policy.is_unknown,
                 seconds=time.monotonic() - began,
             ) from without_secrets(error)
         if not response.is_success and response.status_code not in also:
-            raise errors.problem(response, answered, changes=changes, is_unknown=again.is_unknown)
+            raise errors.problem(response, answered, changes=changes, is_unknown=policy.is_unknown)
         return response, answered
 
-    def _sent(self, request: httpx.Request, again: RetryPolicy, *, changes: bool) -> tuple[httpx.Response, bytes]:
+    def _sent(self, request: httpx.Request, policy: RetryPolicy, *, changes: bool) -> tuple[httpx.Response, bytes]:
         while True:
             try:
                 response, body = exchange(self._http, request, changes=changes)
             except httpx.HTTPError as error:
-                if not again.after_failure(error):
+                if not policy.after_failure(error):
                     raise
                 continue
-            if response.is_success or not changes or not again.after_answer(response, body):
+            if response.is_success or not changes or not policy.after_answer(response, body):
                 return response, body
 
 
@@ -210,7 +210,7 @@ def _next_cursor(response: httpx.Response) -> str | None:
     link = response.links.get("next")
     if link is None:
         return None
-    found = parse_qs(urlsplit(link.get("url", "")).query).get("cursor", [])
-    if len(found) != 1:
+    cursors = parse_qs(urlsplit(link.get("url", "")).query).get("cursor", [])
+    if len(cursors) != 1:
         raise errors.bad_body(changes=False)
-    return found[0]
+    return cursors[0]

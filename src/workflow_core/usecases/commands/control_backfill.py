@@ -70,7 +70,7 @@ def resume_backfill(command: ControlBackfill, context: Context) -> BackfillSumma
 
     def step(backfill: Backfill, runs: Sequence[Run]) -> tuple[Backfill, Sequence[Run]]:
         _refuse_ended(backfill, runs)
-        owner = context.workflows.workflow_by_id(backfill.workflow_id)
+        owner = context.db.workflows.workflow_by_id(backfill.workflow_id)
         if owner is not None:
             check_runnable(owner, context)
         return backfill.resumed(command.caller.name, runs, context.clock.now()), ()
@@ -118,21 +118,21 @@ def _change(command: ControlBackfill, action: Action, context: Context, step: St
     """Record what the step makes of it, and of its runs. Somebody else's save in between means: read again, decide again."""
     while True:
         backfill = require_backfill(command.backfill_id, context)
-        runs = context.workflows.backfill_runs(command.backfill_id)
+        runs = context.db.backfills.backfill_runs(command.backfill_id)
         wanted, changed = step(backfill, runs)
         act = on_backfill(command.caller, action, context.clock.now(), wanted, before=backfill)
         if wanted is backfill:
-            context.workflows.record(act)
+            context.db.audit.append(act)
             return backfill, runs
         try:
-            saved, changed = context.workflows.save_backfill(wanted, changed, act=act)
+            saved, changed = context.db.backfills.save_backfill(wanted, changed, act=act)
             return saved, list(({run.run_id: run for run in runs} | {run.run_id: run for run in changed}).values())
         except ConcurrentUpdate:
             continue
 
 
 def _check_permitted(command: ControlBackfill, context: Context) -> None:
-    owner = context.workflows.workflow_by_id(require_backfill(command.backfill_id, context).workflow_id)
+    owner = context.db.workflows.workflow_by_id(require_backfill(command.backfill_id, context).workflow_id)
     if owner is not None and not owner.phase.has_left:
         context.check_execution(owner)
 

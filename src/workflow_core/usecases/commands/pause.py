@@ -89,10 +89,10 @@ def _change(
         wanted = step(found)
         act = on_workflow(command.caller, action, context.clock.now(), wanted, before=found)
         if wanted == found:
-            context.workflows.record(act)
+            context.db.audit.append(act)
             return _apply_again(found, context)
         try:
-            saved = context.workflows.save_workflow(wanted, act=act)
+            saved = context.db.workflows.save_workflow(wanted, act=act)
         except ConcurrentUpdate:
             continue
         return reconcile_workflow(saved, context, within=PATIENCE)
@@ -116,9 +116,9 @@ def _forgotten(found: Workflow, context: Context) -> Workflow:
     """Have the worker apply whatever is wanted of the workflow, by anybody, when it comes to it."""
     while True:
         try:
-            return context.workflows.save_workflow(found.pause_forgotten())
+            return context.db.workflows.save_workflow(found.pause_forgotten())
         except ConcurrentUpdate:
-            latest = context.workflows.workflow_by_id(found.id)
+            latest = context.db.workflows.workflow_by_id(found.id)
             if latest is None or latest.phase is not Phase.SERVED:
                 return latest or found
             found = latest

@@ -33,7 +33,7 @@ def preview(command: RegisterWorkflow, context: Context) -> Preview:
     """
     now = context.clock.now()
     draft = draft_of(command, context, now)
-    holder = context.workflows.workflow_by_dag(draft.dag_id)
+    holder = context.db.workflows.workflow_by_dag(draft.dag_id)
     if holder is not None and not may(command.caller, Verb.VIEW, holder):
         msg = "cannot be had: choose another one"
         raise InvalidRequest.of([Problem(field="dataset_name", message=msg)])

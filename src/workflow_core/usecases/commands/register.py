@@ -70,7 +70,7 @@ def register(command: RegisterWorkflow, context: Context) -> Workflow:
     if command.source_type is SourceType.CODE:
         msg = "CODE workflows are published into the object store by a CI pipeline, not registered over this API."
         raise WorkflowPermissionDenied(msg)
-    holder = context.workflows.workflow_by_dag(draft.dag_id)
+    holder = context.db.workflows.workflow_by_dag(draft.dag_id)
     if holder is not None:
         _check_found(command.caller, draft, holder)
     if context.storage.stat(SourceType.CODE, draft.dataset_name) is not None:
@@ -81,7 +81,7 @@ def register(command: RegisterWorkflow, context: Context) -> Workflow:
     if context.airflow.dag(sentinel) is None:
         raise LoaderNotInstalled(sentinel)
     if holder is None:
-        context.workflows.add_workflow(draft, act=on_workflow(command.caller, Action.REGISTER, now, draft))
+        context.db.workflows.add_workflow(draft, act=on_workflow(command.caller, Action.REGISTER, now, draft))
         return reconcile_workflow(draft, context, within=context.policy.register_wait)
     return revise(holder, draft, command.caller, context)
 
@@ -100,8 +100,10 @@ def check_author(caller: Caller, workflow: Workflow) -> None:
 def _check_found(caller: Caller, draft: Workflow, holder: Workflow) -> None:
     """The same for what has the name, or the DAG id. Of what the caller may not see no more is said than has to be."""
     if not may(caller, Verb.VIEW, holder):
-        taken = WorkflowAlreadyExists.told(f"The name {draft.dataset_name!r} cannot be had: choose another one.")
-        taken.hides = True
+        taken = WorkflowAlreadyExists.with_message(
+            f"The name {draft.dataset_name!r} cannot be had: choose another one."
+        )
+        taken.conceals = True
         raise taken
     check_author(caller, holder)
 
@@ -135,9 +137,9 @@ def revise(
             number=revised.revision, yaml=revised.yaml, by=caller.name, at=now, restored_from=restored_from
         )
         act = on_workflow(caller, action, now, revised, before=holder)
-        holder = context.workflows.revise_workflow(revised, revision, act=act)
+        holder = context.db.workflows.revise_workflow(revised, revision, act=act)
     else:
-        context.workflows.record(on_workflow(caller, action, now, holder, before=holder))
+        context.db.audit.append(on_workflow(caller, action, now, holder, before=holder))
     return reconcile_workflow(holder, context, within=context.policy.register_wait)
 
 

@@ -70,7 +70,7 @@ def retry(command: RetryRun, context: Context) -> Run:
         try:
             wanted = run.retrying(wish, tasks)
             act = on_run(command.caller, Action.RETRY, wish.at, wanted, before=run)
-            run = context.workflows.save_run(wanted, act=act)
+            run = context.db.workflows.save_run(wanted, act=act)
         except ConcurrentUpdate:  # somebody else looked at it, or has it run again
             continue
         return try_to_apply(run, context)
@@ -78,7 +78,7 @@ def retry(command: RetryRun, context: Context) -> Run:
 
 def _owner(run: Run, context: Context) -> Workflow:
     """The workflow of the run; one of the same name that came later would run something else."""
-    owner = context.workflows.workflow(run.dataset_name)
+    owner = context.db.workflows.workflow(run.dataset_name)
     if owner is None or owner.id != run.workflow_id or owner.removal is not None:
         raise WorkflowNotFound(run.dataset_name)
     return owner

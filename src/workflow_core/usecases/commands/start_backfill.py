@@ -88,8 +88,8 @@ def start_backfill(command: StartBackfill, context: Context) -> BackfillView:
     backfill, runs = _accept(workflow, command, context)
     try_to_advance(backfill, context)
     with suppress(DatabaseUnavailable):  # it is recorded, whatever the database says now
-        runs = context.workflows.backfill_runs(backfill.backfill_id)
-        backfill = context.workflows.backfill(backfill.backfill_id) or backfill
+        runs = context.db.backfills.backfill_runs(backfill.backfill_id)
+        backfill = context.db.backfills.backfill(backfill.backfill_id) or backfill
     return BackfillView(backfill=backfill, runs=runs, now=context.clock.now())
 
 
@@ -122,7 +122,7 @@ def _accept(workflow: Workflow, command: StartBackfill, context: Context) -> tup
         backfill, runs, dated = _plan(workflow, command, context, nth=nth)
         try:
             act = on_backfill(command.caller, Action.BACKFILL, backfill.created_at, backfill)
-            context.workflows.add_backfill(backfill, runs, dated=dated, act=act)
+            context.db.backfills.add_backfill(backfill, runs, dated=dated, act=act)
         except (BackfillAlreadyExists, RunAlreadyExists):
             nth += 1
         except ConcurrentUpdate:
@@ -136,7 +136,7 @@ def _plan(
 ) -> tuple[Backfill, Sequence[Run], int]:
     """The backfill under the first free id, its runs, and how many runs its dates had when that was decided."""
     now = context.clock.now()
-    seen = context.workflows.dated_runs(workflow, command.start_date, command.end_date)
+    seen = context.db.workflows.dated_runs(workflow, command.start_date, command.end_date)
     latest = {run.run_date: run for run in seen if run.submission not in _NEVER_RAN}
     skipped = {
         day: SkippedDate(date=day, run_id=there.run_id, status=there.status)
@@ -180,7 +180,7 @@ def _runs_again(there: Run, reprocess: Reprocess) -> bool:
 def _free_id(command: StartBackfill, context: Context, nth: int) -> str:
     while True:
         found = backfill_id_for(command.dataset_name, command.start_date, command.end_date, nth=nth)
-        if context.workflows.backfill(found) is None:
+        if context.db.backfills.backfill(found) is None:
             return found
         nth += 1
 

@@ -45,7 +45,7 @@ def stop(command: StopRun, context: Context) -> Run:
     """
     check_reason(command.reason)
     run = require_run(command.run_id, context)
-    owner = context.workflows.workflow(run.dataset_name)
+    owner = context.db.workflows.workflow(run.dataset_name)
     if owner is not None and owner.id == run.workflow_id:
         context.check_execution(owner)
     recorded = False
@@ -57,11 +57,11 @@ def stop(command: StopRun, context: Context) -> Run:
         try:
             wanted = run.stopping(command.caller.name, command.reason, context.clock.now())
             act = on_run(command.caller, Action.STOP, context.clock.now(), wanted, before=run)
-            run, recorded = context.workflows.save_run(wanted, act=act), True
+            run, recorded = context.db.workflows.save_run(wanted, act=act), True
         except ConcurrentUpdate:
             run = require_run(command.run_id, context)
     if not recorded:
-        context.workflows.record(on_run(command.caller, Action.STOP, context.clock.now(), run, before=run))
+        context.db.audit.append(on_run(command.caller, Action.STOP, context.clock.now(), run, before=run))
     if run.status is RunStatus.STOPPING:
         run = try_to_end(run, context)
     if run.stop is None:  # it ended between the look and the request

@@ -28,8 +28,10 @@ def sync(command: SyncCode, context: Context) -> SyncReport:
         DatabaseUnavailable: likewise.
     """
     if command.caller.via is not Via.WORKER and not command.dry_run:
-        context.workflows.record(AuditEntry(caller=command.caller, action=Action.SYNC, at=context.clock.now()))
-    known = context.workflows.code_objects()  # before the listing: what another sync takes up in between is not gone
+        context.db.audit.append(AuditEntry(caller=command.caller, action=Action.SYNC, at=context.clock.now()))
+    known = (
+        context.db.code_objects.code_objects()
+    )  # before the listing: what another sync takes up in between is not gone
     listed = {ref.dataset_name: ref for ref in context.storage.list(SourceType.CODE)}
     work = CodeSync(command=command, context=context, known=known)
     for place, ref in enumerate(listed.values()):

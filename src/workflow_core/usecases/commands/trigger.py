@@ -83,7 +83,7 @@ def _rehearsed(command: TriggerRun, context: Context) -> Run:
 def _free_id(dataset_name: str, now: datetime, context: Context) -> str:
     """The id that a real call would give a run now: never that of another run."""
     numbered = (run_id_for(dataset_name, now, nth=nth) for nth in count(1))
-    return next(run_id for run_id in numbered if context.workflows.run(run_id) is None)
+    return next(run_id for run_id in numbered if context.db.workflows.run(run_id) is None)
 
 
 def _accepted(command: TriggerRun, context: Context) -> Run:
@@ -149,7 +149,7 @@ def _accept(workflow: Workflow, command: TriggerRun, context: Context) -> Run:
                 run = run.sending(now)
             try:
                 act = on_run(command.caller, Action.RUN, now, run)
-                context.workflows.add_run(run, of_version=workflow.version, act=act)
+                context.db.workflows.add_run(run, of_version=workflow.version, act=act)
             except RunAlreadyExists:
                 turn.taken()
                 continue

@@ -49,10 +49,10 @@ def unregister(command: UnregisterWorkflow, context: Context) -> Workflow:
         wanted = found.unregistering(command.caller.name, context.clock.now())
         try:
             act = on_workflow(command.caller, Action.UNREGISTER, context.clock.now(), wanted, before=found)
-            found, recorded = context.workflows.retire_workflow(wanted, force=command.force, act=act), True
+            found, recorded = context.db.workflows.retire_workflow(wanted, force=command.force, act=act), True
         except ConcurrentUpdate:
             found = context.require(command.dataset_name)
     if not recorded:
         now = context.clock.now()
-        context.workflows.record(on_workflow(command.caller, Action.UNREGISTER, now, found, before=found))
+        context.db.audit.append(on_workflow(command.caller, Action.UNREGISTER, now, found, before=found))
     return reconcile_workflow(found, context, within=context.policy.register_wait)

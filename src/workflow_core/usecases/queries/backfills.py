@@ -32,7 +32,7 @@ def show_backfill(backfill_id: str, context: Context) -> BackfillView:
         InvalidRequest, BackfillNotFound: the id.
     """
     backfill = require_backfill(backfill_id, context)
-    runs = context.workflows.backfill_runs(backfill_id)
+    runs = context.db.backfills.backfill_runs(backfill_id)
     (seen,) = with_skipped_runs([backfill], context)
     active = any(not run.settled for run in runs)
     return BackfillView(
@@ -41,7 +41,7 @@ def show_backfill(backfill_id: str, context: Context) -> BackfillView:
         now=context.clock.now(),
         mean_seconds=_mean_seconds(backfill, runs, context) if active else None,
         held=_held(seen, runs, context),
-        observed_at=context.workflows.observed_until() if active else None,
+        observed_at=context.db.observations.observed_until() if active else None,
     )
 
 
@@ -54,12 +54,12 @@ def list_backfills(
         InvalidRequest: the name or the cursor.
         WorkflowNotFound: nothing is known, or may be seen, under this name.
     """
-    found = context.workflows.backfills(check_dataset_name(dataset_name), page, visible=visible)
+    found = context.db.backfills.list_backfills(check_dataset_name(dataset_name), page, visible=visible)
     if not found.total:
         workflow = context.require(dataset_name)
         if visible is not None and not visible.sees(workflow):
             raise WorkflowNotFound(dataset_name)
-    counts = context.workflows.backfill_counts(one.backfill_id for one in found.items)
+    counts = context.db.backfills.backfill_counts(one.backfill_id for one in found.items)
     seen = with_skipped_runs(found.items, context)
     items = tuple(BackfillSummary(backfill=one, counts=counts.get(one.backfill_id, {})) for one in seen)
     return Page(items=items, total=found.total, next_after=found.next_after)
@@ -70,7 +70,9 @@ def _mean_seconds(backfill: Backfill, runs: Sequence[Run], context: Context) -> 
     seconds = _successes(runs)
     if not seconds:
         before = PageRequest(limit=RECENT, after=(moment_key(backfill.created_at), ""))
-        seconds = _successes(context.workflows.history(HistoryFilter(dataset_name=backfill.dataset_name), before).items)
+        seconds = _successes(
+            context.db.workflows.history(HistoryFilter(dataset_name=backfill.dataset_name), before).items
+        )
     latest = seconds[-RECENT:]
     return sum(latest) / len(latest) if latest else None
 
@@ -85,7 +87,7 @@ def _held(backfill: Backfill, runs: Sequence[Run], context: Context) -> str | No
         return _awaited(backfill, runs)
     if backfill.wanted is not Wanted.RUN:
         return None
-    owner = context.workflows.workflow_by_id(backfill.workflow_id)
+    owner = context.db.workflows.workflow_by_id(backfill.workflow_id)
     if owner is None or owner.status is WorkflowStatus.ACTIVE:
         return None
     return f"The workflow is {owner.status}: it goes on when the workflow may run again."

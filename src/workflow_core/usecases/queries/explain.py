@@ -50,9 +50,9 @@ def why_run(run_id: str, context: Context) -> Explanation:
         InvalidRequest, WorkflowRunNotFound: the id.
     """
     run = show_run(run_id, context).run
-    owner = context.workflows.workflow(run.dataset_name)
+    owner = context.db.workflows.workflow(run.dataset_name)
     mine = owner if owner is not None and owner.id == run.workflow_id else None
-    others = [] if mine is None else [one for one in context.workflows.active_runs(mine) if one.run_id != run_id]
+    others = [] if mine is None else [one for one in context.db.workflows.active_runs(mine) if one.run_id != run_id]
     facts = RunFacts(
         run=run,
         owner=None if mine is None else _facts(mine, context),
@@ -72,7 +72,7 @@ def _tasks(run: Run, context: Context) -> Sequence[TaskState]:
 
 
 def _facts(workflow: Workflow, context: Context) -> WorkflowFacts:
-    state, now = context.workflows.airflow_state(), context.clock.now()
+    state, now = context.db.observations.airflow_state(), context.clock.now()
     unhealthy: list[str] = []
     try:
         if workflow.phase in {Phase.SERVED, Phase.FAILED}:
@@ -82,7 +82,7 @@ def _facts(workflow: Workflow, context: Context) -> WorkflowFacts:
         state = state.reached(now, now)
     except AirflowUnavailable as error:
         state = state.failed(error.message, now)
-    seen = context.workflows.observations([workflow.id]).get(workflow.id)
+    seen = context.db.observations.observations([workflow.id]).get(workflow.id)
     next_run = workflow.next_run(now)
     if next_run is not None and seen is not None:
         next_run = seen.next_run_of(workflow, now) or next_run

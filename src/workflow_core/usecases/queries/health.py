@@ -59,7 +59,7 @@ def check_health(context: Context) -> Health:
 
 def check_database(context: Context) -> SystemHealth:
     """Ask the database alone: without it nothing can be answered. Never raises."""
-    return _checked(lambda: _plain(context.workflows.check))
+    return _checked(lambda: _plain(context.db.check))
 
 
 def breaker_state(context: Context) -> BreakerState | None:
@@ -89,7 +89,7 @@ def _airflow(context: Context) -> SystemHealth:
 
 def _worker(context: Context) -> SystemHealth:
     """Late if the last pass of any worker is long ago. Before the first one nothing is known."""
-    tried_at = context.workflows.airflow_state().tried_at
+    tried_at = context.db.observations.airflow_state().tried_at
     if tried_at is None:
         return SystemHealth(ok=True, detail="no pass is recorded yet")
     seconds = (context.clock.now() - tried_at).total_seconds()

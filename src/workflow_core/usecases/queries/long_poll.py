@@ -26,15 +26,15 @@ POLL_INTERVAL: Final = 0.25
 
 def versions_of(run_ids: Collection[str], context: Context) -> Mapping[str, int]:
     """The versions of these runs now. Where no worker follows Airflow, some of them are looked at there first, in no order."""
-    state = context.workflows.airflow_state()
+    state = context.db.observations.airflow_state()
     if not state.is_followed(context.clock.now(), context.policy.fresh_for):
         _look_at_some(list(run_ids), context)
-    return context.workflows.run_versions(run_ids)
+    return context.db.workflows.run_versions(run_ids)
 
 
 def _look_at_some(run_ids: list[str], context: Context) -> None:
     for run_id in secrets.SystemRandom().sample(run_ids, min(POLL_LIMIT, len(run_ids))):
-        run = context.workflows.run(run_id)
+        run = context.db.workflows.run(run_id)
         if run is None or run.settled:
             continue
         try:

@@ -21,7 +21,7 @@ def list_revisions(dataset_name: str, page: PageRequest, context: Context) -> tu
         InvalidRequest, WorkflowNotFound: the name.
     """
     workflow = context.require(dataset_name)
-    return workflow, context.workflows.revisions(workflow, page)
+    return workflow, context.db.workflows.revisions(workflow, page)
 
 
 def diff(dataset_name: str, number: int, against: int | None, context: Context) -> RevisionDiff:

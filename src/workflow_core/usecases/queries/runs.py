@@ -45,11 +45,11 @@ def show_run(run_id: str, context: Context) -> RunView:
         InvalidRequest: no run can have this id.
         WorkflowRunNotFound: there is none.
     """
-    run = context.workflows.run(check_run_id(run_id))
+    run = context.db.workflows.run(check_run_id(run_id))
     if run is None:
         raise WorkflowRunNotFound(run_id)
     stale = False
-    state = context.workflows.airflow_state()
+    state = context.db.observations.airflow_state()
     if not run.settled and _is_followed(run, state, context):
         stale = state.is_stale
     elif not run.settled:
@@ -67,7 +67,7 @@ def _held(run: Run, context: Context) -> str | None:
     """Why a run in Airflow does not go on, if its DAG was last seen to be paused there."""
     if run.settled or run.submission is not Submission.SUBMITTED or run.stop is not None:
         return None
-    seen = context.workflows.observations([run.workflow_id]).get(run.workflow_id)
+    seen = context.db.observations.observations([run.workflow_id]).get(run.workflow_id)
     if seen is None or not seen.is_paused:
         return None
     what = "its started tasks end, the rest waits" if run.status is RunStatus.RUNNING else "it stays queued"

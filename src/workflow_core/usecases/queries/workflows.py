@@ -47,7 +47,7 @@ def show_workflow(dataset_name: str, context: Context) -> WorkflowView:
     """
     workflow = context.require(dataset_name)
     workflow, seen, state = seen_now(workflow, context)
-    last_run = context.workflows.last_runs([dataset_name]).get(dataset_name)
+    last_run = context.db.workflows.last_runs([dataset_name]).get(dataset_name)
     return evolve(
         _view(workflow, last_run, seen, context.clock.now()),
         conditions=conditions(workflow, seen, state, under_way=runs_under_way(workflow, context)),
@@ -59,7 +59,7 @@ def show_workflow(dataset_name: str, context: Context) -> WorkflowView:
 def seen_now(workflow: Workflow, context: Context) -> tuple[Workflow, Observation | None, AirflowState]:
     """The workflow and what is seen of it: by the worker, if one follows Airflow, by ourselves otherwise."""
     now = context.clock.now()
-    state = context.workflows.airflow_state()
+    state = context.db.observations.airflow_state()
     if workflow.phase in {Phase.SERVED, Phase.FAILED} and not state.is_followed(now, context.policy.fresh_for):
         try:
             workflow, seen = poll_workflow(workflow, context)
@@ -67,16 +67,16 @@ def seen_now(workflow: Workflow, context: Context) -> tuple[Workflow, Observatio
             state = state.failed(error.message, now)
         else:
             return workflow, seen, state.reached(now, now)
-    return workflow, context.workflows.observations([workflow.id]).get(workflow.id), state
+    return workflow, context.db.observations.observations([workflow.id]).get(workflow.id), state
 
 
 def list_workflows(where: WorkflowFilter, page: PageRequest, context: Context) -> Page[WorkflowView]:
     """Workflows by name, each with its last and next run. Raises :class:`InvalidRequest` for an owner that nobody can be."""
     if where.owner is not None and (wrong := unstorable(where.owner)):
         raise InvalidRequest(wrong, field="owner")
-    found = context.workflows.workflows(where, page)
-    last = context.workflows.last_runs([workflow.dataset_name for workflow in found.items])
-    seen = context.workflows.observations(workflow.id for workflow in found.items)
+    found = context.db.workflows.list_workflows(where, page)
+    last = context.db.workflows.last_runs([workflow.dataset_name for workflow in found.items])
+    seen = context.db.observations.observations(workflow.id for workflow in found.items)
     now = context.clock.now()
     stale = is_stale(context)
     views = tuple(
@@ -96,12 +96,12 @@ def history(where: HistoryFilter, page: PageRequest, context: Context) -> Page[R
     if where.start_date and where.end_date and where.end_date < where.start_date:
         msg = f"{where.end_date} lies before the start_date {where.start_date}"
         raise InvalidRequest(msg, field="end_date")
-    return context.workflows.history(where, page)
+    return context.db.workflows.history(where, page)
 
 
 def is_stale(context: Context) -> bool:
     """Whether Airflow does not answer whoever follows it."""
-    return context.workflows.airflow_state().is_stale
+    return context.db.observations.airflow_state().is_stale
 
 
 def _view(workflow: Workflow, last_run: Run | None, seen: Observation | None, now: datetime) -> WorkflowView:

@@ -35,7 +35,7 @@ def advance_backfill(backfill: Backfill, context: Context) -> None:
         ConcurrentUpdate: somebody else goes on with it.
         AirflowUnavailable, AirflowOutcomeUnknown: Airflow cannot be asked now; what is recorded stays good.
     """
-    runs = context.workflows.backfill_runs(backfill.backfill_id)
+    runs = context.db.backfills.backfill_runs(backfill.backfill_id)
     if backfill.wanted is Wanted.RUN:
         _send(backfill, runs, context)
     if backfill.wanted is Wanted.STOP:
@@ -58,7 +58,7 @@ def _send(backfill: Backfill, runs: Sequence[Run], context: Context) -> None:
     Which ones is recorded together with the backfill before any of them is sent. Whoever pauses, stops or drives it at the same
     time saves the backfill too, so that one of both sees the other: never are more sent than ``max_active``, and none after a pause.
     """
-    owner = context.workflows.workflow_by_id(backfill.workflow_id)
+    owner = context.db.workflows.workflow_by_id(backfill.workflow_id)
     if owner is None or owner.status is not WorkflowStatus.ACTIVE:
         return
     failure = backfill.failure(runs)
@@ -67,13 +67,13 @@ def _send(backfill: Backfill, runs: Sequence[Run], context: Context) -> None:
         reason = f"Run {failure.run_id} ended {failure.status}; resume goes on with the next date."
         paused = backfill.paused(SYSTEM, reason, now)
         act = on_backfill(_SYSTEM, Action.PAUSE_BACKFILL, now, paused, before=backfill)
-        context.workflows.save_backfill(paused, act=act)
+        context.db.backfills.save_backfill(paused, act=act)
         return
     turn = [*being_sent(runs), *backfill.to_send(runs)]
     if not turn:
         return
     context.airflow.ping()
-    _, sending = context.workflows.save_backfill(backfill.touched(now), [run.sending(now) for run in turn])
+    _, sending = context.db.backfills.save_backfill(backfill.touched(now), [run.sending(now) for run in turn])
     for place, run in enumerate(sending):
         if send(run, context).submission is Submission.WAITING:  # no Airflow, or no DAG yet: not for the others either
             for other in sending[place + 1 :]:
@@ -88,7 +88,7 @@ def _end(backfill: Backfill, runs: Sequence[Run], context: Context) -> None:
             continue
         wish = backfill.wish
         try:
-            stopping = context.workflows.save_run(run.stopping(wish.by, wish.reason, context.clock.now()))
+            stopping = context.db.workflows.save_run(run.stopping(wish.by, wish.reason, context.clock.now()))
             if stopping.status is RunStatus.STOPPING:
                 try_to_end(stopping, context)
         except ConcurrentUpdate:  # it has just changed: the next pass sees how

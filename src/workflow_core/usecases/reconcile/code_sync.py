@@ -86,7 +86,7 @@ class CodeSync:
 
     def drop(self, gone: Sequence[CodeObject], *, listed: int) -> None:
         """Let go of what is published no more, unless that is too much to be meant."""
-        held = {seen.dataset_name: self.context.workflows.workflow(seen.dataset_name) for seen in gone}
+        held = {seen.dataset_name: self.context.db.workflows.workflow(seen.dataset_name) for seen in gone}
         leaving = {name: found for name, found in held.items() if found is not None and _is_of_code(found)}
         reason = self._too_many(len(leaving), listed) if leaving else None
         if reason is not None:
@@ -102,7 +102,7 @@ class CodeSync:
     def finish(self) -> SyncReport:
         """Record what belongs to no workflow, and tell."""
         if (self.seen or self.gone) and not self.command.dry_run:
-            self.context.workflows.save_code_objects(self.seen, self.gone)
+            self.context.db.code_objects.save_code_objects(self.seen, self.gone)
         report = SyncReport(
             added=tuple(sorted(self.added)),
             changed=tuple(sorted(self.changed)),
@@ -126,7 +126,7 @@ class CodeSync:
             problem = Problem(message="this name would be that of a loader file in Airflow; choose another")
             self._refuse(None, self._seen(name, ref.etag, (problem,)))
             return
-        found = self.context.workflows.workflow(name)  # before the object is read, see the top
+        found = self.context.db.workflows.workflow(name)  # before the object is read, see the top
         holder = self._holder(dag_id) if found is None else None
         if holder is not None:
             self._refuse_clash(name, dag_id, holder)
@@ -185,14 +185,14 @@ class CodeSync:
         before = self.known.get(name)
         if before is None or before.problems != seen.problems:
             self.seen.append(seen)
-        found = self.context.workflows.workflow(holder)
+        found = self.context.db.workflows.workflow(holder)
         if found is not None and name < holder:  # the loader goes by the order of the names
             displaced = found.failed(_displaced_by(name, dag_id), self.context.clock.now())
             if (found.phase, found.phase_reason) != (displaced.phase, displaced.phase_reason):
                 self._record(displaced, None, read=found)
 
     def _holder(self, dag_id: str) -> str | None:
-        holder = self.context.workflows.workflow_by_dag(dag_id)
+        holder = self.context.db.workflows.workflow_by_dag(dag_id)
         return self.taken.get(dag_id) if holder is None else holder.dataset_name
 
     # Objects that are gone.
@@ -203,7 +203,9 @@ class CodeSync:
             return None
         if listed == 0:
             return "The listing is empty: nothing is removed unless removals are allowed."
-        page = self.context.workflows.workflows(WorkflowFilter(source_type=SourceType.CODE), PageRequest(limit=1))
+        page = self.context.db.workflows.list_workflows(
+            WorkflowFilter(source_type=SourceType.CODE), PageRequest(limit=1)
+        )
         share = self.context.policy.sync_max_removed
         if leaving <= max(FEW, int(share * page.total)):
             return None
@@ -236,7 +238,7 @@ class CodeSync:
     def _release(self, seen: CodeObject) -> None:
         """An object that stood in another's way is gone."""
         dag_id = dag_id_for(seen.dataset_name)
-        found = self.context.workflows.workflow_by_dag(dag_id) if seen.etag == _LOOK_AGAIN else None
+        found = self.context.db.workflows.workflow_by_dag(dag_id) if seen.etag == _LOOK_AGAIN else None
         if found is not None and found.phase_reason == _displaced_by(seen.dataset_name, dag_id):
             now = self.context.clock.now()
             self._record(found.reconsidered(now), None, read=found, action=Action.WITHDRAW)
@@ -260,13 +262,13 @@ class CodeSync:
             act = on_workflow(caller, action, self.context.clock.now(), workflow, before=read)
         try:
             if read is None:
-                self.context.workflows.add_workflow(workflow, seen=seen, act=act)
+                self.context.db.workflows.add_workflow(workflow, seen=seen, act=act)
             elif workflow.revision == read.revision:
-                self.context.workflows.save_workflow(workflow, seen=seen, act=act)
+                self.context.db.workflows.save_workflow(workflow, seen=seen, act=act)
             else:
                 by, at = self.command.caller.name, workflow.updated_at
                 revision = Revision(number=workflow.revision, yaml=workflow.yaml, by=by, at=at)
-                self.context.workflows.revise_workflow(workflow, revision, seen=seen, act=act)
+                self.context.db.workflows.revise_workflow(workflow, revision, seen=seen, act=act)
         except (ConcurrentUpdate, WorkflowAlreadyExists):
             self._hold([workflow.dataset_name], "Somebody else is changing it; the next sync looks at it again.")
             return False

@@ -42,7 +42,7 @@ def compare(context: Context) -> int:
         live.add(workflow.dataset_name)
         if workflow.phase is Phase.SERVED:
             mended += _mend(workflow, context, is_stored=workflow.dataset_name in stored)
-    for name in context.workflows.names_that_left(stored - live):
+    for name in context.db.workflows.retired_names(stored - live):
         mended += _remove_orphan(name, context)
     return mended
 
@@ -50,7 +50,7 @@ def compare(context: Context) -> int:
 def _live(context: Context) -> Iterator[Workflow]:
     page = PageRequest(limit=PAGE)
     while True:
-        found = context.workflows.workflows(WorkflowFilter(), page)
+        found = context.db.workflows.list_workflows(WorkflowFilter(), page)
         yield from found.items
         if found.next_after is None:
             return
@@ -58,7 +58,7 @@ def _live(context: Context) -> Iterator[Workflow]:
 
 
 def _mend(workflow: Workflow, context: Context, *, is_stored: bool) -> bool:
-    seen = context.workflows.observations([workflow.id]).get(workflow.id)
+    seen = context.db.observations.observations([workflow.id]).get(workflow.id)
     other_text = seen is not None and seen.is_stored and seen.stored_hash != workflow.spec_hash
     not_served = seen is not None and (seen.is_served is False or seen.spec_hash not in {None, workflow.spec_hash})
     is_ours = workflow.source_type is SourceType.MANUAL
@@ -74,7 +74,7 @@ def _mend(workflow: Workflow, context: Context, *, is_stored: bool) -> bool:
 def _put_back(workflow: Workflow, context: Context) -> bool:
     """Write the registered YAML, in the place of exactly what is there, while nobody else works on the workflow."""
     with hold_lease(workflow_subject(workflow.id), context) as mine:
-        now = context.workflows.workflow_by_id(workflow.id)
+        now = context.db.workflows.workflow_by_id(workflow.id)
         if not mine or now is None or now.version != workflow.version:
             return False  # somebody is at it: what was compared is old
         there = context.storage.stat(SourceType.MANUAL, workflow.dataset_name)
@@ -104,7 +104,7 @@ def _hash_of(workflow: Workflow, context: Context) -> str | None:
 
 def _remove_orphan(name: str, context: Context) -> bool:
     """Remove the YAML of a workflow that has left: Airflow would serve its DAG again."""
-    if context.workflows.workflow(name) is not None:
+    if context.db.workflows.workflow(name) is not None:
         return False  # registered again meanwhile
     removed = context.storage.delete(SourceType.MANUAL, name)
     if removed:

@@ -38,7 +38,7 @@ def pause_waits(workflow: Workflow, context: Context) -> bool:
     # Airflow knows of a fire time that is overdue; it names none at all while max_active_runs keeps the next run back
     if fires and (dag.next_run is None or dag.next_run <= latest):
         return False
-    if any(_is_under_way(run, now, context) for run in context.workflows.active_runs(workflow)):
+    if any(_is_under_way(run, now, context) for run in context.db.workflows.active_runs(workflow)):
         return True
     # the mirror may not know yet what the schedule has started
     return context.airflow.runs_under_way(workflow.dag_id) > 0
@@ -47,7 +47,7 @@ def pause_waits(workflow: Workflow, context: Context) -> bool:
 def runs_under_way(workflow: Workflow, context: Context) -> int:
     """How many runs of the workflow have been sent to Airflow and have not ended, as far as that is recorded."""
     now = context.clock.now()
-    return sum(_is_under_way(run, now, context) for run in context.workflows.active_runs(workflow))
+    return sum(_is_under_way(run, now, context) for run in context.db.workflows.active_runs(workflow))
 
 
 def _is_under_way(run: Run, now: datetime, context: Context) -> bool:
@@ -59,5 +59,5 @@ def _is_under_way(run: Run, now: datetime, context: Context) -> bool:
 
 def _is_followed(context: Context) -> bool:
     """Whether a worker comes back to a workflow whose pause waits: this process, or one that was heard of within a lease."""
-    state = context.workflows.airflow_state()
+    state = context.db.observations.airflow_state()
     return context.comes_back or state.is_followed(context.clock.now(), context.policy.lease)

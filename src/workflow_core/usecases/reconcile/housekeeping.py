@@ -16,4 +16,4 @@ FORGOTTEN_AT_ONCE: Final = 1000
 def forget_keys(context: Context) -> int:
     """Forget keys that are older than the policy keeps them; how many."""
     before = context.clock.now() - timedelta(seconds=context.policy.keep_keys)
-    return context.workflows.forget_keys(before, FORGOTTEN_AT_ONCE)
+    return context.db.idempotency.purge_keys(before, FORGOTTEN_AT_ONCE)

@@ -1,7 +1,7 @@
 """Work under leases, so that requests and any number of workers share it and do not repeat each other's.
 
 What is written under a lease that somebody else has taken over is refused by the database
-(:meth:`~workflow_core.ports.workflow.WorkflowPort.under`), so the steps below stay right however long a worker stood still.
+(:meth:`~workflow_core.ports.leases.LeasePort.under`), so the steps below stay right however long a worker stood still.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def hold_lease(subject: str, context: Context) -> Iterator[bool]:
         yield False
         return
     try:
-        with context.workflows.under(lease):
+        with context.db.leases.under(lease):
             yield True
     finally:
         _release([lease], context)
@@ -47,7 +47,7 @@ def acquire_leadership(subject: str, context: Context) -> Lease | None:
     lease = context.led.get(subject)
     if lease is not None:
         try:
-            lease = context.workflows.renew(lease, context.clock.now() + _length(context))
+            lease = context.db.leases.renew(lease, context.clock.now() + _length(context))
         except LeaseLost:
             _log.warning("Somebody else has taken over: %s", subject)
             lease = None
@@ -63,13 +63,13 @@ def resign(context: Context) -> None:
     """Leave to others what this worker leads in."""
     leases = list(context.led.values())
     context.led.clear()
-    context.workflows.release(leases)
+    context.db.leases.release(leases)
 
 
 def is_due(subject: str, every: timedelta, context: Context) -> bool:
     """Whether something that is done now and then, by whichever worker comes first, is due; it then counts as done."""
     now = context.clock.now()
-    return bool(context.workflows.claim([subject], owner=context.worker, at=now, until=now + every))
+    return bool(context.db.leases.acquire([subject], owner=context.worker, at=now, until=now + every))
 
 
 def process_leased(
@@ -97,7 +97,7 @@ def process_leased(
 
 def _do(work: Callable[[T], bool], item: T, lease: Lease, context: Context) -> bool:
     try:
-        with context.workflows.under(lease):
+        with context.db.leases.under(lease):
             return work(item)
     except ConcurrentUpdate as error:
         _log.info("Left to somebody else: %s", error.message)
@@ -106,14 +106,14 @@ def _do(work: Callable[[T], bool], item: T, lease: Lease, context: Context) -> b
 
 def _release(leases: Iterable[Lease], context: Context) -> None:
     try:
-        context.workflows.release(leases)
+        context.db.leases.release(leases)
     except DatabaseUnavailable as error:  # they end by themselves
         _log.warning("%s", error.message)
 
 
 def _claimed(subjects: list[str], context: Context) -> dict[str, Lease]:
     now = context.clock.now()
-    return dict(context.workflows.claim(subjects, owner=context.worker, at=now, until=now + _length(context)))
+    return dict(context.db.leases.acquire(subjects, owner=context.worker, at=now, until=now + _length(context)))
 
 
 def _length(context: Context) -> timedelta:

@@ -46,7 +46,7 @@ def watch(context: Context, *, comes_back: bool = True) -> int:
 
     Only on somebody who comes back every few seconds can those who read rely.
     """
-    state = before = context.workflows.airflow_state()
+    state = before = context.db.observations.airflow_state()
     began = context.clock.now()
     try:
         followed = follow_changes(context)
@@ -60,10 +60,10 @@ def watch(context: Context, *, comes_back: bool = True) -> int:
             _look(followed.active[:POLL_LIMIT] if turn % 2 else (), state.last_cycle_at or began, context)
     except AirflowUnavailable as error:
         after = state.failed(error.message, context.clock.now())
-        context.workflows.save_airflow_state(after if comes_back else evolve(after, tried_at=before.tried_at))
+        context.db.observations.save_airflow_state(after if comes_back else evolve(after, tried_at=before.tried_at))
         raise
     after = state.reached(began, context.clock.now())
-    context.workflows.save_airflow_state(after if comes_back else evolve(after, tried_at=before.tried_at))
+    context.db.observations.save_airflow_state(after if comes_back else evolve(after, tried_at=before.tried_at))
     return followed.looked_at
 
 
@@ -72,15 +72,15 @@ def _look(runs: Sequence[Run], listed_before: datetime, context: Context) -> Non
     for run in runs:
         poll_presence(run, context)
     if not runs:
-        for workflow in context.workflows.workflows_to_look_at(POLL_LIMIT, listed_before=listed_before):
+        for workflow in context.db.workflows.workflows_to_poll(POLL_LIMIT, listed_before=listed_before):
             poll_workflow(workflow, context)
 
 
 def _read_page(state: AirflowState, at: datetime, context: Context) -> AirflowState:
     page = context.airflow.list_dags(state.offset)
     dags = {dag.dag_id: dag for dag in page.dags}
-    owners = context.workflows.workflows_of_dags(dags)
-    before = context.workflows.observations(owner.id for owner in owners.values())
+    owners = context.db.workflows.workflows_of_dags(dags)
+    before = context.db.observations.observations(owner.id for owner in owners.values())
     seen = []
     for dag_id, found in owners.items():
         last = before.get(found.id) or Observation(workflow_id=found.id)
@@ -88,7 +88,7 @@ def _read_page(state: AirflowState, at: datetime, context: Context) -> AirflowSt
             continue
         owner = _undone(found, last, dags[dag_id].is_paused, context)
         seen.append(_listed(last, dags[dag_id], at).remembering(owner, at))
-    context.workflows.save_observations(seen)
+    context.db.observations.save_observations(seen)
     began, end = at if state.offset == 0 else state.cycle_at, state.offset + len(page.dags)
     if page.dags and end < page.total:
         return evolve(state, offset=end, cycle_at=began)
@@ -137,7 +137,7 @@ def poll_workflow(workflow: Workflow, context: Context) -> tuple[Workflow, Obser
     if dag is not None:
         workflow = _undone(workflow, before, dag.is_paused, context)
     seen = _with_yaml(with_observation(before, dag, at), workflow, context).remembering(workflow, at)
-    context.workflows.save_observations([seen])
+    context.db.observations.save_observations([seen])
     return workflow, seen
 
 
@@ -157,9 +157,9 @@ def _judged(workflow: Workflow, before: Observation, dag: ServedDag | None, cont
     if changed is workflow:
         return workflow
     try:
-        return context.workflows.save_workflow(changed)
+        return context.db.workflows.save_workflow(changed)
     except ConcurrentUpdate:  # the next look is at what somebody else made of it
-        return context.workflows.workflow_by_id(workflow.id) or workflow
+        return context.db.workflows.workflow_by_id(workflow.id) or workflow
 
 
 def _undone(workflow: Workflow, before: Observation, is_paused: bool, context: Context) -> Workflow:  # noqa: FBT001 - a value
@@ -177,9 +177,9 @@ def _undone(workflow: Workflow, before: Observation, is_paused: bool, context: C
         "paused" if is_paused else "not paused",
     )
     try:
-        return context.workflows.save_workflow(workflow.pause_forgotten())
+        return context.db.workflows.save_workflow(workflow.pause_forgotten())
     except ConcurrentUpdate:  # somebody changes it: then it is told anyway
-        return context.workflows.workflow_by_id(workflow.id) or workflow
+        return context.db.workflows.workflow_by_id(workflow.id) or workflow
 
 
 def _with_yaml(seen: Observation, workflow: Workflow, context: Context) -> Observation:

@@ -50,7 +50,7 @@ def apply_retry(run: Run, context: Context) -> Run:
         return record_poll(run, run.observed(seen, context.airflow.tasks([key]).get(key, ()), now), context)
     if run.sent_at is not None and now - run.sent_at < context.policy.may_arrive:
         return run
-    run = context.workflows.save_run(run.retry_asked(now))
+    run = context.db.workflows.save_run(run.retry_asked(now))
     try:
         context.airflow.clear_run(*key, run.retry.tasks if run.retry else ())
     except AirflowOutcomeUnknown:

@@ -92,14 +92,14 @@ def follow_changes(context: Context) -> Followed:
     Airflow does not say that a run changed when only its tasks did. So of the active runs those are counted anew of which a task has
     ended; the others in turn, a few in each pass: a task that was cleared, and a run that was deleted, are told by nothing else.
     """
-    since = context.workflows.observed_until() or context.clock.now() - FIRST_LOOK_BACK
+    since = context.db.observations.observed_until() or context.clock.now() - FIRST_LOOK_BACK
     at = context.clock.now()
     changed = context.airflow.changed_runs(since)
-    known = context.workflows.runs_by_airflow_id([(seen.dag_id, seen.run_id) for seen in changed.runs])
+    known = context.db.workflows.runs_by_airflow_id([(seen.dag_id, seen.run_id) for seen in changed.runs])
     new = [seen for seen in changed.runs if (seen.dag_id, seen.run_id) not in known]
-    owners = {dag_id: context.workflows.workflow_by_dag(dag_id) for dag_id in {seen.dag_id for seen in new}}
+    owners = {dag_id: context.db.workflows.workflow_by_dag(dag_id) for dag_id in {seen.dag_id for seen in new}}
     adopted = [(seen, owner) for seen in new if (owner := owners[seen.dag_id]) is not None]
-    active = {(run.dag_id, run.airflow_run_id): run for run in context.workflows.runs_to_look_at(ACTIVE)}
+    active = {(run.dag_id, run.airflow_run_id): run for run in context.db.workflows.runs_to_poll(ACTIVE)}
     moved = context.airflow.runs_with_ended_tasks(list(active), since) if active else ()
     keys = list(dict.fromkeys([*known, *((seen.dag_id, seen.run_id) for seen, _ in adopted), *moved]))
     keys += _in_turn(
@@ -116,7 +116,7 @@ def follow_changes(context: Context) -> Followed:
     for key in counted:
         if key in tasks:
             record_run(active[key].counted(tasks[key], at), context)
-    context.workflows.mark_observed(changed.until)
+    context.db.observations.save_observed_until(changed.until)
     without_tasks = [active[key] for key in counted if key not in tasks]
     return Followed(looked_at=len(keys), active=list(active.values()), without_tasks=without_tasks)
 
@@ -161,9 +161,9 @@ def _adopt(seen: AirflowRun, tasks: Sequence[TaskState] | None, owner: Workflow,
                 started_at=fired,
             ).observed(seen, tasks, now)
             try:
-                context.workflows.add_run(run)
+                context.db.workflows.add_run(run)
             except RunAlreadyExists:
-                if context.workflows.runs_by_airflow_id([(seen.dag_id, seen.run_id)]):
+                if context.db.workflows.runs_by_airflow_id([(seen.dag_id, seen.run_id)]):
                     return  # another worker has adopted it: under which number is not known
                 turn.taken()
             except WorkflowNotFound:

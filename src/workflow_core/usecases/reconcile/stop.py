@@ -66,7 +66,7 @@ def end(run: Run, context: Context, *, leaves: bool = False) -> Run:
     if leaves and have_ended(tasks):
         return tell_how_it_ended(run, tasks, context)
     if not _about_to_end(tasks, now):  # otherwise Airflow says how it ended
-        run = context.workflows.save_run(run.stop_asked(now))
+        run = context.db.workflows.save_run(run.stop_asked(now))
         context.airflow.end_run(*key, EndState.FAILED)
     return run
 
@@ -98,7 +98,7 @@ def _ended(run: Run, seen: AirflowRun, tasks: Sequence[TaskState], context: Cont
         return run
     if any(task.is_under_way for task in tasks):
         if now - asked_at >= TELL_AGAIN:
-            run = context.workflows.save_run(run.stop_asked(now))
+            run = context.db.workflows.save_run(run.stop_asked(now))
             context.airflow.end_run(run.dag_id, run.airflow_run_id, EndState.FAILED)
         return run
     if tasks and all(task.state == "success" for task in tasks):

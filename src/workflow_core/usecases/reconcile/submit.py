@@ -27,9 +27,9 @@ MOVES: Final = 20
 def submit(run: Run, context: Context) -> Run:
     """Record that an accepted run is being sent, and send it; by several at once, one of them does."""
     try:
-        run = context.workflows.save_run(run.sending(context.clock.now()))
+        run = context.db.workflows.save_run(run.sending(context.clock.now()))
     except ConcurrentUpdate:  # somebody else sends it, or it is to be stopped
-        return context.workflows.run(run.run_id) or run
+        return context.db.workflows.run(run.run_id) or run
     return send(run, context)
 
 
@@ -47,9 +47,9 @@ def send(run: Run, context: Context) -> Run:
                 return record_run(run.refused(error.message, context.clock.now()), context)
             _log.info("%s moves its logical date: %s", run.run_id, error.message)
             try:
-                run = context.workflows.save_run(run.moved())
+                run = context.db.workflows.save_run(run.moved())
             except ConcurrentUpdate:  # somebody else sends it, or it is to be stopped
-                return context.workflows.run(run.run_id) or run
+                return context.db.workflows.run(run.run_id) or run
     return run
 
 
@@ -74,6 +74,6 @@ def _send_once(run: Run, context: Context) -> Run:
 def record_run(changed: Run, context: Context) -> Run:
     """Save what became of a run; whoever was faster saw the same run of Airflow, and what they saved is the answer."""
     try:
-        return context.workflows.save_run(changed)
+        return context.db.workflows.save_run(changed)
     except ConcurrentUpdate:
-        return context.workflows.run(changed.run_id) or changed
+        return context.db.workflows.run(changed.run_id) or changed

@@ -88,7 +88,7 @@ def sweep(context: Context, *, comes_back: bool = True) -> SweepReport:
 def _tidy(context: Context) -> None:
     """Remove what is needed no more, if nobody has for a while."""
     if is_due(TIDY, TIDY_EVERY, context):
-        context.workflows.forget_leases(context.clock.now() - LEASES_KEPT)
+        context.db.leases.purge_leases(context.clock.now() - LEASES_KEPT)
 
 
 def _compare(context: Context) -> int:
@@ -114,7 +114,7 @@ def _watch(context: Context, *, comes_back: bool) -> int:
     if lease is None:
         return 0
     _tidy(context)
-    with context.workflows.under(lease):
+    with context.db.leases.under(lease):
         return watch(context)
 
 
@@ -138,7 +138,7 @@ def _settle_workflows(context: Context, *, comes_back: bool) -> int:
         misses[kind] = misses[kind] + 1 if after.phase is workflow.phase else 0
         return after.settled
 
-    open_ones = context.workflows.unsettled_workflows(WORKFLOWS)
+    open_ones = context.db.workflows.unsettled_workflows(WORKFLOWS)
     try:
         return process_leased(
             takewhile(lambda _: clock.now() < until, open_ones),
@@ -147,7 +147,7 @@ def _settle_workflows(context: Context, *, comes_back: bool) -> int:
             context,
         )
     finally:
-        context.workflows.mark_tried(tried, clock.now())
+        context.db.workflows.record_attempt(tried, clock.now())
 
 
 def _advanced(workflow: Workflow, context: Context) -> Workflow:
@@ -163,7 +163,7 @@ def _advanced(workflow: Workflow, context: Context) -> Workflow:
 def _send_runs(context: Context) -> int:
     sent_before = context.clock.now() - timedelta(seconds=context.policy.resend_after)
     return _over_runs(
-        context.workflows.runs_to_send(BATCH, sent_before=sent_before),
+        context.db.workflows.runs_to_send(BATCH, sent_before=sent_before),
         lambda run: submit(run, context).submission is Submission.SUBMITTED,
         context,
     )
@@ -171,14 +171,14 @@ def _send_runs(context: Context) -> int:
 
 def _settle_retries(context: Context) -> int:
     return _over_runs(
-        context.workflows.retrying_runs(BATCH),
+        context.db.workflows.retrying_runs(BATCH),
         lambda run: apply_retry(run, context).submission is not Submission.RETRYING,
         context,
     )
 
 
 def _settle_stops(context: Context) -> int:
-    return _over_runs(context.workflows.stopping_runs(BATCH), lambda run: end(run, context).settled, context)
+    return _over_runs(context.db.workflows.stopping_runs(BATCH), lambda run: end(run, context).settled, context)
 
 
 def _over_runs(runs: Sequence[Run], step: Callable[[Run], bool], context: Context) -> int:
@@ -191,5 +191,5 @@ def _drive_backfills(context: Context) -> int:
         advance_backfill(backfill, context)
         return True
 
-    found = context.workflows.active_backfills(BATCH)
+    found = context.db.backfills.active_backfills(BATCH)
     return process_leased(found, lambda backfill: backfill_subject(backfill.backfill_id), one, context)

@@ -31,9 +31,9 @@ def teardown(workflow: Workflow, context: Context) -> Workflow:
     """
     with suppress(DagNotFound):  # then nothing of it can start either
         context.airflow.set_paused(workflow.dag_id, paused=True)
-    workflow = context.workflows.save_workflow(workflow.pause_confirmed(paused=True))
+    workflow = context.db.workflows.save_workflow(workflow.pause_confirmed(paused=True))
     follow_changes(context)  # from now on the schedule makes no more runs; those that it has made are known now
-    runs = list(context.workflows.active_runs(workflow))
+    runs = list(context.db.workflows.active_runs(workflow))
     if workflow.source_type is SourceType.CODE:
         runs, waits = _wound_up(runs, context)
         if waits:
@@ -42,14 +42,16 @@ def teardown(workflow: Workflow, context: Context) -> Workflow:
         by = workflow.removal.by if workflow.removal else "anonymous"
         stopping = run.stopping(by, REASON, context.clock.now())
         if stopping is not run:
-            run = context.workflows.save_run(stopping)  # noqa: PLW2901 - the same run, as it is now
+            run = context.db.workflows.save_run(stopping)  # noqa: PLW2901 - the same run, as it is now
         if run.status is RunStatus.STOPPING:
             end(run, context, leaves=True)
-    workflow = context.workflows.save_workflow(workflow)  # nobody else goes on with it, and its name is still its own
+    workflow = context.db.workflows.save_workflow(
+        workflow
+    )  # nobody else goes on with it, and its name is still its own
     if workflow.source_type is SourceType.MANUAL:
         context.storage.delete(workflow.source_type, workflow.dataset_name)
     context.request_parse(workflow)
-    return context.workflows.save_workflow(workflow.left(context.clock.now()))
+    return context.db.workflows.save_workflow(workflow.left(context.clock.now()))
 
 
 def _wound_up(runs: Sequence[Run], context: Context) -> tuple[list[Run], bool]:
@@ -78,11 +80,11 @@ def await_dag_removal(workflow: Workflow, context: Context) -> Workflow:
 
     A write of the YAML that somebody gave up waiting for may have arrived after the YAML was removed: then that is done again.
     """
-    if context.workflows.workflow_by_dag(workflow.dag_id) is None:
+    if context.db.workflows.workflow_by_dag(workflow.dag_id) is None:
         place = (workflow.source_type, workflow.dataset_name)
         if workflow.source_type is SourceType.MANUAL and context.storage.stat(*place) is not None:
             context.storage.delete(*place)
         context.request_parse(workflow)
         if context.airflow.dag(workflow.dag_id) is not None:
             return workflow
-    return context.workflows.save_workflow(workflow.gone(context.clock.now()))
+    return context.db.workflows.save_workflow(workflow.gone(context.clock.now()))

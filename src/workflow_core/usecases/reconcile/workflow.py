@@ -72,7 +72,7 @@ def _note_refusal(workflow: Workflow, error: StorageRefused, context: Context) -
     """Record why nothing goes on: it is a condition of the workflow until the store takes what it refuses."""
     waits = workflow.phase in {Phase.REGISTERING, Phase.UNREGISTERING}
     if waits and workflow.storage_refusal != error.discreet:
-        context.workflows.save_workflow(workflow.refused_by_storage(error.discreet))
+        context.db.workflows.save_workflow(workflow.refused_by_storage(error.discreet))
 
 
 def _advance(workflow: Workflow, context: Context, deadline: datetime) -> Workflow:
@@ -80,7 +80,7 @@ def _advance(workflow: Workflow, context: Context, deadline: datetime) -> Workfl
         if workflow.source_type is SourceType.MANUAL:
             _store(workflow, context)
             if workflow.storage_refusal is not None:
-                workflow = context.workflows.save_workflow(workflow.refused_by_storage(None))
+                workflow = context.db.workflows.save_workflow(workflow.refused_by_storage(None))
         workflow = _have_served(workflow, context, deadline)
     if workflow.phase is Phase.SERVED and not workflow.settled:
         workflow = _apply_pause(workflow, context)
@@ -121,10 +121,10 @@ def _known_as_served(workflow: Workflow, dag: ServedDag, context: Context) -> Wo
     now = context.clock.now()
     known = workflow.found_served(now, paused=dag.is_paused)
     if dag.error is None:
-        return context.workflows.save_workflow(known.served(now))
+        return context.db.workflows.save_workflow(known.served(now))
     # the mirror serves it again as soon as Airflow can build it, if it knows that this was the reason
-    context.workflows.save_observations([with_observation(context.last_seen(workflow), dag, now)])
-    return context.workflows.save_workflow(known.failed(dag.error, now))
+    context.db.observations.save_observations([with_observation(context.last_seen(workflow), dag, now)])
+    return context.db.workflows.save_workflow(known.failed(dag.error, now))
 
 
 def _apply_pause(workflow: Workflow, context: Context) -> Workflow:
@@ -132,7 +132,7 @@ def _apply_pause(workflow: Workflow, context: Context) -> Workflow:
     if pause_waits(workflow, context):
         return workflow
     tell_pause(workflow, context)
-    return context.workflows.save_workflow(workflow.pause_confirmed(paused=workflow.pause is not None))
+    return context.db.workflows.save_workflow(workflow.pause_confirmed(paused=workflow.pause is not None))
 
 
 def tell_pause(workflow: Workflow, context: Context) -> None:
@@ -146,4 +146,4 @@ def tell_pause(workflow: Workflow, context: Context) -> None:
     context.airflow.set_paused(workflow.dag_id, paused=wanted)
     now = context.clock.now()
     seen = evolve(context.last_seen(workflow), listed_at=now, is_served=True, is_paused=wanted)
-    context.workflows.save_observations([seen.remembering(workflow, now)])
+    context.db.observations.save_observations([seen.remembering(workflow, now)])
