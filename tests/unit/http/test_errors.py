@@ -474,7 +474,7 @@ def every_error() -> list[type[errors.WorkflowError]]:
     found = [errors.WorkflowError]
     for error in found:
         found += error.__subclasses__()
-    return [error for error in dict.fromkeys(found) if error.__module__ == errors.__name__]
+    return [error for error in dict.fromkeys(found) if error.__module__.startswith(f"{errors.__name__}.")]
 
 
 def made(error: type[errors.WorkflowError]) -> errors.WorkflowError:
