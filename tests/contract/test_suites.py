@@ -31,7 +31,7 @@ ALL = [
     Broken("broken_storage.py", "InMemoryStorage", 30),
     Broken("broken_tokens.py", "InMemoryTokens", 15),
     Broken("broken_airflow.py", "InMemoryAirflow", 50),
-    Broken("broken_api.py", "LocalWorkflowApi", 40, "not any_ and not is_no_"),
+    Broken("broken_api.py", "WorkflowService", 40, "not any_ and not is_no_"),
 ]
 
 

@@ -24,6 +24,8 @@ from workflow_core.ports.storage import StoragePort
 from workflow_core.ports.tokens import TokenPort
 from workflow_core.ports.workflow import WorkflowPort
 from workflow_core.service import WorkflowService
+from workflow_core.sweeper import Sweeper
+from workflow_core.usecases.context import Context
 from workflow_entrypoints.observability.instrumentation import System, instrumented
 
 if TYPE_CHECKING:
@@ -149,6 +151,14 @@ def _open_airflow(
     )
 
 
+def _service(context: Callable[..., Context], airflow: AirflowPort) -> WorkflowService:
+    return WorkflowService.over(context(airflow=airflow))
+
+
+def _sweeper(context: Callable[..., Context], airflow: AirflowPort) -> Sweeper:
+    return Sweeper(context(airflow=airflow))
+
+
 class Asking(StrEnum):
     """Who asks Airflow. Each has a share of its own, so that none can take what the others need."""
 
@@ -186,30 +196,12 @@ class Container(containers.DeclarativeContainer):
     airflow_for_worker: providers.Provider[AirflowPort] = providers.Singleton(
         _guarded, asked, breaker, settings, Asking.WORKER
     )
-    service: providers.Provider[WorkflowService] = providers.Singleton(
-        WorkflowService,
-        workflows=workflows,
-        airflow=airflow,
-        storage=storage,
-        clock=clock,
-        policy=settings.provided.policy,
+    context: providers.Factory[Context] = providers.Factory(
+        Context, workflows=workflows, storage=storage, clock=clock, policy=settings.provided.policy
     )
-    reads: providers.Provider[WorkflowService] = providers.Singleton(
-        WorkflowService,
-        workflows=workflows,
-        airflow=airflow_for_reads,
-        storage=storage,
-        clock=clock,
-        policy=settings.provided.policy,
-    )
-    work: providers.Provider[WorkflowService] = providers.Singleton(
-        WorkflowService,
-        workflows=workflows,
-        airflow=airflow_for_worker,
-        storage=storage,
-        clock=clock,
-        policy=settings.provided.policy,
-    )
+    service: providers.Provider[WorkflowService] = providers.Singleton(_service, context.provider, airflow)
+    reads: providers.Provider[WorkflowService] = providers.Singleton(_service, context.provider, airflow_for_reads)
+    sweeper: providers.Provider[Sweeper] = providers.Singleton(_sweeper, context.provider, airflow_for_worker)
 
 
 def build(settings: Settings, watches: Sequence[Instrument] = (), trace_headers: TraceHeaders = dict) -> Container:

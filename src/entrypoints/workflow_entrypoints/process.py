@@ -45,7 +45,7 @@ class ServiceProcess:
         container.workflows().check()
         metrics.follow(container.workflows(), container.clock())
         metrics.breaker("airflow", lambda: container.breaker().state.value)
-        worker = Worker.of(container.work(), settings, watches)
+        worker = Worker.of(container.sweeper(), settings, watches)
         return cls(
             container=container,
             service=container.service(),

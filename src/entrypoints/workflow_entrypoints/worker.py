@@ -42,18 +42,18 @@ class Pulse:
 
 
 class Sweeping(Protocol):
-    """What the worker needs of :class:`~workflow_core.service.WorkflowService`."""
+    """What the worker needs of :class:`~workflow_core.sweeper.Sweeper`."""
 
     def sweep(self) -> SweepReport:
         """One pass."""
         ...
 
     def sync_in_turn(self, *, caller: Caller) -> SyncReport | None:
-        """Take up what is published as CODE, if no other worker does."""
+        """Sync CODE workflows from the object store; None if another worker does."""
         ...
 
-    def resign(self) -> None:
-        """No further pass comes."""
+    def release_leadership(self) -> None:
+        """Release the leases of a leader: no further pass comes."""
         ...
 
 
@@ -63,8 +63,8 @@ class Worker:
     ``grace`` seconds to end when it is told to stop; each of its calls is bounded more tightly.
     """
 
-    def __init__(self, service: Sweeping, *, interval: float, sync_interval: float = 0.0, grace: float = 20.0) -> None:
-        self._service = service
+    def __init__(self, sweeper: Sweeping, *, interval: float, sync_interval: float = 0.0, grace: float = 20.0) -> None:
+        self._sweeper = sweeper
         self._interval = interval
         self._sync_interval = sync_interval
         self._grace = grace
@@ -74,9 +74,9 @@ class Worker:
         self._beats: dict[str, tuple[float, float]] = {}
 
     @classmethod
-    def of(cls, service: Sweeping, settings: Settings, watches: Sequence[Instrument]) -> Self:
+    def of(cls, sweeper: Sweeping, settings: Settings, watches: Sequence[Instrument]) -> Self:
         """The worker that the settings ask for; ``watches`` are told of each pass."""
-        seen = instrumented(service, Sweeping, System.WORKER, watches)
+        seen = instrumented(sweeper, Sweeping, System.WORKER, watches)
         return cls(
             seen, interval=settings.sweep_interval, sync_interval=settings.sync_interval, grace=settings.shutdown_grace
         )
@@ -86,9 +86,9 @@ class Worker:
         _log.info("Sweeping every %g s", self._interval)
         if self._sync_interval:
             self._begin(self._sync_again_and_again, "sync")
-        self._repeat("sweep", self._service.sweep, self._interval)
+        self._repeat("sweep", self._sweeper.sweep, self._interval)
         try:
-            self._service.resign()
+            self._sweeper.release_leadership()
         except Unavailable as error:  # the others find out by themselves, later
             _log.warning("%s", error.message)
 
@@ -128,7 +128,7 @@ class Worker:
         thread.start()
 
     def _sync_again_and_again(self) -> None:
-        self._repeat("sync", lambda: self._service.sync_in_turn(caller=SYNC), self._sync_interval)
+        self._repeat("sync", lambda: self._sweeper.sync_in_turn(caller=SYNC), self._sync_interval)
 
     def _repeat(self, name: str, work: Callable[[], object], interval: float) -> None:
         while not self._stop.is_set():

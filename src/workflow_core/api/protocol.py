@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 class WorkflowApi(Protocol):
     """Register, run, watch and pause workflows: requests in, answers out, nothing that JSON does not carry.
 
-    In this process it is :class:`workflow_core.local.LocalWorkflowApi`, over HTTP ``workflow_adapters.remote.RemoteWorkflowApi``; which of
+    In this process it is :class:`workflow_core.service.WorkflowService`, over HTTP ``workflow_adapters.remote.RemoteWorkflowApi``; which of
     them answers makes no difference (:mod:`workflow_core.testing.api`). Safe for many threads.
 
     A request or filter that breaks its own model cannot be made: pydantic says so then. Everything else that goes wrong is an

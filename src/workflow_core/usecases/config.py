@@ -50,6 +50,8 @@ class ServiceConfig:
     lease: float = 30.0
     resend_after: float = 20.0
     compare_every: float = 300.0
+    longest_wait: float = 60.0
+    """The longest time (seconds) that one request waits for a change of a run."""
     may_arrive: timedelta = timedelta(seconds=45)
     """What was sent to Airflow and is not there may still arrive within this time: no request of ours is under way for longer."""
     pause_margin: timedelta = timedelta(seconds=20)

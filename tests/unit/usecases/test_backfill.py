@@ -7,10 +7,10 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from attrs import evolve, frozen
+from attrs import evolve
 
+from tests.support.world import DAG, ME, NAME, World, a_spec
 from workflow_core.domain.backfill import BackfillStatus, OnFailure, Reprocess, SkippedDate, skip_warning
-from workflow_core.domain.caller import Caller
 from workflow_core.domain.filters import HistoryFilter
 from workflow_core.domain.paging import PageRequest
 from workflow_core.domain.run import RunStatus, RunType, Submission
@@ -30,28 +30,16 @@ from workflow_core.errors import (
     WorkflowPaused,
     WorkflowPermissionDenied,
 )
-from workflow_core.fakes import InMemoryAirflow, InMemoryStorage, InMemoryWorkflows, ManualClock
+from workflow_core.fakes import InMemoryWorkflows
 from workflow_core.fakes.airflow import Effect
-from workflow_core.service import WorkflowService
-from workflow_core.usecases.config import ServiceConfig
 from workflow_core.usecases.reconcile.sweep import BATCH
 
 if TYPE_CHECKING:
     from workflow_core.domain.backfill import BackfillView
     from workflow_core.domain.run import AirflowRun
 
-NAME = "iceberg.analytics.daily_clicks"
-DAG = "iceberg_analytics_daily_clicks"
-ME = Caller(name="me@example.com")
 NOW = datetime(2026, 1, 20, 10, tzinfo=UTC)
-YAML = """\
-version: v1
-name: daily_clicks
-owner: data@example.com
-schedule: {cron: "0 6 * * *", timezone: UTC}
-params: {region: EU}
-tasks: [{task_id: extract, operator: bash, bash_command: echo hello}]
-"""
+YAML = a_spec(NAME, "extract", command="echo hello", params="{region: EU}")
 EVER = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -59,32 +47,17 @@ def day(number: int) -> date:
     return date(2026, 1, number)
 
 
-@frozen(kw_only=True)
-class World:
-    """A service and the fakes behind it."""
-
-    service: WorkflowService
-    workflows: InMemoryWorkflows
-    airflow: InMemoryAirflow
-    storage: InMemoryStorage
-    clock: ManualClock
-
-    def reborn(self, **ports: Any) -> World:
-        """Another process over the same three systems."""
-        given: dict[str, Any] = {
-            "workflows": self.workflows,
-            "airflow": self.airflow,
-            "storage": self.storage,
-            "clock": self.clock,
-        }
-        return evolve(self, service=WorkflowService(**(given | ports)))
+class Backfilled(World):
+    """A registered workflow with one task."""
 
     def backfill(self, first: int = 1, last: int = 3, **fields: Any) -> BackfillView:
         fields = {"caller": ME, **fields}
-        return self.service.backfill(fields.pop("name", NAME), day(first), day(last), **fields)
+        view: BackfillView = self.usecases.backfill(fields.pop("name", NAME), day(first), day(last), **fields)
+        return view
 
     def look(self, view: BackfillView) -> BackfillView:
-        return self.service.backfill_status(view.backfill.backfill_id)
+        current: BackfillView = self.usecases.backfill_status(view.backfill.backfill_id)
+        return current
 
     def status(self, view: BackfillView) -> BackfillStatus:
         return self.look(view).summary.status
@@ -94,9 +67,7 @@ class World:
         return {run.run_date.day: run.status.value for run in self.look(view).runs}
 
     def pass_time(self, seconds: int = 1) -> None:
-        for _ in range(seconds):
-            self.clock.sleep(1)
-            self.service.sweep()
+        self.sweep(seconds, seconds=1)
 
     def finish(self, view: BackfillView, *, within: int = 60) -> BackfillStatus:
         """Sweep until it has ended; how it ended. Its limit holds at every look."""
@@ -126,13 +97,10 @@ class World:
 
 @pytest.fixture
 def make_world():
-    def make(*, cron="0 6 * * *", timezone="UTC", now=NOW, **policy) -> World:
-        clock, storage, workflows = ManualClock(now), InMemoryStorage(), InMemoryWorkflows()
-        airflow = InMemoryAirflow(storage=storage, clock=clock)
-        ports: dict[str, Any] = {"workflows": workflows, "airflow": airflow, "storage": storage, "clock": clock}
-        service = WorkflowService(**ports, policy=ServiceConfig(**policy))
-        service.register(NAME, YAML, schedule=Schedule(cron=cron, timezone=timezone), caller=ME)
-        return World(service=service, **ports)
+    def make(*, cron="0 6 * * *", timezone="UTC", now=NOW, **policy) -> Backfilled:
+        world = Backfilled.of(at=now, **policy)
+        world.register(yaml=YAML, schedule=Schedule(cron=cron, timezone=timezone))
+        return world
 
     return make
 
@@ -217,7 +185,7 @@ class TestAccepted:
     def test_runs_of_a_backfill_stand_in_the_history(self, world):
         """Each as a run of its type."""
         world.finish(world.backfill(1, 2))
-        found = world.service.history().items
+        found = world.usecases.history().items
         assert [(run.run_type, run.status) for run in found] == [(RunType.BACKFILL, RunStatus.SUCCESS)] * 2
 
 
@@ -248,7 +216,7 @@ class TestRefused:
     def test_dates_before_all_runs_are_refused(self, world):
         """No year that would not be four digits, no moment before the epoch in any zone."""
         with pytest.raises(InvalidRequest, match="start_date: 0001-01-01 is not after 1970-01-01"):
-            world.service.backfill(NAME, date.min, day(1))
+            world.usecases.backfill(NAME, date.min, day(1))
 
     @pytest.mark.parametrize(("zone", "last"), [("Pacific/Kiritimati", 21), ("UTC", 20), ("Pacific/Pago_Pago", 19)])
     def test_today_is_that_of_the_workflows_zone(self, make_world, zone, last):
@@ -265,7 +233,7 @@ class TestRefused:
         world = make_world()
         with pytest.raises(WorkflowNotFound):
             world.backfill(name="a.b", dry_run=dry_run)
-        world.service.pause(NAME)
+        world.usecases.pause(NAME)
         with pytest.raises(WorkflowPaused):
             world.backfill(dry_run=dry_run)
         workflow = world.workflows.workflow(NAME)
@@ -278,7 +246,7 @@ class TestRefused:
         """Neither started nor steered, unless the policy says otherwise."""
         view = world.backfill()
         world.workflows.save_workflow(evolve(world.workflows.workflow(NAME), source_type=SourceType.CODE))
-        for act in (world.service.pause_backfill, world.service.resume_backfill, world.service.stop_backfill):
+        for act in (world.usecases.pause_backfill, world.usecases.resume_backfill, world.usecases.stop_backfill):
             with pytest.raises(WorkflowPermissionDenied):
                 act(view.backfill.backfill_id)
         with pytest.raises(WorkflowPermissionDenied):
@@ -302,7 +270,7 @@ class TestRefused:
 
     def test_an_unknown_backfill(self, world):
         """Whatever is asked of it; what could be no id is the caller's mistake."""
-        service = world.service
+        service = world.usecases
         for act in (
             service.backfill_status,
             service.pause_backfill,
@@ -316,9 +284,9 @@ class TestRefused:
 
     def test_backfills_of_a_name_that_nobody_knows(self, world):
         """A name without workflow and history is not found; one with is an empty list."""
-        assert world.service.backfills(NAME).total == 0
+        assert world.usecases.backfills(NAME).total == 0
         with pytest.raises(WorkflowNotFound):
-            world.service.backfills("a.b")
+            world.usecases.backfills("a.b")
 
 
 class TestDryRun:
@@ -346,7 +314,7 @@ class TestDryRun:
 class TestDatesThatHaveRuns:
     def test_by_default_they_are_skipped(self, world):
         """Told with their run and its status; whatever kind of run it is."""
-        run = world.service.run(NAME, {"date": "2026-01-02"})
+        run = world.usecases.run(NAME, {"date": "2026-01-02"})
         view = world.backfill(1, 3)
         assert [run.run_date.day for run in view.runs] == [1, 3]
         [skipped] = view.backfill.skipped
@@ -397,7 +365,7 @@ class TestDatesThatHaveRuns:
     def test_what_was_cancelled_before_airflow_had_it_is_no_run(self, world):
         """After a stop the rest can be filled by the same call again."""
         first = world.backfill(1, 3)
-        world.service.stop_backfill(first.backfill.backfill_id)
+        world.usecases.stop_backfill(first.backfill.backfill_id)
         world.finish(first)
         again = world.backfill(1, 3)
         assert [one.date.day for one in again.backfill.skipped] == [1]
@@ -417,7 +385,7 @@ class TestDatesThatHaveRuns:
                 mine = name == "add_backfill" or name.startswith("__")
                 return object.__getattribute__(self if mine else world.workflows, name)
 
-        view = world.reborn(workflows=Overtaken()).backfill(1, 3)
+        view = world.another(workflows=Overtaken()).backfill(1, 3)
         assert [run.run_date.day for run in view.runs] == [1]
         assert [one.date.day for one in view.backfill.skipped] == [2, 3]
 
@@ -429,9 +397,9 @@ class TestWhatSkippedDatesMeanForTheEnd:
         """A run of this date that ended so."""
         if ends == "failed":
             world.airflow.end_task(DAG, "extract", "failed")
-        run = world.service.run(NAME, {"date": day(number).isoformat()}, caller=ME)
+        run = world.usecases.run(NAME, {"date": day(number).isoformat()}, caller=ME)
         if ends == "stopped":
-            world.service.stop(run.run_id, caller=ME)
+            world.usecases.stop(run.run_id, caller=ME)
         world.pass_time(40)
         world.airflow.end_task(DAG, "extract", "success")
         return str(run.run_id)
@@ -451,7 +419,7 @@ class TestWhatSkippedDatesMeanForTheEnd:
         view = world.backfill(1, last)
         assert world.finish(view) is status
         assert world.status(view) is status
-        [listed] = world.service.backfills(NAME).items
+        [listed] = world.usecases.backfills(NAME).items
         assert listed.status is status
         if last == 1:
             assert view.summary.status is status
@@ -459,7 +427,7 @@ class TestWhatSkippedDatesMeanForTheEnd:
 
     def test_a_skipped_run_that_is_under_way_is_waited_for(self, world):
         """RUNNING until it has ended, then as that ended; what is waited for is said."""
-        run = world.service.run(NAME, {"date": "2026-01-01"}, caller=ME)
+        run = world.usecases.run(NAME, {"date": "2026-01-01"}, caller=ME)
         view = world.backfill(1, 1)
         assert view.summary.status is BackfillStatus.RUNNING
         assert world.look(view).held == f"Waits for run {run.run_id} of the skipped date 2026-01-01."
@@ -470,7 +438,7 @@ class TestWhatSkippedDatesMeanForTheEnd:
     def test_a_skipped_run_that_fails_later_fails_the_backfill(self, world):
         """Its outcome is that of the date."""
         world.airflow.end_task(DAG, "extract", "failed")
-        world.service.run(NAME, {"date": "2026-01-01"}, caller=ME)
+        world.usecases.run(NAME, {"date": "2026-01-01"}, caller=ME)
         view = world.backfill(1, 1)
         assert world.finish(view) is BackfillStatus.FAILED
 
@@ -479,22 +447,22 @@ class TestWhatSkippedDatesMeanForTheEnd:
         run_id = self.ended(world, 1, "failed")
         view = world.backfill(1, 2)
         assert world.finish(view) is BackfillStatus.FAILED
-        world.service.retry(run_id, caller=ME)
+        world.usecases.retry(run_id, caller=ME)
         assert world.status(view) is BackfillStatus.RUNNING
         assert world.finish(view) is BackfillStatus.SUCCESS
 
     def test_a_manual_run_without_a_date_takes_today(self, world):
         """It is the run of today, and counts as such."""
         world.airflow.end_task(DAG, "extract", "failed")
-        world.service.run(NAME, caller=ME)
+        world.usecases.run(NAME, caller=ME)
         world.pass_time(40)
         assert world.status(world.backfill(NOW.day, NOW.day)) is BackfillStatus.FAILED
 
     def test_nothing_of_its_own_is_nothing_to_steer(self, world):
         """A backfill that only waits for the run of a skipped date has nothing to pause, resume or stop."""
-        world.service.run(NAME, {"date": "2026-01-01"}, caller=ME)
+        world.usecases.run(NAME, {"date": "2026-01-01"}, caller=ME)
         backfill_id = world.backfill(1, 1).backfill.backfill_id
-        for steer in (world.service.pause_backfill, world.service.resume_backfill, world.service.stop_backfill):
+        for steer in (world.usecases.pause_backfill, world.usecases.resume_backfill, world.usecases.stop_backfill):
             with pytest.raises(BackfillNotActive):
                 steer(backfill_id, caller=ME)
 
@@ -505,7 +473,7 @@ class TestWhatSkippedDatesMeanForTheEnd:
         assert world.finish(view) is BackfillStatus.FAILED
         world.clock.sleep(1)
         again = world.backfill(1, 2, reprocess=Reprocess.NONE)
-        world.service.stop_backfill(again.backfill.backfill_id, caller=ME)
+        world.usecases.stop_backfill(again.backfill.backfill_id, caller=ME)
         assert world.finish(again) is BackfillStatus.STOPPED
 
 
@@ -543,7 +511,7 @@ def test_the_warning_about_skipped_dates(statuses, to_run, warning):
 
 class TestLogicalDates:
     def logical(self, world: World, first: date, last: date) -> list[datetime | None]:
-        view = world.service.backfill(NAME, first, last, dry_run=True)
+        view = world.usecases.backfill(NAME, first, last, dry_run=True)
         return [run.logical_date for run in view.runs]
 
     def test_it_is_the_first_fire_time_of_the_date(self, make_world):
@@ -616,7 +584,7 @@ class TestLogicalDates:
             world.airflow.add_run(DAG, f"x{number}", run_type=RunType.MANUAL, triggered_by="eve", logical_date=moment)
         view = world.backfill(1, 1)
         assert world.in_airflow()[-1].run_id != view.runs[0].run_id
-        world.service.sweep()
+        world.sweeper.sweep()
         assert world.look(view).runs[0].logical_date == fired + 30 * timedelta(microseconds=1)
 
 
@@ -650,7 +618,7 @@ class TestFailures:
         assert (wish.by, wish.reason) == (
             "system", f"Run {view.runs[1].run_id} ended FAILED; resume goes on with the next date."
         )  # fmt: skip
-        world.service.resume_backfill(view.backfill.backfill_id, caller=ME)
+        world.usecases.resume_backfill(view.backfill.backfill_id, caller=ME)
         assert world.finish(view) is BackfillStatus.FAILED
         assert world.by_date(view) == {1: "SUCCESS", 2: "FAILED", 3: "SUCCESS", 4: "SUCCESS"}
         assert world.sent() == [f"2026-01-0{n}" for n in (1, 2, 3, 4)]
@@ -662,7 +630,7 @@ class TestFailures:
         for failed in (1, 2):
             self.wait_for(world, view, BackfillStatus.PAUSED)
             assert len(world.sent()) == failed
-            world.service.resume_backfill(view.backfill.backfill_id)
+            world.usecases.resume_backfill(view.backfill.backfill_id)
         assert world.finish(view) is BackfillStatus.FAILED
 
     def test_it_goes_on_if_told_to(self, world):
@@ -706,10 +674,10 @@ class TestFailures:
     def test_a_run_that_somebody_stops_holds_the_others(self, world):
         """Whoever stops one of them decides about the rest, too."""
         view = world.backfill(1, 3)
-        world.service.stop(view.runs[1].run_id)
+        world.usecases.stop(view.runs[1].run_id)
         self.wait_for(world, view, BackfillStatus.PAUSED)
         assert world.by_date(view) == {1: "SUCCESS", 2: "STOPPED", 3: "PENDING"}
-        world.service.resume_backfill(view.backfill.backfill_id)
+        world.usecases.resume_backfill(view.backfill.backfill_id)
         assert world.finish(view) is BackfillStatus.STOPPED
         assert world.sent() == ["2026-01-01", "2026-01-03"]
 
@@ -718,8 +686,8 @@ class TestSteering:
     def test_pause_sends_no_more_and_lets_run_what_runs(self, world):
         """After the answer; who, when and why are kept; a second pause changes nothing."""
         view = world.backfill(1, 4, parallel=True, max_active=2)
-        paused = world.service.pause_backfill(view.backfill.backfill_id, "tea", caller=ME)
-        again = world.service.pause_backfill(view.backfill.backfill_id, "coffee")
+        paused = world.usecases.pause_backfill(view.backfill.backfill_id, "tea", caller=ME)
+        again = world.usecases.pause_backfill(view.backfill.backfill_id, "coffee")
         assert paused == again
         assert (paused.status, paused.backfill.wish.by, paused.backfill.wish.reason) == (
             BackfillStatus.PAUSED, "me@example.com", "tea",
@@ -732,23 +700,23 @@ class TestSteering:
         """It is about what we send."""
         view = world.backfill()
         world.airflow.go_down()
-        assert world.service.pause_backfill(view.backfill.backfill_id).status is BackfillStatus.PAUSED
+        assert world.usecases.pause_backfill(view.backfill.backfill_id).status is BackfillStatus.PAUSED
 
     def test_resume_goes_on_at_once(self, world):
         """With the next dates, in the request itself; one that is not paused stays as it is."""
         view = world.backfill(1, 2, parallel=True, max_active=1)
-        world.service.pause_backfill(view.backfill.backfill_id)
+        world.usecases.pause_backfill(view.backfill.backfill_id)
         world.pass_time(5)
-        assert world.service.resume_backfill(view.backfill.backfill_id).status is BackfillStatus.RUNNING
+        assert world.usecases.resume_backfill(view.backfill.backfill_id).status is BackfillStatus.RUNNING
         assert len(world.sent()) == 2
-        assert world.service.resume_backfill(view.backfill.backfill_id).status is BackfillStatus.RUNNING
+        assert world.usecases.resume_backfill(view.backfill.backfill_id).status is BackfillStatus.RUNNING
         assert world.finish(view) is BackfillStatus.SUCCESS
 
     def test_stop_cancels_what_waits_and_ends_what_runs(self, world):
         """What waits never reaches Airflow; STOPPED is said only when the running ones are dead."""
         view = world.backfill(1, 4, parallel=True, max_active=2)
         world.clock.sleep(1.5)
-        stopped = world.service.stop_backfill(view.backfill.backfill_id, "wrong region", caller=ME)
+        stopped = world.usecases.stop_backfill(view.backfill.backfill_id, "wrong region", caller=ME)
         assert stopped.status is BackfillStatus.STOPPING
         assert world.by_date(view) == {1: "STOPPING", 2: "STOPPING", 3: "STOPPED", 4: "STOPPED"}
         assert world.finish(view) is BackfillStatus.STOPPED
@@ -760,7 +728,7 @@ class TestSteering:
         """Accepted while Airflow is away; what runs is ended when it is back."""
         view = world.backfill(1, 3, parallel=True, max_active=2)
         world.airflow.go_down()
-        assert world.service.stop_backfill(view.backfill.backfill_id).status is BackfillStatus.STOPPING
+        assert world.usecases.stop_backfill(view.backfill.backfill_id).status is BackfillStatus.STOPPING
         world.airflow.come_back()
         assert world.finish(view) is BackfillStatus.STOPPED
 
@@ -768,16 +736,16 @@ class TestSteering:
         """Neither while it is stopping nor afterwards; the first reason stays."""
         view = world.backfill()
         for reason in ("first", "second"):
-            found = world.service.stop_backfill(view.backfill.backfill_id, reason)
+            found = world.usecases.stop_backfill(view.backfill.backfill_id, reason)
             assert found.backfill.wish.reason == "first"
         world.finish(view)
-        assert world.service.stop_backfill(view.backfill.backfill_id).status is BackfillStatus.STOPPED
+        assert world.usecases.stop_backfill(view.backfill.backfill_id).status is BackfillStatus.STOPPED
 
     def test_what_has_ended_cannot_be_changed(self, world):
         """Nor what is being stopped, but for a second stop."""
         view = world.backfill(1, 1)
         world.finish(view)
-        service, key = world.service, view.backfill.backfill_id
+        service, key = world.usecases, view.backfill.backfill_id
         for act in (service.pause_backfill, service.resume_backfill, service.stop_backfill):
             with pytest.raises(BackfillNotActive, match="SUCCESS"):
                 act(key)
@@ -790,30 +758,30 @@ class TestSteering:
     def test_a_paused_backfill_can_be_stopped(self, world):
         """Nothing of it was under way: it has ended by that."""
         view = world.backfill(1, 2, parallel=True, max_active=1)
-        world.service.pause_backfill(view.backfill.backfill_id)
+        world.usecases.pause_backfill(view.backfill.backfill_id)
         world.pass_time(5)
-        assert world.service.stop_backfill(view.backfill.backfill_id).status is BackfillStatus.STOPPED
+        assert world.usecases.stop_backfill(view.backfill.backfill_id).status is BackfillStatus.STOPPED
 
     def test_a_stop_that_came_too_late_does_not_count(self, world):
         """Runs that had ended keep their results, and so does the whole."""
         view = world.backfill(1, 1)
         world.clock.sleep(10)
-        world.service.stop_backfill(view.backfill.backfill_id)
+        world.usecases.stop_backfill(view.backfill.backfill_id)
         assert world.finish(view) is BackfillStatus.SUCCESS
 
     def test_resume_is_refused_while_nothing_could_run(self, world):
         """The workflow is paused."""
         view = world.backfill()
-        world.service.pause_backfill(view.backfill.backfill_id)
-        world.service.pause(NAME)
+        world.usecases.pause_backfill(view.backfill.backfill_id)
+        world.usecases.pause(NAME)
         with pytest.raises(WorkflowPaused):
-            world.service.resume_backfill(view.backfill.backfill_id)
+            world.usecases.resume_backfill(view.backfill.backfill_id)
 
     @pytest.mark.parametrize("reason", ["x" * 1001, "a\0b"])
     def test_an_odd_reason_is_refused(self, world, reason):
         """As everywhere."""
         view = world.backfill()
-        for act in (world.service.pause_backfill, world.service.stop_backfill):
+        for act in (world.usecases.pause_backfill, world.usecases.stop_backfill):
             with pytest.raises(InvalidRequest, match="reason"):
                 act(view.backfill.backfill_id, reason)
 
@@ -822,7 +790,7 @@ class TestSteering:
         """The worker was faster; the wish is carried out all the same."""
         view = world.backfill(1, 3)
         if act == "resume_backfill":
-            world.service.pause_backfill(view.backfill.backfill_id)
+            world.usecases.pause_backfill(view.backfill.backfill_id)
         save, faults = world.workflows.save_backfill, [ConcurrentUpdate("x"), ConcurrentUpdate("y")]
 
         def overtaken(*given, **named):
@@ -831,7 +799,7 @@ class TestSteering:
             return save(*given, **named)
 
         world.workflows.save_backfill = overtaken
-        getattr(world.service, act)(view.backfill.backfill_id)
+        getattr(world.usecases, act)(view.backfill.backfill_id)
         wanted = world.look(view).backfill.wanted
         assert (faults, wanted) == ([], act.removesuffix("_backfill").replace("resume", "run"))
 
@@ -843,11 +811,11 @@ class TestSteering:
 
         def paused_meanwhile():
             world.airflow.ping = ping
-            world.service.pause_backfill(view.backfill.backfill_id)
+            world.usecases.pause_backfill(view.backfill.backfill_id)
 
         world.clock.sleep(5)
         world.airflow.ping = paused_meanwhile
-        world.service.sweep()
+        world.sweeper.sweep()
         assert world.status(view) is BackfillStatus.PAUSED
         assert world.sent() == ["2026-01-01", "2026-01-02"]
 
@@ -856,11 +824,11 @@ class TestTheWorkflowAround:
     def test_a_paused_workflow_holds_its_backfill(self, world):
         """Nothing more is sent, the answer says why, and it goes on by itself afterwards."""
         view = world.backfill(1, 2)
-        world.service.pause(NAME)
+        world.usecases.pause(NAME)
         world.pass_time(5)
         found = world.look(view)
         assert (len(world.sent()), "paused" in found.held, found.eta) == (1, True, None)
-        world.service.unpause(NAME)
+        world.usecases.unpause(NAME)
         assert world.finish(view) is BackfillStatus.SUCCESS
 
     def test_a_workflow_that_is_paused_at_the_last_moment_holds_its_backfill(self, world):
@@ -871,12 +839,12 @@ class TestTheWorkflowAround:
 
         def paused_meanwhile(limit):
             found = active(limit)
-            world.service.pause(NAME)
+            world.usecases.pause(NAME)
             return found
 
         world.clock.sleep(5)
         world.workflows.active_backfills = paused_meanwhile
-        world.service.sweep()
+        world.sweeper.sweep()
         assert world.by_date(view) == {1: "SUCCESS", 2: "PENDING"}
         assert len(world.in_airflow()) == 1
 
@@ -884,11 +852,11 @@ class TestTheWorkflowAround:
         """With force what waits is cancelled and what runs is stopped; the backfill stays readable under its old name."""
         view = world.backfill(1, 3)
         with pytest.raises(WorkflowHasActiveRuns):
-            world.service.unregister(NAME)
-        world.service.unregister(NAME, force=True)
+            world.usecases.unregister(NAME)
+        world.usecases.unregister(NAME, force=True)
         assert world.finish(view) is BackfillStatus.STOPPED
         assert len(world.in_airflow()) == 1
-        assert world.service.backfills(NAME).total == 1
+        assert world.usecases.backfills(NAME).total == 1
 
     def test_two_backfills_of_one_workflow_at_once(self, world):
         """Each within its own limit; all dates of both run once."""
@@ -940,7 +908,7 @@ class TestLook:
     def test_eta_from_history(self, world):
         """Before a run of its own has ended, from earlier runs of the workflow; over as many lanes as there are."""
         for number in (1, 2):
-            world.service.run(NAME, {"date": f"2026-01-0{number}"})
+            world.usecases.run(NAME, {"date": f"2026-01-0{number}"})
         world.pass_time(4)
         now = world.clock.now()
         assert world.look(world.backfill(3, 10, parallel=True, max_active=4)).eta == now + timedelta(seconds=2)
@@ -950,7 +918,7 @@ class TestLook:
         """With status and counts of each."""
         world.finish(world.backfill(1, 1))
         second = world.backfill(2, 4)
-        listed = world.service.backfills(NAME)
+        listed = world.usecases.backfills(NAME)
         assert [one.backfill.start_date.day for one in listed.items] == [2, 1]
         assert [one.status for one in listed.items] == [BackfillStatus.PENDING, BackfillStatus.SUCCESS]
         assert listed.items[0] == world.look(second).summary
@@ -995,15 +963,15 @@ class TestDeath:
             world = make_world()
             countdown = [calls]
             ports = {name: Mortal(getattr(world, name), countdown, after=after) for name in ("workflows", "airflow")}
-            mortal = world.reborn(**ports)
+            mortal = world.another(**ports)
             try:
                 mortal.backfill(1, 3, **fields)
                 mortal.pass_time(12)
                 survived = True
             except DiedError:
                 pass
-            world = world.reborn()
-            recorded = world.service.backfills(NAME).items
+            world = world.another()
+            recorded = world.usecases.backfills(NAME).items
             view = world.look(recorded[0]) if recorded else world.backfill(1, 3, **fields)
             assert world.finish(view) is BackfillStatus.SUCCESS, calls
             assert world.sent() == ["2026-01-01", "2026-01-02", "2026-01-03"], calls
@@ -1054,7 +1022,7 @@ class TestDeath:
                 return super().__getattr__(name)
 
         with pytest.raises(DiedError):
-            world.reborn(workflows=Dying(world.workflows, [0], after=False)).service.stop_backfill(
+            world.another(workflows=Dying(world.workflows, [0], after=False)).usecases.stop_backfill(
                 view.backfill.backfill_id
             )
         assert world.by_date(view)[3] == "STOPPED"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from attrs import evolve
 
-from tests.unit.usecases.test_mirror import DAG, NAME, YAML, World, world  # noqa: F401 - the fixture
+from tests.support.world import DAG, NAME, a_spec
+from tests.unit.usecases.test_mirror import ZONED, Mirrored, world  # noqa: F401 - the fixture
 from workflow_core.domain.lease import workflow_subject
 from workflow_core.domain.workflow import Phase, SourceType
 from workflow_core.usecases.config import ServiceConfig
@@ -13,21 +14,21 @@ from workflow_core.usecases.config import ServiceConfig
 EVERY = ServiceConfig().compare_every
 
 
-def compared(world: World) -> int:  # noqa: F811
+def compared(world: Mirrored) -> int:  # noqa: F811
     """A sweep when it is time again; returns how much was mended."""
     world.sweep(2)
     world.clock.sleep(EVERY)
-    mended = world.service.sweep().drifts_mended
+    mended = world.sweeper.sweep().drifts_mended
     world.sweep(2)
     return mended
 
 
-def text(world: World, name: str = NAME) -> str | None:  # noqa: F811
+def text(world: Mirrored, name: str = NAME) -> str | None:  # noqa: F811
     raw = world.storage.raw(SourceType.MANUAL, name)
     return None if raw is None else raw.decode()
 
 
-def overwrite(world: World, content: str) -> None:  # noqa: F811
+def overwrite(world: Mirrored, content: str) -> None:  # noqa: F811
     held = world.storage.stat(SourceType.MANUAL, NAME)
     assert held is not None
     world.storage.put(SourceType.MANUAL, NAME, content, expected=held.etag)
@@ -35,7 +36,7 @@ def overwrite(world: World, content: str) -> None:  # noqa: F811
 
 def test_where_nothing_drifted_nothing_is_changed(world):  # noqa: F811
     """However many workflows there are."""
-    world.register(*(f"a.b{number}" for number in range(5)))
+    world.register_all(*(f"a.b{number}" for number in range(5)))
     assert compared(world) == 0
 
 
@@ -49,7 +50,7 @@ def test_a_yaml_that_is_gone_is_written_again(world):  # noqa: F811
     assert world.types() == []
 
 
-@pytest.mark.parametrize("other", [YAML.format(name=NAME) + "# another\n", "x" * 300_000, "\0"])
+@pytest.mark.parametrize("other", [a_spec(schedule=ZONED) + "# another\n", "x" * 300_000, "\0"])
 def test_a_yaml_that_is_another_is_written_over(world, other):  # noqa: F811
     """Whatever it is: what was registered counts."""
     overwrite(world, other)
@@ -68,7 +69,7 @@ def test_a_dag_that_was_dropped_is_asked_for(world):  # noqa: F811
 def test_the_yaml_of_a_workflow_that_left_is_removed(world):  # noqa: F811
     """Somebody who had stood still wrote it after the unregistration; Airflow would serve it."""
     yaml = world.workflows.workflow(NAME).yaml
-    world.service.unregister(NAME)
+    world.usecases.unregister(NAME)
     world.sweep(3)
     world.storage.put(SourceType.MANUAL, NAME, yaml, expected=None)
     assert compared(world) == 1
@@ -77,16 +78,16 @@ def test_the_yaml_of_a_workflow_that_left_is_removed(world):  # noqa: F811
 
 def test_a_yaml_of_nobody_stays(world, caplog):  # noqa: F811
     """Whoever put it there may know why; it was never registered."""
-    world.storage.put(SourceType.MANUAL, "a.stranger", YAML.format(name="a.stranger"), expected=None)
+    world.storage.put(SourceType.MANUAL, "a.stranger", a_spec("a.stranger"), expected=None)
     assert compared(world) == 0
     assert text(world, "a.stranger") is not None
 
 
 def test_one_that_was_registered_again_stays(world):  # noqa: F811
     """The name had been left, and is taken again."""
-    world.service.unregister(NAME)
+    world.usecases.unregister(NAME)
     world.sweep(3)
-    world.register(NAME)
+    world.register_all(NAME)
     assert compared(world) == 0
     assert text(world) is not None
 
@@ -98,7 +99,7 @@ def test_what_somebody_works_on_is_left_to_them(world):  # noqa: F811
     world.clock.sleep(EVERY)
     now, workflow = world.clock.now(), world.workflows.workflow(NAME)
     world.workflows.claim([workflow_subject(workflow.id)], owner="another", at=now, until=now.replace(year=2030))
-    assert world.service.sweep().drifts_mended == 0
+    assert world.sweeper.sweep().drifts_mended == 0
     assert text(world) is None
 
 
@@ -110,7 +111,7 @@ def test_only_what_is_served_is_mended(world, phase):  # noqa: F811
     world.airflow.request_parse = lambda _: None
     world.workflows.save_workflow(evolve(workflow, phase=phase))
     world.clock.sleep(EVERY)
-    assert world.service.sweep().drifts_mended == 0
+    assert world.sweeper.sweep().drifts_mended == 0
 
 
 def test_it_comes_now_and_then(world, monkeypatch):  # noqa: F811

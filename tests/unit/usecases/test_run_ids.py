@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.world import World, a_spec
 from workflow_adapters.sql import SqlWorkflows, make_engine, upgrade
 from workflow_core.domain.caller import Caller, IdempotencyKey
 from workflow_core.domain.filters import HistoryFilter
@@ -25,24 +26,17 @@ from workflow_core.errors import (
     WorkflowNotFound,
     WorkflowPaused,
 )
-from workflow_core.fakes import InMemoryAirflow, InMemoryStorage, InMemoryWorkflows, ManualClock
-from workflow_core.service import WorkflowService
+from workflow_core.fakes import InMemoryWorkflows
 from workflow_core.usecases.run_ids import REMEMBERED, RunIds
 
 if TYPE_CHECKING:
+    from tests.support.use_cases import UseCases
     from workflow_core.domain.run import Run
 
 AT = datetime(2026, 1, 1, 10, tzinfo=UTC)
 NAME = "a.b"
 FIRST = f"{NAME}_20260101_100000"
-YAML = """\
-version: v1
-name: b
-owner: data@example.com
-schedule: {cron: "0 6 * * *"}
-params: {region: EU}
-tasks: [{task_id: only, operator: bash, bash_command: "true"}]
-"""
+YAML = a_spec(NAME, params="{region: EU}")
 
 
 def record(ids: RunIds, name: str, at: datetime) -> str:
@@ -125,20 +119,20 @@ class Refusing(InMemoryWorkflows):
         super().add_run(run, **how)
 
 
-class World:
+class Processes:
     """Several processes over one database, one Airflow and one clock."""
 
     def __init__(self, workflows: Any = None) -> None:
-        self.clock, self.storage = ManualClock(AT), InMemoryStorage()
-        self.workflows = workflows or Refusing()
-        self.airflow = InMemoryAirflow(storage=self.storage, clock=self.clock)
-        self.processes = [self.process(), self.process()]
+        first = World.of(at=AT, workflows=workflows or Refusing())
+        self.clock, self.workflows, self.airflow = first.clock, first.workflows, first.airflow
+        self._first = first
+        self.processes = [first.usecases, self.process()]
         self.processes[0].register(NAME, YAML)
         self.clock.sleep((AT - self.clock.now()).total_seconds() + 60)
         self.first = f"{NAME}_{self.clock.now():%Y%m%d_%H%M%S}"
 
-    def process(self) -> WorkflowService:
-        return WorkflowService(workflows=self.workflows, airflow=self.airflow, storage=self.storage, clock=self.clock)
+    def process(self) -> UseCases:
+        return self._first.another().usecases
 
     def ids(self) -> list[str]:
         return [run.run_id for run in self.workflows.history(HistoryFilter(), PageRequest(limit=500)).items]
@@ -149,20 +143,20 @@ class World:
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def world() -> Processes:
+    return Processes()
 
 
-def pause_and_unpause(world: World, service: WorkflowService) -> None:
+def pause_and_unpause(world: Processes, service: UseCases) -> None:
     service.pause(NAME)
     service.unpause(NAME)
 
 
-def register_again(world: World, service: WorkflowService) -> None:
+def register_again(world: Processes, service: UseCases) -> None:
     service.register(NAME, YAML.replace("EU", "US"), force=True)
 
 
-def unregister_and_register(world: World, service: WorkflowService) -> None:
+def unregister_and_register(world: Processes, service: UseCases) -> None:
     service.unregister(NAME)
     service.register(NAME, YAML)
 
@@ -256,7 +250,7 @@ STEPS = st.sampled_from(["run", "run", "refused", "lost", "changed", "paused", "
 @given(steps=st.lists(st.tuples(st.integers(0, 1), STEPS), max_size=25))
 def test_the_ids_of_a_second_have_no_holes(steps):
     """Over any interleaving of runs, refusals, lost transactions, changes, replays and restarts in two processes: 1 to n."""
-    world = World()
+    world = Processes()
     for number, (process, step) in enumerate(steps):
         service = world.processes[process]
         if step == "run":
@@ -292,7 +286,7 @@ def test_many_threads_of_two_processes_leave_no_hole(database, tmp_path):
     if database == "sqlite":
         engine = make_engine(f"sqlite:///{tmp_path}/runs.db")
         upgrade(engine)
-    world = World(SqlWorkflows(engine) if engine is not None else None)
+    world = Processes(SqlWorkflows(engine) if engine is not None else None)
 
     def run(number: int) -> None:
         params = {"date": "never"} if number % 5 == 0 else {}

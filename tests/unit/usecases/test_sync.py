@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from attrs import evolve, frozen
+from attrs import evolve
 
+from tests.support.world import ME, NAME, World, a_spec
 from workflow_core.domain.caller import Caller
 from workflow_core.domain.filters import WorkflowFilter
 from workflow_core.domain.paging import PageRequest
@@ -14,25 +15,19 @@ from workflow_core.domain.run import RunStatus
 from workflow_core.domain.spec import SpecRules, spec_hash
 from workflow_core.domain.workflow import Phase, SourceType, WorkflowStatus
 from workflow_core.errors import StorageUnavailable, WorkflowPermissionDenied
-from workflow_core.fakes import InMemoryAirflow, InMemoryStorage, InMemoryWorkflows, ManualClock
-from workflow_core.service import WorkflowService
+from workflow_core.fakes import InMemoryStorage
 from workflow_core.usecases.config import CodeExecution, ServiceConfig
 
 if TYPE_CHECKING:
     from workflow_core.domain.code import SyncReport
 
-CI, ME = Caller(name="ci"), Caller(name="me@example.com")
-NAME = "iceberg.analytics.daily_clicks"
-YAML = """\
-version: v1
-name: {name}
-owner: {owner}
-schedule: {{cron: "0 6 * * *"}}
-tasks:
-  - {{task_id: first, operator: bash, bash_command: sleep 5}}
-  - {{task_id: second, operator: bash, bash_command: sleep 5, dependencies: [first]}}
-"""
+CI = Caller(name="ci")
 BROKEN = "version: v1\nname: daily_clicks\nowner: x\nschedule: {cron: 0 6 * * *}\ntasks: [{task_id: a, operator: os.system}]\n"
+
+
+def text_of(name: str = NAME, *, owner: str = "ci@example.com") -> str:
+    """A workflow of two tasks."""
+    return a_spec(name, "first", "second", command="sleep 5", owner=owner)
 
 
 class CountingStorage(InMemoryStorage):
@@ -55,19 +50,12 @@ class CountingStorage(InMemoryStorage):
         return super().list(source)
 
 
-@frozen(kw_only=True)
-class World:
-    """A service and the fakes behind it; a task takes five seconds."""
-
-    service: WorkflowService
-    workflows: InMemoryWorkflows
-    airflow: InMemoryAirflow
-    storage: CountingStorage
-    clock: ManualClock
+class Synced(World):
+    """Nothing is registered; a task takes five seconds."""
 
     def publish(self, *names: str, text: str | None = None, owner: str = "ci@example.com") -> None:
         for name in names:
-            data = text if text is not None else YAML.format(name=name.rpartition(".")[2], owner=owner)
+            data = text if text is not None else text_of(name, owner=owner)
             self.storage.put_raw(SourceType.CODE, name, data.encode())
 
     def withdraw(self, *names: str) -> None:
@@ -75,19 +63,18 @@ class World:
             assert self.storage.delete(SourceType.CODE, name)
 
     def sync(self, *, settle: bool = True, **options: bool) -> SyncReport:
-        report = self.service.sync(caller=CI, **options)
+        report: SyncReport = self.usecases.sync(caller=CI, **options)
         if settle:
             self.settle()
         return report
 
     def settle(self) -> None:
         for _ in range(3):
-            self.service.sweep()
+            self.sweeper.sweep()
             self.clock.sleep(2)
 
-    def register(self, name: str = NAME) -> Any:
-        text = YAML.format(name=name.rpartition(".")[2], owner="manual@example.com")
-        return self.service.register(name, text, caller=ME)
+    def register_manual(self, name: str = NAME) -> Any:
+        return self.register(name, text_of(name, owner="manual@example.com"))
 
     def found(self, name: str = NAME) -> Any:
         return self.workflows.workflow(name)
@@ -108,13 +95,8 @@ class World:
 
 @pytest.fixture
 def make_world():
-    def make(**policy: Any) -> World:
-        clock, storage, workflows = ManualClock(), CountingStorage(), InMemoryWorkflows()
-        airflow = InMemoryAirflow(storage=storage, clock=clock, task_seconds=5)
-        service = WorkflowService(
-            workflows=workflows, airflow=airflow, storage=storage, clock=clock, policy=ServiceConfig(**policy)
-        )
-        return World(service=service, workflows=workflows, airflow=airflow, storage=storage, clock=clock)
+    def make(**policy: Any) -> Synced:
+        return Synced.of(storage=CountingStorage(), task_seconds=5, **policy)
 
     return make
 
@@ -208,7 +190,7 @@ class TestAdded:
 
     def test_every_text_that_counts_is_a_revision(self, world):
         """A change, CODE over MANUAL and its way back; a broken text, and the same text again, are none."""
-        world.register()
+        world.register_manual()
         world.publish(NAME)
         world.sync()
         for changes in ({"owner": "other@example.com"}, {"text": BROKEN}, {"owner": "other@example.com"}):
@@ -216,7 +198,7 @@ class TestAdded:
             world.sync()
         world.withdraw(NAME)
         world.sync(allow_removals=True)
-        found, page = world.service.revisions(NAME)
+        found, page = world.usecases.revisions(NAME)
         assert (found.revision, found.served_revision) == (4, 4)
         owners = [one.yaml.partition("owner: ")[2].partition("\n")[0] for one in page.items]
         assert owners == ["manual@example.com", "other@example.com", "ci@example.com", "manual@example.com"]
@@ -226,7 +208,7 @@ class TestAdded:
         """It is runtime state: no sync changes it."""
         world.publish(NAME)
         world.sync()
-        world.service.pause(NAME, "tea", caller=ME)
+        world.usecases.pause(NAME, "tea", caller=ME)
         for changes in ({"owner": "other@example.com"}, {"text": BROKEN}, {}):
             world.publish(NAME, **changes)
             world.sync()
@@ -323,19 +305,13 @@ class TestFailed:
         world.publish(NAME, text=BROKEN)
         world.sync()
         rules = SpecRules(operators=("*",))
-        service = WorkflowService(
-            workflows=world.workflows,
-            airflow=world.airflow,
-            storage=world.storage,
-            clock=world.clock,
-            policy=ServiceConfig(rules=rules),
-        )
-        assert told(service.sync(caller=CI)) == {"added": [NAME]}
+        other = world.another(policy=ServiceConfig(rules=rules))
+        assert told(other.usecases.sync(caller=CI)) == {"added": [NAME]}
 
     def test_a_name_of_a_loader_file_is_refused(self, world):
         """Its DAG would hide the file from us."""
         name = "workflow_core_loader_00_of.08"
-        world.publish(name, text=YAML.format(name=name, owner="x"))
+        world.publish(name, text=text_of(name, owner="x"))
         report = world.sync()
         assert told(report) == {"failed": [name]}
         assert "loader file" in report.failed[0].problems[0].message
@@ -361,14 +337,14 @@ class TestClash:
 
     def test_a_manual_holder_is_named_too(self, world):
         """And keeps its DAG, being the first by name."""
-        world.register("a.b-c")
+        world.register_manual("a.b-c")
         world.publish("a.b_c")
         assert told(world.sync()) == {"failed": ["a.b_c"]}
         assert world.found("a.b-c").phase is Phase.SERVED
 
     def test_a_holder_that_airflow_does_not_serve_any_more_says_so(self, world):
         """A newcomer that comes first by name takes the holder's place in Airflow; when it goes, the holder comes back."""
-        world.register("a.b_c")
+        world.register_manual("a.b_c")
         world.publish("a.b-c")
         assert told(world.sync()) == {"failed": ["a.b-c"]}
         assert world.found("a.b_c").status is WorkflowStatus.DISABLED
@@ -381,7 +357,7 @@ class TestClash:
 class TestOverridden:
     def test_code_takes_the_place_of_manual_and_gives_it_back(self, world):
         """The MANUAL file is kept; who registered it, and its pause, come back with it."""
-        manual = world.register()
+        manual = world.register_manual()
         world.publish(NAME)
         assert told(world.sync()) == {"overridden": [NAME]}
         code = world.found()
@@ -402,7 +378,7 @@ class TestOverridden:
 
     def test_a_registration_that_is_under_way_is_shadowed(self, world):
         """Its file may not be there yet: it is written when the workflow comes back."""
-        manual = world.register()
+        manual = world.register_manual()
         world.storage.delete(SourceType.MANUAL, NAME)  # as if the request had died before it wrote
         world.workflows.save_workflow(evolve(manual, phase=Phase.REGISTERING))
         world.publish(NAME)
@@ -415,7 +391,7 @@ class TestOverridden:
 
     def test_a_manual_one_that_is_being_unregistered_goes_first(self, world):
         """Then the name is free, and CODE is added as a workflow of its own."""
-        manual = world.register()
+        manual = world.register_manual()
         world.airflow.go_down()
         world.workflows.retire_workflow(manual.unregistering("me", world.clock.now()), force=False)
         world.publish(NAME)
@@ -428,7 +404,7 @@ class TestOverridden:
 
     def test_broken_code_over_manual_is_broken(self, world):
         """The loader serves CODE, broken or not: the MANUAL workflow must not be said to run; it comes back when CODE goes."""
-        world.register()
+        world.register_manual()
         world.publish(NAME, text=BROKEN)
         assert told(world.sync()) == {"overridden": [NAME], "failed": [NAME]}
         assert (world.found().source_type, world.found().status) == (SourceType.CODE, WorkflowStatus.DISABLED)
@@ -438,7 +414,7 @@ class TestOverridden:
 
     def test_a_failed_manual_one_comes_back_as_it_was(self, world):
         """What Airflow could not build before, it cannot build afterwards."""
-        manual = world.register()
+        manual = world.register_manual()
         world.workflows.save_workflow(manual.failed("no", world.clock.now()))
         world.publish(NAME)
         assert told(world.sync()) == {"overridden": [NAME]}
@@ -472,17 +448,17 @@ class TestRemoved:
         world = make_world(code_execution=CodeExecution.ALLOW)
         world.publish(NAME, "a.b")
         world.sync()
-        run = world.service.run(NAME, caller=ME)
+        run = world.usecases.run(NAME, caller=ME)
         world.clock.sleep(2)
         world.withdraw(NAME)
-        world.service.sync(caller=CI)
-        world.service.sweep()
+        world.usecases.sync(caller=CI)
+        world.sweeper.sweep()
         assert world.found().phase is Phase.UNREGISTERING
-        assert world.service.status(run.run_id).run.status is RunStatus.RUNNING
+        assert world.usecases.status(run.run_id).run.status is RunStatus.RUNNING
         world.clock.sleep(60)
         world.settle()
         assert world.found() is None
-        assert world.service.status(run.run_id).run.status is RunStatus.STOPPED
+        assert world.usecases.status(run.run_id).run.status is RunStatus.STOPPED
         (tasks,) = world.airflow.tasks([(run.dag_id, run.airflow_run_id)]).values()
         assert [task.state for task in tasks] == ["success", "skipped"]
 
@@ -492,11 +468,11 @@ class TestRemoved:
         world.publish(NAME, "a.b")
         world.sync()
         first = world.found()
-        world.service.run(NAME, caller=ME)
+        world.usecases.run(NAME, caller=ME)
         world.clock.sleep(2)
         world.withdraw(NAME)
-        world.service.sync(caller=CI)
-        world.service.sweep()
+        world.usecases.sync(caller=CI)
+        world.sweeper.sweep()
         world.publish(NAME, owner="other@example.com")
         assert told(world.sync()) == {"added": [NAME], "unchanged": 1}
         assert (world.found().id, world.found().phase, world.found().removal) == (first.id, Phase.SERVED, None)
@@ -525,7 +501,7 @@ class TestGuards:
         """It is an error, not an empty bucket."""
         full.storage.go_down()
         with pytest.raises(StorageUnavailable):
-            full.service.sync(caller=CI, allow_removals=True)
+            full.usecases.sync(caller=CI, allow_removals=True)
         full.storage.come_back()
         assert told(full.sync()) == {"unchanged": 20}
 
@@ -577,7 +553,7 @@ class TestGuards:
 class TestDryRun:
     def test_it_tells_the_plan_and_changes_nothing(self, world):
         """The same report as the sync that follows, and until then nothing is recorded."""
-        world.register("a.over")
+        world.register_manual("a.over")
         world.publish("a.changed", "a.gone", "a.stays", "a.below")
         world.sync()
         world.publish("a.changed", owner="other@example.com")
@@ -609,11 +585,11 @@ class TestTogether:
 
         def late(workflow, **rest):
             world.workflows.add_workflow = add
-            reports.append(world.service.sync(caller=ME))
+            reports.append(world.usecases.sync(caller=ME))
             return add(workflow, **rest)
 
         world.workflows.add_workflow = late
-        reports.append(world.service.sync(caller=CI))
+        reports.append(world.usecases.sync(caller=CI))
         assert [told(report) for report in reports] == [{"added": [NAME]}, {"guarded": [[NAME]]}]
         assert world.found().registered_by == ME.name
         assert told(world.sync()) == {"unchanged": 1}
@@ -629,11 +605,11 @@ class TestTogether:
             world.storage.get = get
             old = get(*args, **rest)
             world.publish(NAME, owner="third@example.com")
-            world.service.sync(caller=ME)
+            world.usecases.sync(caller=ME)
             return old
 
         world.storage.get = slow
-        assert told(world.service.sync(caller=CI)) == {"guarded": [[NAME]]}
+        assert told(world.usecases.sync(caller=CI)) == {"guarded": [[NAME]]}
         assert world.found().owner == "third@example.com"
         assert told(world.sync()) == {"unchanged": 1}
 
@@ -647,11 +623,11 @@ class TestTogether:
             listed = list(real(source))
             world.storage.list = real
             world.publish(NAME)
-            world.service.sync(caller=ME)
+            world.usecases.sync(caller=ME)
             return iter(listed)
 
         world.storage.list = old
-        assert told(world.service.sync(caller=CI)) == {"unchanged": 1}
+        assert told(world.usecases.sync(caller=CI)) == {"unchanged": 1}
         assert f"stat {NAME}" not in world.storage.calls
 
 
@@ -665,10 +641,10 @@ class TestPermissions:
     @pytest.mark.parametrize(
         "act",
         [
-            lambda world: world.service.unregister(NAME, force=True),
-            lambda world: world.service.run(NAME),
-            lambda world: world.service.run(NAME, dry_run=True),
-            lambda world: world.register(),
+            lambda world: world.usecases.unregister(NAME, force=True),
+            lambda world: world.usecases.run(NAME),
+            lambda world: world.usecases.run(NAME, dry_run=True),
+            lambda world: world.register_manual(),
         ],
         ids=["unregister", "run", "dry run", "register"],
     )
@@ -676,8 +652,8 @@ class TestPermissions:
         """Everything else is the pipeline's (specification, section 1.3)."""
         with pytest.raises(WorkflowPermissionDenied):
             act(published)
-        assert published.service.pause(NAME).pause is not None
-        assert published.service.unpause(NAME).pause is None
+        assert published.usecases.pause(NAME).pause is not None
+        assert published.usecases.unpause(NAME).pause is None
 
 
 class TestSweeping:
@@ -692,9 +668,9 @@ class TestSweeping:
 
         world.airflow.request_parse = counted
         world.publish(*(f"a.b{n}" for n in range(40)))
-        world.service.sync(caller=CI)
-        report = world.service.sweep()
-        assert report.workflows_settled + world.service.sweep().workflows_settled == 40
+        world.usecases.sync(caller=CI)
+        report = world.sweeper.sweep()
+        assert report.workflows_settled + world.sweeper.sweep().workflows_settled == 40
         assert len(asked) <= 2 * len(set(asked)) <= 16
 
     def test_a_file_that_is_not_parsed_yet_is_not_asked_for_every_workflow(self, world):
@@ -709,22 +685,22 @@ class TestSweeping:
 
         world.airflow.dag = counted
         world.publish(*(f"a.b{n}" for n in range(200)))
-        world.service.sync(caller=CI)
-        world.service.sweep()
+        world.usecases.sync(caller=CI)
+        world.sweeper.sweep()
         assert len(looks) == 3 * 8
 
     def test_what_can_never_be_settled_does_not_hide_others(self, world):
         """Hundreds that are stuck are tried last."""
         stuck = [f"a.b{n:03d}" for n in range(600)]
         world.publish(*stuck)
-        world.service.sync(caller=CI)
+        world.usecases.sync(caller=CI)
         for name in stuck:
             world.storage.delete(SourceType.CODE, name)  # behind every sync: Airflow will never serve them
         for _ in range(30):
-            world.service.sweep()
+            world.sweeper.sweep()
             world.clock.sleep(2)
         world.publish(NAME)
-        world.service.sync(caller=CI)
+        world.usecases.sync(caller=CI)
         for _ in range(2):
-            world.service.sweep()
+            world.sweeper.sweep()
         assert world.found().phase is Phase.SERVED

@@ -17,7 +17,7 @@ from workflow_core.domain.access import EVERYTHING, Access
 from workflow_core.domain.caller import Caller, Via
 from workflow_core.domain.identity import Identity
 from workflow_core.errors import InvalidRequest, TooManyRequests, Unauthenticated
-from workflow_core.local import LocalWorkflowApi
+from workflow_core.service import WorkflowService  # noqa: TC001 - Litestar resolves the annotations at run time
 from workflow_entrypoints.http.access_log import WorkflowApp, raw_path
 from workflow_entrypoints.http.admission import SAFE, Gate
 from workflow_entrypoints.http.auth import Authentication, AuthRequest
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from litestar.types import ASGIApp, LifespanHook, Receive, Scope, Send
 
     from workflow_core.ports.tokens import TokenPort
-    from workflow_core.service import WorkflowService
     from workflow_entrypoints.http.endpoint import Contract
     from workflow_entrypoints.observability.traces import Traces
     from workflow_entrypoints.settings import Settings
@@ -87,7 +86,7 @@ def create_app(  # noqa: PLR0913 - the parts of one thing, by name
         breaker=service.breaker_state,
     )
 
-    def api_of(request: Request[Any, Any, Any]) -> LocalWorkflowApi:
+    def api_of(request: Request[Any, Any, Any]) -> WorkflowService:
         identity: Identity = request.state.get("identity", by_default)
         caller = Caller(
             name=identity.name,
@@ -97,7 +96,7 @@ def create_app(  # noqa: PLR0913 - the parts of one thing, by name
             request_id=request_id(request.scope),
             key=request.state.get("key"),
         )
-        return LocalWorkflowApi((reads or service) if request.method in SAFE else service, caller)
+        return ((reads or service) if request.method in SAFE else service).as_(caller)
 
     app = WorkflowApp(
         # In a router: one by one, the first of two handlers of a path would be given a thread twice when the second one comes.

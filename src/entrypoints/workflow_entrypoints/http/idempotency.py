@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from litestar import Request
 
     from workflow_core.api.base import Answer
-    from workflow_core.local import LocalWorkflowApi
+    from workflow_core.service import WorkflowService
 
 KEY_HEADER: Final = "Idempotency-Key"
 REPLAYED_HEADER: Final = "Idempotency-Replayed"
@@ -71,10 +71,10 @@ def answering_once(handler: Callable[..., Answer]) -> Callable[..., Answer | Res
     """The handler of a change, which gives a request that comes again with its key the same answer, byte by byte."""
 
     @wraps(handler)
-    def answered(*, api: LocalWorkflowApi, **given: Any) -> Answer | Response[bytes]:
-        if not api.has_key:
+    def answered(*, api: WorkflowService, **given: Any) -> Answer | Response[bytes]:
+        if api.caller.key is None:
             return handler(api=api, **given)
-        found = api.once(lambda asked: handler(api=asked, **given))
+        found = api.idempotent(lambda asked: handler(api=asked, **given))
         headers = {REPLAYED_HEADER: "true"} if found.replayed else {}
         return Response(found.body.encode(), media_type="application/json", headers=headers)
 

@@ -9,12 +9,12 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from workflow_core.api.base import Request as Body
-from workflow_core.local import LocalWorkflowApi
+from workflow_core.service import WorkflowService
 
 ROOT: Final = "/api/v1/workflows"
 
 AnyRequest: TypeAlias = Request[Any, Any, Any]
-Api: TypeAlias = NamedDependency[LocalWorkflowApi]
+Api: TypeAlias = NamedDependency[WorkflowService]
 DatasetName: TypeAlias = FromPath[str]
 
 

@@ -14,8 +14,6 @@ from pydantic import Field
 from workflow_core.api import HealthStatus, ReadyAnswer
 from workflow_core.api.base import Answer
 from workflow_core.errors import ConfigurationError
-from workflow_core.local import LocalWorkflowApi
-from workflow_core.service import ANYBODY
 from workflow_entrypoints.http.access_log import WorkflowApp
 from workflow_entrypoints.http.app import admission, identification, metrics_route, rate_of, threads
 from workflow_entrypoints.http.auth import Authentication
@@ -108,7 +106,7 @@ def _probes(worker: Worker, service: WorkflowService) -> list[HTTPRouteHandler]:
         ),
     )
     def readyz(request: AnyRequest) -> Response[ReadyAnswer]:
-        ready = LocalWorkflowApi(service, ANYBODY).ready()
+        ready = service.ready()
         if is_guarded(request):
             ready = ready.model_copy(update={"database": without_details("database", ready.database)})
         return answered(ready)

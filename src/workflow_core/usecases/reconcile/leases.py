@@ -59,7 +59,7 @@ def acquire_leadership(subject: str, context: Context) -> Lease | None:
     return lease
 
 
-def resign(context: Context) -> None:
+def release_leadership(context: Context) -> None:
     """Leave to others what this worker leads in."""
     leases = list(context.led.values())
     context.led.clear()
