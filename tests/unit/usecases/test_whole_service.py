@@ -11,7 +11,7 @@ systems say the same, and that is what the model says: nothing lost, nothing twi
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
+from tests.support.processes import DiedError, Process
 from tests.support.world import World
 from workflow_core.domain.filters import HistoryFilter
 from workflow_core.domain.names import dag_id_for
@@ -34,7 +35,7 @@ from workflow_core.fakes.airflow import Effect
 from workflow_core.usecases.config import ServiceConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 SEQUENCES = int(os.environ.get("SEQUENCES", "60"))
 NAMES = ("a.first", "a.second")
@@ -53,61 +54,6 @@ EVERYTHING = PageRequest(limit=500)
 SETTLED_WITHIN = 40
 """Passes of five seconds until everything must be settled: leases of the dead end after thirty seconds, and a request that was sent may
 arrive within two minutes."""
-
-
-class DiedError(BaseException):
-    """The process is gone."""
-
-
-@define
-class Process:
-    """One process: when it dies, none of its calls gets through any more."""
-
-    calls_left: int | None = None
-    dies_after: bool = False
-    is_dead: bool = False
-    at_call: dict[int, Callable[[], None]] = field(factory=dict)
-    """What happens so many calls from now."""
-
-    def through(self, port: Any) -> Any:
-        """The port, as this process reaches it."""
-        return _Reached(port, self)
-
-    @contextmanager
-    def call(self) -> Iterator[None]:
-        """One call of a port."""
-        if self.is_dead:
-            raise DiedError
-        due = self.at_call.pop(0, None)
-        self.at_call = {left - 1: event for left, event in self.at_call.items()}
-        if due is not None:
-            due()
-        last = self.calls_left == 0
-        if self.calls_left is not None:
-            self.calls_left -= 1
-        if last and not self.dies_after:
-            self.is_dead = True
-            raise DiedError
-        yield
-        if last:
-            self.is_dead = True
-            raise DiedError
-
-
-class _Reached:
-    def __init__(self, port: Any, process: Process) -> None:
-        self._port, self._process = port, process
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._port, name)
-        if name == "under":  # no call: it only says what the next ones carry
-            return method
-
-        def call(*arguments: Any, **named: Any) -> Any:
-            with self._process.call():
-                return method(*arguments, **named)
-
-        return call
 
 
 def _quietly(sweep: Callable[[], object]) -> None:
