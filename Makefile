@@ -11,37 +11,59 @@ BIN := $(VENV)/bin
 # psycopg2 and asyncpg: the tests run Airflow on PostgreSQL; pytest: the loader is tested in Airflow's own environment
 IN_AIRFLOW_VENV := apache-airflow==$(AIRFLOW_VERSION) psycopg2-binary asyncpg pytest --editable '.[airflow]'
 IN_AIRFLOW_2_VENV := apache-airflow==$(AIRFLOW_2_VERSION) psycopg2-binary pytest --editable '.[airflow]'
-# what needs no Airflow runs on every core; one real Airflow at a time is enough for a machine
-BUT_AIRFLOW := --ignore tests/contract/test_airflow.py
+# Tests that need no Airflow: they run on every core, and their real databases and stores are started by each worker.
+# They take what the Airflow servers leave: those have time limits to keep.
+LOCAL := tests/contract/test_suites.py tests/contract tests/unit tests/attacks tests/fuzz tests/schema tests/chaos tests/client tests/e2e
+PYTEST := $(BIN)/python -m pytest -q --durations=10 $(COVERAGE)
+LANES := check test-local test-airflow-3 test-airflow-2
 export AIRFLOW_VENV AIRFLOW_2_VENV CLIENT_VENV
 
 .DEFAULT_GOAL := help
 
 .PHONY: help
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
 
 .PHONY: run
 run: $(VENV)/.ready $(AIRFLOW_VENV)/.ready ## Start everything and follow the example to success; ONCE=1 ends there
 	@$(BIN)/python -m devstack.run $(if $(ONCE),--once)
 
 .PHONY: test
-test: check $(AIRFLOW_VENV)/.ready $(AIRFLOW_2_VENV)/.ready test-airflow-side client ## Everything that CI runs: checks, then every test on real servers
-	$(BIN)/python -m pytest tests/contract/test_suites.py tests/contract tests/unit tests/attacks tests/fuzz $(BUT_AIRFLOW) -q -n auto --dist worksteal \
-		--durations=8 --cov --cov-report=
-	$(BIN)/python -m pytest tests/contract/test_airflow.py tests/e2e tests/chaos tests/schema --durations=20 --cov --cov-append --cov-report=term:skip-covered
+test: $(VENV)/.ready $(AIRFLOW_VENV)/.ready $(AIRFLOW_2_VENV)/.ready $(CLIENT_VENV)/.ready ## Everything that CI runs, in four lanes side by side: check, test-local, test-airflow-3, test-airflow-2
+	@$(MAKE) --no-print-directory --jobs=$(words $(LANES)) --output-sync=target --keep-going $(LANES)
+
+.PHONY: test-local
+test-local: $(VENV)/.ready $(CLIENT_VENV)/.ready ## Every test that needs no Airflow: unit, contract on fakes, databases and S3, attacks, short fuzzing, schema, client
+	nice -n 5 $(PYTEST) $(LOCAL) --lane=local -n auto --dist worksteal
+
+.PHONY: test-airflow-3
+test-airflow-3: $(VENV)/.ready $(AIRFLOW_VENV)/.ready ## Every test on Airflow 3.3.2: loader, contract, end to end, a short chaos
+	$(AIRFLOW_VENV)/bin/python -m pytest -c tests/airflow/pytest.ini tests/airflow -q
+	$(PYTEST) tests/contract tests/e2e tests/chaos --lane=airflow
+
+.PHONY: test-airflow-2
+test-airflow-2: $(VENV)/.ready $(AIRFLOW_VENV)/.ready $(AIRFLOW_2_VENV)/.ready ## Every test on Airflow 2.11.2: loader, contract, end to end, a change of the version (which also starts 3.3.2)
+	$(AIRFLOW_2_VENV)/bin/python -m pytest -c tests/airflow/pytest.ini tests/airflow -q
+	$(PYTEST) tests/contract tests/e2e --lane=airflow_2
+
+.PHONY: coverage
+coverage: ## The tests of make test, one lane after the other, and which lines and branches they reach
+	rm -f .coverage
+	$(MAKE) test-local test-airflow-3 test-airflow-2 COVERAGE='--cov --cov-append --cov-report='
+	$(BIN)/python -m coverage report --skip-covered
 
 .PHONY: unit
-unit: $(VENV)/.ready ## The unit tests, the attacks and a short fuzzing alone, in seconds
+unit: $(VENV)/.ready ## The unit tests, the attacks and a short fuzzing alone
 	$(BIN)/python -m pytest tests/unit tests/attacks tests/fuzz -q -n auto --dist worksteal
 
 .PHONY: contract
 contract: $(VENV)/.ready $(AIRFLOW_VENV)/.ready $(AIRFLOW_2_VENV)/.ready ## The contract suites against the fakes and the real servers
-	$(BIN)/python -m pytest tests/contract/test_suites.py tests/contract $(BUT_AIRFLOW) -q -n auto --dist worksteal --durations=8
-	$(BIN)/python -m pytest tests/contract/test_airflow.py --durations=8
+	$(PYTEST) tests/contract/test_suites.py tests/contract --lane=local -n auto --dist worksteal
+	$(PYTEST) tests/contract --lane=airflow
+	$(PYTEST) tests/contract --lane=airflow_2
 
 .PHONY: test-airflow-side
-test-airflow-side: $(AIRFLOW_VENV)/.ready $(AIRFLOW_2_VENV)/.ready ## The tests of the DAG loader, in the environment of each Airflow
+test-airflow-side: $(AIRFLOW_VENV)/.ready $(AIRFLOW_2_VENV)/.ready ## The tests of the DAG loader alone, in the environment of each Airflow
 	$(AIRFLOW_VENV)/bin/python -m pytest -c tests/airflow/pytest.ini tests/airflow -q
 	$(AIRFLOW_2_VENV)/bin/python -m pytest -c tests/airflow/pytest.ini tests/airflow -q
 
@@ -50,36 +72,41 @@ client: $(VENV)/.ready $(CLIENT_VENV)/.ready ## Generate a client from the OpenA
 	$(BIN)/python -m pytest tests/client -q
 
 .PHONY: chaos-shutdown
-chaos-shutdown: $(VENV)/.ready ## A hundred times SIGTERM under load: no accepted request fails
+chaos-shutdown: $(VENV)/.ready ## Send SIGTERM under load 100 times (5 in make test): no accepted request fails
 	SHUTDOWNS=100 $(BIN)/python -m pytest tests/e2e/test_shutdown.py -q
 
 .PHONY: check
-check: $(VENV)/.ready ## Format, lint, types, import arrows
+check: $(VENV)/.ready ## Check format, lint rules, types, the direction of imports, and the language
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m devstack.idioms
 
 .PHONY: format
-format: $(VENV)/.ready ## Format and fix what can be fixed by itself
+format: $(VENV)/.ready ## Format the code and apply the fixes of the linter
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 .PHONY: docs
-docs: $(VENV)/.ready ## Write the generated pages of docs/ anew
+docs: $(VENV)/.ready ## Regenerate the generated pages of docs/
 	$(BIN)/python -m devstack.docs
 
 .PHONY: model
-model: $(VENV)/.ready ## 2,000 random histories of the whole service with deaths and outages, against a plain model
+model: $(VENV)/.ready ## Compare 2,000 random histories of the whole service, with crashes and outages, with a plain model (60 in make test)
 	SEQUENCES=2000 $(BIN)/python -m pytest tests/unit/usecases/test_whole_service.py -q
 
 N ?= 20000
 .PHONY: fuzz
-fuzz: $(VENV)/.ready ## N nearly valid inputs to whatever reads text from outside; ARGS=--write writes benchmarks/fuzz.md, ARGS=--help tells more
+fuzz: $(VENV)/.ready ## Send N nearly valid inputs to every parser of external text (10 to 200 each in make test); ARGS=--write writes benchmarks/fuzz.md, ARGS=--help lists the options
 	@$(BIN)/python -m tests.fuzz --inputs $(N) $(ARGS)
 
+.PHONY: schedules
+schedules: $(VENV)/.ready ## Compare the fire times of every time zone from 1970 to 2037 with a plain model, for hours (24 zones, three years in make test)
+	SCHEDULE_ORACLE=long $(BIN)/python -m pytest tests/unit/domain/test_schedule_oracle.py -q -n auto
+
 .PHONY: yaml-suite
-yaml-suite: $(VENV)/.ready ## SUITE=path: read every case of a checkout of the YAML test suite (github.com/yaml/yaml-test-suite)
+yaml-suite: $(VENV)/.ready ## Read every case of the YAML test suite (github.com/yaml/yaml-test-suite) in SUITE=path; not in make test
 	@$(BIN)/python -m tests.yaml_suite $(SUITE)
 
 .PHONY: bench
@@ -103,11 +130,11 @@ bench-mirror: $(VENV)/.ready $(AIRFLOW_VENV)/.ready ## With 500 runs active: how
 	$(BIN)/python -m benchmarks.mirror
 
 .PHONY: chaos
-chaos: $(VENV)/.ready $(AIRFLOW_VENV)/.ready ## Kill, cut and delay everything for some minutes, count what came of it, write benchmarks/chaos.md; ARGS=--help tells more
+chaos: $(VENV)/.ready $(AIRFLOW_VENV)/.ready ## Kill, disconnect and delay every part for some minutes and write benchmarks/chaos.md (20 s in make test); ARGS=--help lists the options
 	$(BIN)/python -m tests.chaos --write $(ARGS)
 
 .PHONY: schema
-schema: $(VENV)/.ready ## CASES=20000 requests made from the OpenAPI document, with and without credentials; writes benchmarks/schema.md
+schema: $(VENV)/.ready ## Send CASES=20000 requests generated from the OpenAPI document, with and without credentials, and write benchmarks/schema.md (300 in make test)
 	$(BIN)/python -m tests.schema --cases $(or $(CASES),20000) --write
 
 .PHONY: audit

@@ -1,6 +1,7 @@
-"""``make bench-claims``: many claims by several workers at once, counted and timed; writes ``benchmarks/claims.md``.
+"""``make bench-claims``: count and time the leases that several workers acquire at once.
 
-Every subject is claimed once by somebody, and by nobody else: what is counted is who believes to have it.
+Writes ``benchmarks/claims.md``.
+Exactly one worker must acquire each lease. The benchmark counts the workers that believe to hold it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from devstack.postgres import LocalPostgres
-from workflow_adapters.sql import SqlWorkflows, make_engine, upgrade
+from workflow_adapters.sql import SqlDatabase, make_engine, upgrade
 from workflow_core.usecases.reconcile.leases import CHUNK
 
 if TYPE_CHECKING:
@@ -29,27 +30,33 @@ CLAIMS = 100_000
 WORKERS = 4
 
 LOCK_TIMEOUT = 120.0
-"""Seconds that a worker waits for its turn. SQLite lets whoever asks at the right moment go first, not whoever waits longest: where four do
-nothing but claim, one may wait for long.
+"""Seconds that a worker waits for SQLite's lock.
+
+SQLite gives the lock to the process that asks at the right moment, not to the one that has waited longest.
+Where four processes only acquire leases, one of them may wait for a long time.
 """
 
 
 def claim_all(url: str, owner: str, seed: int, claims: int) -> list[str]:
-    """Claim every subject there is, in an order of one's own; returns those that this worker got."""
+    """Try to acquire every lease, in this worker's order; returns the acquired ones."""
     engine = make_engine(url, lock_timeout=LOCK_TIMEOUT)
-    port = SqlWorkflows(engine)
+    port = SqlDatabase(engine)
     at = datetime(2026, 1, 1, tzinfo=UTC)
     subjects = [f"run:{number}" for number in range(claims)]
     random.Random(seed).shuffle(subjects)
     got: list[str] = []
     for first in range(0, claims, CHUNK):
-        got += port.claim(subjects[first : first + CHUNK], owner=owner, at=at, until=at + timedelta(hours=1))
+        got += port.leases.acquire(subjects[first : first + CHUNK], owner=owner, at=at, until=at + timedelta(hours=1))
     engine.dispose()
     return got
 
 
 def contest(url: str, *, claims: int = CLAIMS, workers: int = WORKERS) -> tuple[Counter[str], float, list[int]]:
-    """Have processes claim the same subjects at the same time: how often each was claimed, seconds, and how many each worker got."""
+    """Let processes acquire the same leases at the same time.
+
+    Returns:
+        How often each lease was acquired, the seconds taken, and the number of leases of each worker.
+    """
     engine = make_engine(url)
     upgrade(engine)
     engine.dispose()
@@ -70,7 +77,7 @@ def row(name: str, found: tuple[Counter[str], float, list[int]], claims: int) ->
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run both contests; exit 1 if a subject was claimed twice, or not at all."""
+    """Run both contests; exit 1 if a lease was acquired twice, or not at all."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--claims", type=int, default=CLAIMS)
     claims: int = parser.parse_args(arguments).claims
@@ -80,14 +87,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "SQLite": contest(f"sqlite:///{directory}/claims.db", claims=claims),
         }
     lines = [
-        "# Claims",
+        "# Leases",
         "",
         (
-            f"Written by `make bench-claims` on {datetime.now(UTC):%Y-%m-%d}: {WORKERS} processes claim the same subjects, {CHUNK} at a"
-            f" time, each in an order of its own, Python {platform.python_version()}."
+            f"Written by `make bench-claims` on {datetime.now(UTC):%Y-%m-%d}, Python {platform.python_version()}.\n"
+            f"{WORKERS} processes acquire the same leases, {CHUNK} at a time, each in a different order."
         ),
         "",
-        "| Database | subjects | claimed | claimed twice | by each worker | time | attempts/s |",
+        "| Database | leases | acquired | acquired twice | by each worker | time | attempts/s |",
         "|---|---|---|---|---|---|---|",
         *[row(name, one, claims) for name, one in found.items()],
         "",

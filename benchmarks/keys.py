@@ -1,7 +1,8 @@
-"""``make bench-keys``: thousands of POSTs, each repeated until its answer arrives, a fifth of the answers lost on their way.
+"""``make bench-keys``: send thousands of POSTs, lose a fifth of the responses, and repeat each until it is answered.
 
-A real HTTP server on loopback over a real database, Airflow in memory. Counted is what was done twice, and which requests got two
-different answers; both must be none. ``tests/e2e/test_lost_answers.py`` does the same with fewer.
+A real HTTP server runs on loopback over a real database, with Airflow in memory. The benchmark counts the effects that
+happened twice and the requests that got two different responses; both counts must be zero.
+``tests/e2e/test_lost_answers.py`` does the same with fewer requests.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from attrs import Factory, define
 
 from devstack.postgres import LocalPostgres
 from workflow_adapters.clock import SystemClock
-from workflow_adapters.sql import SqlWorkflows, make_engine, upgrade
+from workflow_adapters.sql import SqlDatabase, make_engine, upgrade
 from workflow_core.api import RegisterRequest
 from workflow_core.domain.filters import HistoryFilter
 from workflow_core.domain.paging import PageRequest
@@ -45,13 +46,17 @@ POSTS: Final = 10_000
 THREADS: Final = 8
 LOST: Final = 0.2
 EVERY_REGISTRATION: Final = 10
-"""One of so many POSTs is a registration, which makes the next revision of its thread's workflow; the others start runs."""
+"""One POST in this many is a registration, the next revision of its thread's workflow; the others start runs."""
 
 SPEC: Final = "version: v1\nname: {name}\nowner: o\nschedule: {{cron: 0 6 1 1 *, timezone: UTC}}\nparams: {{n: {n}}}\n"
 
 
 class Lossy(httpx.BaseTransport):
-    """Loses answers: half of them after they came, half of them by hanging up before, so that the repeat meets the request itself."""
+    """A transport that loses responses.
+
+    It loses half of them after they arrived, and half by closing the connection before, so that the repeat meets the
+    request while it is under way.
+    """
 
     def __init__(self, seed: int) -> None:
         self._inner = httpx.HTTPTransport()
@@ -60,7 +65,7 @@ class Lossy(httpx.BaseTransport):
         self.swallowed: list[httpx.Response] = []
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send it, and raise as a connection that broke does, if its answer is to be lost."""
+        """Send the request; raises the error of a broken connection if its response is to be lost."""
         dice = self._random.random()
         if dice < LOST / 2:
             self._send_and_hang_up(request)
@@ -75,7 +80,7 @@ class Lossy(httpx.BaseTransport):
         raise httpx.ReadError(msg)
 
     def close(self) -> None:
-        """Close its connections."""
+        """Close the connections."""
         self._inner.close()
 
     def _send_and_hang_up(self, request: httpx.Request) -> None:
@@ -91,7 +96,7 @@ class Lossy(httpx.BaseTransport):
 
 @define
 class Outcome:
-    """What came of it. ``differing`` requests got two different answers; ``done_twice`` and ``not_done`` are effects."""
+    """The result of a run. ``differing`` requests got two different responses; ``problems`` describes wrong effects."""
 
     posts: int = 0
     sent: int = 0
@@ -107,12 +112,12 @@ class Outcome:
 
     @property
     def is_good(self) -> bool:
-        """Whether nothing was done twice or not at all, and nobody was told two things."""
+        """Whether every request had exactly one effect and one response."""
         return not (self.differing or self.other or self.problems)
 
 
 def retried_posts(url: str, posts: int, *, seed: int = 1) -> Outcome:
-    """Make so many POSTs, each with a key of its own, until each is answered, and once more to compare."""
+    """Send the POSTs, each under its own key, until each is answered, and once more to compare the responses."""
     outcome, lock = Outcome(), threading.Lock()
     began = time.monotonic()
 
@@ -139,11 +144,11 @@ def _one(  # noqa: PLR0913, PLR0917 - the parts of one request
     spec = SPEC.format(name=name, n=number)
     body = {"dataset_name": name, "yaml_content": spec, "force": True} if registers else {}
     seen: set[tuple[int, bytes]] = set()
-    told = Outcome()
+    local = Outcome()
     answered = 0
     while answered < 2:
         transport.swallowed.clear()
-        told.sent += 1
+        local.sent += 1
         answers: list[httpx.Response] = []
         try:
             answers.append(client.post(path, json=body, headers={"Idempotency-Key": f"key-{number}"}))
@@ -154,19 +159,19 @@ def _one(  # noqa: PLR0913, PLR0917 - the parts of one request
         for answer in answers:
             if answer.is_success:
                 seen.add((answer.status_code, answer.content))
-                told.replayed += "Idempotency-Replayed" in answer.headers
+                local.replayed += "Idempotency-Replayed" in answer.headers
             elif answer.status_code == httpx.codes.CONFLICT and answer.json()["code"] == "IDEMPOTENCY_KEY_IN_USE":
-                told.in_use += 1
-                time.sleep(0.01)  # it says a second, which would be most of the time of this
+                local.in_use += 1
+                time.sleep(0.01)  # the response says one second, which would dominate the time of the benchmark
             else:
-                told.other[answer.status_code] += 1
+                local.other[answer.status_code] += 1
                 answered += 2
     with lock:
         outcome.posts += 1
-        outcome.sent += told.sent
-        outcome.replayed += told.replayed
-        outcome.in_use += told.in_use
-        outcome.other += told.other
+        outcome.sent += local.sent
+        outcome.replayed += local.replayed
+        outcome.in_use += local.in_use
+        outcome.other += local.other
         if len(seen) > 1:
             outcome.differing.append(f"key-{number}")
         if registers:
@@ -177,11 +182,11 @@ def _one(  # noqa: PLR0913, PLR0917 - the parts of one request
 
 @contextmanager
 def served(engine: Engine) -> Iterator[tuple[str, WorkflowService, InMemoryAirflow]]:
-    """The service over this database, on loopback; two workflows are there."""
+    """Serve the service over this database on loopback, with two registered workflows."""
     upgrade(engine)
     clock, storage = SystemClock(), InMemoryStorage()
     airflow = InMemoryAirflow(storage=storage, clock=clock, queue_seconds=10_000)
-    service = WorkflowService(workflows=SqlWorkflows(engine), airflow=airflow, storage=storage, clock=clock)
+    service = WorkflowService(database=SqlDatabase(engine), airflow=airflow, storage=storage, clock=clock)
     for number in range(2):
         name = f"lossy.run{number}"
         service.register(RegisterRequest(dataset_name=name, yaml_content=SPEC.format(name=name, n=0)))
@@ -201,11 +206,11 @@ def served(engine: Engine) -> Iterator[tuple[str, WorkflowService, InMemoryAirfl
 
 
 def check_effects(outcome: Outcome, service: WorkflowService, airflow: InMemoryAirflow) -> None:
-    """Count behind the API what was really done, and note what is not as it was answered."""
+    """Count the effects in the database and in Airflow, and record each difference from the responses."""
     recorded = set()
     page = PageRequest(limit=500)
     while True:
-        found = service.context.workflows.history(HistoryFilter(), page)
+        found = service.context.db.workflows.history(HistoryFilter(), page)
         recorded |= {run.run_id for run in found.items}
         if found.next_after is None:
             break
@@ -214,7 +219,7 @@ def check_effects(outcome: Outcome, service: WorkflowService, airflow: InMemoryA
     asked = outcome.posts - outcome.revisions.total()
     if not asked == len(recorded) == len(started) or recorded != outcome.runs or started != recorded:
         outcome.problems.append(
-            f"{asked} runs were asked for, {len(outcome.runs)} answered, {len(recorded)} recorded, {len(started)} in Airflow"
+            f"{asked} runs were requested, {len(outcome.runs)} answered, {len(recorded)} recorded, {len(started)} in Airflow"
         )
     for name, expected in outcome.revisions.items():
         revision = service.workflow(name).revision
@@ -223,7 +228,7 @@ def check_effects(outcome: Outcome, service: WorkflowService, airflow: InMemoryA
 
 
 def lost_answers(engine: Engine, posts: int) -> Outcome:
-    """All of it over this database."""
+    """Run the benchmark over this database."""
     with served(engine) as (url, service, airflow):
         outcome = retried_posts(url, posts)
         check_effects(outcome, service, airflow)
@@ -231,10 +236,10 @@ def lost_answers(engine: Engine, posts: int) -> Outcome:
 
 
 def main() -> None:
-    """On SQLite and on PostgreSQL; ends with 1 if anything was done twice or answered in two ways."""
+    """Run it on SQLite and on PostgreSQL; exits with 1 if an effect happened twice or a request got two responses."""
     posts = int(sys.argv[1]) if len(sys.argv) > 1 else POSTS
     print(
-        "| Database | POSTs | sent | answers lost | replayed | under way | answered in two ways | done twice or not at all | time |"
+        "| Database | POSTs | sent | responses lost | replayed | under way | two different responses | done twice or not at all | time |"
     )
     print("|---|---|---|---|---|---|---|---|---|")
     good = True

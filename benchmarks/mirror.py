@@ -1,7 +1,7 @@
-"""``make bench-mirror``: with 500 runs active, how long a change in Airflow takes to our API, and what following it costs Airflow.
+"""``make bench-mirror``: measure the mirror with 500 active runs; writes ``benchmarks/mirror.md``.
 
-The service and its worker run in this process, so that the worker's requests can be counted apart from all others. Writes
-``benchmarks/mirror.md``.
+The benchmark measures the time until a change in Airflow shows in the service's API, and the load on Airflow.
+The service and its worker run in this process, so that the worker's requests can be counted separately.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ CHANGES = 25
 """Changes of each kind."""
 
 WINDOW = 15.0
-"""Seconds after which no pass comes upon the start of the runs any more: each looks back by ten."""
+"""Seconds after which no pass reads the start of the runs again: each pass overlaps the one before by ten seconds."""
 
 LAG_BOUND = 3.0
 REQUESTS_BOUND = 5
@@ -75,24 +75,24 @@ tasks:
   - {{{{task_id: second, operator: bash, bash_command: "true", pool: {POOL}, dependencies: [first]}}}}
   - {{{{task_id: third, operator: bash, bash_command: "true", pool: {POOL}, dependencies: [first]}}}}
 """
-"""A run of it stays active, and costs no worker process: the pool has no slots."""
+"""A run of this spec stays active without a worker process, because the pool has no slots."""
 
 
 @define
 class Counted:
-    """The service as the worker sees it, with the requests that each pass sends to Airflow."""
+    """The service that the worker calls; records the requests that each pass sends to Airflow."""
 
     sweeper: Sweeper
     under_way: list[str] = field(factory=list)
     passes: list[tuple[list[str], float]] = field(factory=list)
 
     def sent(self, request: httpx.Request) -> None:
-        """A request is about to be sent; those of others do not count."""
+        """Record a request of the worker's thread."""
         if threading.current_thread().name == WORKER:
             self.under_way.append(f"{request.method} {request.url.path}")
 
     def sweep(self) -> SweepReport:
-        """One pass."""
+        """Run one pass and record its requests and its time."""
         self.under_way.clear()
         began = time.monotonic()
         report = self.sweeper.sweep()
@@ -114,7 +114,7 @@ class Bench:
 
     def run(self, run_id: str) -> Run:
         """The run as it is recorded."""
-        run = self.service.context.workflows.run(run_id)
+        run = self.service.context.db.workflows.run(run_id)
         if run is None:
             raise AssertionError(run_id)
         return run
@@ -125,7 +125,7 @@ class Bench:
         return f"/dags/{run.dag_id}/dagRuns/{run.airflow_run_id}"
 
     def active(self) -> int:
-        """How many runs are running in Airflow."""
+        """The number of running runs in Airflow."""
         answer = self.theirs.get("/dags/~/dagRuns", params={"state": "running", "limit": 1})
         return int(answer.raise_for_status().json()["total_entries"])
 
@@ -141,28 +141,28 @@ class Bench:
         """Whether our API tells that so many of its tasks have."""
         return self.service.status(run_id).progress.completed_tasks >= tasks
 
-    def is_told_paused(self, name: str) -> bool:
-        """Whether our API tells that its DAG is paused in Airflow."""
+    def is_reported_paused(self, name: str) -> bool:
+        """Whether the service reports the workflow's DAG as paused in Airflow."""
         return ConditionType.PAUSED_IN_AIRFLOW in {one.type for one in self.service.workflow(name).conditions}
 
     def knows(self, name: str, airflow_run_id: str) -> bool:
         """Whether the history has a run that was started in Airflow."""
-        page = self.service.context.workflows.history(HistoryFilter(dataset_name=name), PageRequest(limit=100))
+        page = self.service.context.db.workflows.history(HistoryFilter(dataset_name=name), PageRequest(limit=100))
         return any(run.airflow_run_id == airflow_run_id for run in page.items)
 
-    def measure(self, kind: str, change: Callable[[], httpx.Response], told: Callable[[], bool]) -> None:
-        """Change something in Airflow at a moment that no pass knows of, and wait until our API tells it."""
+    def measure(self, kind: str, change: Callable[[], httpx.Response], is_reported: Callable[[], bool]) -> None:
+        """Make a change in Airflow at a random point of a pass, and time the wait until the service reports it."""
         time.sleep(random.uniform(0.0, 2.0))
         change().raise_for_status()
         began = time.monotonic()
-        until(told, limit=120.0)
+        until(is_reported, limit=120.0)
         self.lags.setdefault(kind, []).append(time.monotonic() - began)
         say(f"{kind}: {self.lags[kind][-1]:.2f} s")
 
 
 @contextlib.contextmanager
 def system() -> Iterator[Bench]:
-    """Airflow with stock settings and our service, both on PostgreSQL."""
+    """Airflow with default settings and the service, both on PostgreSQL."""
     with contextlib.ExitStack() as stack:
         home = Path(tempfile.mkdtemp(prefix="workflow-bench-"))
         stack.callback(shutil.rmtree, home, ignore_errors=True)
@@ -223,7 +223,7 @@ def make_active(bench: Bench) -> list[str]:
 
 
 def change_things(bench: Bench, run_ids: list[str]) -> None:
-    """The changes, one after the other, so that each is timed by itself; each kind in turn."""
+    """Make the changes one after the other, each kind in turn, and time each of them."""
     for number, run_id in enumerate(run_ids[:CHANGES]):
         key, dag_id = bench.key(run_id), bench.run(run_id).dag_id
         name, theirs = bench.run(run_id).dataset_name, f"theirs_{number:02d}"
@@ -253,55 +253,56 @@ def change_things(bench: Bench, run_ids: list[str]) -> None:
         bench.measure(
             "A DAG paused, in the conditions",
             partial(pause, json={"is_paused": True}),
-            partial(bench.is_told_paused, name),
+            partial(bench.is_reported_paused, name),
         )
         pause(json={"is_paused": False}).raise_for_status()
 
 
 def kinds_of(passes: list[tuple[list[str], float]]) -> Mapping[str, float]:
-    """Requests of each kind, on average of a pass."""
-    found: dict[str, int] = {}
+    """The average number of requests of each kind in a pass."""
+    counts: dict[str, int] = {}
     for requests, _ in passes:
         for request in requests:
             method, path = request.split(" ", 1)
             parts = path.split("/")[3:]
             kind = f"{method} {'/'.join(part if index % 2 == 0 or part in {'~', 'list'} else '…' for index, part in enumerate(parts))}"
-            found[kind] = found.get(kind, 0) + 1
-    return {kind: count / len(passes) for kind, count in sorted(found.items())}
+            counts[kind] = counts.get(kind, 0) + 1
+    return {kind: count / len(passes) for kind, count in sorted(counts.items())}
 
 
 def row(kind: str, lags: list[float]) -> str:
-    """A line of the table of lags."""
+    """A row of the table of lags."""
     figures = (statistics.median(lags), p95(lags), max(lags), LAG_BOUND)
     return f"| {kind} | {len(lags)} | {' | '.join(f'{figure:.2f} s' for figure in figures)} |"
 
 
 def report(bench: Bench, passes: list[tuple[list[str], float]], active: int) -> str:
-    """What was measured, as the page."""
+    """The measurements as the text of the page."""
     counts = [len(requests) for requests, _ in passes]
     times = [took for _, took in passes]
     rows = [row(kind, lags) for kind, lags in bench.lags.items()]
     every = [lag for lags in bench.lags.values() for lag in lags]
     return "\n".join(
         [
-            "# Following Airflow",
+            "# Mirroring Airflow",
             "",
             (
-                f"Written by `make bench-mirror` on {datetime.now(UTC):%Y-%m-%d}: Airflow 3.3.2 with stock settings and this"
-                f" service, both on PostgreSQL, {active} runs active in {WORKFLOWS} workflows, a pass every 2 s,"
-                f" Python {platform.python_version()}, {os.cpu_count()} cores (shared)."
+                f"Written by `make bench-mirror` on {datetime.now(UTC):%Y-%m-%d}, Python {platform.python_version()},"
+                f" {os.cpu_count()} cores (shared).\n"
+                "Airflow 3.3.2 with default settings and this service, both on PostgreSQL;\n"
+                f"{active} active runs in {WORKFLOWS} workflows, a pass every 2 s."
             ),
             "",
-            "From the answer to a change in Airflow's own API until ours tells it:",
+            "Time from the response to a change in Airflow's API until the service's API shows the change:",
             "",
-            "| Change | n | median | p95 | longest | bound (p95) |",
+            "| Change | n | median | p95 | maximum | bound (p95) |",
             "|---|---|---|---|---|---|",
             *rows,
             row("**All**", every),
             "",
-            "What each pass of the worker costs Airflow meanwhile:",
+            "Load of each pass of the worker on Airflow in that time:",
             "",
-            "| | n | median | p95 | most | bound |",
+            "| | n | median | p95 | maximum | bound |",
             "|---|---|---|---|---|---|",
             (
                 f"| Requests | {len(counts)} | {statistics.median(counts):g} | **{p95([float(one) for one in counts]):g}** | {max(counts)}"
@@ -309,7 +310,7 @@ def report(bench: Bench, passes: list[tuple[list[str], float]], active: int) -> 
             ),
             f"| Time of a pass | {len(times)} | {statistics.median(times):.2f} s | {p95(times):.2f} s | {max(times):.2f} s | |",
             "",
-            "Of a pass on average: "
+            "Average requests of a pass: "
             + ", ".join(f"{mean:.2f} x `{kind}`" for kind, mean in kinds_of(passes).items())
             + ".",
             "",

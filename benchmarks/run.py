@@ -1,6 +1,7 @@
 """``make bench``: measure on a real Airflow and write ``benchmarks/results.md``.
 
-Machines are shared and noisy: what is compared runs alternately within one run, and only ratios are meant to be compared between runs.
+Machines are shared and noisy, so the compared operations alternate within one run.
+Compare only ratios between runs.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ tasks:
   - task_id: only
     operator: empty
 """
-"""A run of it needs no worker process, so that what is measured is the request and not the work of the runs before."""
+"""A run of this spec needs no worker process, so the benchmark measures the request alone."""
 
 DROPPED = """\
 from airflow.providers.standard.operators.bash import BashOperator
@@ -77,7 +78,7 @@ with DAG("{dag_id}", schedule=None, is_paused_upon_creation=False):
 
 
 class Bench:
-    """The running system, seen from a client."""
+    """The running system, as a client uses it."""
 
     def __init__(self, airflow: LocalAirflow, base_url: str, storage: Path) -> None:
         self.airflow = airflow
@@ -116,7 +117,10 @@ class Bench:
 
 @contextlib.contextmanager
 def system() -> Iterator[Bench]:
-    """Airflow on PostgreSQL with stock settings of its DAG processor, our service on PostgreSQL, a folder as object store."""
+    """Start Airflow with its DAG processor's default settings and the service.
+
+    Both use PostgreSQL; the object store is a folder.
+    """
     with contextlib.ExitStack() as stack:
         home = Path(tempfile.mkdtemp(prefix="workflow-bench-"))
         stack.callback(shutil.rmtree, home, ignore_errors=True)
@@ -172,7 +176,7 @@ def say(text: str) -> None:
 
 
 def until(condition: Callable[[], bool], *, limit: float = 60.0) -> None:
-    """Poll every 20 ms; a bound, not a guess: the condition is the measurement."""
+    """Poll every 20 ms until the condition holds; its time is the measurement."""
     deadline = time.monotonic() + limit
     while not condition():
         if time.monotonic() > deadline:
@@ -182,7 +186,7 @@ def until(condition: Callable[[], bool], *, limit: float = 60.0) -> None:
 
 
 def register_to_runnable(bench: Bench) -> list[float]:
-    """From sending the registration until a run that was asked for at once has started in Airflow."""
+    """Time from sending the registration until a run triggered at once has started in Airflow."""
     taken = []
     for number in range(REGISTRATIONS):
         name = f"bench.register.w{number:02d}"
@@ -196,7 +200,7 @@ def register_to_runnable(bench: Bench) -> list[float]:
 
 
 def without_parse_now(bench: Bench) -> tuple[list[float], list[float]]:
-    """The same spec put into the store without asking for a parse, and a new file dropped into the DAGs folder."""
+    """Time a spec written to the store without a requested parse, and a new file dropped into the DAGs folder."""
     began = time.monotonic()
     waiting: dict[str, str] = {}
     for number in range(DROPPED_FILES):
@@ -221,7 +225,10 @@ def without_parse_now(bench: Bench) -> tuple[list[float], list[float]]:
 
 
 def trigger_rounds(bench: Bench) -> list[tuple[list[float], list[float]]]:
-    """How long POST run takes through us and straight to Airflow, in several rounds: a neighbour on the machine spoils one or two."""
+    """Time POST run through the service and directly to Airflow.
+
+    There are several rounds, because other load on the machine spoils one or two.
+    """
     name = "bench.trigger.empty"
     bench.register(name, EMPTY_SPEC)
     bench.run(name)  # logs in and opens connections, as Airflow's own client has
@@ -234,7 +241,7 @@ def trigger_rounds(bench: Bench) -> list[tuple[list[float], list[float]]]:
 
 
 def trigger_times(bench: Bench, name: str) -> tuple[list[float], list[float]]:
-    """One round: alternating, one at a time, on one DAG."""
+    """Run one round: alternating requests, one at a time, on one DAG."""
     ours, theirs = [], []
     for number in range(TRIGGERS):
         for kind in ("ours", "theirs") if number % 2 else ("theirs", "ours"):
@@ -249,7 +256,7 @@ def trigger_times(bench: Bench, name: str) -> tuple[list[float], list[float]]:
 
 
 def start_times(airflow: LocalAirflow) -> dict[str, list[float]]:
-    """Whole processes, alternating."""
+    """Time whole processes, alternating."""
     dli = str(Path(sys.executable).parent / "dli")
     commands = {
         "`dli --help`": ([dli, "--help"], dict(os.environ)),
@@ -286,15 +293,17 @@ def main() -> None:
         "# Measured figures",
         "",
         (
-            f"Written by `make bench` on {datetime.now(UTC):%Y-%m-%d}: Airflow 3.3.2 on PostgreSQL with the stock settings of its DAG"
-            f" processor, Python {platform.python_version()}, {os.cpu_count()} cores (shared). Compare ratios within one run only."
+            f"Written by `make bench` on {datetime.now(UTC):%Y-%m-%d}, Python {platform.python_version()},"
+            f" {os.cpu_count()} cores (shared).\n"
+            "Airflow 3.3.2 on PostgreSQL, its DAG processor with default settings.\n"
+            "Compare ratios within one run only."
         ),
         "",
         "| What | n | median | p95 | compared |",
         "|---|---|---|---|---|",
         row("Register to runnable: registration sent until a run has started in Airflow", registered, "bound: p95 3 s"),
         row(
-            "A spec put into the store, without parse-now, until served",
+            "A spec written to the store, without a requested parse, until served",
             stored,
             f"{statistics.median(stored) / statistics.median(registered):.0f} x",
         ),
@@ -309,7 +318,7 @@ def main() -> None:
             f"**{statistics.median(ratios):.2f} x** Airflow's, the median of {ROUNDS} rounds of {TRIGGERS} ({min(ratios):.2f} to"
             f" {max(ratios):.2f}; bound: 1.3)",
         ),
-        row("`POST dagRuns` straight to Airflow", theirs, "1 x"),
+        row("`POST dagRuns` directly to Airflow", theirs, "1 x"),
         *[row(name, times, f"{statistics.median(times) / airflow_start:.2f} x") for name, times in starts.items()],
         "",
     ]

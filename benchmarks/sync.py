@@ -1,6 +1,7 @@
-"""``make bench-sync``: publish a thousand CODE workflows to a real Airflow, then a few changes; writes ``benchmarks/sync.md``.
+"""``make bench-sync``: publish a thousand CODE workflows to a real Airflow, then a few changes.
 
-The service runs in this process, so that its requests to the object store can be counted apart from those of Airflow's loader.
+Writes ``benchmarks/sync.md``. The service runs in this process,
+so that its requests to the object store can be counted separately from those of Airflow's loader.
 """
 
 from __future__ import annotations
@@ -83,34 +84,37 @@ class Bench:
         self.s3.delete_object(Bucket=BUCKET, Key=f"workflows/code/{name}.yaml")
 
     def sync(self, what: str) -> None:
-        """One sync, with its time, its requests to the store, and its report."""
+        """Run one sync and add a row with its time, its requests to the store, and its report."""
         self.requests.clear()
         began = time.monotonic()
         report = sync(SyncCode(caller=Caller(name="bench")), self.service.context)
         took = time.monotonic() - began
         words = ("added", "changed", "removed", "failed")
-        told = ", ".join(f"{len(getattr(report, word))} {word}" for word in words if getattr(report, word))
+        summary = ", ".join(f"{len(getattr(report, word))} {word}" for word in words if getattr(report, word))
         lists, reads = (sum(name == kind for name in self.requests) for kind in ("ListObjectsV2", "GetObject"))
         others = len(self.requests) - lists - reads
-        told = f"{told}, {report.unchanged} unchanged" if told else f"{report.unchanged} unchanged"
-        self.row(what, f"{took:.2f} s", f"{lists} listings, {reads} reads, {others} others", told)
+        summary = f"{summary}, {report.unchanged} unchanged" if summary else f"{report.unchanged} unchanged"
+        self.row(what, f"{took:.2f} s", f"{lists} listings, {reads} reads, {others} others", summary)
 
     def row(self, what: str, *cells: str) -> None:
         self.rows.append(f"| {' | '.join((what, *cells))} |")
         print(self.rows[-1], flush=True)
 
     def open(self) -> int:
-        """How many workflows are not settled."""
-        return len(self.container.workflows().unsettled_workflows(2 * SPECS))
+        """The number of unsettled workflows."""
+        return len(self.container.database().workflows.unsettled_workflows(2 * SPECS))
 
     def in_airflow(self) -> int:
-        """How many DAGs Airflow has."""
+        """The number of DAGs in Airflow."""
         return int(self.theirs.get("/dags", params={"limit": 1}).json()["total_entries"])
 
 
 @contextlib.contextmanager
 def system() -> Iterator[Bench]:
-    """Airflow with the stock settings of its DAG processor, and our service, on PostgreSQL and an S3 server on loopback."""
+    """Start Airflow with its DAG processor's default settings and the service.
+
+    Both use PostgreSQL and an S3 server on loopback.
+    """
     with contextlib.ExitStack() as stack:
         home = Path(tempfile.mkdtemp(prefix="workflow-bench-"))
         stack.callback(shutil.rmtree, home, ignore_errors=True)
@@ -155,7 +159,7 @@ def system() -> Iterator[Bench]:
 
 
 def until(holds: Callable[[], bool], *, every: float = 0.5) -> float:
-    """The seconds until it holds."""
+    """Wait until the condition holds; returns the seconds that it took."""
     began = time.monotonic()
     while not holds():
         if time.monotonic() - began > GIVE_UP_AFTER:
@@ -165,7 +169,7 @@ def until(holds: Callable[[], bool], *, every: float = 0.5) -> float:
 
 
 def settle(bench: Bench, what: str, *, in_airflow: int | None = None) -> None:
-    """Sweep as a worker does until all is settled; beside it, when Airflow had the DAGs."""
+    """Run a worker until every workflow is settled, and record when Airflow had the DAGs."""
     began = time.monotonic()
     had: list[float] = []
     done = Event()
@@ -187,27 +191,27 @@ def settle(bench: Bench, what: str, *, in_airflow: int | None = None) -> None:
         done.set()
         worker.stop()
         watcher.join()
-    bench.row(what, f"{took:.1f} s", "", f"Airflow itself had them after {had[0]:.1f} s" if had else "")
+    bench.row(what, f"{took:.1f} s", "", f"Airflow had them after {had[0]:.1f} s" if had else "")
 
 
 def measure(bench: Bench) -> None:
-    """The story that the results tell."""
+    """Publish, change and delete CODE objects, one row of results for each step."""
     names = [f"bench.sync.w{number:04d}" for number in range(SPECS)]
     for name in names:
         bench.publish(name)
     bench.sync(f"{SPECS:,} new objects")
     settle(bench, "… until all are served", in_airflow=SPECS + LOADERS)
-    page = bench.container.workflows().workflows(WorkflowFilter(), PageRequest(limit=1))
+    page = bench.container.database().workflows.list_workflows(WorkflowFilter(), PageRequest(limit=1))
     if page.total != SPECS or page.items[0].phase is not Phase.SERVED:
         raise AssertionError(page)
     for _ in range(3):
-        bench.sync("nothing has changed")
+        bench.sync("no change")
     for name in names[:3]:
         bench.publish(name, owner="other@example.com")
     for name in names[3:5]:
         bench.withdraw(name)
     bench.publish(names[5], text=SPEC.format(name=names[5], owner="x").replace("bash\n", "os.system\n"))
-    bench.sync("3 changed, 2 gone, 1 broken")
+    bench.sync("3 changed, 2 deleted, 1 broken")
     changed = names[:3]
     began = time.monotonic()
     worker = Worker(Sweeper(bench.service.context), interval=2.0)
@@ -217,7 +221,7 @@ def measure(bench: Bench) -> None:
     until(lambda: bench.open() == 0)
     bench.row("… until Airflow has dropped the 2", f"{time.monotonic() - began:.1f} s", "", "")
     worker.stop()
-    bench.sync("nothing has changed")
+    bench.sync("no change")
 
 
 def main() -> None:
@@ -226,9 +230,11 @@ def main() -> None:
         measure(bench)
         head = (
             "# Syncs of CODE workflows\n\n"
-            f"Written by `make bench-sync` on {datetime.now(UTC):%Y-%m-%d}: Airflow on PostgreSQL with the stock settings of its DAG"
-            f" processor, specs in moto's S3 server, {LOADERS} loader files, Python {platform.python_version()},"
-            f" {os.cpu_count()} cores (shared). Requests are those of the service, not of Airflow's loader.\n\n"
+            f"Written by `make bench-sync` on {datetime.now(UTC):%Y-%m-%d}, Python {platform.python_version()},"
+            f" {os.cpu_count()} cores (shared).\n"
+            "Airflow on PostgreSQL, its DAG processor with default settings, specs in moto's S3 server,"
+            f" {LOADERS} loader files.\n"
+            "Requests are those of the service, not of Airflow's loader.\n\n"
             "| What | Time | Requests to the store | Report |\n|---|---|---|---|\n"
         )
         RESULTS.write_text(head + "\n".join(bench.rows) + "\n", encoding="utf-8")

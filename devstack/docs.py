@@ -16,7 +16,7 @@ from workflow_entrypoints.cli import exit_codes
 from workflow_entrypoints.cli.app import app as cli
 from workflow_entrypoints.http.errors import STATUS
 from workflow_entrypoints.http.openapi import openapi_document
-from workflow_entrypoints.settings import Settings
+from workflow_entrypoints.settings import NAMES, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -145,8 +145,8 @@ def _configuration() -> Iterator[str]:
         " and has no default is an error. Write `\\${` for the characters `${`. What a variable holds is not expanded again."
     )
     yield from ("", "| Variable | Default | Meaning |", "|---|---|---|")
-    for field in Settings.model_fields.values():
-        name = str(field.validation_alias)
+    for name, attribute in NAMES.items():
+        field = Settings.model_fields[attribute]
         default = field.default
         shown = ",".join(default) if isinstance(default, tuple) else default
         text = "the process's user" if name == "WORKFLOWS_USER" else "none" if shown is None else f"`{shown}`"

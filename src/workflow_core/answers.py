@@ -151,11 +151,11 @@ def recorded(record: KeyRecord, context: Context) -> Answer:
     if record.action in {Action.PAUSE_BACKFILL, Action.RESUME_BACKFILL, Action.STOP_BACKFILL}:
         return api.BackfillItem.of(summarize(require_backfill(record.subject, context), context))
     if record.action in _OF_RUNS:
-        run = context.workflows.run(record.subject)
+        run = context.db.workflows.run(record.subject)
         if run is None:  # runs are never deleted
             raise AssertionError(record)
         return _OF_RUNS[record.action](run)
-    workflow = context.workflows.workflow_by_id(UUID(record.subject))
+    workflow = context.db.workflows.workflow_by_id(UUID(record.subject))
     if workflow is None:  # workflows are never deleted
         raise AssertionError(record)
     return _OF_WORKFLOWS[record.action](workflow)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from workflow_core.fakes import InMemoryAirflow, InMemoryStorage, InMemoryWorkflows, ManualClock
+from workflow_core.fakes import InMemoryAirflow, InMemoryDatabase, InMemoryStorage, ManualClock
 from workflow_core.service import WorkflowService
 
 
@@ -16,7 +16,7 @@ def in_memory_service(*, at: datetime | None = None) -> WorkflowService:
     clock = ManualClock(at or datetime.now(UTC))
     storage = InMemoryStorage()
     return WorkflowService(
-        workflows=InMemoryWorkflows(),
+        database=InMemoryDatabase(),
         airflow=InMemoryAirflow(storage=storage, clock=clock),
         storage=storage,
         clock=clock,

@@ -113,7 +113,7 @@ def authorize(row: Call[Any, Any], name: str, caller: Caller, context: Context) 
         raise denied(verb)
     workflow, not_found = _OWNERS[subject](name, context)
     if workflow is None or not may(caller, Verb.VIEW, workflow):
-        not_found.hides = True
+        not_found.conceals = True
         raise not_found
     if not may(caller, verb, workflow):
         raise denied(verb, workflow)
@@ -123,7 +123,7 @@ _DECIDED_LATER: Final = frozenset({Subject.BODY, Subject.LIST, Subject.NONE})
 
 
 def _of_name(dataset_name: str, context: Context) -> tuple[Workflow | None, NotFound]:
-    return context.workflows.workflow(check_dataset_name(dataset_name)), WorkflowNotFound(dataset_name)
+    return context.db.workflows.workflow(check_dataset_name(dataset_name)), WorkflowNotFound(dataset_name)
 
 
 def _of_run(run_id: str, context: Context) -> tuple[Workflow | None, NotFound]:
@@ -132,12 +132,12 @@ def _of_run(run_id: str, context: Context) -> tuple[Workflow | None, NotFound]:
         run = require_run(run_id, context)
     except WorkflowRunNotFound:
         return None, not_found
-    return context.workflows.workflow_by_id(run.workflow_id), not_found
+    return context.db.workflows.workflow_by_id(run.workflow_id), not_found
 
 
 def _of_backfill(backfill_id: str, context: Context) -> tuple[Workflow | None, NotFound]:
     backfill = require_backfill(backfill_id, context)
-    return context.workflows.workflow_by_id(backfill.workflow_id), BackfillNotFound(backfill_id)
+    return context.db.workflows.workflow_by_id(backfill.workflow_id), BackfillNotFound(backfill_id)
 
 
 _OWNERS: Final[Mapping[Subject, Callable[[str, Context], tuple[Workflow | None, NotFound]]]] = {

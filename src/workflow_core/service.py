@@ -1,6 +1,6 @@
 """The driving API in this process: HTTP, the CLI and embedding programs call it.
 
->>> service = WorkflowService(workflows=…, airflow=…, storage=…, clock=…)   # doctest: +SKIP
+>>> service = WorkflowService(database=…, airflow=…, storage=…, clock=…)   # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ if TYPE_CHECKING:
     from workflow_core.domain.authorization import Visibility
     from workflow_core.ports.airflow import AirflowPort, BreakerState
     from workflow_core.ports.clock import ClockPort
+    from workflow_core.ports.database import Database
     from workflow_core.ports.storage import StoragePort
-    from workflow_core.ports.workflow import WorkflowPort
 
 ANONYMOUS = Caller(name="anonymous")
 """The caller of a service that was not given another one: a program that embeds it, and that may do everything."""
@@ -72,7 +72,7 @@ class WorkflowService:
     are. Errors are those of :mod:`workflow_core.errors`; the protocol lists those of each call.
 
     Args:
-        workflows: The database.
+        database: The database.
         airflow: The Airflow that runs the DAGs.
         storage: The object store that holds the specs.
         clock: The time.
@@ -83,7 +83,7 @@ class WorkflowService:
     def __init__(  # noqa: PLR0913 - the parts of one service, all by name
         self,
         *,
-        workflows: WorkflowPort,
+        database: Database,
         airflow: AirflowPort,
         storage: StoragePort,
         clock: ClockPort,
@@ -91,7 +91,7 @@ class WorkflowService:
         caller: Caller = ANONYMOUS,
     ) -> None:
         self._context = Context(
-            workflows=workflows, airflow=airflow, storage=storage, clock=clock, policy=policy or ServiceConfig()
+            db=database, airflow=airflow, storage=storage, clock=clock, policy=policy or ServiceConfig()
         )
         self._caller = caller
 
@@ -111,6 +111,11 @@ class WorkflowService:
     def caller(self) -> Caller:
         """The caller of every call."""
         return self._caller
+
+    @property
+    def has_key(self) -> bool:
+        """Whether the request carries an idempotency key."""
+        return self._caller.key is not None
 
     @property
     def context(self) -> Context:

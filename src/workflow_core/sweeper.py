@@ -26,13 +26,13 @@ class Sweeper:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    def sweep(self, *, comes_back: bool = True) -> SweepReport:
+    def sweep(self, *, is_periodic: bool = True) -> SweepReport:
         """Make one pass over everything that is due.
 
         Args:
-            comes_back: Whether the next pass follows within seconds. Readers rely on the mirror only then.
+            is_periodic: Whether the next pass follows within seconds. Readers rely on the mirror only then.
         """
-        return sweep(self._context, comes_back=comes_back)
+        return sweep(self._context, is_periodic=is_periodic)
 
     def sync_in_turn(self, *, caller: Caller) -> SyncReport | None:
         """Sync CODE workflows from the object store; None if another worker does."""

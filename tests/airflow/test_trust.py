@@ -99,12 +99,12 @@ class TestCallables:
         [
             ("gone.f", "No module named 'gone'"),
             ("shadow.no_such", "no attribute 'no_such'"),
-            ("shadow.NUMBER", "is no function"),
+            ("shadow.NUMBER", "is not a function"),
             ("shadow.check_output", r"is subprocess\.check_output, which WORKFLOWS_ALLOWED_CALLABLES does not allow"),
             ("shadow.system", r"is posix\.system"),
             ("shadow.bound", r"is subprocess\.run"),
             ("shadow.Popen", r"is subprocess\.Popen"),
-            ("shadow.instance", r"is types\.SimpleNamespace|is no function"),
+            ("shadow.instance", r"is types\.SimpleNamespace|is not a function"),
         ],
     )
     def test_a_function_that_cannot_be_used_fails_its_task(self, module, path, reason):

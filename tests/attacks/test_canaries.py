@@ -15,7 +15,7 @@ import pytest
 from tests.attacks.hostile import Asked, answer, hostile
 from tests.attacks.process import dli, serving
 from tests.support.paths import PYTHONPATH
-from workflow_adapters.sql import SqlWorkflows, make_engine, upgrade
+from workflow_adapters.sql import SqlDatabase, make_engine, upgrade
 from workflow_core.domain.run import RunStatus, Submission
 from workflow_core.testing.entities import NAME, a_run, a_workflow
 from workflow_entrypoints.http import openapi_document
@@ -78,10 +78,10 @@ def kept(tmp_path: Path) -> tuple[str, str]:
     url = f"sqlite:///{tmp_path / 'workflows.db'}"
     engine = make_engine(url)
     upgrade(engine)
-    workflows, workflow = SqlWorkflows(engine), a_workflow(NAME)
-    workflows.add_workflow(workflow)
+    database, workflow = SqlDatabase(engine), a_workflow(NAME)
+    database.workflows.add_workflow(workflow)
     run = a_run(workflow, status=RunStatus.RUNNING, submission=Submission.SUBMITTED)
-    workflows.add_run(run)
+    database.workflows.add_run(run)
     engine.dispose()
     return url, run.run_id
 

@@ -21,8 +21,8 @@ from workflow_adapters.clock import SystemClock
 from workflow_core.api import HistoryFilters
 from workflow_core.domain.run import RunStatus, Submission
 from workflow_core.errors import WorkflowError
+from workflow_core.fakes.database import InMemoryDatabase
 from workflow_core.fakes.storage import InMemoryStorage
-from workflow_core.fakes.workflow import InMemoryWorkflows
 from workflow_core.service import WorkflowService
 from workflow_core.sweeper import Sweeper
 from workflow_core.testing.entities import a_run, a_workflow
@@ -115,16 +115,16 @@ REQUESTS: list[tuple[str, str, Any]] = [
 @contextmanager
 def in_front_of(url: str, api: Any) -> Iterator[tuple[TestClient[Any], WorkflowService, str]]:
     """The service in front of this Airflow, with one workflow and one run that Airflow should have."""
-    workflows, storage = InMemoryWorkflows(), InMemoryStorage()
+    database, storage = InMemoryDatabase(), InMemoryStorage()
     workflow = a_workflow(NAME, yaml=YAML)
-    workflows.add_workflow(workflow)
+    database.workflows.add_workflow(workflow)
     run = a_run(workflow, status=RunStatus.RUNNING, submission=Submission.SUBMITTED)
-    workflows.add_run(run)
+    database.workflows.add_run(run)
     airflow = open_airflow(
         url, api=api, username="admin", password="admin", read_timeout=PATIENCE, total_timeout=PATIENCE
     )
     service = WorkflowService(
-        workflows=workflows, airflow=airflow, storage=storage, clock=SystemClock(), policy=ServiceConfig(fresh_for=0.0)
+        database=database, airflow=airflow, storage=storage, clock=SystemClock(), policy=ServiceConfig(fresh_for=0.0)
     )
     with TestClient(create_app(service, Settings(user="x")), raise_server_exceptions=False) as client:
         yield client, service, run.run_id

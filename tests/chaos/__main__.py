@@ -37,7 +37,7 @@ def main() -> int:
     parser.add_argument(
         "--keys", action="store_true", help="clients repeat what was not answered, under Idempotency-Keys"
     )
-    parser.add_argument("--without", choices=SAFEGUARDS, help="break the product: must go red")
+    parser.add_argument("--without", choices=SAFEGUARDS, help="break the product: the run must fail")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="of the service's environment")
     parser.add_argument("--no-proof", action="store_true", help="leave out the runs with a safeguard switched off")
     parser.add_argument(
@@ -69,7 +69,7 @@ def main() -> int:
         for without, what in proofs.items():
             short = proof(plan, without)
             say(f"the proof: {what}")
-            results.append((f"Must go red: {what}", run(short, around, folder / f"without-{without}", say=say)))
+            results.append((f"Must fail: {what}", run(short, around, folder / f"without-{without}", say=say)))
             tell(*results[-1])
     well = good(results[0][1]) and not any(result.verdict.is_clean for _, result in results[1:])
     say("all is well" if well else "something is wrong, see above")

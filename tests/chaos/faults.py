@@ -32,16 +32,16 @@ class Fault(StrEnum):
 
     RESET = "connection reset"
     """Before anything was delivered."""
-    LOST = "answer lost"
+    LOST = "response lost"
     """Delivered and answered; the connection is reset instead of the answer."""
-    SLOW = "answer delayed"
+    SLOW = "response delayed"
     """By up to :data:`SLOWEST` seconds: some callers have given up by then."""
     LATE = "request delayed"
     """Delivered up to :data:`SLOWEST` seconds later, even if the caller has given up by then."""
     ERROR = "5xx instead of delivery"
-    ERROR_AFTER = "5xx instead of the answer"
-    GARBAGE = "garbage instead of the answer"
-    HALF = "half of the answer"
+    ERROR_AFTER = "5xx instead of the response"
+    GARBAGE = "garbage instead of the response"
+    HALF = "half of the response"
 
 
 SLOWEST: Final = 6.0

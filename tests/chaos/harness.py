@@ -52,7 +52,14 @@ _FEW: Final = 8
 _LULL: Final = 180.0
 """Seconds in which nobody asks for anything any more, at most, while points of the sweep are left to die at."""
 
-_CAUSES: Final = {"drive": "backfill", "retry": "retry", "stop": "stop", "retire": "unregister", "settle": "pause"}
+_CAUSES: Final = {
+    "backfill": "backfill",
+    "retry": "retry",
+    "stop": "stop",
+    "teardown": "unregister",
+    "workflow": "pause",
+    "drain": "pause",
+}
 """Which operation leaves work for a use case of the sweep. Only a hint: it makes a full run shorter."""
 
 SETTINGS: Final = {

@@ -52,7 +52,7 @@ class Holdings:
     def may_sleep(self, lease: Lease) -> bool:
         """Whether it is this process that sleeps now; the first that asks does."""
         try:
-            if self._sleep.read_text() in {"", lease.subject}:
+            if self._sleep.read_text() in {"", lease.lease_key}:
                 self._sleep.unlink()
                 return True
         except FileNotFoundError:
@@ -81,71 +81,90 @@ class Holdings:
         return sum(event["what"] == "stands still" for event in self.events())
 
 
-class Witnessed:
-    """``WorkflowPort``, whose claims and writes under leases are written down; with leases, or with their epochs, switched off."""
+class Witness:
+    """Writes down the leases and the writes under them, of all ports of a database; can switch off leases, or their epochs."""
 
-    def __init__(
-        self, port: Any, holdings: Holdings, points: Points, *, leases: bool = True, epochs: bool = True
-    ) -> None:
-        self._port = port
-        self._holdings = holdings
+    def __init__(self, holdings: Holdings, points: Points, *, leases: bool = True, epochs: bool = True) -> None:
+        self.holdings = holdings
         self._points = points
-        self._leases, self._epochs = leases, epochs
-        self._under = threading.local()
+        self.leases, self.epochs = leases, epochs
+        self.under = threading.local()
 
-    def __getattr__(self, method: str) -> Any:
-        found = getattr(self._port, method)
-        return found if not callable(found) or method in READS else partial(self._write, method, found)
+    def port(self, port: Any) -> Any:
+        """A port of the database, witnessed."""
+        return _WitnessedLeases(port, self) if hasattr(port, "acquire") else _Witnessed(port, self)
 
-    def claim(self, subjects: Iterable[str], *, owner: str, at: datetime, until: datetime) -> Mapping[str, Lease]:
-        if self._leases:
-            got: Mapping[str, Lease] = self._port.claim(subjects, owner=owner, at=at, until=until)
-        else:
-            got = {subject: Lease(subject=subject, owner=owner, epoch=1, until=until) for subject in subjects}
-        for lease in got.values():
-            self._holdings.write(what="claimed", subject=lease.subject, epoch=lease.epoch, at=time.monotonic())
-        return got
-
-    def renew(self, lease: Lease, until: datetime) -> Lease:
-        if not self._leases:
-            return lease
-        renewed: Lease = self._port.renew(lease, until)
-        return renewed
-
-    def release(self, held: Iterable[Lease]) -> None:
-        if self._leases:
-            self._port.release(held)
-
-    @contextmanager
-    def under(self, lease: Lease) -> Iterator[None]:
-        before = getattr(self._under, "lease", None)
-        valid = time.monotonic() + lease.until.timestamp() - time.time()
-        about = {"subject": lease.subject, "epoch": lease.epoch, "id": f"{os.getpid()} {threading.get_ident()} {valid}"}
-        with self._port.under(lease) if self._leases and self._epochs else nullcontext():
-            self._under.lease = lease
-            self._holdings.write(what="began", **about, valid=valid, at=time.monotonic())
-            try:
-                yield
-            finally:
-                self._holdings.write(what="ended", **about, at=time.monotonic())
-                self._under.lease = before
-
-    def _write(self, method: str, call: Callable[..., Any], *given: Any, **named: Any) -> Any:
-        lease: Lease | None = getattr(self._under, "lease", None)
+    def write(self, method: str, call: Callable[..., Any], *given: Any, **named: Any) -> Any:
+        lease: Lease | None = getattr(self.under, "lease", None)
         if lease is None:
             return call(*given, **named)
-        if not self._holdings.may_sleep(lease):
+        if not self.holdings.may_sleep(lease):
             return self._noted(lease, method, call, *given, **named)
-        with self._points.spared():  # or hardly anybody would live long enough to write what comes too late
-            self._holdings.write(what="stands still", subject=lease.subject, at=time.monotonic())
+        with self._points.spared():  # or hardly any process would live long enough to write too late
+            self.holdings.write(what="stands still", subject=lease.lease_key, at=time.monotonic())
             time.sleep(STANDS_STILL)
             return self._noted(lease, method, call, *given, **named)
 
     def _noted(self, lease: Lease, method: str, call: Callable[..., Any], *given: Any, **named: Any) -> Any:
         began = time.monotonic()
         done = call(*given, **named)
-        self._holdings.write(what="wrote", method=method, subject=lease.subject, epoch=lease.epoch, at=began)
+        self.holdings.write(what="wrote", method=method, subject=lease.lease_key, epoch=lease.epoch, at=began)
         return done
+
+
+class _Witnessed:
+    """A port whose writes under leases are written down."""
+
+    def __init__(self, port: Any, witness: Witness) -> None:
+        self._port = port
+        self._witness = witness
+
+    def __getattr__(self, method: str) -> Any:
+        found = getattr(self._port, method)
+        return found if not callable(found) or method in READS else partial(self._witness.write, method, found)
+
+
+class _WitnessedLeases(_Witnessed):
+    """The port for leases, each of which is written down."""
+
+    def acquire(self, lease_keys: Iterable[str], *, owner: str, at: datetime, until: datetime) -> Mapping[str, Lease]:
+        if self._witness.leases:
+            got: Mapping[str, Lease] = self._port.acquire(lease_keys, owner=owner, at=at, until=until)
+        else:
+            got = {key: Lease(lease_key=key, owner=owner, epoch=1, until=until) for key in lease_keys}
+        for lease in got.values():
+            self._witness.holdings.write(
+                what="claimed", subject=lease.lease_key, epoch=lease.epoch, at=time.monotonic()
+            )
+        return got
+
+    def renew(self, lease: Lease, until: datetime) -> Lease:
+        if not self._witness.leases:
+            return lease
+        renewed: Lease = self._port.renew(lease, until)
+        return renewed
+
+    def release(self, held: Iterable[Lease]) -> None:
+        if self._witness.leases:
+            self._port.release(held)
+
+    @contextmanager
+    def under(self, lease: Lease) -> Iterator[None]:
+        before = getattr(self._witness.under, "lease", None)
+        valid = time.monotonic() + lease.until.timestamp() - time.time()
+        about = {
+            "subject": lease.lease_key,
+            "epoch": lease.epoch,
+            "id": f"{os.getpid()} {threading.get_ident()} {valid}",
+        }
+        with self._port.under(lease) if self._witness.leases and self._witness.epochs else nullcontext():
+            self._witness.under.lease = lease
+            self._witness.holdings.write(what="began", **about, valid=valid, at=time.monotonic())
+            try:
+                yield
+            finally:
+                self._witness.holdings.write(what="ended", **about, at=time.monotonic())
+                self._witness.under.lease = before
 
 
 @frozen(kw_only=True)

@@ -38,12 +38,12 @@ READS: Final = frozenset(
     {
         "ping", "health", "dag", "list_dags", "run", "tasks", "runs_with_ended_tasks", "runs_under_way", "changed_runs",
         "get", "stat", "list", "check",
-        "workflow", "workflow_by_id", "workflow_by_dag", "workflows", "workflows_of_dags", "workflows_to_look_at",
+        "workflow", "workflow_by_id", "workflow_by_dag", "list_workflows", "workflows_of_dags", "workflows_to_poll",
         "unsettled_workflows", "revisions", "revision", "code_objects", "runs_by_airflow_id", "history", "last_runs",
-        "runs_to_send", "stopping_runs", "retrying_runs", "runs_to_look_at", "active_runs", "dated_runs", "backfill",
-        "backfills", "active_backfills", "backfill_runs", "backfill_counts", "observed_until", "observations",
-        "airflow_state", "logs_url", "url", "under", "counts", "names_that_left", "run_versions", "run_statuses",
-        "key", "audit",
+        "runs_to_send", "stopping_runs", "retrying_runs", "runs_to_poll", "active_runs", "dated_runs", "backfill",
+        "list_backfills", "active_backfills", "backfill_runs", "backfill_counts", "observed_until", "observations",
+        "airflow_state", "logs_url", "url", "under", "counts", "retired_names", "run_versions", "run_statuses",
+        "key_record", "list_events",
     }
 )  # fmt: skip
 """Methods of ports after which nothing is different; any other counts as a change."""

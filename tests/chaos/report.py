@@ -25,24 +25,24 @@ def table(result: Result) -> str:
         ("operations", len(journal.entries()), ""),
         ("accepted", journal.count(Told.ACCEPTED), ""),
         ("refused", journal.count(Told.REFUSED), ""),
-        ("without an answer", journal.count(Told.UNKNOWN), ""),
+        ("without a response", journal.count(Told.UNKNOWN), ""),
         ("processes killed", result.kills, ""),
         ("of them at a crash point", len(result.died), ""),
-        ("crash points met in calm", len(result.in_calm), ""),
-        ("of them came again, and nobody died there", len(result.missed), "0" if result.plan.every_point else ""),
-        ("of them never came again", len(result.in_calm - result.came_again), ""),
-        ("further points met in chaos", len(set(result.points) - result.in_calm), ""),
-        ("of them not died at", len(set(result.points) - result.in_calm - set(result.died)), ""),
+        ("crash points found without faults", len(result.in_calm), ""),
+        ("of them reached again, without a crash", len(result.missed), "0" if result.plan.every_point else ""),
+        ("of them never reached again", len(result.in_calm - result.came_again), ""),
+        ("further crash points found under faults", len(set(result.points) - result.in_calm), ""),
+        ("of them without a crash", len(set(result.points) - result.in_calm - set(result.died)), ""),
         ("faults on the network", sum(result.weather.met.values()), ""),
         ("restarts of PostgreSQL", result.restarts, ""),
-        ("times that a worker stood still for longer than its lease", result.stills, ""),
+        ("times that a worker stalled for longer than its lease", result.stills, ""),
         ("settled", settled, f"{SETTLES_WITHIN:.0f} s"),
         ("**lost**", len(verdict.lost), "0"),
         ("**done twice**", len(verdict.doubled), "0"),
         ("**left unsettled**", len(verdict.unsettled), "0"),
-        ("**answers that lied**", len(verdict.lied), "0"),
+        ("**false answers**", len(verdict.lied), "0"),
     ]
-    return _table(("", "counted", "must be"), rows)
+    return _table(("", "counted", "required"), rows)
 
 
 def page(results: Sequence[tuple[str, Result]]) -> str:
@@ -53,7 +53,8 @@ def page(results: Sequence[tuple[str, Result]]) -> str:
 def _page(results: Sequence[tuple[str, Result]]) -> Iterator[str]:
     yield "# Chaos"
     yield ""
-    yield "Written by `make chaos`; what is done and how it is counted: `docs/adr/0023-chaos.md`."
+    yield "Written by `make chaos`."
+    yield "`docs/adr/0023-chaos-test.md` describes the test and the counts."
     yield ""
     yield f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, Python {platform.python_version()}."
     for title, result in results:
@@ -63,14 +64,14 @@ def _page(results: Sequence[tuple[str, Result]]) -> Iterator[str]:
         journal = result.journal
         kinds = sorted({entry.kind for entry in journal.entries()} - {"publish", "withdraw"})
         counts = [(kind, *(sum(one.told is told for one in journal.entries(kind)) for told in Told)) for kind in kinds]
-        yield from (_table(("operation", "accepted", "refused", "without an answer"), counts), "")
+        yield from (_table(("operation", "accepted", "refused", "without a response"), counts), "")
         met, died = (Counter(map(operation_of, points)) for points in (result.points, set(result.died)))
         yield from (
-            _table(("operation", "crash points", "died at"), [(o, met[o], died[o]) for o in sorted(OPERATIONS)]),
+            _table(("operation", "crash points", "crashed at"), [(o, met[o], died[o]) for o in sorted(OPERATIONS)]),
             "",
         )
         faults = sorted((link, fault, number) for (link, fault), number in result.weather.met.items())
-        yield _table(("link", "fault", "times"), faults)
+        yield _table(("link", "fault", "count"), faults)
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

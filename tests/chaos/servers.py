@@ -11,7 +11,7 @@ from devstack.postgres import LocalPostgres
 from devstack.s3 import LocalS3
 from tests.chaos.fleet import ROOT
 from tests.chaos.harness import Surroundings
-from tests.conftest import DROPPED_SOON, LOADERS
+from tests.conftest import LOADERS, SOON
 from workflow_entrypoints.airflow.install import install
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def servers(folder: Path, *, airflow_2: bool, say: Callable[[str], None]) -> Ite
             home=folder / "airflow",
             dags_folder=dags,
             database_url=postgres.create_airflow_database(),
-            extra_env={**s3.environment, **DROPPED_SOON},
+            extra_env={**s3.environment, **SOON},
             on_progress=say,
         )
         with server:

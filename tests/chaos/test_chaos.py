@@ -17,9 +17,11 @@ from tests.chaos.holding import broken_leases
 from tests.chaos.journal import Told
 from tests.chaos.points import Crashing, Points, operation_of
 from tests.chaos.report import table
+from tests.support.databases import each_port
 from workflow_core.ports.airflow import AirflowPort
+from workflow_core.ports.database import PORTS, Database
+from workflow_core.ports.runs import RunPort
 from workflow_core.ports.storage import StoragePort
-from workflow_core.ports.workflow import WorkflowPort
 
 SHORT = Plan(
     seed=23,
@@ -119,25 +121,30 @@ def test_every_read_of_the_ports_is_one():
     """What counts as a read is a method that exists, so that a renamed one is no longer passed over."""
     from tests.chaos.points import READS
 
-    methods = {name for port in (AirflowPort, StoragePort, WorkflowPort) for name in vars(port)}
+    methods = {name for port in (AirflowPort, StoragePort, Database, *PORTS.values(), RunPort) for name in vars(port)}
     assert methods >= READS
 
 
 def test_a_point_is_where_the_service_called_from(tmp_path):
     """Named by operation, place and call, met once, and deadly only where it is armed; calls of others are no points."""
     from workflow_core.api import RegisterRequest
-    from workflow_core.fakes import InMemoryAirflow, InMemoryStorage, InMemoryWorkflows, ManualClock
+    from workflow_core.fakes import InMemoryAirflow, InMemoryDatabase, InMemoryStorage, ManualClock
     from workflow_core.service import WorkflowService
 
     points = Points(tmp_path / "points")
     points.prepare()
     clock, storage = ManualClock(), InMemoryStorage()
     ports: dict[str, Any] = {
-        "workflows": InMemoryWorkflows(),
+        "database": InMemoryDatabase(),
         "storage": storage,
         "airflow": InMemoryAirflow(storage=storage, clock=clock, queue_seconds=1, task_seconds=5),
     }
-    wrapped: dict[str, Any] = {name: Crashing(port, name, points) for name, port in ports.items()}
+    wrapped: dict[str, Any] = {
+        name: each_port(port, lambda one: Crashing(one, "database", points))
+        if name == "database"
+        else Crashing(port, name, points)
+        for name, port in ports.items()
+    }
     service = WorkflowService(**wrapped, clock=clock)
     yaml = "version: v1\nname: a.b\nowner: o\nschedule: {cron: 0 6 1 1 *}\n"
     service.register(RegisterRequest(dataset_name="a.b", yaml_content=yaml))
@@ -146,8 +153,8 @@ def test_a_point_is_where_the_service_called_from(tmp_path):
     assert {operation_of(point) for point in met} == {"register"}
     put = [point.split("+")[0] + point[point.index(":storage") :] for point in met if "storage.put" in point]
     assert put == [
-        "register:settle._store:storage.put:before",
-        "register:settle._store:storage.put:after",
+        "register:workflow._store:storage.put:before",
+        "register:workflow._store:storage.put:after",
     ]
     assert len(met) == len(set(met))
     assert points.died() == []

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve
 
-from tests.chaos.holding import Holdings, Witnessed
+from tests.chaos.holding import Holdings, Witness
 from tests.chaos.points import Crashing, Points
+from tests.support.databases import each_port
 from workflow_entrypoints import container as composition
 from workflow_entrypoints.cli.main import main
 
@@ -34,9 +35,9 @@ WITHOUT: Final = "CHAOS_WITHOUT"
 """Names the one of :data:`SAFEGUARDS` that is switched off, if any is."""
 
 SAFEGUARDS: Final = {
-    "ids": "run ids made anew for each attempt",
-    "leases": "no leases: whoever wants to work on something does",
-    "epochs": "leases without epochs: what is written under a lost one counts",
+    "ids": "a new run id for each attempt",
+    "leases": "no leases, so that every process may work on everything",
+    "epochs": "leases without epochs, so that writes under a lost lease count",
 }
 
 
@@ -89,10 +90,10 @@ class RandomIds:
 
 
 def _build(
-    settings: Settings, watches: Sequence[Instrument] = (), trace_headers: Callable[[], Mapping[str, str]] = dict
+    settings: Settings, instruments: Sequence[Instrument] = (), trace_headers: Callable[[], Mapping[str, str]] = dict
 ) -> Container:
     """The product's container, its ports wrapped."""
-    container = _plain_build(settings, watches, trace_headers)
+    container = _plain_build(settings, instruments, trace_headers)
     folder = Path(os.environ[FOLDER])
     without = os.environ.get(WITHOUT)
     points = Points(folder)
@@ -102,10 +103,9 @@ def _build(
             airflow = RandomIds(airflow, folder / "ids")
         share.override(Crashing(airflow, "airflow", points))
     container.storage.override(Crashing(container.storage(), "storage", points))
-    witnessed = Witnessed(
-        container.workflows(), Holdings(folder), points, leases=without != "leases", epochs=without != "epochs"
-    )
-    container.workflows.override(Crashing(witnessed, "workflows", points))
+    witness = Witness(Holdings(folder), points, leases=without != "leases", epochs=without != "epochs")
+    database = each_port(container.database(), witness.port)
+    container.database.override(each_port(database, lambda port: Crashing(port, "database", points)))
     return container
 
 

@@ -130,7 +130,7 @@ def without(*fields: str) -> Callable[[Any], Any]:
 def told(error: errors.WorkflowError, **changes: Any) -> errors.WorkflowError:
     """The error, but for what is changed."""
     facts: dict[str, Any] = {"message": error.message, "code": error.code, "problems": error.problems, **changes}
-    return type(error).told(facts.pop("message"), **facts)
+    return type(error).with_message(facts.pop("message"), **facts)
 
 
 def without_places(error: errors.WorkflowError) -> errors.WorkflowError:
@@ -218,7 +218,8 @@ BROKEN: list[type[WorkflowService]] = [
         "NoParts", "health", lambda answer: answer.model_copy(update={"airflow": without("parts")(answer.airflow)})
     ),
     failing(
-        "AnotherClass", lambda error: errors.WorkflowError.told(error.message, code=error.code, problems=error.problems)
+        "AnotherClass",
+        lambda error: errors.WorkflowError.with_message(error.message, code=error.code, problems=error.problems),
     ),
     failing("AnotherCode", lambda error: told(error, code="X")),
     failing("AnotherMessage", lambda error: told(error, message=f"{error.message} ")),

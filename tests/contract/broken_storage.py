@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from time import sleep
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
@@ -222,7 +222,10 @@ BROKEN: list[type[InMemoryStorage]] = [
 BROKEN.remove(InMemoryStorage)
 
 
-class _Broken(StorageContract):
+class TestBroken(StorageContract):
+    """The suite, held against each of them in turn by ``until_red.py``."""
+
+    kinds: ClassVar[list[type[InMemoryStorage]]] = [InMemoryStorage, *BROKEN]
     kind: type[InMemoryStorage]
 
     @pytest.fixture
@@ -238,8 +241,3 @@ class _Broken(StorageContract):
         fake = self.kind()
         fake.go_down()
         return fake
-
-
-_every: list[type[InMemoryStorage]] = [InMemoryStorage, *BROKEN]
-for _kind in _every:
-    vars()[f"Test{_kind.__name__}"] = type(f"Test{_kind.__name__}", (_Broken,), {"kind": _kind})

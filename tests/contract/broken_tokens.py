@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 from attrs import evolve
 
 from tests.contract.test_tokens import BehindMemoryTokens
 from workflow_core.errors import ConcurrentUpdate
-from workflow_core.fakes import InMemoryWorkflows
+from workflow_core.fakes import InMemoryDatabase
 from workflow_core.fakes.tokens import InMemoryTokens
 from workflow_core.testing.tokens import TokenContract
 
@@ -167,12 +167,15 @@ BROKEN: list[type[InMemoryTokens]] = [
 BROKEN.remove(InMemoryTokens)
 
 
-class _Broken(TokenContract):
+class TestBroken(TokenContract):
+    """The suite, held against each of them in turn by ``until_red.py``."""
+
+    kinds: ClassVar[list[type[InMemoryTokens]]] = [InMemoryTokens, *BROKEN]
     kind: type[InMemoryTokens]
 
     @pytest.fixture
     def port(self) -> InMemoryTokens:
-        return self.kind(InMemoryWorkflows())
+        return self.kind(InMemoryDatabase())
 
     @pytest.fixture
     def behind(self, port: InMemoryTokens) -> BehindMemoryTokens:
@@ -183,8 +186,3 @@ class _Broken(TokenContract):
         fake = self.kind()
         fake.go_down()
         return fake
-
-
-_every: list[type[InMemoryTokens]] = [InMemoryTokens, *BROKEN]
-for _kind in _every:
-    vars()[f"Test{_kind.__name__}"] = type(f"Test{_kind.__name__}", (_Broken,), {"kind": _kind})

@@ -11,7 +11,7 @@ from tests.contract.airflow_behind import BehindFake, BehindServer, in_front_of
 from workflow_adapters.airflow import AirflowV1, AirflowV2, open_airflow
 from workflow_adapters.airflow.breaker import CircuitBreaker
 from workflow_adapters.airflow.bulkhead import Bulkhead
-from workflow_adapters.airflow.guarded import CallBudget, GuardedAirflow
+from workflow_adapters.airflow.guarded import CallBudget, GuardedAirflow, guard_airflow
 from workflow_core.fakes.airflow import Effect, InMemoryAirflow
 from workflow_core.fakes.clock import ManualClock
 from workflow_core.fakes.storage import InMemoryStorage
@@ -64,7 +64,7 @@ class TestInMemoryAirflow(AirflowContract):
 
 def guarded(airflow: AirflowPort) -> GuardedAirflow:
     """An Airflow behind a breaker, a bulkhead and retries."""
-    return GuardedAirflow(
+    return guard_airflow(
         airflow, CircuitBreaker(), CallBudget(bulkhead=Bulkhead(8, waiting=8, patience=2.0), seconds=15.0)
     )
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.http_served import serving
 from workflow_adapters.remote import RemoteWorkflowApi
-from workflow_adapters.sql import SqlWorkflows, make_engine, upgrade
+from workflow_adapters.sql import SqlDatabase, make_engine
 from workflow_core.testing.api import ApiContract, ApiWorld
 from workflow_core.testing.api.subject import CALLER
 from workflow_entrypoints.http import create_app
@@ -50,10 +51,9 @@ class OverSqlite:
     """The service over a database file."""
 
     @pytest.fixture
-    def world(self, tmp_path: Path) -> Iterator[ApiWorld]:
-        engine = make_engine(f"sqlite:///{tmp_path}/workflows.db")
-        upgrade(engine)
-        yield ApiWorld(SqlWorkflows(engine))
+    def world(self, sqlite_template: Path, tmp_path: Path) -> Iterator[ApiWorld]:
+        engine = make_engine(f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'workflows.db')}")
+        yield ApiWorld(SqlDatabase(engine))
         engine.dispose()
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -16,14 +18,13 @@ from devstack.ports import free_ports
 from workflow_adapters.sql import SqlTokens, make_engine, upgrade
 from workflow_core.domain.act import AuditFilter
 from workflow_core.domain.paging import PageRequest
-from workflow_core.fakes import InMemoryWorkflows
+from workflow_core.fakes import InMemoryDatabase
 from workflow_core.fakes.tokens import InMemoryTokens
 from workflow_core.ports.tokens import TokenPort
 from workflow_core.testing.tokens import CALLS, TokenContract
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from sqlalchemy import Engine
 
@@ -42,9 +43,9 @@ class BehindMemoryTokens:
         return {key: {name: asdict(token)[name] for name in FACTS} for key, token in self._fake._tokens.items()}
 
     def acts_on(self, token_id: str) -> list[tuple[str, str, str]]:
-        workflows = self._fake._workflows
-        assert workflows is not None
-        events = workflows.audit(AuditFilter(), PageRequest()).items
+        database = self._fake._database
+        assert database is not None
+        events = database.audit.list_events(AuditFilter(), PageRequest()).items
         return [
             (event.action, event.who, event.via)
             for event in reversed(events)
@@ -75,7 +76,7 @@ class TestInMemoryTokens(TokenContract):
 
     @pytest.fixture
     def port(self) -> InMemoryTokens:
-        return InMemoryTokens(InMemoryWorkflows())
+        return InMemoryTokens(InMemoryDatabase())
 
     @pytest.fixture
     def behind(self, port: InMemoryTokens) -> BehindMemoryTokens:
@@ -92,13 +93,12 @@ class TestSqlTokensOnSqlite(TokenContract):
     """A file."""
 
     @pytest.fixture
-    def path(self, tmp_path: Path) -> Path:
-        return tmp_path / "workflows.db"
+    def path(self, sqlite_template: Path, tmp_path: Path) -> Path:
+        return Path(shutil.copy(sqlite_template, tmp_path / "workflows.db"))
 
     @pytest.fixture
     def port(self, path: Path) -> Iterator[SqlTokens]:
         engine = make_engine(f"sqlite:///{path}")
-        upgrade(engine)
         yield SqlTokens(engine)
         engine.dispose()
 

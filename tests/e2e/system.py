@@ -95,6 +95,7 @@ def settings_for(airflow, s3, database_url: str, **more: str) -> dict[str, str]:
         "WORKFLOWS_LOADERS": str(airflow.loaders),
         "WORKFLOWS_USER": "user@example.com",
         "WORKFLOWS_DRAIN": "0",
+        "WORKFLOWS_SWEEP_INTERVAL": "0.5",  # what Airflow does is known here in the next sweep: 2 s by default
         **more,
     }
 

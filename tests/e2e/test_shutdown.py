@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-ROUNDS = int(os.environ.get("SHUTDOWNS", "10"))
+ROUNDS = int(os.environ.get("SHUTDOWNS", "5"))
 """How many processes are told to stop under load."""
 
 ENOUGH = 10
@@ -95,8 +96,9 @@ class Load:
 
 
 @pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
+def environment(sqlite_template: Path, tmp_path: Path) -> dict[str, str]:
     """A service on SQLite and files, Airflow in its memory."""
+    shutil.copy(sqlite_template, tmp_path / "workflows.db")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("WORKFLOWS_", "AIRFLOW_"))}
     return {
         **kept,
@@ -112,7 +114,6 @@ def environment(tmp_path: Path) -> dict[str, str]:
 def test_no_accepted_request_fails(number: int, environment: dict[str, str], tmp_path: Path) -> None:
     """Clients with kept and with new connections are answered until the port is closed; first the service is no longer ready."""
     (tmp_path / "store").mkdir()
-    dli(environment, "db", "upgrade")
     process, port = started(environment, tmp_path / "log")
     try:
         register(port)
@@ -156,11 +157,6 @@ def kept(environment: dict[str, str]) -> set[str]:
         found = {row[0] for row in connection.exec_driver_sql("SELECT run_id FROM workflow_runs")}
     engine.dispose()
     return found
-
-
-def dli(environment: dict[str, str], *words: str) -> None:
-    """Run a command."""
-    subprocess.run([*DLI, *words], env=environment, cwd=ROOT, check=True, capture_output=True)
 
 
 def started(environment: dict[str, str], log: Path) -> tuple[subprocess.Popen[bytes], int]:

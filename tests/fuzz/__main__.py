@@ -73,13 +73,16 @@ def _row(cells: Sequence[str]) -> str:
 _TEXT: Final = f"""\
 # Fuzzing
 
-Written by `make fuzz N=… ARGS=--write`. Inputs are made from valid ones: tokens are removed, doubled, swapped, repeated and
-nested, and pieces of the grammar, odd characters, numbers and bytes put in between (`tests/fuzz`). What is not accepted must
-be refused with a declared error, in words that can be answered and logged.
+Written by `make fuzz N=… ARGS=--write`.
+Inputs are made from valid ones (`tests/fuzz`): tokens are removed, doubled, swapped, repeated and nested,
+and pieces of the grammar, odd characters, numbers and bytes are inserted.
+Each input must be accepted, or refused with a declared error whose message can be returned and logged.
 
-An input may take {QUICK * 1000:.0f} ms of CPU time. YAML, which is read in pure Python, may take more if it is large:
+An input may take {QUICK * 1000:.0f} ms of CPU time.
+YAML, which is read in pure Python, may take longer if it is large:
 {READING * 1000:.0f} ms for each KiB that is read (published bytes), {REGISTERING * 1000:.0f} ms for each KiB that is registered,
-because that reads it twice. `of the time allowed` tells of the input that came nearest to its limit.
+because a registration reads it twice.
+The column `of the time allowed` is that of the input that came nearest to its limit.
 """
 
 

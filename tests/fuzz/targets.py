@@ -13,6 +13,7 @@ from litestar.exceptions import HTTPException
 from tests.fuzz import corpus
 from tests.fuzz.mutate import broken, mutated
 from workflow_core import api
+from workflow_core.api.call import NoFields
 from workflow_core.domain.caller import Caller
 from workflow_core.domain.names import check_dataset_name, check_run_id, dag_id_for, is_sentinel
 from workflow_core.domain.paging import decode_cursor, key_id, key_moment
@@ -25,7 +26,6 @@ from workflow_entrypoints.http.body import _check_content_type, parse_payload
 from workflow_entrypoints.http.idempotency import read_key
 from workflow_entrypoints.http.long_poll import preferred_wait, version_of
 from workflow_entrypoints.http.query import read_filters, read_if_match
-from workflow_entrypoints.http.shared import NoFields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -39,20 +39,23 @@ def page(explored: Explored, nobody: Explored) -> str:
     return f"""\
 # Requests made from the OpenAPI document
 
-`make schema`, {datetime.now(UTC):%Y-%m-%d}, Python {platform.python_version()}. Schemathesis makes requests that the live document
-of a `dli serve` on PostgreSQL (Airflow in its memory) allows, and requests with something wrong; most of them are about workflows, runs and
-backfills that exist. No answer may be a 5xx, have a status, content type, header or body that the document does not have, or accept
-what it forbids (`validateWorkflow` says so with 200, as it is there for). A method that the document does not have is 405.
+Written by `make schema`, {datetime.now(UTC):%Y-%m-%d}, Python {platform.python_version()}.
+Schemathesis generates valid and invalid requests from the live document of a `dli serve` on PostgreSQL
+(Airflow in its memory); most of them concern existing workflows, runs and backfills.
+No response may be a 5xx, contain a status, content type, header or body that the document does not declare,
+or accept what the document forbids (`validateWorkflow` reports it with 200, which is its purpose).
+A method that the document does not declare must be 405.
 
-{explored.cases} cases in {explored.seconds:.0f} s; {len(explored.findings)} kinds of answers that are not as the document says.
+{explored.cases} cases in {explored.seconds:.0f} s; {len(explored.findings)} kinds of responses that contradict the document.
 
 {table(explored)}
 
 ## Without credentials
 
-The same, from somebody unknown: without a credential, with a token that nobody has, with a password, with the headers of a proxy.
-Everything is 401 but for what answers everybody, and every table and file is afterwards as it was before:
-{nobody.cases} cases in {nobody.seconds:.0f} s; {len(nobody.findings)} kinds of other answers or changes.
+An unauthenticated caller sends the same requests: without a credential, with an unknown token, with a password,
+with the headers of a proxy.
+Every response is 401, except those of public routes, and no table or file changes:
+{nobody.cases} cases in {nobody.seconds:.0f} s; {len(nobody.findings)} kinds of other responses or changes.
 
 {table(nobody)}
 """

@@ -72,7 +72,7 @@ class Backfilled(World):
 
     def nothing_happened(self) -> bool:
         """Whether nothing was recorded and nothing sent."""
-        return not self.in_airflow() and self.workflows.history(HistoryFilter(), PageRequest()).total == 0
+        return not self.in_airflow() and self.database.workflows.history(HistoryFilter(), PageRequest()).total == 0
 
 
 def a_backfilled_world(*, cron="0 6 * * *", timezone="UTC", now=NOW, **policy) -> Backfilled:

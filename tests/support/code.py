@@ -73,10 +73,10 @@ class Synced(World):
         return self.register(name, text_of(name, owner="manual@example.com"))
 
     def found(self, name: str = NAME) -> Any:
-        return self.workflows.workflow(name)
+        return self.database.workflows.workflow(name)
 
     def names(self) -> list[str]:
-        page = self.workflows.workflows(WorkflowFilter(), PageRequest(limit=500))
+        page = self.database.workflows.list_workflows(WorkflowFilter(), PageRequest(limit=500))
         return [workflow.dataset_name for workflow in page.items]
 
     def owner_served(self, name: str = NAME) -> str:

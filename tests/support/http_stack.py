@@ -18,8 +18,8 @@ from workflow_core.domain.paging import PageRequest
 from workflow_core.domain.workflow import SourceType
 from workflow_core.fakes.airflow import InMemoryAirflow
 from workflow_core.fakes.clock import ManualClock
+from workflow_core.fakes.database import InMemoryDatabase
 from workflow_core.fakes.storage import InMemoryStorage
-from workflow_core.fakes.workflow import InMemoryWorkflows
 from workflow_core.service import WorkflowService
 from workflow_core.sweeper import Sweeper
 from workflow_entrypoints.http import create_app, openapi_document
@@ -61,7 +61,7 @@ class Stack:
 
     client: TestClient[Any]
     service: WorkflowService
-    workflows: InMemoryWorkflows
+    database: InMemoryDatabase
     airflow: InMemoryAirflow
     storage: InMemoryStorage
     clock: ManualClock
@@ -100,8 +100,8 @@ class Stack:
             (ref.source, ref.dataset_name, ref.etag) for source in SourceType for ref in self.storage.list(source)
         ]
         return (
-            self.workflows.workflows(WorkflowFilter(), PageRequest(limit=500)).items,
-            self.workflows.history(HistoryFilter(), PageRequest(limit=500)).items,
+            self.database.workflows.list_workflows(WorkflowFilter(), PageRequest(limit=500)).items,
+            self.database.workflows.history(HistoryFilter(), PageRequest(limit=500)).items,
             objects,
             list(self.airflow.changed_runs(datetime(2000, 1, 1, tzinfo=UTC)).runs),
         )
@@ -121,9 +121,9 @@ def http_stack(
     clock = ManualClock(TEN)
     storage = InMemoryStorage()
     airflow = InMemoryAirflow(storage=storage, clock=clock, queue_seconds=queue_seconds, task_seconds=task_seconds)
-    workflows = InMemoryWorkflows()
-    service = WorkflowService(workflows=workflows, airflow=airflow, storage=storage, clock=clock, policy=policy)
-    parts = {"service": service, "workflows": workflows, "airflow": airflow, "storage": storage, "clock": clock}
+    database = InMemoryDatabase()
+    service = WorkflowService(database=database, airflow=airflow, storage=storage, clock=clock, policy=policy)
+    parts = {"service": service, "database": database, "airflow": airflow, "storage": storage, "clock": clock}
     if client is not None:
         yield Stack(client=client, **parts)  # type: ignore[arg-type]
         return

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 LATER = datetime(2026, 2, 1, tzinfo=UTC)
 
 
-LATE = ServiceConfig().may_arrive.total_seconds()
+LATE = ServiceConfig().in_flight_limit.total_seconds()
 
 
 ZONED = '{cron: "0 6 * * *", timezone: America/New_York}'

@@ -11,7 +11,7 @@ from workflow_core.domain.caller import Caller
 from workflow_core.domain.filters import HistoryFilter, WorkflowFilter
 from workflow_core.domain.paging import PageRequest
 from workflow_core.domain.workflow import SourceType
-from workflow_core.fakes import InMemoryAirflow, InMemoryStorage, InMemoryWorkflows, ManualClock
+from workflow_core.fakes import InMemoryAirflow, InMemoryDatabase, InMemoryStorage, ManualClock
 from workflow_core.service import WorkflowService
 from workflow_core.sweeper import Sweeper
 from workflow_core.usecases.config import ServiceConfig
@@ -49,7 +49,7 @@ YAML: Final = a_spec(
 
 def _context(world: World) -> Context:
     return Context(
-        workflows=world.workflows,
+        db=world.database,
         airflow=world.airflow,
         storage=world.storage,
         clock=world.clock,
@@ -61,7 +61,7 @@ def _context(world: World) -> Context:
 class World:
     """One process of the service, and the systems behind it, which other processes may share."""
 
-    workflows: Any
+    database: Any
     airflow: Any
     storage: Any
     clock: ManualClock
@@ -73,7 +73,7 @@ class World:
         cls,
         *,
         airflow: type[InMemoryAirflow] = InMemoryAirflow,
-        workflows: Any = None,
+        database: Any = None,
         storage: Any = None,
         at: datetime | None = None,
         queue_seconds: float = 1.0,
@@ -84,7 +84,7 @@ class World:
         clock = ManualClock(at) if at else ManualClock()
         storage = InMemoryStorage() if storage is None else storage
         return cls(
-            workflows=InMemoryWorkflows() if workflows is None else workflows,
+            database=InMemoryDatabase() if database is None else database,
             airflow=airflow(storage=storage, clock=clock, queue_seconds=queue_seconds, task_seconds=task_seconds),
             storage=storage,
             clock=clock,
@@ -146,13 +146,13 @@ class World:
 
     def run(self, run_id: str) -> Run:
         """A run as it is recorded."""
-        run: Run | None = self.workflows.run(run_id)
+        run: Run | None = self.database.workflows.run(run_id)
         assert run is not None
         return run
 
     def workflow(self, name: str = NAME) -> Workflow:
         """A workflow as it is recorded."""
-        workflow: Workflow | None = self.workflows.workflow(name)
+        workflow: Workflow | None = self.database.workflows.workflow(name)
         assert workflow is not None
         return workflow
 
@@ -160,7 +160,7 @@ class World:
         """Whether nothing at all was recorded or stored."""
         everything = PageRequest(limit=500)
         return (
-            self.workflows.workflows(WorkflowFilter(), everything).total == 0
-            and self.workflows.history(HistoryFilter(), everything).total == 0
+            self.database.workflows.list_workflows(WorkflowFilter(), everything).total == 0
+            and self.database.workflows.history(HistoryFilter(), everything).total == 0
             and not [*self.storage.list(SourceType.MANUAL)]
         )

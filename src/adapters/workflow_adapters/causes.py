@@ -1,4 +1,4 @@
-"""Why another system could not be asked, in words: never the name of a class, and nothing that the other side said."""
+"""Causes of failed requests, in words: never the name of a class, and nothing of the other side's response."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ BROKEN: Final = "the connection broke"
 
 _WORDS: Final = {
     "PoolTimeout": "no connection was free in time",
-    "RemoteProtocolError": "what came is not HTTP, or ended too early: is that an https address?",
-    "LocalProtocolError": "the request cannot be sent as it is: see the headers and the token",
+    "RemoteProtocolError": "the response is not HTTP, or ended too early: is that an https address?",
+    "LocalProtocolError": "the request cannot be sent: check the headers and the token",
     "UnsupportedProtocol": "it is not an http or https address",
     "InvalidURL": "it is not an http or https address",
 }
 
 
 def cause_of(error: BaseException, *, seconds: float | None = None) -> str:
-    """The cause of an error of httpx, urllib3 or a socket; ``seconds`` is how long it took."""
+    """Return the cause of an error of httpx, urllib3 or a socket; ``seconds`` is the duration of the request."""
     chain = list(_chain(error))
-    for one in chain:
-        if type(one).__name__ in _WORDS:
-            return _WORDS[type(one).__name__]
-    for one in chain:
-        if words := _of_socket(one):
+    for link in chain:
+        if type(link).__name__ in _WORDS:
+            return _WORDS[type(link).__name__]
+    for link in chain:
+        if words := _of_socket(link):
             return words
-    if any("Timeout" in kind.__name__ for one in chain for kind in type(one).__mro__):
+    if any("Timeout" in kind.__name__ for link in chain for kind in type(link).__mro__):
         return "it timed out" + (f" after {seconds:.3g} s" if seconds is not None else "")
-    return next((words for one in chain if (words := _of_system(one))), BROKEN)
+    return next((words for link in chain if (words := _of_system(link))), BROKEN)
 
 
 def _of_socket(error: BaseException) -> str | None:
@@ -57,22 +57,22 @@ def _of_system(error: BaseException) -> str | None:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The error and what it was raised from; botocore and urllib3 keep that in attributes."""
-    left: list[object] = [error]
-    known: set[int] = set()
-    while left:
-        one = left.pop(0)
-        if not isinstance(one, BaseException) or id(one) in known:
+    """Yield the error and those that it was raised from; botocore and urllib3 keep them in attributes."""
+    pending: list[object] = [error]
+    visited: set[int] = set()
+    while pending:
+        link = pending.pop(0)
+        if not isinstance(link, BaseException) or id(link) in visited:
             continue
-        known.add(id(one))
-        yield one
-        kept = getattr(one, "kwargs", None)
-        left += [one.__cause__, one.__context__, getattr(one, "reason", None), *one.args]
-        left += kept.values() if isinstance(kept, dict) else []
+        visited.add(id(link))
+        yield link
+        arguments = getattr(link, "kwargs", None)
+        pending += [link.__cause__, link.__context__, getattr(link, "reason", None), *link.args]
+        pending += arguments.values() if isinstance(arguments, dict) else []
 
 
 def place_of(url: str) -> str:
-    """Where a URL leads: scheme, host and port, without user, password, path and query."""
+    """Return scheme, host and port of a URL, without user, password, path and query."""
     parts = urlsplit(url)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port else "")

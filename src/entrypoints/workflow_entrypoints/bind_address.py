@@ -1,4 +1,4 @@
-"""The addresses that a process of ours may listen on."""
+"""The addresses that the service may listen on."""
 
 from __future__ import annotations
 
@@ -10,31 +10,32 @@ from workflow_core.errors import ConfigurationError
 
 
 def listen_address(host: str, *, authenticated: bool) -> str:
-    """The address of this host; any, if who asks is ``authenticated``.
+    """Return the address of a host; any address if callers are ``authenticated``, otherwise a loopback address.
 
     Raises:
-        ConfigurationError: it is no address, or one that others than this host reach where nobody is authenticated.
+        ConfigurationError: it is not an address, or other hosts can reach it and callers are not authenticated.
     """
     if not authenticated:
         return loopback_address(host)
-    found = _address(host)
-    if found is None:
-        msg = f"WORKFLOWS_HOST {quoted(host)} is no IP address (such as 0.0.0.0 or ::) and not localhost."
+    address = _address(host)
+    if address is None:
+        msg = f"WORKFLOWS_HOST {quoted(host)} is neither an IP address (such as 0.0.0.0 or ::) nor localhost."
         raise ConfigurationError(msg)
-    return str(found)
+    return str(address)
 
 
 def loopback_address(host: str) -> str:
-    """The address of a loopback host.
+    """Return the address of a loopback host.
 
     Raises:
-        ConfigurationError: it is another one: without authentication, who can reach the port may do everything.
+        ConfigurationError: it is another host: without authentication, any client that reaches the port may do
+            everything.
     """
     address = _address(host)
     if address is None or not address.is_loopback:
         msg = (
-            f"WORKFLOWS_HOST {quoted(host)} is not a loopback address (127.0.0.0/8, ::1, localhost). There is no authentication at"
-            " this port: whoever can reach it may do everything, so that it is not opened to others (WORKFLOWS_AUTH)."
+            f"WORKFLOWS_HOST {quoted(host)} is not a loopback address (127.0.0.0/8, ::1, localhost). This port has no"
+            " authentication: any client that reaches it may do everything, so it is not opened to other hosts (WORKFLOWS_AUTH)."
         )
         raise ConfigurationError(msg)
     return str(address)

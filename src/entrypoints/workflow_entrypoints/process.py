@@ -1,4 +1,4 @@
-"""What ``dli serve`` and ``dli worker`` have in common: the service, its worker, and what watches both."""
+"""The parts that ``dli serve`` and ``dli worker`` share: the service, its worker, and their instruments."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ if TYPE_CHECKING:
 
 @frozen(kw_only=True)
 class ServiceProcess:
-    """The parts of one process that runs for long."""
+    """The parts of one long-running process."""
 
     container: Container
     service: WorkflowService
     reads: WorkflowService
-    """The same, for requests that only read."""
+    """The service for requests that only read."""
     worker: Worker
     metrics: Metrics
     traces: Traces | None
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """Put them together; nothing runs yet.
+        """Create them; nothing runs yet.
 
         Raises:
-            DatabaseUnavailable: the database cannot be used, or its schema is an earlier one.
-            ConfigurationError: a setting asks for what is not installed.
+            DatabaseUnavailable: the database cannot be used, or its schema is out of date.
+            ConfigurationError: a setting needs a package that is not installed.
         """
         metrics, traces = Metrics(), _traces(settings)
-        watches: list[Instrument] = [metrics, *([traces] if traces else [])]
-        container = build(settings, watches, traces.headers if traces else dict)
-        container.workflows().check()
-        metrics.follow(container.workflows(), container.clock())
+        instruments: list[Instrument] = [metrics, *([traces] if traces else [])]
+        container = build(settings, instruments, traces.headers if traces else dict)
+        container.database().check()
+        metrics.follow(container.database(), container.clock())
         metrics.breaker("airflow", lambda: container.breaker().state.value)
-        worker = Worker.of(container.sweeper(), settings, watches)
+        worker = Worker.of(container.sweeper(), settings, instruments)
         return cls(
             container=container,
             service=container.service(),
@@ -56,7 +56,7 @@ class ServiceProcess:
         )
 
     def close(self) -> None:
-        """Close the connections, and send the traces that are left."""
+        """Close the connections, and send the remaining traces."""
         close(self.container)
         if self.traces:
             self.traces.close()

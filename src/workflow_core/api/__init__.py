@@ -1,4 +1,4 @@
-"""Every request and answer as the specification spells them: pydantic models, made from entities by ``of``."""
+"""Every request and answer of the API (docs/specification.md) as pydantic models, made from entities by ``of``."""
 
 from workflow_core.api.audit import AuditFilters, AuditItem
 from workflow_core.api.backfill import (

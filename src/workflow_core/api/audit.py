@@ -1,4 +1,4 @@
-"""Who has changed what, when, and from where."""
+"""The audit: accepted changes, with their authors, times and origins."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ _MOMENT: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0
 
 
 def _moment(value: object) -> object:
-    """A moment of RFC 3339, or a day, which is its beginning in UTC: pydantic alone would read Unix times, too."""
+    """Accept an RFC 3339 time, or a date, which is its beginning in UTC.
+
+    Pydantic alone would also accept Unix times.
+    """
     if not isinstance(value, str):
         return value
     if not _DAY.match(value) and not _MOMENT.match(value):
@@ -36,11 +39,11 @@ def _moment(value: object) -> object:
 
 
 def _in_utc(moment: datetime) -> datetime:
-    """In the first and last hours of the calendar, there is no such moment in UTC."""
+    """Convert to UTC, where the first and last hours of the calendar have no equivalent."""
     try:
         return moment.astimezone(UTC)
     except OverflowError:
-        msg = "must be a time of the calendar, in UTC, too"
+        msg = "must be a time of the calendar, also in UTC"
         raise ValueError(msg) from None
 
 
@@ -53,7 +56,7 @@ Moment = Annotated[
 
 
 class AuditFilters(PageFilters):
-    """Which changes."""
+    """The query parameters of the audit."""
 
     dataset_name: str | None = Field(
         default=None,
@@ -73,7 +76,7 @@ class AuditFilters(PageFilters):
 
 
 class AuditItem(Answer):
-    """One change that was accepted."""
+    """An accepted change."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -100,20 +103,24 @@ class AuditItem(Answer):
     at: UtcTime
     who: str
     action: Action
-    dataset_name: str | None = Field(description="Null for a sync, which is about all that is published.")
+    dataset_name: str | None = Field(description="Null for a sync, which concerns all published workflows.")
     run_id: str | None
     backfill_id: str | None
     via: Via = Field(
-        description="How it came: over HTTP, by `dli` without a server, by a program that embeds this, by the worker."
+        description="Its origin: HTTP, `dli` without a server, a program that embeds the service, or the worker."
     )
-    address: str | None = Field(description="Where the request came from; over HTTP only.")
+    address: str | None = Field(description="The address of the caller; over HTTP only.")
     request_id: str | None = Field(description="Its X-Request-ID; over HTTP only.")
-    before: dict[str, JsonValue] | None = Field(description="What changed, as it was; null for what is new.")
-    after: dict[str, JsonValue] | None = Field(description="What changed, as it is; null where nothing had to.")
+    before: dict[str, JsonValue] | None = Field(
+        description="The changed values before the change; null for a new object."
+    )
+    after: dict[str, JsonValue] | None = Field(
+        description="The changed values after the change; null if nothing had to change."
+    )
 
     @classmethod
     def of(cls, event: AuditEvent) -> AuditItem:
-        """The answer for an act."""
+        """Make the answer from an audit entry."""
         return cls(
             id=str(event.id),
             at=event.at,

@@ -1,4 +1,4 @@
-"""Backfills: section 3.2 of the specification, and how they are watched, paused, resumed and stopped."""
+"""Requests and answers of backfills (specification, section 3.2), and of their control."""
 
 from __future__ import annotations
 
@@ -21,67 +21,70 @@ BACKFILL_ID = f"{DATASET}_backfill_20260101_20260107"
 
 
 class BackfillRequest(Request):
-    """Which dates, and how (3.2)."""
+    """A backfill to start: its dates and its options (specification, section 3.2)."""
 
     model_config = example(
         {"start_date": "2026-01-01", "end_date": "2026-01-07", "params": {"region": "US"}, "parallel": True}
     )
 
     start_date: Day = Field(description="The first date, in the workflow's time zone.")
-    end_date: Day = Field(description="The last date, included; not later than today there.")
+    end_date: Day = Field(description="The last date, inclusive; not later than today in that time zone.")
     params: dict[str, JsonValue] = Field(
         default_factory=dict,
-        description="Values for parameters that the workflow's YAML declares, but for `date`: each run has its own.",
+        description="Values for parameters that the workflow's YAML declares, except `date`: each run has its own.",
     )
-    dry_run: bool = Field(default=False, description="Check everything a real call would, and change nothing.")
-    parallel: bool = Field(default=False, description="Several dates at a time; otherwise one after the other.")
+    dry_run: bool = Field(default=False, description="Check everything that a real call checks, and change nothing.")
+    parallel: bool = Field(default=False, description="Run several dates at a time; otherwise one after the other.")
     max_active: int | None = Field(
-        default=None, description="With `parallel`: how many runs at a time, 1 to 100 (8, unless configured otherwise)."
+        default=None,
+        description="With `parallel`: maximum number of active runs, 1 to 100 (8 unless configured otherwise).",
     )
     reprocess: Reprocess = Field(
         default=Reprocess.NONE,
-        description="A date that has a run already: skip it (`none`), run it again if the latest one failed or was stopped"
-        " (`failed`), or run it again (`all`).",
+        description="A date that already has a run: skip it (`none`), run it again if its latest run failed or was"
+        " stopped (`failed`), or run it again (`all`).",
     )
-    run_backwards: bool = Field(default=False, description="The newest date first.")
+    run_backwards: bool = Field(default=False, description="Run the newest date first.")
     on_failure: OnFailure | None = Field(
         default=None,
-        description="When a run does not succeed: pause the rest (`stop`, the default of one after the other) or go on"
-        " (`continue`, the default of `parallel`).",
+        description="When a run does not succeed: pause the rest (`stop`, the default without `parallel`) or continue"
+        " (`continue`, the default with `parallel`).",
     )
 
 
 class BackfillReasonRequest(Request):
-    """Why. The body may be left out."""
+    """The reason for a pause or a stop. The body may be left out."""
 
     model_config = example({"reason": "Wrong region"})
 
-    reason: str | None = Field(default=None, description="Shown to whoever asks; at most 1,000 characters.")
+    reason: str | None = Field(default=None, description="Shown in later answers; at most 1,000 characters.")
 
 
 class BackfillFilters(PageFilters):
-    """Which part of a workflow's backfills."""
+    """The query parameters of a list of backfills."""
 
-    limit: Annotated[int, BeforeValidator(whole)] = Field(default=20, ge=1, le=MAX_LIMIT, description="Most items.")
+    limit: Annotated[int, BeforeValidator(whole)] = Field(
+        default=20, ge=1, le=MAX_LIMIT, description="Maximum number of items."
+    )
 
 
 class SkippedDateAnswer(Answer):
-    """A date that has a run already and gets no other."""
+    """A date that already has a run and gets no other."""
 
     date: Day
-    run_id: str = Field(description="The run that it has.")
+    run_id: str = Field(description="The run of this date.")
     status: RunStatus = Field(
-        description="How that stands; a date that had succeeded when it was skipped stays SUCCESS."
+        description="The status of that run; a date that had succeeded when it was skipped stays SUCCESS."
     )
 
     @classmethod
     def of(cls, skipped: SkippedDate) -> SkippedDateAnswer:
-        """The answer for a skipped date."""
+        """Make the answer from a skipped date."""
         return cls(date=skipped.date, run_id=skipped.run_id, status=skipped.status)
 
 
 class PlannedRunAnswer(Answer):
-    """A run that a dry run would make."""
+    """A run that a real call would create."""
 
     date: Day
     run_id: str
@@ -89,12 +92,12 @@ class PlannedRunAnswer(Answer):
 
     @classmethod
     def of(cls, run: Run) -> PlannedRunAnswer:
-        """The answer for a run that is not made."""
+        """Make the answer from a planned run."""
         return cls(date=run.run_date, run_id=run.run_id, logical_date=run.logical_date)
 
 
 class BackfillAnswer(Answer):
-    """The backfill is accepted (3.2)."""
+    """The accepted backfill (specification, section 3.2)."""
 
     model_config = example(
         {
@@ -112,19 +115,21 @@ class BackfillAnswer(Answer):
     dataset_name: str
     start_date: Day
     end_date: Day
-    run_ids: tuple[str, ...] = Field(description="One for each date that is not skipped, by date.")
+    run_ids: tuple[str, ...] = Field(description="One run for each date that is not skipped, by date.")
     status: BackfillStatus
     total_runs: int
-    skipped: tuple[SkippedDateAnswer, ...] = extra(default=(), description="Dates that have a run already.")
-    dry_run: bool = extra(default=False, description="True: nothing was made.")
-    runs: tuple[PlannedRunAnswer, ...] = extra(default=(), description="With `dry_run`: what would be made.")
+    skipped: tuple[SkippedDateAnswer, ...] = extra(default=(), description="Dates that already have a run.")
+    dry_run: bool = extra(default=False, description="True: nothing was created.")
+    runs: tuple[PlannedRunAnswer, ...] = extra(
+        default=(), description="With `dry_run`: the runs that would be created."
+    )
     warnings: tuple[str, ...] = extra(
-        default=(), description="That no date runs, or that a skipped date has not succeeded, and what to do about it."
+        default=(), description="No date runs, or a skipped date has not succeeded; with the remedy."
     )
 
     @classmethod
     def of(cls, view: BackfillView, *, dry_run: bool = False) -> BackfillAnswer:
-        """The answer for a backfill."""
+        """Make the answer from a backfill."""
         backfill = view.backfill
         warning = skip_warning(
             backfill.skipped, to_run=len(view.runs), failed='"reprocess": "failed"', every='"reprocess": "all"'
@@ -159,7 +164,7 @@ _ITEM = {
 
 
 class BackfillItem(Answer):
-    """One backfill as a whole."""
+    """One backfill, without its dates."""
 
     model_config = example(_ITEM)
 
@@ -168,27 +173,27 @@ class BackfillItem(Answer):
     start_date: Day
     end_date: Day
     status: BackfillStatus = Field(
-        description="PENDING until a run starts; PAUSED and STOPPING while that is wanted; RUNNING also while only the run of a skipped"
-        " date is under way. In the end SUCCESS if every date of the range has succeeded, FAILED if a run failed or the run of a skipped"
-        " date did not succeed, STOPPED if it was stopped."
+        description="PENDING until a run starts; PAUSED or STOPPING after such a request; RUNNING also while only the"
+        " run of a skipped date is active. At the end SUCCESS if every date of the range has succeeded, FAILED if a"
+        " run failed or the run of a skipped date did not succeed, STOPPED if the backfill was stopped."
     )
     total_runs: int
-    counts: dict[str, int] = Field(description="How many runs there are of each status.")
+    counts: dict[str, int] = Field(description="Number of runs of each status.")
     skipped_counts: dict[str, int] | None = extra(
-        description="How many skipped dates there are, by the status of the run that they have; left out without any."
+        description="Number of skipped dates, by the status of their run; left out without skipped dates."
     )
-    percent: int = Field(description="How many of the runs have ended, rounded down.")
+    percent: int = Field(description="Percentage of runs that have ended, rounded down.")
     created_by: str
     created_at: UtcTime
     changed_by: str | None = extra(
-        description="Who paused, resumed or stopped it last; `system` for its failure policy."
+        description="The caller who paused, resumed or stopped it last; `system` for its failure policy."
     )
     changed_at: UtcTime | None = extra()
-    reason: str | None = extra(description="Why.")
+    reason: str | None = extra(description="The reason of that change.")
 
     @classmethod
     def of(cls, summary: BackfillSummary) -> BackfillItem:
-        """The answer for a backfill."""
+        """Make the answer from a backfill."""
         return cls(**_item(summary))
 
 
@@ -222,11 +227,11 @@ class BackfillRunAnswer(Answer):
     status: RunStatus
     started_at: UtcTime | None = Field(description="When Airflow started it; null until then.")
     ended_at: UtcTime | None
-    reason: str | None = extra(description="Why it ended as it did, where Airflow's state does not tell.")
+    reason: str | None = extra(description="Why it ended in this status, where Airflow's state does not show it.")
 
     @classmethod
     def of(cls, run: Run) -> BackfillRunAnswer:
-        """The answer for a run of a backfill."""
+        """Make the answer from a run of a backfill."""
         has_started = run.submission is Submission.SUBMITTED and run.status is not RunStatus.PENDING
         return cls(
             date=run.run_date,
@@ -276,23 +281,23 @@ class BackfillStatusAnswer(BackfillItem):
 
     params: dict[str, JsonValue]
     parallel: bool
-    max_active: int = Field(description="How many runs at a time.")
+    max_active: int = Field(description="Maximum number of active runs.")
     reprocess: Reprocess
     run_backwards: bool
     on_failure: OnFailure
     eta: UtcTime | None = Field(
-        description="When it will probably have ended, by the mean duration of recent successful runs; null if nobody knows."
+        description="Estimated end, from the mean duration of recent successful runs; null if unknown."
     )
     runs: tuple[BackfillRunAnswer, ...] = Field(description="By date.")
-    skipped: tuple[SkippedDateAnswer, ...] = extra(default=(), description="Dates that had a run already.")
-    held: str | None = extra(description="Why nothing is sent though it is wanted, or what is waited for.")
+    skipped: tuple[SkippedDateAnswer, ...] = extra(default=(), description="Dates that already had a run.")
+    held: str | None = extra(description="Why no run is submitted, or what the backfill waits for.")
     observed_at: UtcTime | None = extra(
-        description="How far Airflow's changes had been followed; while it is not over."
+        description="The time up to which Airflow's changes are mirrored; until the backfill has ended."
     )
 
     @classmethod
     def of_view(cls, view: BackfillView) -> BackfillStatusAnswer:
-        """The answer for a backfill with its runs."""
+        """Make the answer from a backfill with its runs."""
         backfill = view.backfill
         return cls(
             **_item(view.summary),

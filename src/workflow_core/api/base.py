@@ -7,13 +7,16 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 
 from pydantic import (
+    VERSION,
     AfterValidator,
     AwareDatetime,
     BaseModel,
     ConfigDict,
     Field,
     PlainSerializer,
+    SerializerFunctionWrapHandler,
     WithJsonSchema,
+    model_serializer,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -84,6 +87,12 @@ class Request(Given):
     model_config = ConfigDict(strict=True)
 
 
+OMITS_FIELDS: Final = tuple(int(part) for part in VERSION.split(".")[:2]) >= (2, 12)
+"""Whether pydantic omits fields on its own (``exclude_if``). The constraints of Airflow 2.11 and 3.0 fix 2.11, which does not."""
+
+_OMITTED_WHILE_EMPTY: Final = object()
+
+
 class Answer(BaseModel):
     """An answer. The specification's fields are always there (null where there is nothing to say); further ones, made with
     :func:`extra`, are left out where they have nothing to add.
@@ -91,10 +100,35 @@ class Answer(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
+    if not OMITS_FIELDS:
+
+        @model_serializer(mode="wrap")
+        def _omit_empty(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+            return without_empty_extras(self, handler(self))
+
 
 def extra(*, default: Any = None, description: str | None = None) -> Any:
     """A field beyond the specification, left out of the answer while it is null, false or empty."""
-    return Field(default=default, description=description, exclude_if=_is_empty)
+    if OMITS_FIELDS:
+        return Field(default=default, description=description, exclude_if=_is_empty)
+    return extra_by_mark(default=default, description=description)
+
+
+def extra_by_mark(*, default: Any, description: str | None) -> Any:
+    """The field of :func:`extra` for a pydantic without ``exclude_if``: :func:`without_empty_extras` finds it by its metadata."""
+    field: Any = Field(default=default, description=description)
+    field.metadata.append(_OMITTED_WHILE_EMPTY)
+    return field
+
+
+def without_empty_extras(answer: BaseModel, dumped: dict[str, Any]) -> dict[str, Any]:
+    """The serialized answer without those of its extra fields that are empty."""
+    fields = type(answer).model_fields
+    return {
+        name: value
+        for name, value in dumped.items()
+        if not (_OMITTED_WHILE_EMPTY in fields[name].metadata and _is_empty(getattr(answer, name)))
+    }
 
 
 def _is_empty(value: object) -> bool:

@@ -69,7 +69,8 @@ class Call(Generic[Body, Result]):
         status: The HTTP status of a success.
         other_answers: Further bodies, by status, that are answers and not problems.
         errors: The errors of this very call. Every call except those that are ``public`` can also raise
-            ``InvalidRequest``, ``Unauthenticated``, ``PermissionDenied``, ``TooManyRequests`` and ``DatabaseUnavailable``.
+            ``InvalidRequest``, ``Unauthenticated``, ``PermissionDenied``, ``TooManyRequests`` and
+            ``DatabaseUnavailable``.
         conditional: Whether the call takes ``if_match``, the revision that it expects (``If-Match`` over HTTP).
         revisioned: Whether the ETag of the answer begins with the revision of the workflow.
         waits: Whether the call can wait for a change (``Prefer: wait`` over HTTP).

@@ -1,6 +1,7 @@
 """The table of calls: one row for each method of :class:`~workflow_core.api.WorkflowApi` (docs/adr/0038).
 
-The HTTP routes, the OpenAPI document, the remote client, the authorization check and their tests are made from these rows.
+The HTTP routes, the OpenAPI document, the remote client, the authorization check and their tests are made from these
+rows.
 """
 
 from __future__ import annotations
@@ -92,11 +93,11 @@ REGISTER: Final = Call(
     method="POST", path=f"{_WORKFLOWS}/register", verb=Verb.REGISTER, subject=Subject.BODY,
     body=RegisterRequest, answer=RegisterAnswer, status=201, conditional=True,
     summary="Register a workflow",
-    description="Store the YAML and wait a few seconds until Airflow serves its DAG. An existing workflow gets its next revision with"
-    " `force` or `If-Match`.",
+    description="Store the YAML and wait a few seconds until Airflow serves its DAG. An existing workflow gets its"
+    " next revision with `force` or `If-Match`.",
     errors=(
-        WorkflowNotFound, RevisionMismatch, InvalidCronExpression, InvalidWorkflowSpec, WorkflowPermissionDenied, WorkflowAlreadyExists,
-        ConcurrentUpdate, *_STORED,
+        WorkflowNotFound, RevisionMismatch, InvalidCronExpression, InvalidWorkflowSpec, WorkflowPermissionDenied,
+        WorkflowAlreadyExists, ConcurrentUpdate, *_STORED,
     ),
 )
 RUN: Final = Call(
@@ -112,9 +113,9 @@ STATUS: Final = Call(
     method="GET", path=_RUN, verb=Verb.VIEW, subject=Subject.RUN,
     body=NoFields, filters=RunFilters, answer=RunStatusAnswer, waits=True,
     summary="Show the current state of a run",
-    description="The state that the worker mirrored last, or else the state in Airflow now; `stale` if Airflow does not answer. With"
-    " `wait`, the answer comes as soon as the run changes, or differs from the answer whose ETag is sent as `If-None-Match`. The ETag is"
-    " weak: it does not change when only `duration_seconds` grows.",
+    description="The state that the worker mirrored last, or else the state in Airflow now; `stale` if Airflow does"
+    " not answer. With `wait`, the answer comes as soon as the run changes, or differs from the answer whose ETag is"
+    " sent as `If-None-Match`. The ETag is weak: it does not change when only `duration_seconds` grows.",
     errors=(WorkflowRunNotFound, TooManyWaiting),
 )
 WORKFLOWS: Final = Call(
@@ -136,9 +137,10 @@ PAUSE: Final = Call(
     method="POST", path=f"{_WORKFLOW}/pause", verb=Verb.PAUSE, subject=Subject.WORKFLOW,
     body=PauseRequest, body_optional=True, answer=PauseAnswer,
     summary="Pause a workflow",
-    description="New runs are refused and the schedule stops. Active runs may end: the DAG in Airflow is paused after them, at the latest"
-    " shortly before the schedule fires next. Runs that have not started by then wait until the workflow is unpaused; `warnings` and the"
-    " condition `pause_pending` or `runs_held` report this. A workflow that is already paused keeps its first reason.",
+    description="New runs are refused and the schedule stops. Active runs may end: the DAG in Airflow is paused after"
+    " them, at the latest shortly before the schedule fires next. Runs that have not started by then wait until the"
+    " workflow is unpaused; `warnings` and the condition `pause_pending` or `runs_held` report this. A workflow that"
+    " is already paused keeps its first reason.",
     errors=(WorkflowNotFound, AirflowUnavailable),
 )
 UNPAUSE: Final = Call(
@@ -180,7 +182,8 @@ RESTORE: Final = Call(
     summary="Restore an earlier revision",
     description="Register its spec again, as the next revision: nothing of the history is lost.",
     errors=(
-        InvalidWorkflowSpec, WorkflowNotFound, RevisionNotFound, RevisionMismatch, WorkflowPermissionDenied, ConcurrentUpdate, *_STORED,
+        InvalidWorkflowSpec, WorkflowNotFound, RevisionNotFound, RevisionMismatch, WorkflowPermissionDenied,
+        ConcurrentUpdate, *_STORED,
     ),
 )
 STOP: Final = Call(
@@ -188,7 +191,8 @@ STOP: Final = Call(
     method="POST", path=f"{_RUN}/stop", verb=Verb.STOP, subject=Subject.RUN,
     body=StopRequest, body_optional=True, answer=StopAnswer,
     summary="Stop a run",
-    description="The run is STOPPING at once, and STOPPED when all of its tasks have ended. A run that ends first keeps its result.",
+    description="The run is STOPPING at once, and STOPPED when all of its tasks have ended. A run that ends first"
+    " keeps its result.",
     errors=(WorkflowRunNotFound, RunNotActive, WorkflowPermissionDenied, AirflowUnavailable),
 )
 RETRY: Final = Call(
@@ -196,10 +200,11 @@ RETRY: Final = Call(
     method="POST", path=f"{_RUN}/retry", verb=Verb.RETRY, subject=Subject.RUN,
     body=RetryRequest, body_optional=True, answer=RetryAnswer, status=202,
     summary="Retry a run that has ended",
-    description="The failed tasks, or all tasks, run again under the same id. The run is PENDING again, and has no end.",
+    description="The failed tasks, or all tasks, run again under the same id. The run is PENDING again, and has no"
+    " end.",
     errors=(
-        WorkflowRunNotFound, WorkflowNotFound, RunNotRetryable, WorkflowPaused, WorkflowNotRunnable, WorkflowPermissionDenied,
-        AirflowUnavailable,
+        WorkflowRunNotFound, WorkflowNotFound, RunNotRetryable, WorkflowPaused, WorkflowNotRunnable,
+        WorkflowPermissionDenied, AirflowUnavailable,
     ),
 )
 NEXT_RUNS: Final = Call(
@@ -215,8 +220,8 @@ VALIDATE: Final = Call(
     method="POST", path=f"{_WORKFLOWS}/validate", verb=Verb.VALIDATE, subject=Subject.SOMEWHERE,
     body=RegisterRequest, answer=ValidateAnswer, asks=True,
     summary="Validate a spec without registering it",
-    description="Every finding about the YAML, the differences from the registered workflow, and the next fire times by both schedules."
-    " Nothing is stored, and Airflow is not asked.",
+    description="Every finding about the YAML, the differences from the registered workflow, and the next fire times"
+    " by both schedules. Nothing is stored, and Airflow is not asked.",
     errors=(WorkflowPermissionDenied,),
 )
 EXPLAIN_WORKFLOW: Final = Call(
@@ -240,9 +245,11 @@ UNREGISTER: Final = Call(
     method="DELETE", path=_WORKFLOW, verb=Verb.UNREGISTER, subject=Subject.WORKFLOW,
     body=NoFields, filters=UnregisterFilters, answer=UnregisterAnswer,
     summary="Unregister a workflow",
-    description="Its YAML is deleted and its DAG is removed from Airflow. Its name is free again, and its history stays.",
+    description="Its YAML is deleted and its DAG is removed from Airflow. Its name is free again, and its history"
+    " stays.",
     errors=(
-        WorkflowNotFound, WorkflowPermissionDenied, WorkflowHasActiveRuns, AirflowUnavailable, StorageUnavailable, StorageRefused,
+        WorkflowNotFound, WorkflowPermissionDenied, WorkflowHasActiveRuns, AirflowUnavailable, StorageUnavailable,
+        StorageRefused,
     ),
 )
 SYNC: Final = Call(
@@ -282,7 +289,8 @@ PAUSE_BACKFILL: Final = Call(
     method="POST", path=f"{_BACKFILL}/pause", verb=Verb.BACKFILL, subject=Subject.BACKFILL,
     body=BackfillReasonRequest, body_optional=True, answer=BackfillItem,
     summary="Pause a backfill",
-    description="No further runs are submitted, and active runs continue. A backfill that is already paused keeps its first reason.",
+    description="No further runs are submitted, and active runs continue. A backfill that is already paused keeps its"
+    " first reason.",
     errors=_CONTROLLED,
 )
 RESUME_BACKFILL: Final = Call(
@@ -298,7 +306,8 @@ STOP_BACKFILL: Final = Call(
     method="POST", path=f"{_BACKFILL}/stop", verb=Verb.BACKFILL, subject=Subject.BACKFILL,
     body=BackfillReasonRequest, body_optional=True, answer=BackfillItem,
     summary="Stop a backfill",
-    description="Runs that were not submitted are cancelled, and active runs are stopped. It is STOPPED when all of them have ended.",
+    description="Runs that were not submitted are cancelled, and active runs are stopped. It is STOPPED when all of"
+    " them have ended.",
     errors=_CONTROLLED,
 )
 AUDIT: Final = Call(
@@ -306,7 +315,8 @@ AUDIT: Final = Call(
     method="GET", path="/api/v1/audit", verb=Verb.VIEW, subject=Subject.LIST,
     body=NoFields, filters=AuditFilters, answer=Listing[AuditItem],
     summary="List accepted changes, latest first",
-    description="Every change that was accepted: by whom, when, from where, and its content. Entries are written once and never changed.",
+    description="Every change that was accepted: by whom, when, from where, and its content. Entries are written once"
+    " and never changed.",
 )
 WHOAMI: Final = Call(
     name="whoami", operation_id="getCaller", tag=CALLER_TAG,
@@ -320,9 +330,10 @@ HEALTH: Final = Call(
     method="GET", path="/dependencies",
     body=NoFields, filters=None, answer=HealthAnswer, other_answers={503: HealthAnswer}, public=True,
     summary="Check the systems that this service depends on",
-    description="Checks the database, the object store and Airflow now, and when a worker was last active. 200 if all of them work, else"
-    " 503 with the same body. Use it for alerts, never for a probe that restarts or drains: an outage of Airflow concerns every replica."
-    " Answers without credentials; where callers are authenticated, the details go to the log.",
+    description="Checks the database, the object store and Airflow now, and when a worker was last active. 200 if all"
+    " of them work, else 503 with the same body. Use it for alerts, never for a probe that restarts or drains: an"
+    " outage of Airflow concerns every replica. Answers without credentials; where callers are authenticated, the"
+    " details go to the log.",
 )
 # fmt: on
 

@@ -1,4 +1,4 @@
-"""Why something does not run."""
+"""Answers that explain why a workflow or a run makes no progress."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
 
 
 class ReasonAnswer(Answer):
-    """One sentence."""
+    """One reason, in one sentence."""
 
-    code: str = Field(description="What it is about; programs may switch on it.")
+    code: str = Field(description="The kind of the reason; stable, for programs.")
     message: str
-    since: UtcTime | None = Field(description="Since when it is so, where that is known.")
+    since: UtcTime | None = Field(description="The time since when the reason holds, where it is known.")
 
     @classmethod
     def of(cls, reason: Reason) -> ReasonAnswer:
-        """The answer for a reason."""
+        """Make the answer from a reason."""
         return cls(code=reason.code, message=reason.message, since=reason.since)
 
 
 class ExplainAnswer(Answer):
-    """Why a workflow, or a run, does not run; the most important reason first."""
+    """Why a workflow does not run, or a run makes no progress; the most important reason first."""
 
     model_config = example(
         {

@@ -1,4 +1,4 @@
-"""From pydantic's findings to ours: which field of the request is wrong, and why, in plain words."""
+"""Translate pydantic's findings into problems: which field of the request is wrong, and why."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MESSAGES: Final = {"missing": "is required", "model_type": "must be an object",
 
 
 def checked(model: type[M], **values: Any) -> M:
-    """A request, or filters, from what a person typed; raises :class:`InvalidRequest` with every finding."""
+    """Make a request or filters from user input; raises :class:`InvalidRequest` with every finding."""
     try:
         return model.model_validate(values)
     except ValidationError as error:
@@ -27,9 +27,9 @@ def checked(model: type[M], **values: Any) -> M:
 
 
 def findings_of(error: ValidationError, model: type[BaseModel], *, what: str) -> list[Problem]:
-    """One finding for each of pydantic's. ``what`` is the word for a field: ``field`` or ``parameter``."""
-    found = error.errors(include_url=False, include_input=False)
-    return [Problem(field=dotted(_path(item)) or None, message=_message(item, model, what)) for item in found]
+    """Return one problem for each finding of pydantic. ``what`` is the noun in messages: ``field`` or ``parameter``."""
+    details = error.errors(include_url=False, include_input=False)
+    return [Problem(field=dotted(_path(item)) or None, message=_message(item, model, what)) for item in details]
 
 
 def _path(item: ErrorDetails) -> tuple[str | int, ...]:

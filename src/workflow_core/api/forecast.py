@@ -1,4 +1,4 @@
-"""Looking ahead: the next fire times, and what a changed spec would change."""
+"""Previews: the next fire times, and the effects of registering a spec."""
 
 from __future__ import annotations
 
@@ -22,34 +22,35 @@ if TYPE_CHECKING:
     from workflow_core.errors import InvalidRequest
 
 MOST: Final = 500
-"""Fire times that one answer has at most."""
+"""Maximum number of fire times in one answer."""
 
 
 class NextRunsFilters(Filters):
-    """How far ahead."""
+    """The query parameters of the next fire times."""
 
-    count: WholeNumber = Field(default=20, ge=1, le=MOST, description="How many fire times.")
+    count: WholeNumber = Field(default=20, ge=1, le=MOST, description="Number of fire times.")
 
 
 class FireItem(Answer):
     """One fire time."""
 
-    at: UtcTime = Field(description="In UTC.")
-    local: str = Field(description="The same in the workflow's time zone, with its offset from UTC.")
+    at: UtcTime = Field(description="The fire time in UTC.")
+    local: str = Field(description="The fire time in the workflow's time zone, with its offset from UTC.")
     daylight_saving: DaylightSaving | None = extra(
         description=(
-            "`moved`: that wall-clock time does not exist on that day, so it fires later; `first`, `second`: it comes twice."
+            "`moved`: the wall-clock time does not exist on that day, so it fires later; `first`, `second`: the"
+            " wall-clock time occurs twice."
         )
     )
 
     @classmethod
     def of(cls, fire: FireTime) -> FireItem:
-        """The answer for a fire time."""
+        """Make the answer from a fire time."""
         return cls(at=fire.at, local=fire.local.isoformat(timespec="seconds"), daylight_saving=fire.daylight_saving)
 
 
 class NextRunsAnswer(Answer):
-    """When a workflow fires next."""
+    """The next fire times of a workflow."""
 
     model_config = example(
         {
@@ -64,14 +65,14 @@ class NextRunsAnswer(Answer):
     )
     dataset_name: str
     status: WorkflowStatus = Field(
-        description="While it is not `active` nothing fires; the times are those as if it were."
+        description="The schedule fires only while it is `active`; the times assume that it is."
     )
     schedule: ScheduleAnswer
     next_runs: tuple[FireItem, ...]
 
     @classmethod
     def of(cls, forecast: Forecast) -> NextRunsAnswer:
-        """The answer for a forecast."""
+        """Make the answer from a forecast."""
         workflow = forecast.workflow
         return cls(
             dataset_name=workflow.dataset_name,
@@ -82,15 +83,15 @@ class NextRunsAnswer(Answer):
 
 
 class ChangeItem(Answer):
-    """A field of the spec that would be another one."""
+    """A field of the spec that would change."""
 
     field: str = Field(description="Its dotted name; a task is `tasks.` and its id.")
-    before: JsonValue = Field(description="Null: it is new.")
-    after: JsonValue = Field(description="Null: it goes.")
+    before: JsonValue = Field(description="The current value; null for a new field.")
+    after: JsonValue = Field(description="The new value; null for a removed field.")
 
 
 class ValidateAnswer(Answer):
-    """What registering a spec would do. Nothing was stored."""
+    """The effects that registering the spec would have. Nothing was stored."""
 
     model_config = example(
         {
@@ -107,20 +108,22 @@ class ValidateAnswer(Answer):
     )
     dataset_name: str
     valid: bool
-    problems: tuple[ProblemItem, ...] = Field(description="Every finding; empty if it is valid.")
-    warnings: tuple[str, ...] = extra(default=(), description="What is allowed, and probably a mistake.")
+    problems: tuple[ProblemItem, ...] = Field(description="Every finding; empty if the spec is valid.")
+    warnings: tuple[str, ...] = extra(default=(), description="Values that are allowed, but probably a mistake.")
     registered: bool = Field(
-        default=False, description="Whether a workflow of this name is registered: then `force` is needed."
+        default=False, description="Whether a workflow of this name is registered: registering then needs `force`."
     )
-    revision: int | None = extra(description="The revision that is registered now.")
-    changes: tuple[ChangeItem, ...] = extra(default=(), description="What would be different from what is registered.")
-    diff: str | None = extra(description="The same as a unified diff of the complete YAML.")
+    revision: int | None = extra(description="The registered revision.")
+    changes: tuple[ChangeItem, ...] = extra(default=(), description="The differences from the registered spec.")
+    diff: str | None = extra(description="The differences as a unified diff of the complete YAML.")
     next_runs: tuple[FireItem, ...] = extra(default=(), description="The next fire times by the new schedule.")
-    next_runs_now: tuple[FireItem, ...] = extra(default=(), description="Those by the schedule that is registered.")
+    next_runs_now: tuple[FireItem, ...] = extra(
+        default=(), description="The next fire times by the registered schedule."
+    )
 
     @classmethod
     def of(cls, preview: Preview) -> ValidateAnswer:
-        """The answer for what could be registered."""
+        """Make the answer for a spec that could be registered."""
         return cls(
             dataset_name=preview.draft.dataset_name,
             valid=True,
@@ -136,7 +139,7 @@ class ValidateAnswer(Answer):
 
     @classmethod
     def refused(cls, dataset_name: str, error: InvalidRequest) -> ValidateAnswer:
-        """The answer for what could not."""
+        """Make the answer for a spec that could not be registered."""
         problems = tuple(
             ProblemItem(message=one.message, field=one.field, line=one.line, column=one.column)
             for one in error.problems

@@ -1,4 +1,4 @@
-"""What is asked of a list, and a part of it as an answer (sections 3.5 and 3.6 of the specification)."""
+"""The query parameters of lists, and a page of a list (specification, sections 3.5 and 3.6)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
 
 
 def whole(value: object) -> object:
-    """Digits and nothing else: pydantic alone would read ``5.0`` and ``1_0``, too."""
+    """Accept only digits; pydantic alone would also accept ``5.0`` and ``1_0``."""
     if isinstance(value, str) and not _WHOLE.match(value):
         msg = "must be a whole number"
         raise ValueError(msg)
@@ -29,7 +29,7 @@ def whole(value: object) -> object:
 
 
 def _day(value: object) -> object:
-    """A date as the specification writes it: pydantic alone would read Unix times, too."""
+    """Accept a date in the form of the specification; pydantic alone would also accept Unix times."""
     if not isinstance(value, str):
         return value
     msg = "must be a date like 2026-01-31"
@@ -49,26 +49,31 @@ WholeNumber = Annotated[int, BeforeValidator(whole)]
 
 
 class Filters(Given):
-    """The query parameters of a route; this one has none."""
+    """The query parameters of a call; this class has none."""
 
 
 class PageFilters(Filters):
-    """What every list understands."""
+    """The query parameters of every list."""
 
-    limit: WholeNumber = Field(default=50, ge=1, le=MAX_LIMIT, description="Most items.")
+    limit: WholeNumber = Field(default=50, ge=1, le=MAX_LIMIT, description="Maximum number of items.")
     offset: WholeNumber = Field(
-        default=0, ge=0, lt=2**31, description="Items to pass over. For many pages follow the `Link` header instead."
+        default=0,
+        ge=0,
+        lt=2**31,
+        description="Number of items to skip. For many pages follow the `Link` header instead.",
     )
-    cursor: str | None = Field(default=None, description="Where to go on, from the `Link` header of an earlier answer.")
+    cursor: str | None = Field(
+        default=None, description="The position to continue from, out of the `Link` header of an earlier answer."
+    )
 
     def page(self, *, parts: int) -> PageRequest:
-        """The page that is asked for; raises :class:`InvalidRequest` for a cursor that is not a key of so many parts."""
+        """Return the requested page; raises :class:`InvalidRequest` for a cursor that does not have ``parts`` parts."""
         after = None if self.cursor is None else decode_cursor(self.cursor, parts=parts)
         return PageRequest(limit=self.limit, offset=self.offset, after=after)
 
 
 class WorkflowFilters(PageFilters):
-    """Which workflows (3.5)."""
+    """The query parameters of the list of workflows (specification, section 3.5)."""
 
     status: WorkflowStatus | None = Field(default=None, description="Only workflows in this state.")
     source_type: SourceType | None = Field(default=None, description="Only workflows of this source.")
@@ -78,9 +83,9 @@ class WorkflowFilters(PageFilters):
 
 
 class HistoryFilters(PageFilters):
-    """Which runs (3.6)."""
+    """The query parameters of the history (specification, section 3.6)."""
 
-    limit: WholeNumber = Field(default=20, ge=1, le=MAX_LIMIT, description="Most items.")
+    limit: WholeNumber = Field(default=20, ge=1, le=MAX_LIMIT, description="Maximum number of items.")
     dataset_name: str | None = Field(
         default=None,
         description="Only runs of this workflow.",
@@ -92,7 +97,7 @@ class HistoryFilters(PageFilters):
 
 @frozen(kw_only=True)
 class Listing(Generic[A]):
-    """The items, how many there are in all, and the cursor to go on with (None: these were the last)."""
+    """A page: its items, the total count of items, and the cursor of the next page (None on the last page)."""
 
     items: tuple[A, ...]
     total: int

@@ -1,4 +1,4 @@
-"""The one shape of every error answer: RFC 9457, ``application/problem+json``."""
+"""The body of every error answer (RFC 9457, ``application/problem+json``)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class ProblemItem(Answer):
-    """One finding about an input."""
+    """A problem with one part of an input."""
 
     message: str
     field: str | None = extra(description="Dotted path of the field, such as `schedule.cron`.")
@@ -24,17 +24,17 @@ class ProblemItem(Answer):
 class ProblemAnswer(Answer):
     """An error. Programs switch on `code`; people read `detail`."""
 
-    type: str = Field(default="about:blank", description="Always `about:blank`: `code` says what it is.")
+    type: str = Field(default="about:blank", description="Always `about:blank`: `code` identifies the error.")
     title: str = Field(examples=["Not Found"])
     status: int = Field(examples=[404])
     code: str = Field(examples=["WORKFLOW_NOT_FOUND"])
     detail: str = Field(examples=["Workflow 'iceberg.analytics.daily_clicks' is not registered."])
     instance: str | None = extra(description="The path of the request.")
-    errors: tuple[ProblemItem, ...] = extra(default=(), description="Every single finding about the input.")
+    errors: tuple[ProblemItem, ...] = extra(default=(), description="Every problem with the input.")
 
     @classmethod
     def of(cls, error: WorkflowError, *, status: int, title: str, instance: str | None = None) -> ProblemAnswer:
-        """The answer for an error of ours."""
+        """Make the answer from an error of the library."""
         items = tuple(
             ProblemItem(message=found.message, field=found.field, line=found.line, column=found.column)
             for found in error.problems

@@ -1,4 +1,4 @@
-"""What can be asked of the system, wherever it runs: the driving protocol at the edge."""
+"""The driving protocol at the edge: every call of the system, in this process and over HTTP."""
 
 from __future__ import annotations
 
@@ -46,263 +46,149 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class WorkflowApi(Protocol):
-    """Register, run, watch and pause workflows: requests in, answers out, nothing that JSON does not carry.
+    """Register, run, observe and pause workflows. Safe for many threads.
 
-    In this process it is :class:`workflow_core.service.WorkflowService`, over HTTP ``workflow_adapters.remote.RemoteWorkflowApi``; which of
-    them answers makes no difference (:mod:`workflow_core.testing.api`). Safe for many threads.
+    Requests and answers contain nothing that JSON cannot carry.
+    :class:`workflow_core.service.WorkflowService` implements it in this process,
+    ``workflow_adapters.remote.RemoteWorkflowApi`` over HTTP. Both behave in the same way
+    (:mod:`workflow_core.testing.api`).
 
-    A request or filter that breaks its own model cannot be made: pydantic says so then. Everything else that goes wrong is an
-    error of :mod:`workflow_core.errors`: what each method lists, ``DatabaseUnavailable`` everywhere, and over HTTP
-    ``ServerUnavailable`` everywhere and ``ServerOutcomeUnknown`` from what changes something.
+    A request or filter that breaks its model cannot be made: pydantic raises ``ValidationError``. Every other failure
+    is an error of :mod:`workflow_core.errors`. The row of a call in :mod:`workflow_core.api.calls` lists its own
+    errors. Every call can also raise ``InvalidRequest`` for a malformed name, id, cursor or reason,
+    ``PermissionDenied`` and ``DatabaseUnavailable``. Over HTTP every call can raise ``ServerUnavailable``, and a change
+    ``ServerOutcomeUnknown``. After ``AirflowUnavailable``, ``StorageUnavailable`` or ``LoaderNotInstalled`` nothing was
+    recorded.
     """
 
     def register(self, request: RegisterRequest, *, if_match: int | None = None) -> RegisterAnswer:
-        """Register a workflow and wait some seconds until Airflow serves it (section 3.8 of the specification).
+        """Register a workflow and wait some seconds until Airflow serves it (specification, section 3.8).
 
-        An existing one gets its next revision by ``force``, or by ``if_match``: the revision that the caller has seen.
-
-        Raises:
-            InvalidRequest: the name, the schedule, the owner or the YAML (then an ``InvalidWorkflowSpec``) is wrong.
-            WorkflowPermissionDenied: it is asked for as CODE, or CODE has published this name.
-            WorkflowAlreadyExists: the name or its DAG id is taken.
-            RevisionMismatch: it is at another revision than ``if_match``.
-            WorkflowNotFound: it does not exist, and ``if_match`` says that it does.
-            AirflowUnavailable, StorageUnavailable, LoaderNotInstalled: nothing was recorded.
+        An existing workflow gets its next revision with ``force``, or with ``if_match``: the revision that the caller
+        expects.
         """
         ...
 
     def run(self, dataset_name: str, request: RunRequest | None = None) -> RunAcceptedAnswer:
-        """Start a run, without params unless the request has some (section 3.1).
-
-        Raises:
-            InvalidRequest: the name or a param is wrong.
-            WorkflowNotFound, WorkflowPaused, WorkflowNotRunnable: there is nothing that could run.
-            WorkflowPermissionDenied: it is CODE.
-            AirflowUnavailable: nothing was recorded.
-        """
+        """Start a run, without params unless the request has some (specification, section 3.1)."""
         ...
 
     def status(self, run_id: str, filters: RunFilters | None = None) -> RunStatusAnswer:
-        """One run as it is now; as it was last seen, marked stale, if Airflow does not answer (section 3.4). With ``wait``, as soon as it
-        changes, or when that time is over; one that has ended is told at once.
+        """Return the current state of a run; the last known state, marked ``stale``, if Airflow does not answer.
 
-        Raises:
-            InvalidRequest: no run can have this id.
-            WorkflowRunNotFound: there is none.
+        With ``wait``, return as soon as the run changes, or after that time. A run that has ended is returned at once
+        (specification, section 3.4).
         """
         ...
 
     def workflow(self, dataset_name: str) -> WorkflowDetailAnswer:
-        """One workflow with its spec, and how far Airflow has followed.
-
-        Raises:
-            InvalidRequest, WorkflowNotFound: the name.
-        """
+        """Return a workflow with its spec, and how far Airflow has followed."""
         ...
 
     def workflows(self, filters: WorkflowFilters | None = None) -> Listing[WorkflowItem]:
-        """Workflows by name, 50 unless the filters say otherwise (section 3.5).
-
-        Raises:
-            InvalidRequest: the cursor is not of this list.
-        """
+        """List workflows by name, 50 unless the filters set a limit (specification, section 3.5)."""
         ...
 
     def history(self, filters: HistoryFilters | None = None) -> Listing[HistoryItem]:
-        """Runs of every kind, latest first, 20 unless the filters say otherwise (section 3.6).
-
-        Raises:
-            InvalidRequest: the name, the dates or the cursor.
-        """
+        """List runs of every kind, latest first, 20 unless the filters set a limit (specification, section 3.6)."""
         ...
 
     def pause(self, dataset_name: str, request: PauseRequest | None = None) -> PauseAnswer:
-        """Refuse new runs and stop the schedule; runs under way may end (docs/adr/0035). One that is paused already keeps its first
-        reason (section 3.7).
+        """Refuse new runs and stop the schedule; active runs may end (specification, section 3.7; docs/adr/0035).
 
-        Raises:
-            InvalidRequest, WorkflowNotFound: the name, or the reason.
-            AirflowUnavailable: nothing was recorded.
+        A workflow that is already paused keeps its first reason.
         """
         ...
 
     def unpause(self, dataset_name: str) -> PauseAnswer:
-        """Let a workflow run again; nothing changes for one that is not paused (section 3.7).
-
-        Raises:
-            InvalidRequest, WorkflowNotFound: the name.
-            AirflowUnavailable: nothing was recorded.
-        """
+        """Let a workflow run again; nothing changes if it is not paused (specification, section 3.7)."""
         ...
 
     def revisions(self, dataset_name: str, filters: RevisionFilters | None = None) -> Listing[RevisionItem]:
-        """The accepted specs of a workflow, latest first, 50 unless the filters say otherwise.
-
-        Raises:
-            InvalidRequest, WorkflowNotFound: the name, or the cursor.
-        """
+        """List the accepted specs of a workflow, latest first, 50 unless the filters set a limit."""
         ...
 
     def diff(self, dataset_name: str, number: int, filters: DiffFilters | None = None) -> DiffAnswer:
-        """What a revision changed, against the one before it unless the filters say otherwise.
-
-        Raises:
-            InvalidRequest, WorkflowNotFound: the name.
-            RevisionNotFound: there is none of that number.
-        """
+        """Return the changes of a revision, against the previous one unless the filters name another."""
         ...
 
     def restore(self, dataset_name: str, number: int, *, if_match: int | None = None) -> RegisterAnswer:
-        """Register the spec of an earlier revision again, as the next one.
-
-        Raises:
-            InvalidRequest, WorkflowNotFound, RevisionNotFound: the name, or the number.
-            WorkflowPermissionDenied: it is CODE.
-            RevisionMismatch: it is at another revision than ``if_match``.
-            AirflowUnavailable, StorageUnavailable, LoaderNotInstalled: nothing was recorded.
-        """
+        """Register the spec of an earlier revision again, as the next one; ``if_match`` as in :meth:`register`."""
         ...
 
     def stop(self, run_id: str, request: StopRequest | None = None) -> StopAnswer:
-        """End a run before its time; one that is stopping or stopped already keeps its first reason (section 3.3).
-
-        Raises:
-            InvalidRequest, WorkflowRunNotFound: the id, or the reason.
-            RunNotActive: it has ended, and keeps its result.
-            WorkflowPermissionDenied: a run of a CODE workflow.
-            AirflowUnavailable: nothing was recorded.
-        """
+        """Stop a run (specification, section 3.3). A run that is already stopping or stopped keeps its first reason."""
         ...
 
     def retry(self, run_id: str, request: RetryRequest | None = None) -> RetryAnswer:
-        """Have a run that has ended run again under its id: what failed of it, unless the request asks for all.
-
-        Raises:
-            InvalidRequest, WorkflowRunNotFound: the id.
-            WorkflowNotFound, WorkflowPaused, WorkflowNotRunnable: nothing of its workflow could run.
-            RunNotRetryable: it has not ended, or there is nothing of it to run again.
-            WorkflowPermissionDenied: a run of a CODE workflow.
-            AirflowUnavailable: nothing was recorded.
-        """
+        """Run the failed tasks of a run that has ended again, under its id; all tasks if the request asks for them."""
         ...
 
     def unregister(self, dataset_name: str, filters: UnregisterFilters | None = None) -> UnregisterAnswer:
-        """Have a workflow no more; its history stays, its name is free (section 3.9).
+        """Unregister a workflow; its history stays, and its name is free (specification, section 3.9).
 
-        Raises:
-            InvalidRequest, WorkflowNotFound: the name.
-            WorkflowPermissionDenied: it is CODE.
-            WorkflowHasActiveRuns: runs have not ended, and ``force`` is not given.
-            AirflowUnavailable, StorageUnavailable: nothing was recorded.
+        With ``force``, active runs are stopped first.
         """
         ...
 
     def sync(self, request: SyncRequest | None = None) -> SyncAnswer:
-        """Take up what is published as CODE now, and tell what was added, changed, removed and refused.
+        """Sync CODE workflows from the object store now, and report what was added, changed, removed and refused.
 
-        Raises:
-            StorageUnavailable: not all could be read; what was taken up before stays.
+        If the store fails in the middle, workflows that were synced before stay synced.
         """
         ...
 
     def backfill(self, dataset_name: str, request: BackfillRequest) -> BackfillAnswer:
-        """Run a workflow once for each date of a range (section 3.2).
-
-        Raises:
-            InvalidRequest: the name, a date, a param or ``max_active`` is wrong.
-            WorkflowNotFound, WorkflowPaused, WorkflowNotRunnable: there is nothing that could run.
-            WorkflowPermissionDenied: it is CODE.
-            AirflowUnavailable: nothing was recorded.
-        """
+        """Run a workflow once for each date of a range (specification, section 3.2)."""
         ...
 
     def backfill_status(self, backfill_id: str) -> BackfillStatusAnswer:
-        """One backfill with each of its dates, as Airflow's changes were last followed.
-
-        Raises:
-            InvalidRequest, BackfillNotFound: the id.
-        """
+        """Return a backfill with each of its dates, as last mirrored from Airflow."""
         ...
 
     def backfills(self, dataset_name: str, filters: BackfillFilters | None = None) -> Listing[BackfillItem]:
-        """Backfills of a workflow, latest first, 20 unless the filters say otherwise.
-
-        Raises:
-            InvalidRequest, WorkflowNotFound: the name, or the cursor.
-        """
+        """List the backfills of a workflow, latest first, 20 unless the filters set a limit."""
         ...
 
     def pause_backfill(self, backfill_id: str, request: BackfillReasonRequest | None = None) -> BackfillItem:
-        """Send no more of its runs; those under way go on. One that is paused already keeps its first reason.
-
-        Raises:
-            InvalidRequest, BackfillNotFound: the id, or the reason.
-            BackfillNotActive: it has ended, or is being stopped.
-            WorkflowPermissionDenied: of a CODE workflow.
-        """
+        """Submit no further runs; active runs continue. A backfill that is already paused keeps its first reason."""
         ...
 
     def resume_backfill(self, backfill_id: str) -> BackfillItem:
-        """Go on, over whatever failed until now; nothing changes for one that is not paused.
-
-        Raises:
-            InvalidRequest, BackfillNotFound: the id.
-            BackfillNotActive: it has ended, or is being stopped.
-            WorkflowPaused, WorkflowNotRunnable: nothing of its workflow could run.
-            WorkflowPermissionDenied: of a CODE workflow.
-        """
+        """Resume, accepting the failures so far; nothing changes if the backfill is not paused."""
         ...
 
     def stop_backfill(self, backfill_id: str, request: BackfillReasonRequest | None = None) -> BackfillItem:
-        """Cancel what was not sent and stop what is under way. One that is stopping or stopped already keeps its first reason.
+        """Cancel runs that were not submitted and stop active ones.
 
-        Raises:
-            InvalidRequest, BackfillNotFound: the id, or the reason.
-            BackfillNotActive: it has ended.
-            WorkflowPermissionDenied: of a CODE workflow.
+        A stopping or stopped backfill keeps its first reason.
         """
         ...
 
     def next_runs(self, dataset_name: str, filters: NextRunsFilters | None = None) -> NextRunsAnswer:
-        """When a workflow fires next, in UTC and in its time zone.
-
-        Raises:
-            InvalidRequest, WorkflowNotFound: the name.
-        """
+        """List the next fire times of a workflow, in UTC and in its time zone."""
         ...
 
     def validate(self, request: RegisterRequest) -> ValidateAnswer:
-        """What registering this would do, or why it cannot be registered; nothing is stored anywhere."""
+        """Return what registering this spec would do, or why it cannot be registered. Nothing is stored."""
         ...
 
     def explain_workflow(self, dataset_name: str) -> ExplainAnswer:
-        """Why a workflow does not run, in words.
-
-        Raises:
-            InvalidRequest, WorkflowNotFound: the name.
-        """
+        """Explain in words why a workflow does not run."""
         ...
 
     def explain_run(self, run_id: str) -> ExplainAnswer:
-        """Why a run does not go on, in words.
-
-        Raises:
-            InvalidRequest, WorkflowRunNotFound: the id.
-        """
+        """Explain in words why a run makes no progress."""
         ...
 
     def audit(self, filters: AuditFilters | None = None) -> Listing[AuditItem]:
-        """The changes that were accepted, latest first, 50 unless the filters say otherwise: who, what, when, from where.
-
-        Raises:
-            InvalidRequest: the name, the moments or the cursor.
-        """
+        """List accepted changes, latest first, 50 unless the filters set a limit: who, what, when, from where."""
         ...
 
     def whoami(self) -> WhoamiAnswer:
-        """Under which name changes are recorded, and what is granted."""
+        """Return the name under which changes are recorded, and the caller's grants."""
         ...
 
     def health(self) -> HealthAnswer:
-        """Whether the database, the storage and Airflow can be used. That one of them cannot is an answer, not an error."""
+        """Check the database, the storage and Airflow. An unavailable system is an answer, not an error."""
         ...

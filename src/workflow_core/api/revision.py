@@ -1,4 +1,4 @@
-"""The accepted specs of a workflow: looked back at, compared, restored."""
+"""The revisions of a workflow: list, compare, restore."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 
 
 class RevisionFilters(PageFilters):
-    """Which revisions: nothing but pages."""
+    """The query parameters of the list of revisions: only those of a page."""
 
 
 class DiffFilters(Filters):
-    """What to compare with."""
+    """The query parameters of a comparison."""
 
     against: WholeNumber | None = Field(
-        default=None, ge=1, lt=2**31, description="The revision to compare with; by default the one before."
+        default=None, ge=1, lt=2**31, description="The revision to compare with; by default the previous one."
     )
 
 
 class RevisionItem(Answer):
-    """One accepted spec."""
+    """A revision: one accepted spec."""
 
     model_config = example(
         {
@@ -42,13 +42,15 @@ class RevisionItem(Answer):
     created_by: str
     created_at: UtcTime
     yaml_content: str
-    current: bool = extra(default=False, description="Whether it is the spec of now.")
-    served: bool = extra(default=False, description="Whether it is the latest that Airflow was seen to serve.")
-    restored_from: int | None = extra(description="The revision whose text it repeats, if somebody went back to that.")
+    current: bool = extra(default=False, description="Whether it is the current spec.")
+    served: bool = extra(
+        default=False, description="Whether it is the latest revision that Airflow was observed to serve."
+    )
+    restored_from: int | None = extra(description="The revision whose text it repeats, if it was made by a restore.")
 
     @classmethod
     def of(cls, revision: Revision, workflow: Workflow) -> RevisionItem:
-        """The answer for a revision of a workflow."""
+        """Make the answer from a revision of a workflow."""
         return cls(
             revision=revision.number,
             created_by=revision.by,
@@ -61,7 +63,7 @@ class RevisionItem(Answer):
 
 
 class DiffAnswer(Answer):
-    """What changed from one revision to another."""
+    """The difference between two revisions."""
 
     model_config = example(
         {
@@ -74,9 +76,9 @@ class DiffAnswer(Answer):
     dataset_name: str
     before: int
     after: int
-    diff: str = Field(description="A unified diff of the YAML; empty if they are the same.")
+    diff: str = Field(description="A unified diff of the YAML; empty if the revisions are equal.")
 
     @classmethod
     def of(cls, found: RevisionDiff) -> DiffAnswer:
-        """The answer for a difference."""
+        """Make the answer from a difference."""
         return cls(dataset_name=found.dataset_name, before=found.before, after=found.after, diff=found.text)

@@ -1,4 +1,4 @@
-"""Runs: sections 3.1, 3.4 and 3.6 of the specification."""
+"""Requests and answers of runs (specification, sections 3.1, 3.3, 3.4 and 3.6)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def example(body: dict[str, Any]) -> ConfigDict:
 
 
 class RunRequest(Request):
-    """What to run with (3.1). The body may be left out."""
+    """A run to start (specification, section 3.1). The body may be left out."""
 
     model_config = example({"params": {"date": "2026-01-01"}, "dry_run": False})
 
@@ -34,11 +34,11 @@ class RunRequest(Request):
         default_factory=dict,
         description="Values for parameters that the workflow's YAML declares; `date` (YYYY-MM-DD) is always allowed.",
     )
-    dry_run: bool = Field(default=False, description="Check everything a real call would, and change nothing.")
+    dry_run: bool = Field(default=False, description="Check everything that a real call checks, and change nothing.")
 
 
 class RunAcceptedAnswer(Answer):
-    """The run is accepted (3.1)."""
+    """The accepted run (specification, section 3.1)."""
 
     model_config = example(
         {
@@ -61,7 +61,7 @@ class RunAcceptedAnswer(Answer):
 
     @classmethod
     def of(cls, run: Run, *, dry_run: bool = False) -> RunAcceptedAnswer:
-        """The answer for a run."""
+        """Make the answer from a run."""
         return cls(
             run_id=run.run_id,
             dataset_name=run.dataset_name,
@@ -75,16 +75,16 @@ class RunAcceptedAnswer(Answer):
 
 
 class ProgressAnswer(Answer):
-    """Task instances of the run in Airflow, counted."""
+    """The counts of the task instances of the run in Airflow."""
 
     total_tasks: int
     completed_tasks: int = Field(description="Succeeded or skipped.")
-    failed_tasks: int = Field(description="Failed, or never started because one before failed.")
-    current_task: str | None = Field(description="The task that runs, or is next to run; null if none is.")
+    failed_tasks: int = Field(description="Failed, or never started because an upstream task failed.")
+    current_task: str | None = Field(description="The running task, or the next one; null without one.")
 
     @classmethod
     def of(cls, progress: Progress | None) -> ProgressAnswer:
-        """The answer for a progress; zeros before Airflow has made any task instance."""
+        """Make the answer from a progress; zeros before Airflow has created any task instance."""
         if progress is None:
             return cls(total_tasks=0, completed_tasks=0, failed_tasks=0, current_task=None)
         return cls(
@@ -96,22 +96,22 @@ class ProgressAnswer(Answer):
 
 
 LONGEST_WAIT: Final = 60
-"""Seconds that one request may wait for a change."""
+"""Maximum seconds that one request may wait for a change."""
 
 
 class RunFilters(Filters):
-    """How long to wait."""
+    """The query parameters of the state of a run."""
 
     wait: WholeNumber = Field(
         default=0,
         ge=0,
         le=LONGEST_WAIT,
-        description="Seconds to wait for a change of the run, at most; `Prefer: wait=30` asks for the same.",
+        description="Maximum seconds to wait for a change of the run; `Prefer: wait=30` is equivalent.",
     )
 
 
 class RunStatusAnswer(Answer):
-    """One run as it is now (3.4)."""
+    """The current state of a run (specification, section 3.4)."""
 
     model_config = example(
         {
@@ -135,22 +135,24 @@ class RunStatusAnswer(Answer):
     dataset_name: str
     status: RunStatus
     started_at: UtcTime
-    duration_seconds: int = Field(description="From start to end, or until now while it has not ended.")
+    duration_seconds: int = Field(description="From start to end, or until now if it has not ended.")
     triggered_by: str
     params: dict[str, JsonValue]
-    logs_url: str = Field(description="The run in Airflow's own UI.")
+    logs_url: str = Field(description="The run in Airflow's UI.")
     progress: ProgressAnswer
     ended_at: UtcTime | None = extra()
-    reason: str | None = extra(description="Why it ended as it did, where Airflow's state does not tell.")
-    stopped_by: str | None = extra(description="Who wanted it to end before its time.")
-    stopped_at: UtcTime | None = extra(description="When that was accepted.")
-    retried_by: str | None = extra(description="Who last had it run again after it had ended.")
-    retried_at: UtcTime | None = extra(description="When that was accepted.")
-    retries: int | None = extra(description="How often it has been retried.")
-    stale: bool = extra(default=False, description="Airflow does not answer: this is what it said at `observed_at`.")
-    observed_at: UtcTime | None = extra(description="When Airflow last told us of the run; with `stale`.")
+    reason: str | None = extra(description="Why it ended in this status, where Airflow's state does not show it.")
+    stopped_by: str | None = extra(description="The caller who stopped it.")
+    stopped_at: UtcTime | None = extra(description="When that request was accepted.")
+    retried_by: str | None = extra(description="The caller who retried it last.")
+    retried_at: UtcTime | None = extra(description="When that request was accepted.")
+    retries: int | None = extra(description="Number of retries.")
+    stale: bool = extra(
+        default=False, description="Airflow does not answer: this is the state observed at `observed_at`."
+    )
+    observed_at: UtcTime | None = extra(description="When the run was last observed in Airflow; with `stale`.")
 
-    held: str | None = extra(description="Why it does not go on, where its DAG is paused in Airflow.")
+    held: str | None = extra(description="Why it makes no progress, if its DAG is paused in Airflow.")
 
     @classmethod
     def of(  # noqa: PLR0913 - the facts of one answer, all by name
@@ -163,7 +165,7 @@ class RunStatusAnswer(Answer):
         observed_at: datetime | None = None,
         held: str | None = None,
     ) -> RunStatusAnswer:
-        """The answer for a run."""
+        """Make the answer from a run."""
         return cls(
             run_id=run.run_id,
             dataset_name=run.dataset_name,
@@ -188,18 +190,19 @@ class RunStatusAnswer(Answer):
 
 
 class RetryRequest(Request):
-    """What of a run is to run again. The body may be left out."""
+    """A retry of a run that has ended. The body may be left out."""
 
     model_config = example({"only_failed": True})
 
     only_failed: bool = Field(
         default=True,
-        description="What failed of it, and what a stop kept from running; false: all of it, a success, too.",
+        description="Run only failed tasks and those that a stop prevented; false: run all tasks, including successful"
+        " ones.",
     )
 
 
 class RetryAnswer(Answer):
-    """The run runs again under its id: `PENDING` until Airflow has begun it."""
+    """The accepted retry: the run is `PENDING` under its id until Airflow starts it."""
 
     model_config = example(
         {
@@ -218,12 +221,12 @@ class RetryAnswer(Answer):
     retried_by: str
     retried_at: UtcTime = Field(description="When the retry was accepted.")
     only_failed: bool
-    retries: int = Field(description="How often it has been retried, this one included.")
-    reason: str | None = extra(description="Why Airflow refused it, if it did: the run has its old result then.")
+    retries: int = Field(description="Number of retries, including this one.")
+    reason: str | None = extra(description="Why Airflow refused it, if it did: the run then keeps its old result.")
 
     @classmethod
     def of(cls, run: Run, retry: Retry) -> RetryAnswer:
-        """The answer for a run and its latest retry."""
+        """Make the answer from a run and its latest retry."""
         return cls(
             run_id=run.run_id,
             dataset_name=run.dataset_name,
@@ -237,7 +240,7 @@ class RetryAnswer(Answer):
 
 
 class StopRequest(Request):
-    """Why a run is to end (3.3). The body may be left out."""
+    """The reason for a stop (specification, section 3.3). The body may be left out."""
 
     model_config = example({"reason": "Manual stop requested by user"})
 
@@ -245,7 +248,7 @@ class StopRequest(Request):
 
 
 class StopAnswer(Answer):
-    """Who wants the run to end (3.3). `STOPPING` until every task of it has ended, then `STOPPED`."""
+    """The accepted stop (specification, section 3.3): `STOPPING` until every task has ended, then `STOPPED`."""
 
     model_config = example(
         {
@@ -264,12 +267,12 @@ class StopAnswer(Answer):
 
     @classmethod
     def of(cls, run: Run, stop: Stop) -> StopAnswer:
-        """The answer for a run and the stop of it."""
+        """Make the answer from a run and its stop."""
         return cls(run_id=run.run_id, status=run.status, stopped_by=stop.by, stopped_at=stop.at, reason=stop.reason)
 
 
 class HistoryItem(Answer):
-    """One run in the history (3.6)."""
+    """One run in the history (specification, section 3.6)."""
 
     model_config = example(
         {
@@ -292,11 +295,13 @@ class HistoryItem(Answer):
     duration_seconds: int
     triggered_by: str
     run_type: RunType
-    stale: bool = extra(default=False, description="It had not ended when Airflow last answered; now it does not.")
+    stale: bool = extra(
+        default=False, description="The run had not ended when Airflow last answered, and Airflow does not answer now."
+    )
 
     @classmethod
     def of(cls, run: Run, *, now: datetime, stale: bool = False) -> HistoryItem:
-        """The answer for a run."""
+        """Make the answer from a run."""
         return cls(
             run_id=run.run_id,
             dataset_name=run.dataset_name,

@@ -1,4 +1,4 @@
-"""A sync of what is published as CODE, and its report."""
+"""A sync of CODE workflows from the object store, and its report."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ _CLICKS = "iceberg.analytics.daily_clicks"
 
 
 class SyncRequest(Request):
-    """How to sync. The body may be left out."""
+    """The options of a sync. The body may be left out."""
 
     model_config = example({"dry_run": False, "allow_removals": False})
 
-    dry_run: bool = Field(default=False, description="Tell what would be done, and change nothing.")
+    dry_run: bool = Field(default=False, description="Report what would be done, and change nothing.")
     allow_removals: bool = Field(
-        default=False, description="Remove whatever is gone from the store, even if that is much or everything."
+        default=False,
+        description="Remove every workflow that is missing in the store, even if that is most or all of them.",
     )
 
 
 class FailedObjectAnswer(Answer):
-    """A published object that is refused as it is, and why."""
+    """A published object that was refused, and why."""
 
     dataset_name: str
     url: str
@@ -36,7 +37,7 @@ class FailedObjectAnswer(Answer):
 
     @classmethod
     def of(cls, failed: FailedObject) -> FailedObjectAnswer:
-        """The answer for an object."""
+        """Make the answer from an object."""
         items = tuple(
             ProblemItem(message=found.message, field=found.field, line=found.line, column=found.column)
             for found in failed.problems
@@ -45,19 +46,22 @@ class FailedObjectAnswer(Answer):
 
 
 class HeldBackAnswer(Answer):
-    """What was not done though the store says so, and why."""
+    """A change in the store that was not applied, and why."""
 
     dataset_names: tuple[str, ...]
     reason: str
 
     @classmethod
     def of(cls, held: HeldBack) -> HeldBackAnswer:
-        """The answer for what was held back."""
+        """Make the answer from a change that was not applied."""
         return cls(dataset_names=held.dataset_names, reason=held.reason)
 
 
 class SyncAnswer(Answer):
-    """What a sync did (in a dry run: would do), by dataset name. Airflow follows within seconds."""
+    """The changes of a sync (in a dry run: the changes it would make), by dataset name.
+
+    Airflow follows within seconds.
+    """
 
     model_config = example(
         {
@@ -81,16 +85,16 @@ class SyncAnswer(Answer):
     added: tuple[str, ...]
     changed: tuple[str, ...]
     removed: tuple[str, ...] = Field(description="Unregistered, because the object is gone.")
-    overridden: tuple[str, ...] = Field(description="CODE took the place of a MANUAL workflow, which is kept.")
-    restored: tuple[str, ...] = Field(description="CODE is gone, and the MANUAL workflow below it came back.")
-    failed: tuple[FailedObjectAnswer, ...] = Field(description="All objects that are refused now.")
+    overridden: tuple[str, ...] = Field(description="CODE replaced a MANUAL workflow, which is kept.")
+    restored: tuple[str, ...] = Field(description="CODE is gone, and the overridden MANUAL workflow is active again.")
+    failed: tuple[FailedObjectAnswer, ...] = Field(description="All objects that are currently refused.")
     guarded: tuple[HeldBackAnswer, ...]
     unchanged: int
     dry_run: bool = extra(default=False)
 
     @classmethod
     def of(cls, report: SyncReport) -> SyncAnswer:
-        """The answer for a report."""
+        """Make the answer from a report."""
         return cls(
             added=report.added,
             changed=report.changed,

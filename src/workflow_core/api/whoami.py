@@ -1,4 +1,4 @@
-"""Who asks, as the service has found out."""
+"""The authenticated caller."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 
 
 class GrantAnswer(Answer):
-    """One thing that the caller may do."""
+    """A grant of the caller."""
 
     role: Role
-    team: str | None = Field(description="Only with workflows of this team; null: of any.")
-    names: str | None = Field(description="Only with workflows of such names, `*` stands for any text; null: of any.")
+    team: str | None = Field(description="Only for workflows of this team; null: of any team.")
+    names: str | None = Field(description="Only for workflows whose name matches, `*` is any text; null: any name.")
 
     @classmethod
     def of(cls, grant: Grant) -> GrantAnswer:
-        """The answer for a grant."""
+        """Make the answer from a grant."""
         return cls(role=grant.role, team=grant.team, names=grant.names)
 
 
 class WhoamiAnswer(Answer):
-    """The caller."""
+    """The authenticated caller, with its grants."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -43,13 +43,13 @@ class WhoamiAnswer(Answer):
     )
 
     name: str = Field(
-        description="Recorded as `triggered_by`, `paused_by` and so on; that of an API token begins with `token:`."
+        description="Recorded as `triggered_by`, `paused_by` and so on; the name of an API token begins with `token:`."
     )
-    grants: tuple[GrantAnswer, ...] = Field(description="What the caller may do; nothing, if there are none.")
+    grants: tuple[GrantAnswer, ...] = Field(description="What the caller may do; empty: nothing.")
     operates_own: bool = Field(description="Whether the caller may operate the workflows whose owner has this name.")
 
     @classmethod
     def of(cls, caller: Caller) -> WhoamiAnswer:
-        """The answer for a caller."""
+        """Make the answer from a caller."""
         access = caller.access
         return cls(name=caller.name, grants=tuple(map(GrantAnswer.of, access.grants)), operates_own=access.owns)

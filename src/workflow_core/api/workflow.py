@@ -1,4 +1,4 @@
-"""Workflows: sections 3.5, 3.7 and 3.8 of the specification, and one workflow with its spec."""
+"""Requests and answers of workflows (specification, sections 3.5 and 3.7 to 3.9)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NEW = "iceberg.analytics.new_workflow"
 
 
 def _flag(value: object) -> object:
-    """`true` or `false`: pydantic alone would read ``yes``, ``on`` and ``1``, too."""
+    """Accept only `true` and `false`; pydantic alone would also accept ``yes``, ``on`` and ``1``."""
     if isinstance(value, str) and value not in {"true", "false"}:
         msg = "must be true or false"
         raise ValueError(msg)
@@ -33,21 +33,21 @@ def _flag(value: object) -> object:
 
 
 class ScheduleModel(Request):
-    """When a workflow runs by itself."""
+    """The schedule of a workflow."""
 
     cron: str = Field(description="Five cron fields: minute hour day-of-month month day-of-week.")
     timezone: str = Field(default="UTC", description="A name of the IANA time zone database.")
 
 
 class ScheduleAnswer(Answer):
-    """When a workflow runs by itself."""
+    """The schedule of a workflow."""
 
     cron: str = Field(description="Five cron fields: minute hour day-of-month month day-of-week.")
     timezone: str = Field(description="A name of the IANA time zone database.")
 
 
 class RegisterRequest(Request):
-    """A workflow to register (3.8). What is given here wins over the same field in the YAML."""
+    """A workflow to register (specification, section 3.8). Its fields override those of the YAML."""
 
     model_config = example(
         {
@@ -72,12 +72,12 @@ class RegisterRequest(Request):
     description: str | None = Field(default=None, max_length=4000)
     yaml_content: str = Field(description="The workflow's YAML, format version v1.")
     force: bool = Field(
-        default=False, description="If the workflow exists, make this its next revision, instead of refusing (409)."
+        default=False, description="If the workflow exists, make this its next revision instead of refusing (409)."
     )
 
 
 class RegisterAnswer(Answer):
-    """The workflow is registered (3.8)."""
+    """The registered workflow (specification, section 3.8)."""
 
     model_config = example(
         {
@@ -97,12 +97,12 @@ class RegisterAnswer(Answer):
     airflow_dag_id: str
     registered_by: str
     registered_at: UtcTime
-    revision: int | None = extra(description="Which revision of the spec this is, from the second one on.")
-    warnings: tuple[str, ...] = extra(default=(), description="What is not as one might expect, in words.")
+    revision: int | None = extra(description="The number of the revision, from the second one on.")
+    warnings: tuple[str, ...] = extra(default=(), description="Human-readable warnings.")
 
     @classmethod
     def of(cls, workflow: Workflow) -> RegisterAnswer:
-        """The answer for a workflow."""
+        """Make the answer from a workflow."""
         return cls(
             dataset_name=workflow.dataset_name,
             status=workflow.status,
@@ -126,7 +126,7 @@ class LastRunAnswer(Answer):
 
     @classmethod
     def of(cls, run: Run, *, now: datetime) -> LastRunAnswer:
-        """The answer for a run."""
+        """Make the answer from a run."""
         return cls(
             run_id=run.run_id,
             status=run.status,
@@ -153,7 +153,7 @@ _ITEM: dict[str, Any] = {
 
 
 class WorkflowItem(Answer):
-    """One workflow in the list (3.5)."""
+    """One workflow in the list (specification, section 3.5)."""
 
     model_config = example(_ITEM)
 
@@ -165,7 +165,7 @@ class WorkflowItem(Answer):
     schedule: ScheduleAnswer
     last_run: LastRunAnswer | None = Field(description="Null before the first run.")
     next_run: UtcTime | None = Field(description="The next scheduled fire time; null while paused or disabled.")
-    stale: bool = extra(default=False, description="Airflow does not answer: what is said of its runs may be old.")
+    stale: bool = extra(default=False, description="Airflow does not answer: the state of its runs may be out of date.")
 
     @classmethod
     def of(
@@ -177,7 +177,7 @@ class WorkflowItem(Answer):
         now: datetime,
         stale: bool = False,
     ) -> WorkflowItem:
-        """The answer for a workflow."""
+        """Make the answer from a workflow."""
         return cls(**_item(workflow, last_run, next_run, now), stale=stale)
 
 
@@ -196,23 +196,21 @@ def _item(workflow: Workflow, last_run: Run | None, next_run: datetime | None, n
 
 
 class ConditionAnswer(Answer):
-    """One thing that is not as it is wanted."""
+    """A condition: one difference between desired and observed state."""
 
     type: ConditionType
-    severity: Severity = Field(
-        description="`error`: something does not work; `warning`: it may not be what somebody wants."
-    )
-    since: UtcTime = Field(description="Since when that is known.")
+    severity: Severity = Field(description="`error`: something does not work; `warning`: it may be unintended.")
+    since: UtcTime = Field(description="The time since when it is known.")
     message: str
 
     @classmethod
     def of(cls, condition: Condition) -> ConditionAnswer:
-        """The answer for a condition."""
+        """Make the answer from a condition."""
         return cls(type=condition.type, severity=condition.severity, since=condition.since, message=condition.message)
 
 
 class WorkflowDetailAnswer(WorkflowItem):
-    """One workflow, with its spec and how far Airflow has followed."""
+    """A workflow with its spec, and how far Airflow has followed."""
 
     model_config = example(
         {
@@ -235,7 +233,7 @@ class WorkflowDetailAnswer(WorkflowItem):
     phase: Phase = Field(description="`registering`, `served` by Airflow, or `failed`: Airflow cannot build its DAG.")
     revision: int = Field(description="The number of the current spec; also the ETag of this answer.")
     served_revision: int | None = Field(
-        description="The latest revision that Airflow was seen to serve; null: none yet."
+        description="The latest revision that Airflow was observed to serve; null before the first."
     )
     s3_path: str
     airflow_dag_id: str
@@ -243,18 +241,21 @@ class WorkflowDetailAnswer(WorkflowItem):
     registered_at: UtcTime
     updated_at: UtcTime
     spec: dict[str, JsonValue] = Field(description="The workflow's YAML as data.")
-    yaml_content: str = Field(description="The complete YAML, as it is stored.")
+    yaml_content: str = Field(description="The complete stored YAML.")
     paused_by: str | None = extra()
     paused_at: UtcTime | None = extra()
     pause_reason: str | None = extra()
     overridden: bool = extra(
-        default=False, description="A MANUAL workflow of this name is kept below CODE, and comes back when CODE goes."
+        default=False,
+        description="CODE overrides a MANUAL workflow of this name, which becomes active again when CODE is removed.",
     )
     warnings: tuple[str, ...] = extra(default=())
     conditions: tuple[ConditionAnswer, ...] = extra(
-        default=(), description="What is not as it is wanted: in Airflow, in the object store, or on the way there."
+        default=(), description="Differences between desired and observed state, in Airflow or in the object store."
     )
-    observed_at: UtcTime | None = extra(description="When Airflow was last seen to have it, or not to; with `stale`.")
+    observed_at: UtcTime | None = extra(
+        description="When the workflow was last observed in Airflow, or observed missing; with `stale`."
+    )
 
     @classmethod
     def of(  # noqa: PLR0913 - the facts of one answer, all by name
@@ -268,7 +269,7 @@ class WorkflowDetailAnswer(WorkflowItem):
         stale: bool = False,
         observed_at: datetime | None = None,
     ) -> WorkflowDetailAnswer:
-        """The answer for a workflow."""
+        """Make the answer from a workflow."""
         pause = workflow.pause
         return cls(
             **_item(workflow, last_run, next_run, now),
@@ -295,15 +296,15 @@ class WorkflowDetailAnswer(WorkflowItem):
 
 
 class UnregisterFilters(Filters):
-    """How to unregister (3.9)."""
+    """The query parameters of an unregistration (specification, section 3.9)."""
 
     force: Annotated[bool, BeforeValidator(_flag)] = Field(
-        default=False, description="Also while runs have not ended: they are stopped."
+        default=False, description="Stop active runs first, instead of refusing (409)."
     )
 
 
 class UnregisterAnswer(Answer):
-    """The workflow is unregistered (3.9): nothing of it can start any more, and its name is free. Its history stays."""
+    """The unregistered workflow (specification, section 3.9): no run can start, its name is free, its history stays."""
 
     model_config = example(
         {
@@ -316,15 +317,16 @@ class UnregisterAnswer(Answer):
     )
     dataset_name: str
     status: Literal["unregistered", "unregistering"] = Field(
-        description="`unregistering`: accepted, but the object store or Airflow did not follow yet; the worker goes on until they have."
+        description="`unregistering`: accepted, but not yet complete in the object store or in Airflow; the worker"
+        " continues."
     )
-    s3_path_deleted: str | None = Field(description="The URL of the YAML that was deleted; null until it is.")
-    airflow_dag_disabled: bool = Field(description="Whether Airflow starts no more runs of it.")
+    s3_path_deleted: str | None = Field(description="The URL of the deleted YAML; null until it is deleted.")
+    airflow_dag_disabled: bool = Field(description="Whether Airflow has stopped starting runs of it.")
     unregistered_by: str
 
     @classmethod
     def of(cls, workflow: Workflow, removal: Removal) -> UnregisterAnswer:
-        """The answer for a workflow and the removal of it."""
+        """Make the answer from a workflow and its removal."""
         has_left = workflow.phase.has_left
         return cls(
             dataset_name=workflow.dataset_name,
@@ -336,7 +338,7 @@ class UnregisterAnswer(Answer):
 
 
 class PauseRequest(Request):
-    """Why a workflow is paused (3.7). The body may be left out."""
+    """The reason for a pause (specification, section 3.7). The body may be left out."""
 
     model_config = example({"reason": "Maintenance window"})
 
@@ -344,7 +346,10 @@ class PauseRequest(Request):
 
 
 class PauseAnswer(Answer):
-    """Whether the workflow is paused, and by whom (3.7): the answer to pause and to unpause, which leaves the last three null."""
+    """Whether the workflow is paused, and by whom (specification, section 3.7).
+
+    After an unpause, the last three are null.
+    """
 
     model_config = example(
         {
@@ -364,14 +369,14 @@ class PauseAnswer(Answer):
 
     @classmethod
     def of(cls, workflow: Workflow, *, reason: str | None = None, under_way: int = 0) -> PauseAnswer:
-        """The answer for a workflow, with what becomes of its runs under way and of the ``reason`` that was given."""
+        """Make the answer from a workflow, with warnings about its active runs and the requested ``reason``."""
         pause = workflow.pause
         warnings = list(workflow.warnings)
         if pause and under_way:
             warnings.append(pause_note(workflow, under_way, is_paused=workflow.airflow_paused is True))
         if pause and reason and pause.reason != reason:
             warnings.append(
-                f"{pause.by} paused it before, and that reason stays; to give another one, unpause it and pause it again."
+                f"{pause.by} paused it before, and that reason stays. To change the reason, unpause and pause again."
             )
         return cls(
             dataset_name=workflow.dataset_name,

@@ -25,12 +25,12 @@ COMPARE: Final = "compare"
 
 @frozen(kw_only=True)
 class Lease:
-    """The right of ``owner`` to work on ``subject`` until a moment, and beyond it as long as nobody else claims it.
+    """The right of ``owner`` to work on ``lease_key`` until a moment, and beyond it as long as nobody else claims it.
 
     ``epoch`` rises with every claim of the subject: what is done under an older one comes too late, and changes nothing.
     """
 
-    subject: str
+    lease_key: str
     owner: str
     epoch: int
     until: datetime

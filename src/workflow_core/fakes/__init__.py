@@ -2,8 +2,8 @@
 
 from workflow_core.fakes.airflow import InMemoryAirflow
 from workflow_core.fakes.clock import ManualClock
+from workflow_core.fakes.database import InMemoryDatabase
 from workflow_core.fakes.storage import InMemoryStorage
 from workflow_core.fakes.tokens import InMemoryTokens
-from workflow_core.fakes.workflow import InMemoryWorkflows
 
-__all__ = ["InMemoryAirflow", "InMemoryStorage", "InMemoryTokens", "InMemoryWorkflows", "ManualClock"]
+__all__ = ["InMemoryAirflow", "InMemoryDatabase", "InMemoryStorage", "InMemoryTokens", "ManualClock"]

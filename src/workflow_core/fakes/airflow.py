@@ -176,30 +176,27 @@ class InMemoryAirflow:
     # The port.
 
     def ping(self) -> None:
-        """As the port says."""
         with self._reached():
             pass
 
     def health(self) -> Mapping[str, ComponentState]:
-        """As the port says."""
         with self._reached():
             parts = ("metadatabase", "scheduler", "dag_processor", "triggerer")
             return dict.fromkeys(parts, ComponentState.HEALTHY)
 
     def dag(self, dag_id: str) -> ServedDag | None:
-        """As the port says."""
         with self._reached():
             found = self._dags.get(dag_id)
             return None if found is None else self._seen_dag(found)
 
     def list_dags(self, offset: int = 0, *, limit: int = 100) -> DagPage:
-        """As the port says. No file of the fake has import errors, unless :meth:`break_imports` was called."""
+        """No file of the fake has import errors, unless :meth:`break_imports` was called."""
         with self._reached():
             served = self._listed()
             return DagPage(dags=served[offset : offset + min(limit, 100)], total=len(served))
 
     def request_parse(self, sentinel_dag_id: str) -> None:
-        """As the port says. The parse is done at once."""
+        """The parse is done at once."""
         with self._reached(changes=True):
             index = self._loader_of(sentinel_dag_id)
             try:
@@ -209,7 +206,6 @@ class InMemoryAirflow:
             self._dags = {name: dag for name, dag in self._dags.items() if dag.loader != index} | found
 
     def set_paused(self, dag_id: str, *, paused: bool) -> None:
-        """As the port says."""
         with self._reached(changes=True):
             dag = self._require_dag(dag_id)
             if dag.is_paused != paused:
@@ -223,7 +219,6 @@ class InMemoryAirflow:
         conf: Mapping[str, Any],
         logical_date: datetime | None = None,
     ) -> AirflowRun:
-        """As the port says."""
         with self._reached(changes=True):
             self._refuse_bad_run_id(run_id)
             dag = self._require_dag(dag_id)
@@ -235,13 +230,13 @@ class InMemoryAirflow:
             return self._start(dag_id, run_id, conf, logical_date, run_type=RunType.MANUAL, triggered_by="in-memory")
 
     def end_run(self, dag_id: str, run_id: str, state: EndState) -> AirflowRun | None:
-        """As the port says. No task of the fake is a teardown task."""
+        """No task of the fake is a teardown task."""
         with self._reached(changes=True):
             found = self._runs.get((dag_id, run_id))
             return None if found is None else self._end(found, state)
 
     def clear_run(self, dag_id: str, run_id: str, task_ids: Sequence[str] | None = None) -> bool:
-        """As the port says. Tests clear runs by it as somebody in Airflow's own pages does."""
+        """Tests clear runs by it as somebody in Airflow's own pages does."""
         with self._reached(changes=True):
             found = self._runs.get((dag_id, run_id))
             if found is not None:
@@ -249,30 +244,25 @@ class InMemoryAirflow:
             return found is not None
 
     def run(self, dag_id: str, run_id: str) -> AirflowRun | None:
-        """As the port says."""
         with self._reached():
             found = self._runs.get((dag_id, run_id))
             return None if found is None else self._seen(found)
 
     def tasks(self, runs: Sequence[Key]) -> Mapping[Key, Sequence[TaskState]]:
-        """As the port says."""
         with self._reached():
             known = {key: self._task_states(self._runs[key]) for key in runs if key in self._runs}
             return {key: states for key, states in known.items() if states}
 
     def runs_with_ended_tasks(self, runs: Sequence[Key], since: datetime) -> Collection[Key]:
-        """As the port says."""
         with self._reached():
             known = {key: self._task_states(self._runs[key]) for key in runs if key in self._runs}
             return {key for key, states in known.items() if any(t.ended_at and t.ended_at >= since for t in states)}
 
     def runs_under_way(self, dag_id: str) -> int:
-        """As the port says."""
         with self._reached():
             return sum(self._is_under_way(run) for run in self._runs.values() if run.dag_id == dag_id)
 
     def changed_runs(self, since: datetime, *, limit: int = 1000) -> ChangedRuns:
-        """As the port says."""
         with self._reached():
             now = self._clock.now()
             changed = sorted(
@@ -285,7 +275,6 @@ class InMemoryAirflow:
             return ChangedRuns(runs=[self._seen(self._runs[key]) for _, key in told], until=max(since, until))
 
     def logs_url(self, dag_id: str, run_id: str) -> str:
-        """As the port says."""
         return f"{self._base_url}/dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}"
 
     # The rules.

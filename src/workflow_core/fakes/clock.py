@@ -20,7 +20,6 @@ class ManualClock:
         self._now = now.astimezone(UTC)
 
     def now(self) -> datetime:
-        """As the port says."""
         with self._lock:
             return self._now
 

@@ -1,10 +1,9 @@
-"""The part of ``WorkflowPort`` in memory that is about leases."""
+"""``LeasePort`` in memory."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from threading import local
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING
 
 from attrs import evolve
 
@@ -13,86 +12,59 @@ from workflow_core.errors import LeaseLost
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-    from contextlib import AbstractContextManager
     from datetime import datetime
 
-T = TypeVar("T")
-
-_WRITING: Final = ("add_", "save_", "revise_", "retire_", "mark_")
-"""How the names of methods begin that write what leases are about."""
+    from workflow_core.fakes.store import Store
 
 
 class InMemoryLeases:
-    """Leases; the rules are small methods, so that a test can break exactly one."""
+    """:class:`~workflow_core.ports.leases.LeasePort` in memory."""
 
-    def __init__(self) -> None:
-        self._leases: dict[str, Lease] = {}
-        self._released: set[str] = set()
-        self._held = local()
+    def __init__(self, store: Store) -> None:
+        self._store = store
 
-    def claim(self, subjects: Iterable[str], *, owner: str, at: datetime, until: datetime) -> Mapping[str, Lease]:
-        """As the port says."""
-        with self._transaction("claim"):
-            free = [subject for subject in dict.fromkeys(subjects) if self._is_free(subject, at)]
-            new = (Lease(subject=one, owner=owner, epoch=self._next_epoch(one), until=until) for one in free)
-            claimed = {lease.subject: self._kept(lease) for lease in new}
-            self._leases.update(claimed)
-            for subject in claimed:
-                self._released.discard(subject)
+    def acquire(self, lease_keys: Iterable[str], *, owner: str, at: datetime, until: datetime) -> Mapping[str, Lease]:
+        with self._store.transaction("acquire"):
+            free = [lease_key for lease_key in dict.fromkeys(lease_keys) if self._is_free(lease_key, at)]
+            new = (Lease(lease_key=one, owner=owner, epoch=self._next_epoch(one), until=until) for one in free)
+            claimed = {lease.lease_key: self._store.kept(lease) for lease in new}
+            self._store.leases.update(claimed)
+            for lease_key in claimed:
+                self._store.released.discard(lease_key)
             return claimed
 
     def renew(self, lease: Lease, until: datetime) -> Lease:
-        """As the port says."""
-        with self._transaction("renew"):
-            if not self._is_held(lease):
-                raise LeaseLost(lease.subject)
-            self._leases[lease.subject] = renewed = self._kept(evolve(lease, until=until))
+        with self._store.transaction("renew"):
+            if not self._store.is_held(lease):
+                raise LeaseLost(lease.lease_key)
+            self._store.leases[lease.lease_key] = renewed = self._store.kept(evolve(lease, until=until))
             return renewed
 
     def release(self, leases: Iterable[Lease]) -> None:
-        """As the port says."""
-        with self._transaction("release"):
+        with self._store.transaction("release"):
             for lease in leases:
-                if self._is_held(lease):
-                    self._released.add(lease.subject)
+                if self._store.is_held(lease):
+                    self._store.released.add(lease.lease_key)
 
     @contextmanager
     def under(self, lease: Lease) -> Iterator[None]:
-        """As the port says."""
-        before = getattr(self._held, "lease", None)
-        self._held.lease = lease
+        before = getattr(self._store.fence, "lease", None)
+        self._store.fence.lease = lease
         try:
             yield
         finally:
-            self._held.lease = before
+            self._store.fence.lease = before
 
-    def forget_leases(self, before: datetime) -> None:
-        """As the port says."""
-        with self._transaction("forget_leases"):
-            for subject in [subject for subject, lease in self._leases.items() if lease.until < before]:
-                del self._leases[subject]
-                self._released.discard(subject)
+    def purge_leases(self, before: datetime) -> None:
+        with self._store.transaction("purge_leases"):
+            for lease_key in [lease_key for lease_key, lease in self._store.leases.items() if lease.until < before]:
+                del self._store.leases[lease_key]
+                self._store.released.discard(lease_key)
 
-    def _transaction(self, method: str) -> AbstractContextManager[None]:
-        raise NotImplementedError
+    def _is_free(self, lease_key: str, at: datetime) -> bool:
+        lease = self._store.leases.get(lease_key)
+        return lease is None or lease_key in self._store.released or lease.until <= at
 
-    def _kept(self, entity: T) -> T:
-        raise NotImplementedError
-
-    def _refuse_lost_lease(self, method: str) -> None:
-        held: Lease | None = getattr(self._held, "lease", None)
-        if held is not None and method.startswith(_WRITING) and not self._is_held(held):
-            raise LeaseLost(held.subject)
-
-    def _is_free(self, subject: str, at: datetime) -> bool:
-        lease = self._leases.get(subject)
-        return lease is None or subject in self._released or lease.until <= at
-
-    def _next_epoch(self, subject: str) -> int:
-        lease = self._leases.get(subject)
+    def _next_epoch(self, lease_key: str) -> int:
+        lease = self._store.leases.get(lease_key)
         return 1 if lease is None else lease.epoch + 1
-
-    def _is_held(self, lease: Lease) -> bool:
-        held = self._leases.get(lease.subject)
-        same = held is not None and (held.owner, held.epoch) == (lease.owner, lease.epoch)
-        return same and lease.subject not in self._released

@@ -65,11 +65,9 @@ class InMemoryStorage:
     # The port.
 
     def url(self, source: SourceType, dataset_name: str) -> str:
-        """As the port says."""
         return f"memory://{object_path(self._prefix, source, dataset_name)}"
 
     def put(self, source: SourceType, dataset_name: str, text: str, *, expected: str | None) -> str:
-        """As the port says."""
         with self._lock:
             self._reach()
             key, data = (source, dataset_name), text.encode()
@@ -78,34 +76,29 @@ class InMemoryStorage:
             return there.etag if there and there.data == data else self._store(key, data)
 
     def get(self, source: SourceType, dataset_name: str, *, limit: int) -> StoredSpec | None:
-        """As the port says."""
         with self._lock:
             self._reach()
             found = self._objects.get((source, dataset_name))
             return StoredSpec(text=self._text(found.data, limit), etag=found.etag) if found else None
 
     def stat(self, source: SourceType, dataset_name: str) -> StoredRef | None:
-        """As the port says."""
         with self._lock:
             self._reach()
             key = (source, dataset_name)
             return self._ref(key) if key in self._objects else None
 
     def delete(self, source: SourceType, dataset_name: str) -> bool:
-        """As the port says."""
         with self._lock:
             self._reach()
             return self._objects.pop((source, dataset_name), None) is not None
 
     def list(self, source: SourceType) -> Iterator[StoredRef]:
-        """As the port says."""
         with self._lock:
             self._reach()
             found = [self._ref(key) for key in self._listed(source)]
         yield from found
 
     def check(self) -> None:
-        """As the port says."""
         self._reach()
 
     # The rules, one by one.

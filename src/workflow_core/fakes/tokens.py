@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
     from workflow_core.domain.act import AuditEntry
     from workflow_core.domain.token import Token
-    from workflow_core.ports.workflow import WorkflowPort
+    from workflow_core.ports.database import Database
 
 
 class InMemoryTokens:
-    """:class:`~workflow_core.ports.tokens.TokenPort`; :meth:`go_down` takes the database away. What is asked for is recorded in the
-    audit of ``workflows``, if given.
+    """:class:`~workflow_core.ports.tokens.TokenPort`; :meth:`go_down` takes the database away. Changes are recorded in the audit of
+    ``database``, if given.
     """
 
-    def __init__(self, workflows: WorkflowPort | None = None) -> None:
-        self._workflows = workflows
+    def __init__(self, database: Database | None = None) -> None:
+        self._database = database
         self._tokens: dict[str, Token] = {}
         self._lock = Lock()
         self._is_down = False
@@ -36,7 +36,6 @@ class InMemoryTokens:
         self._is_down = False
 
     def add_token(self, token: Token, *, act: AuditEntry | None = None) -> None:
-        """As the port says."""
         self._refuse_if_down()
         with self._lock:
             if token.id in self._tokens:
@@ -45,17 +44,14 @@ class InMemoryTokens:
             self._tokens[token.id] = token
 
     def token(self, token_id: str) -> Token | None:
-        """As the port says."""
         self._refuse_if_down()
         return self._tokens.get(token_id)
 
     def tokens(self) -> Sequence[Token]:
-        """As the port says."""
         self._refuse_if_down()
         return tuple(sorted(self._tokens.values(), key=lambda token: (token.created_at, token.id), reverse=True))
 
     def revoke_token(self, token_id: str, *, at: datetime, by: str, act: AuditEntry | None = None) -> Token | None:
-        """As the port says."""
         self._refuse_if_down()
         with self._lock:
             found = self._tokens.get(token_id)
@@ -67,8 +63,8 @@ class InMemoryTokens:
             return revoked
 
     def _record(self, act: AuditEntry | None) -> None:
-        if act is not None and self._workflows is not None:
-            self._workflows.record(act)
+        if act is not None and self._database is not None:
+            self._database.audit.append(act)
 
     def _refuse_if_down(self) -> None:
         if self._is_down:

@@ -1,1 +1,1 @@
-"""What the system does, one file per capability: ``(command, context)`` in, entity out. No framework, no HTTP, no SQL."""
+"""The use cases, one file per capability: ``(command or query, context)`` in, entity out; no framework, HTTP or SQL."""

@@ -1,4 +1,4 @@
-"""Workflows as this process read them last."""
+"""In-process cache of recently read workflows."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from workflow_core.domain.workflow import Workflow
 
-KEPT: Final = 256
-"""Workflows that are kept, each with its YAML."""
+MAX_ENTRIES: Final = 256
+"""Maximum number of cached workflows, each with its YAML."""
 
 
 class WorkflowCache:
-    """The workflows that runs were started of lately, each as it was read. Threads may share it.
+    """Workflows of recently started runs, as last read. Thread-safe.
 
-    What is kept may be old by now: it is good for nothing but a change that says which version of the workflow it was decided on
-    (``WorkflowPort.add_run``), which then needs no read before it.
+    An entry may be out of date. Use it only for a change that names the version of the workflow on which it is based
+    (``WorkflowPort.add_run``); such a change then needs no read before it.
     """
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[str, Workflow] = OrderedDict()
+        self._workflows: OrderedDict[str, Workflow] = OrderedDict()
         self._lock = Lock()
 
     def get(self, dataset_name: str) -> Workflow | None:
-        """The workflow as it was read last, or None."""
+        """Return the workflow as last read, or None."""
         with self._lock:
-            found = self._kept.get(dataset_name)
-            if found is not None:
-                self._kept.move_to_end(dataset_name)
-            return found
+            workflow = self._workflows.get(dataset_name)
+            if workflow is not None:
+                self._workflows.move_to_end(dataset_name)
+            return workflow
 
     def keep(self, workflow: Workflow) -> None:
-        """Keep a workflow that was read just now."""
+        """Add a workflow that was just read."""
         with self._lock:
-            self._kept[workflow.dataset_name] = workflow
-            self._kept.move_to_end(workflow.dataset_name)
-            if len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
+            self._workflows[workflow.dataset_name] = workflow
+            self._workflows.move_to_end(workflow.dataset_name)
+            if len(self._workflows) > MAX_ENTRIES:
+                self._workflows.popitem(last=False)

@@ -19,20 +19,35 @@ class CodeExecution(StrEnum):
 
 @frozen(kw_only=True)
 class ServiceConfig:
-    """What this installation allows, and how long a request waits for Airflow.
+    """The limits and durations that apply in this installation.
 
-    ``register_wait`` is the longest a registration waits for Airflow to serve the DAG (seconds) before it answers that the worker
-    goes on; ``poll`` is the time between two looks. ``loaders`` is the number of loader files in Airflow's DAGs folder.
-    ``stop_grace`` is how long (seconds) the process of a task may live on after Airflow has marked the task as ended: a run is
-    STOPPED only after that time. ``backfill_max_dates`` is how many dates a backfill may have, ``backfill_max_active`` how many runs of
-    a parallel one are under way at the same time unless the request says otherwise.
-    ``sync_max_removed`` is the largest share of the CODE workflows that a sync removes without being
-    told that it may. ``fresh_for`` is how long (seconds) after a pass of the worker reads are answered from what it saw,
-    without asking Airflow. ``keep_keys`` is how long (seconds) an idempotency key and the answer to it are kept at least.
+    Durations are in seconds unless they are a ``timedelta``.
 
-    ``lease`` is how long (seconds) a worker that is not heard of keeps others from what it works on; ``resend_after`` how long nobody else
-    sends a run that was sent: longer than any request to Airflow may take; ``compare_every`` (seconds; 0: never) how often the three
-    systems are compared in full.
+    Attributes:
+        rules: the rules for the spec of a workflow.
+        loaders: number of loader files in Airflow's DAGs folder.
+        register_wait: how long a registration waits for Airflow to serve the DAG before it leaves the rest to the
+            worker.
+        poll: interval between two polls of Airflow within a request.
+        max_params_bytes: maximum size of a run's params as JSON.
+        code_execution: whether runs of CODE workflows may be started over this API.
+        stop_grace: how long the process of a task may continue after Airflow has marked the task as ended; a run
+            becomes STOPPED only after this time.
+        backfill_max_dates: maximum number of dates of a backfill.
+        backfill_max_active: how many runs of a parallel backfill are active at the same time, unless the request
+            specifies a number.
+        sync_max_removed: the largest share of the CODE workflows that a sync removes without permission in the request.
+        fresh_for: how long after a pass of the worker reads are answered from the mirror, without polling Airflow.
+        keep_keys: how long an idempotency key and its response are kept at least.
+        lease: how long a lease is valid without renewal.
+        resend_after: how long after a run was sent no other process sends it again; longer than any request to Airflow
+            may take.
+        compare_every: interval between two full comparisons of the three systems; 0 disables them.
+        longest_wait: the longest time that one request waits for a change of a run.
+        in_flight_limit: how long after it was sent a request to Airflow may still take effect; no request takes longer.
+        pause_margin: how long before the next fire time a draining pause is applied in Airflow although runs are
+            active. It covers several passes of the worker and one request that takes its full time, so that the
+            schedule does not fire.
     """
 
     rules: SpecRules = field(factory=SpecRules)
@@ -51,10 +66,5 @@ class ServiceConfig:
     resend_after: float = 20.0
     compare_every: float = 300.0
     longest_wait: float = 60.0
-    """The longest time (seconds) that one request waits for a change of a run."""
-    may_arrive: timedelta = timedelta(seconds=45)
-    """What was sent to Airflow and is not there may still arrive within this time: no request of ours is under way for longer."""
+    in_flight_limit: timedelta = timedelta(seconds=45)
     pause_margin: timedelta = timedelta(seconds=20)
-    """How long before the next fire time the DAG of a paused workflow is paused in Airflow though runs are under way: several passes of
-    the worker and one request that takes its full time, so that the schedule does not fire.
-    """

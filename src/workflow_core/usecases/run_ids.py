@@ -1,4 +1,4 @@
-"""Number the runs of one second."""
+"""Assign run ids: number the runs that a workflow starts within one second."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-REMEMBERED: Final = 1000
-"""Seconds (of a workflow each) whose numbers are kept."""
+CACHED_SECONDS: Final = 1000
+"""Number of seconds (of one workflow each) whose numbers are kept."""
 
 
 @define
 class _Second:
-    """The numbers of one second of one workflow: the highest one drawn, and those below it that were given back."""
+    """The numbers of one second of one workflow: the highest one drawn, and lower ones that were returned."""
 
     highest: int = 0
     returned: list[int] = field(factory=list)
 
 
 @define
-class Turn:
-    """A number for the next run of a second; returned unless it turns out to be :meth:`taken`."""
+class Reservation:
+    """The reservation of a number for the next run of a second, returned unless :meth:`mark_taken` is called."""
 
     _ids: RunIds
     _dataset_name: str
@@ -39,28 +39,30 @@ class Turn:
 
     @property
     def run_id(self) -> str:
-        """The id to record the run under; the same until it is :meth:`taken`."""
+        """The id under which to record the run; it stays the same until :meth:`mark_taken` is called."""
         if self._nth is None:
             self._nth = self._ids.draw(self._dataset_name, self._at)
         return run_id_for(self._dataset_name, self._at, nth=self._nth)
 
-    def taken(self) -> None:
-        """A run has this id: the caller has just recorded it, or the database says so."""
+    def mark_taken(self) -> None:
+        """Record that a run has this id: the caller has just added it, or the database reports it as taken."""
         self._nth = None
 
-    def end(self) -> None:
-        """Return the number that no run was recorded under."""
+    def release(self) -> None:
+        """Return the number if no run was recorded under it."""
         if self._nth is not None:
             self._ids.put_back(self._dataset_name, self._at, self._nth)
             self._nth = None
 
 
 class RunIds:
-    """Numbers the runs of a workflow within one second: the first has no number, then ``_2``, ``_3`` and so on. Thread-safe.
+    """Numbers the runs of a workflow within one second: the first has no number, then ``_2``, ``_3`` and so on.
 
-    A number counts as taken only once a run with it is in the database: a request that is refused, loses its transaction or repeats
-    another one returns it, and the next run of the second gets it. The database decides which run has an id; the numbers that are
-    kept here only save the runs of one second from trying each other's.
+    Thread-safe.
+
+    A number counts as taken only when a run with it is in the database. A request that is rejected, loses its
+    transaction or repeats another one returns its number, and the next run of the second gets it. The database decides
+    which run has an id; the numbers kept here only save concurrent runs from trying the same one.
     """
 
     def __init__(self) -> None:
@@ -68,16 +70,16 @@ class RunIds:
         self._lock = Lock()
 
     @contextmanager
-    def turn(self, dataset_name: str, at: datetime) -> Iterator[Turn]:
-        """A number for a run of this second, for as long as it takes to record the run."""
-        turn = Turn(self, dataset_name, at)
+    def reserve(self, dataset_name: str, at: datetime) -> Iterator[Reservation]:
+        """Reserve a number for a run of this second for the duration of the block."""
+        reservation = Reservation(self, dataset_name, at)
         try:
-            yield turn
+            yield reservation
         finally:
-            turn.end()
+            reservation.release()
 
     def draw(self, dataset_name: str, at: datetime) -> int:
-        """The lowest number of the second that is neither taken nor drawn, as far as this process knows."""
+        """Return the lowest number of the second that this process has neither drawn nor seen taken."""
         with self._lock:
             second = self._second(dataset_name, at)
             if second.returned:
@@ -94,6 +96,6 @@ class RunIds:
         first = run_id_for(dataset_name, at)
         second = self._seconds.setdefault(first, _Second())
         self._seconds.move_to_end(first)
-        if len(self._seconds) > REMEMBERED:
+        if len(self._seconds) > CACHED_SECONDS:
             self._seconds.popitem(last=False)
         return second

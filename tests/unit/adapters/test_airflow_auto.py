@@ -1,4 +1,4 @@
-"""``AirflowAuto``: which Airflow is there, and when that is not known."""
+"""``auto_airflow``: which Airflow is there, and when that is not known."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx
 import pytest
 
-from workflow_adapters.airflow import AirflowAuto
+from workflow_adapters.airflow import auto_airflow
 from workflow_core.errors import AirflowUnavailable
 from workflow_core.testing.airflow.outage import CALLS
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import respx
+
+    from workflow_adapters.airflow import ClosableAirflow
 
 BASE: Final = "http://airflow.test/team"
 V1: Final = f"{BASE}/api/v1"
@@ -41,8 +43,8 @@ PAGES: Final[dict[str, Any]] = {
 
 
 @pytest.fixture
-def airflow() -> Iterator[AirflowAuto]:
-    port = AirflowAuto(BASE, username="admin", password="secret", token="t0ken", total_timeout=2.0)
+def airflow() -> Iterator[ClosableAirflow]:
+    port = auto_airflow(BASE, username="admin", password="secret", token="t0ken", total_timeout=2.0)
     yield port
     port.close()
 
@@ -58,7 +60,7 @@ def _at_versions(respx_mock: respx.MockRouter, new: Any, old: Any) -> tuple[resp
 
 
 @pytest.mark.respx(assert_all_called=False)
-def test_nothing_is_asked_before_it_is_needed(airflow: AirflowAuto, respx_mock: respx.MockRouter) -> None:
+def test_nothing_is_asked_before_it_is_needed(airflow: ClosableAirflow, respx_mock: respx.MockRouter) -> None:
     """Neither making it nor a page's address needs Airflow."""
     airflow.logs_url("a_b", "run")
     assert not respx_mock.calls
@@ -67,7 +69,7 @@ def test_nothing_is_asked_before_it_is_needed(airflow: AirflowAuto, respx_mock: 
 @pytest.mark.parametrize(("new", "old", "api"), [(NEW, NOT_IN_NEW, V2), (NOT_IN_OLD, OLD, V1)], ids=["3.x", "2.11"])
 @pytest.mark.respx(assert_all_called=False)
 def test_the_dialect_is_found_once(
-    airflow: AirflowAuto, respx_mock: respx.MockRouter, new: Any, old: Any, api: str
+    airflow: ClosableAirflow, respx_mock: respx.MockRouter, new: Any, old: Any, api: str
 ) -> None:
     """The version is asked for at the first call, and not again."""
     versions = _at_versions(respx_mock, new, old)
@@ -79,7 +81,7 @@ def test_the_dialect_is_found_once(
 
 @pytest.mark.parametrize("page", PAGES)
 @pytest.mark.respx(assert_all_called=False)
-def test_no_page_is_taken_for_an_airflow(airflow: AirflowAuto, respx_mock: respx.MockRouter, page: str) -> None:
+def test_no_page_is_taken_for_an_airflow(airflow: ClosableAirflow, respx_mock: respx.MockRouter, page: str) -> None:
     """Whoever answers instead of Airflow, nothing is concluded, and the next call asks again."""
     versions = _at_versions(respx_mock, PAGES[page], PAGES[page])
     for name, call in CALLS.items():
@@ -95,7 +97,7 @@ def test_no_page_is_taken_for_an_airflow(airflow: AirflowAuto, respx_mock: respx
 @pytest.mark.parametrize("page", ["502", "403", "a login page", "nobody", "silence"])
 @pytest.mark.respx(assert_all_called=False)
 def test_a_gateway_s_404_does_not_make_it_an_old_airflow(
-    airflow: AirflowAuto, respx_mock: respx.MockRouter, page: str
+    airflow: ClosableAirflow, respx_mock: respx.MockRouter, page: str
 ) -> None:
     """Only a version counts, on the older path, too."""
     _at_versions(respx_mock, NOT_IN_OLD, PAGES[page])
@@ -106,7 +108,7 @@ def test_a_gateway_s_404_does_not_make_it_an_old_airflow(
     assert airflow.run("a_b", "run") is not None
 
 
-def test_an_upgrade_is_noticed(airflow: AirflowAuto, respx_mock: respx.MockRouter) -> None:
+def test_an_upgrade_is_noticed(airflow: ClosableAirflow, respx_mock: respx.MockRouter) -> None:
     """When the API is gone, the call is made again in the dialect that is spoken now: the first was certainly not carried out."""
     _at_versions(respx_mock, NOT_IN_OLD, OLD)
     old = respx_mock.post(f"{V1}/dags/a_b/dagRuns").respond(json=RUN)
@@ -118,7 +120,7 @@ def test_an_upgrade_is_noticed(airflow: AirflowAuto, respx_mock: respx.MockRoute
     assert new.call_count == 1
 
 
-def test_a_gateway_s_404_changes_nothing(airflow: AirflowAuto, respx_mock: respx.MockRouter) -> None:
+def test_a_gateway_s_404_changes_nothing(airflow: ClosableAirflow, respx_mock: respx.MockRouter) -> None:
     """An outage that looks like a removed API is an outage; afterwards all is as before."""
     versions = _at_versions(respx_mock, NOT_IN_OLD, OLD)
     run = respx_mock.get(f"{V1}/dags/a_b/dagRuns/run").respond(json=RUN)
@@ -145,7 +147,7 @@ def test_finding_out_counts_as_part_of_the_call(respx_mock: respx.MockRouter) ->
         return wait
 
     _at_versions(respx_mock, slow(NOT_IN_OLD), slow(OLD))
-    airflow = AirflowAuto(BASE, username="admin", password="secret", total_timeout=0.2)
+    airflow = auto_airflow(BASE, username="admin", password="secret", total_timeout=0.2)
     with pytest.raises(AirflowUnavailable, match="too long"):
         airflow.run("a_b", "run")
     airflow.close()
@@ -155,7 +157,7 @@ def test_the_version_needs_no_login(respx_mock: respx.MockRouter) -> None:
     """Who asks Airflow for its version does not send a password to find out."""
     route = respx_mock.get(f"{V2}/version").mock(return_value=NEW)
     respx_mock.get(f"{V2}/monitor/health").respond(json={"metadatabase": {"status": "healthy"}})
-    airflow = AirflowAuto(BASE, username="admin", password="secret")
+    airflow = auto_airflow(BASE, username="admin", password="secret")
     assert set(airflow.health()) == {"metadatabase"}
     assert "Authorization" not in route.calls.last.request.headers
     airflow.close()

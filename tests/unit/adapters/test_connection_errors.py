@@ -12,7 +12,7 @@ from tests.support.http_stack import http_stack
 from workflow_adapters.airflow import open_airflow
 from workflow_adapters.causes import place_of
 from workflow_adapters.remote import RemoteWorkflowApi
-from workflow_adapters.sql import SqlWorkflows, make_engine
+from workflow_adapters.sql import SqlDatabase, make_engine
 from workflow_adapters.storage.s3 import S3Storage, s3_client
 from workflow_core.errors import AirflowUnavailable, Unavailable
 
@@ -163,7 +163,7 @@ def test_a_database_that_cannot_be_used(url, cause, place, closed):
     """Host and database without credentials, the cause, and the setting."""
     engine = make_engine(url.format(secret=SECRET, port=closed), connect_timeout=2)
     with pytest.raises(Unavailable) as caught:
-        SqlWorkflows(engine).observed_until()
+        SqlDatabase(engine).observations.observed_until()
     engine.dispose()
     message = caught.value.message
     assert cause in message

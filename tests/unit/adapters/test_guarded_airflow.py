@@ -15,7 +15,8 @@ import respx
 from workflow_adapters.airflow import AirflowV2
 from workflow_adapters.airflow.breaker import BreakerRules, CircuitBreaker
 from workflow_adapters.airflow.bulkhead import Bulkhead, BulkheadFull
-from workflow_adapters.airflow.guarded import CallBudget, GuardedAirflow
+from workflow_adapters.airflow.guarded import AT_MOST_ONCE, CallBudget, GuardedAirflow, guard_airflow
+from workflow_adapters.delegation import methods_of
 from workflow_adapters.http.deadline import left
 from workflow_core.errors import AirflowOutcomeUnknown, AirflowRefused, AirflowUnavailable, DagNotFound
 from workflow_core.ports.airflow import AirflowPort, BreakerState, EndState, Guarded
@@ -74,7 +75,7 @@ def guarded(
 ) -> GuardedAirflow:
     pauses = Pauses() if pauses is None else pauses
     given: dict[str, Any] = {"bulkhead": Bulkhead(4), "seconds": 15.0, **share}
-    return GuardedAirflow(
+    return guard_airflow(
         airflow, breaker or CircuitBreaker(), CallBudget(**given), sleep=pauses.append, jitter=pauses.jitter
     )
 
@@ -88,6 +89,16 @@ def test_it_is_both_ports() -> None:
 
 
 # Retries.
+
+
+def test_every_call_is_classified() -> None:
+    """A new method of the port is either listed here as harmless to repeat, or made at most once."""
+    repeated = {
+        "ping", "health", "dag", "list_dags", "request_parse", "set_paused", "trigger", "run", "tasks", "runs_with_ended_tasks",
+        "runs_under_way", "changed_runs",
+    }  # fmt: skip
+    assert AT_MOST_ONCE == ONCE
+    assert methods_of(AirflowPort) == repeated | AT_MOST_ONCE | {"logs_url"}
 
 
 @pytest.mark.parametrize("name", sorted(set(CALLS) - ONCE))

@@ -20,7 +20,7 @@ from attrs import evolve
 from sqlalchemy import event, exc
 
 from tests.support.paths import PYTHONPATH
-from workflow_adapters.sql import HEAD, SqlWorkflows, current_revision, make_engine, upgrade
+from workflow_adapters.sql import HEAD, SqlDatabase, current_revision, make_engine, upgrade
 from workflow_adapters.sql.columns import UtcDateTime, dump_json
 from workflow_adapters.sql.errors import place, unavailable, violated
 from workflow_adapters.sql.mapping import (
@@ -135,7 +135,7 @@ class TestColumns:
     def test_times_are_stored_in_utc(self, engine: sa.Engine) -> None:
         """What stands in the file is the moment in UTC, in a form that sorts as text."""
         seoul = AT.replace(microsecond=0).astimezone(timezone(timedelta(hours=9)))
-        SqlWorkflows(engine).mark_observed(seoul)
+        SqlDatabase(engine).observations.save_observed_until(seoul)
         with engine.connect() as connection:
             assert connection.execute(sa.text("SELECT until FROM observation")).scalar() == "2026-01-01 10:00:00.000000"
 
@@ -213,27 +213,27 @@ class TestEngine:
 
     def test_readers_and_the_writer_do_not_wait(self, engine: sa.Engine) -> None:
         """With a write open, others read what was there before."""
-        port = SqlWorkflows(engine)
-        port.add_workflow(a_workflow("a.b"))
+        port = SqlDatabase(engine)
+        port.workflows.add_workflow(a_workflow("a.b"))
         with sqlite3.connect(str(engine.url.database)) as writer:
             writer.execute("DELETE FROM workflows")
-            assert port.workflow("a.b") is not None
+            assert port.workflows.workflow("a.b") is not None
         writer.close()
 
     def test_a_held_write_lock_is_waited_for_in_bounded_time(self, engine: sa.Engine) -> None:
         """A writer that does not end makes others give up, with nothing changed and the pool intact."""
         impatient = make_engine(engine.url, lock_timeout=0.1, pool_size=1, pool_timeout=0.1)
-        port = SqlWorkflows(impatient)
+        port = SqlDatabase(impatient)
         with sqlite3.connect(str(engine.url.database), isolation_level=None) as writer:
             writer.execute("BEGIN IMMEDIATE")
             for _ in range(3):
                 with pytest.raises(DatabaseUnavailable):
-                    port.mark_observed(AT)
+                    port.observations.save_observed_until(AT)
             writer.execute("ROLLBACK")
         writer.close()
-        assert port.observed_until() is None
-        port.mark_observed(AT)
-        assert port.observed_until() == AT
+        assert port.observations.observed_until() is None
+        port.observations.save_observed_until(AT)
+        assert port.observations.observed_until() == AT
         impatient.dispose()
 
 
@@ -260,7 +260,7 @@ class TestErrors:
         """Nobody listens: known at once, and said without user and password."""
         started = time.monotonic()
         with pytest.raises(DatabaseUnavailable) as caught:
-            SqlWorkflows(make_engine(f"postgresql://paula:secret@127.0.0.1:{closed_port}/d")).check()
+            SqlDatabase(make_engine(f"postgresql://paula:secret@127.0.0.1:{closed_port}/d")).check()
         assert time.monotonic() - started < 5
         assert f"'127.0.0.1:{closed_port}/d'" in str(caught.value)
         assert "secret" not in repr(caught.value) + repr(caught.value.__cause__)
@@ -271,14 +271,14 @@ class TestErrors:
         started = time.monotonic()
         engine = make_engine(f"postgresql://u:p@127.0.0.1:{silent_port}/d", connect_timeout=2)
         with pytest.raises(DatabaseUnavailable):
-            SqlWorkflows(engine).check()
+            SqlDatabase(engine).check()
         assert time.monotonic() - started < 8
 
     def test_an_exhausted_pool_is_unavailable(self, url: str) -> None:
         """No free connection in time is an outage, not a crash."""
         engine = make_engine(url, pool_size=1, pool_timeout=0.05)
         with engine.connect(), pytest.raises(DatabaseUnavailable, match="no connection left"):
-            SqlWorkflows(engine).observed_until()
+            SqlDatabase(engine).observations.observed_until()
         engine.dispose()
 
     def test_a_file_that_is_no_database_is_unavailable(self, tmp_path: Path) -> None:
@@ -286,13 +286,13 @@ class TestErrors:
         path = tmp_path / "workflows.db"
         path.write_text("not a database, but long enough to have a header" * 100)
         with pytest.raises(DatabaseUnavailable):
-            SqlWorkflows(make_engine(f"sqlite:///{path}")).observed_until()
+            SqlDatabase(make_engine(f"sqlite:///{path}")).observations.observed_until()
 
     def test_a_missing_schema_is_unavailable(self, url: str) -> None:
         """Without its tables the database is of no use; the message says what to run."""
         engine = make_engine(url)
-        port = SqlWorkflows(engine)
-        for ask in (port.check, port.observed_until):
+        port = SqlDatabase(engine)
+        for ask in (port.check, port.observations.observed_until):
             with pytest.raises(DatabaseUnavailable, match="Run `dli db upgrade`"):
                 ask()
         engine.dispose()
@@ -302,23 +302,23 @@ class TestErrors:
         """A schema that this code was not written for is refused; the message names both revisions."""
         _mark(engine, revision)
         with pytest.raises(DatabaseUnavailable, match=rf"revision {revision}; {HEAD} is needed.*`dli db upgrade`"):
-            SqlWorkflows(engine).check()
+            SqlDatabase(engine).check()
 
     def test_a_later_revision_is_served(self, engine: sa.Engine) -> None:
         """While the next version is rolled out, this one goes on; to upgrade with it changes nothing."""
         _mark(engine, "9999")
-        SqlWorkflows(engine).check()
+        SqlDatabase(engine).check()
         assert upgrade(engine) == "9999"
 
     def test_an_unexpected_violation_is_not_swallowed(self, engine: sa.Engine) -> None:
         """A constraint that no rule of the port stands for is our mistake, and stays visible as one."""
-        port = SqlWorkflows(engine)
+        port = SqlDatabase(engine)
         workflow = a_workflow("a.b")
-        port.add_workflow(workflow)
+        port.workflows.add_workflow(workflow)
         with pytest.raises(exc.IntegrityError):
-            port.add_workflow(a_workflow("a.c", id=workflow.id))
+            port.workflows.add_workflow(a_workflow("a.c", id=workflow.id))
         with pytest.raises(exc.IntegrityError):
-            port.add_run(evolve(a_run(workflow), triggered_by=None))  # type: ignore[arg-type]
+            port.workflows.add_run(evolve(a_run(workflow), triggered_by=None))  # type: ignore[arg-type]
 
     def test_a_mistake_of_ours_is_not_an_outage(self, engine: sa.Engine) -> None:
         """Bad statements go through as they are."""
@@ -363,9 +363,9 @@ class TestMigrations:
 
     def test_an_upgrade_leads_to_the_head(self, engine: sa.Engine) -> None:
         """After an upgrade the schema is the one that the code needs, and a second upgrade changes nothing."""
-        SqlWorkflows(engine).mark_observed(AT)
+        SqlDatabase(engine).observations.save_observed_until(AT)
         assert (upgrade(engine), current_revision(engine)) == (HEAD, HEAD)
-        assert SqlWorkflows(engine).observed_until() == AT
+        assert SqlDatabase(engine).observations.observed_until() == AT
 
     def test_the_head_is_the_newest_revision(self) -> None:
         """The constant that is compared with the database names the last migration."""
@@ -401,7 +401,7 @@ class TestMigrations:
         program = (
             "import sys; from workflow_adapters.sql import *\n"
             "engine = make_engine('sqlite:///' + sys.argv[1]); print('ready', flush=True); sys.stdin.readline()\n"
-            "upgrade(engine); SqlWorkflows(engine).check()"
+            "upgrade(engine); SqlDatabase(engine).check()"
         )
         command = [sys.executable, "-c", program, str(tmp_path / "new.db")]
         pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
@@ -442,34 +442,37 @@ class TestIndexes:
     @pytest.mark.parametrize(
         ("call", "index"),
         [
-            (lambda port: port.workflow("a.b"), "uq_workflows_dataset_name"),
-            (lambda port: port.workflows(WorkflowFilter(), PageRequest()), "uq_workflows_dataset_name"),
-            (lambda port: port.workflow_by_dag("a_b"), "uq_workflows_dag_id"),
-            (lambda port: port.workflow_by_id(a_workflow().id), "sqlite_autoindex_workflows"),
-            (lambda port: port.workflows(WorkflowFilter(owner="x"), PageRequest()), "ix_workflows_owner_dataset_name"),
-            (lambda port: port.workflows(_status("disabled"), PageRequest()), "ix_workflows_disabled"),
-            (lambda port: port.workflows(_status("paused"), PageRequest()), "ix_workflows_paused"),
-            (lambda port: port.code_objects(), "code_objects"),
-            (lambda port: port.run("r"), "sqlite_autoindex_workflow_runs"),
-            (lambda port: port.runs_by_airflow_id([("d", "r")]), "sqlite_autoindex_workflow_runs"),
-            (lambda port: port.history(HistoryFilter(), PageRequest()), "ix_workflow_runs_started_at_run_id"),
+            (lambda port: port.workflows.workflow("a.b"), "uq_workflows_dataset_name"),
+            (lambda port: port.workflows.list_workflows(WorkflowFilter(), PageRequest()), "uq_workflows_dataset_name"),
+            (lambda port: port.workflows.workflow_by_dag("a_b"), "uq_workflows_dag_id"),
+            (lambda port: port.workflows.workflow_by_id(a_workflow().id), "sqlite_autoindex_workflows"),
             (
-                lambda port: port.history(HistoryFilter(dataset_name="a.b"), PageRequest()),
+                lambda port: port.workflows.list_workflows(WorkflowFilter(owner="x"), PageRequest()),
+                "ix_workflows_owner_dataset_name",
+            ),
+            (lambda port: port.workflows.list_workflows(_status("disabled"), PageRequest()), "ix_workflows_disabled"),
+            (lambda port: port.workflows.list_workflows(_status("paused"), PageRequest()), "ix_workflows_paused"),
+            (lambda port: port.code_objects.code_objects(), "code_objects"),
+            (lambda port: port.workflows.run("r"), "sqlite_autoindex_workflow_runs"),
+            (lambda port: port.workflows.runs_by_airflow_id([("d", "r")]), "sqlite_autoindex_workflow_runs"),
+            (lambda port: port.workflows.history(HistoryFilter(), PageRequest()), "ix_workflow_runs_started_at_run_id"),
+            (
+                lambda port: port.workflows.history(HistoryFilter(dataset_name="a.b"), PageRequest()),
                 "ix_workflow_runs_dataset_name_started_at_run_id",
             ),
-            (lambda port: port.last_runs(["a.b"]), "ix_workflow_runs_dataset_name_started_at_run_id"),
-            (lambda port: port.runs_to_send(5, sent_before=AT), "ix_workflow_runs_to_send"),
-            (lambda port: port.stopping_runs(5), "ix_workflow_runs_stopping"),
-            (lambda port: port.retrying_runs(5), "ix_workflow_runs_retrying"),
-            (lambda port: port.active_runs(a_workflow()), "ix_workflow_runs_active"),
+            (lambda port: port.workflows.last_runs(["a.b"]), "ix_workflow_runs_dataset_name_started_at_run_id"),
+            (lambda port: port.workflows.runs_to_send(5, sent_before=AT), "ix_workflow_runs_to_send"),
+            (lambda port: port.workflows.stopping_runs(5), "ix_workflow_runs_stopping"),
+            (lambda port: port.workflows.retrying_runs(5), "ix_workflow_runs_retrying"),
+            (lambda port: port.workflows.active_runs(a_workflow()), "ix_workflow_runs_active"),
             (
-                lambda port: port.dated_runs(a_workflow(), AT.date(), AT.date()),
+                lambda port: port.workflows.dated_runs(a_workflow(), AT.date(), AT.date()),
                 "ix_workflow_runs_workflow_id_run_date_started_at_run_id",
             ),
-            (lambda port: port.backfill("b"), "sqlite_autoindex_backfills"),
-            (lambda port: port.backfill_runs("b"), "ix_workflow_runs_backfill"),
+            (lambda port: port.backfills.backfill("b"), "sqlite_autoindex_backfills"),
+            (lambda port: port.backfills.backfill_runs("b"), "ix_workflow_runs_backfill"),
             (
-                lambda port: port.backfills("a.b", PageRequest()),
+                lambda port: port.backfills.list_backfills("a.b", PageRequest()),
                 "ix_backfills_dataset_name_created_at_backfill_id",
             ),
         ],
@@ -482,18 +485,18 @@ class TestIndexes:
 
     def test_backfills_that_are_over_cost_nothing(self, engine: sa.Engine) -> None:
         """What is to be driven is found from the runs that have not ended; only those few are sorted."""
-        plan = _plan(engine, lambda port: port.active_backfills(5))
+        plan = _plan(engine, lambda port: port.backfills.active_backfills(5))
         assert "SCAN backfills" not in plan, plan
         assert "SEARCH workflow_runs USING INDEX ix_workflow_runs_active_slots" in plan, plan
 
     def test_runs_of_backfills_are_counted_from_an_index(self, engine: sa.Engine) -> None:
         """By backfill; the runs of others are not looked at."""
-        plan = _plan(engine, lambda port: port.backfill_counts(["b"]))
+        plan = _plan(engine, lambda port: port.backfills.backfill_counts(["b"]))
         assert "ix_workflow_runs_backfill" in plan, plan
 
     def test_unsettled_workflows_are_found_by_their_index(self, engine: sa.Engine) -> None:
         """What is sorted is only what is open, which is little: the settled ones are not looked at."""
-        plan = _plan(engine, lambda port: port.unsettled_workflows(5))
+        plan = _plan(engine, lambda port: port.workflows.unsettled_workflows(5))
         assert "SCAN workflows USING INDEX ix_workflows_unsettled" in plan, plan
 
 
@@ -507,7 +510,7 @@ def _plan(engine: sa.Engine, call: Any) -> str:
             cursor.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
             plans.append(" / ".join(row[3] for row in cursor.fetchall()))
 
-    call(SqlWorkflows(engine))
+    call(SqlDatabase(engine))
     [plan] = plans
     return plan
 

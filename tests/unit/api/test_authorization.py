@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from tests.support.http_stack import NAME, YAML, Stack, http_stack
+from workflow_core.api import UnregisterFilters
+from workflow_core.api.call import Subject
 from workflow_core.domain.access import EVERYTHING, Access, Grant, Role
 from workflow_core.domain.authorization import Verb, matches, may, may_everywhere, may_somewhere
 from workflow_core.domain.caller import Caller
 from workflow_core.fakes.tokens import InMemoryTokens
 from workflow_core.testing.entities import a_workflow
 from workflow_core.usecases.commands.tokens import CreateToken, create_token
-from workflow_entrypoints.http.endpoint import contract_of
+from workflow_entrypoints.http.endpoint import call_of
 from workflow_entrypoints.http.routes import ROUTES
 
 if TYPE_CHECKING:
@@ -26,55 +28,24 @@ if TYPE_CHECKING:
 
 TEAM: Final = "@data-eng"
 PAGE = Path(__file__).parents[3] / "docs" / "authorization.md"
-EVERYWHERE: Final = {Verb.SYNC, Verb.AUDIT}
-"""What is about no single workflow."""
-
 ENDED: Final = f"{NAME}_20260101_100000"
 RUN: Final = f"{NAME}_20260101_110000"
 BACKFILL: Final = f"{NAME}_backfill_20240101_20240102"
 BODY: Final = {"dataset_name": NAME, "yaml_content": YAML, "force": True}
 
-OPERATIONS: Final[dict[str, tuple[Verb | None, str, str, Any]]] = {
-    "registerWorkflow": (Verb.REGISTER, "POST", "register", BODY),
-    "validateWorkflow": (Verb.VALIDATE, "POST", "validate", {**BODY, "force": False}),
-    "runWorkflow": (Verb.RUN, "POST", f"{NAME}/run", {}),
-    "getRun": (Verb.VIEW, "GET", f"runs/{RUN}", None),
-    "followRun": (Verb.VIEW, "GET", f"runs/{ENDED}/events", None),
-    "listWorkflows": (Verb.VIEW, "GET", "", None),
-    "listRuns": (Verb.VIEW, "GET", "history", None),
-    "pauseWorkflow": (Verb.PAUSE, "POST", f"{NAME}/pause", {}),
-    "unpauseWorkflow": (Verb.PAUSE, "POST", f"{NAME}/unpause", {}),
-    "getWorkflow": (Verb.VIEW, "GET", NAME, None),
-    "listRevisions": (Verb.VIEW, "GET", f"{NAME}/revisions", None),
-    "diffRevision": (Verb.VIEW, "GET", f"{NAME}/revisions/1/diff", None),
-    "restoreRevision": (Verb.REGISTER, "POST", f"{NAME}/revisions/1/restore", {}),
-    "stopRun": (Verb.STOP, "POST", f"runs/{RUN}/stop", {}),
-    "retryRun": (Verb.RETRY, "POST", f"runs/{RUN}/retry", {}),
-    "listNextRuns": (Verb.VIEW, "GET", f"{NAME}/next-runs", None),
-    "explainWorkflow": (Verb.VIEW, "GET", f"{NAME}/explain", None),
-    "explainRun": (Verb.VIEW, "GET", f"runs/{RUN}/explain", None),
-    "unregisterWorkflow": (Verb.UNREGISTER, "DELETE", f"{NAME}?force=true", None),
-    "syncWorkflows": (Verb.SYNC, "POST", "sync", {}),
-    "backfillWorkflow": (
-        Verb.BACKFILL, "POST", f"{NAME}/backfill", {"start_date": "2024-02-01", "end_date": "2024-02-01"}
-    ),
-    "listBackfills": (Verb.VIEW, "GET", f"{NAME}/backfills", None),
-    "getBackfill": (Verb.VIEW, "GET", f"backfills/{BACKFILL}", None),
-    "pauseBackfill": (Verb.BACKFILL, "POST", f"backfills/{BACKFILL}/pause", {}),
-    "resumeBackfill": (Verb.BACKFILL, "POST", f"backfills/{BACKFILL}/resume", {}),
-    "stopBackfill": (Verb.BACKFILL, "POST", f"backfills/{BACKFILL}/stop", {}),
-    "listAudit": (Verb.VIEW, "GET", "/api/v1/audit", None),
-    "getCaller": (None, "GET", "/api/v1/whoami", None),
-    "getAlive": (None, "GET", "/healthz", None),
-    "getReady": (None, "GET", "/readyz", None),
-    "getDependencies": (None, "GET", "/dependencies", None),
-}  # fmt: skip
-"""A request of each kind, on the workflow of :func:`world`, its run and its backfill."""
+BODIES: Final[dict[str, Any]] = {
+    "register": BODY,
+    "validate": {**BODY, "force": False},
+    "backfill": {"start_date": "2024-02-01", "end_date": "2024-02-01"},
+}
+"""The bodies of the calls that need one."""
 
-LISTS: Final = {"listWorkflows", "listRuns", "listAudit"}
-ANYBODY: Final = {"getCaller", "getAlive", "getReady", "getDependencies"}
-ON_IT: Final = sorted(OPERATIONS.keys() - LISTS - ANYBODY - {"syncWorkflows", "registerWorkflow", "validateWorkflow"})
-"""What names one workflow, run or backfill."""
+OPERATIONS: Final = {call.operation_id: call for route in ROUTES if (call := call_of(route))}
+"""Every call that HTTP serves, on the workflow of :func:`world`, its run and its backfill."""
+
+LISTS: Final = {name for name, call in OPERATIONS.items() if call.subject is Subject.LIST and not call.names}
+ON_IT: Final = sorted(name for name, call in OPERATIONS.items() if call.names)
+"""The calls that name one workflow, run or backfill."""
 
 
 class World:
@@ -98,9 +69,13 @@ class World:
 
     def ask(self, operation: str, who: dict[str, str], *, name: str = NAME) -> Response:
         """``name`` in the place of the workflow's wherever that stands."""
-        _, method, path, body = OPERATIONS[operation]
-        given = {} if body is None else {"json": body}
-        return self.stack.call(method, path.replace(NAME, name), headers=who, **given)
+        call = OPERATIONS[operation]
+        run_id = ENDED if call.streams else RUN
+        path = call.path.format(dataset_name=NAME, run_id=run_id, backfill_id=BACKFILL, number=1)
+        given: dict[str, Any] = {"json": BODIES.get(call.name, {})} if call.takes_body else {}
+        if call.filters is UnregisterFilters:
+            given["params"] = {"force": "true"}
+        return self.stack.call(call.method, path.replace(NAME, name), headers=who, **given)
 
 
 @pytest.fixture
@@ -110,17 +85,18 @@ def world() -> Iterator[World]:
         yield World(stack, tokens)
 
 
+def tables() -> list[list[list[str]]]:
+    """The tables of the page: their rows of cells, without the line below the header."""
+    blocks = re.findall(r"(?:^\|.*\n)+", PAGE.read_text(), re.MULTILINE)
+    rows = [[[cell.strip() for cell in line.strip("|").split("|")] for line in block.splitlines()] for block in blocks]
+    return [[header, *body] for header, _, *body in rows]
+
+
 def documented() -> dict[tuple[Verb, Role], bool]:
-    """The cells of the table."""
-    rows = [
-        [cell.strip() for cell in line.strip("|").split("|")]
-        for line in PAGE.read_text().splitlines()
-        if line[:1] == "|"
-    ]
-    roles = [Role(cell) for cell in rows[0][1:-1]]
-    return {
-        (Verb(row[0]), role): cell == "yes" for row in rows[2:] for role, cell in zip(roles, row[1:-1], strict=True)
-    }
+    """The cells of the table of verbs and roles."""
+    header, *rows = tables()[0]
+    roles = [Role(cell) for cell in header[1:-1]]
+    return {(Verb(row[0]), role): cell == "yes" for row in rows for role, cell in zip(roles, row[1:-1], strict=True)}
 
 
 def test_the_table_is_complete():
@@ -129,9 +105,11 @@ def test_the_table_is_complete():
 
 
 def test_every_route_has_its_verb():
-    """A route that is added is held to all that follows."""
-    contracts = [contract_of(route) for route in ROUTES]
-    assert {contract.operation_id for contract in contracts if contract} == OPERATIONS.keys()
+    """The page names the verb and the subject of every operation, as the table of calls has them."""
+    _, *rows = tables()[1]
+    written = {name.strip(" `"): (verb, subject) for verb, subject, names in rows for name in names.split(",")}
+    assert written == {name: (call.verb or "none", str(call.subject)) for name, call in OPERATIONS.items()}
+    assert len(OPERATIONS) == len(ROUTES)
 
 
 @pytest.mark.parametrize(("verb", "role"), [(verb, role) for verb in Verb for role in Role])
@@ -197,10 +175,10 @@ def test_patterns(pattern, text, expected):
 @pytest.mark.parametrize("operation", sorted(OPERATIONS))
 def test_each_route_obeys_the_table(world, operation, role):
     """Of the own team: what the role may is done, what it may not is 403 with the role that it takes, and changes nothing."""
-    verb = OPERATIONS[operation][0]
+    verb, subject = OPERATIONS[operation].verb, OPERATIONS[operation].subject
     before = world.stack.stored()
     answer = world.ask(operation, world.token(Grant(role=role, team=TEAM)))
-    if verb is None or (documented()[verb, role] and verb not in EVERYWHERE):
+    if verb is None or (documented()[verb, role] and subject is not Subject.EVERYWHERE):
         assert answer.status_code in {200, 201, 202, 409}, answer.text
     else:
         assert (answer.status_code, answer.json()["code"]) == (403, "PERMISSION_DENIED")
@@ -213,7 +191,7 @@ def test_each_route_obeys_the_table(world, operation, role):
 def test_roles_that_are_granted_everywhere(world, operation, role):
     """Reach what is about no single workflow."""
     answer = world.ask(operation, world.token(Grant(role=role)))
-    verb = OPERATIONS[operation][0]
+    verb = OPERATIONS[operation].verb
     assert verb is not None
     assert (answer.status_code < 300) is documented()[verb, role]
 
@@ -254,9 +232,9 @@ def test_a_name_that_cannot_be_had(world, name):
         told.add(answer.json()["detail"])
         checked = world.stack.post("validate", {**body, "force": False}, headers=who).json()
         assert (checked["valid"], checked["registered"]) == (False, False)
-        assert "cannot be had" in str(checked["problems"])
+        assert "is not available" in str(checked["problems"])
         assert "diff" not in checked or not checked["diff"]
-    assert told == {f"The name {name!r} cannot be had: choose another one."}
+    assert told == {f"The name {name!r} is not available; choose another one."}
     assert world.stack.stored() == before
 
 

@@ -76,7 +76,7 @@ def test_a_caller_without_grants_reaches_no_use_case(world: World, name: str) ->
         call_it(world.service.as_(NOBODY), name, **{parameter: names.get(parameter) for parameter in row.names})
     error = caught.value
     assert isinstance(error, PermissionDenied) == (row.subject in {Subject.EVERYWHERE, Subject.SOMEWHERE})
-    assert error.hides == isinstance(error, NotFound)
+    assert error.conceals == isinstance(error, NotFound)
 
 
 def test_arguments_by_name_are_checked_as_well(world: World) -> None:

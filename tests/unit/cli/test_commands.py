@@ -16,7 +16,7 @@ import pytest
 from workflow_adapters.sql import HEAD
 from workflow_core import errors
 from workflow_core.domain.caller import Caller
-from workflow_core.fakes import InMemoryAirflow, InMemoryStorage, InMemoryWorkflows, ManualClock
+from workflow_core.fakes import InMemoryAirflow, InMemoryDatabase, InMemoryStorage, ManualClock
 from workflow_core.service import WorkflowService
 from workflow_entrypoints.cli import exit_codes, main, progress, session
 
@@ -44,7 +44,7 @@ class World:
         self.storage = InMemoryStorage()
         self.airflow = InMemoryAirflow(storage=self.storage, clock=self.clock)
         self.service = WorkflowService(
-            workflows=InMemoryWorkflows(), airflow=self.airflow, storage=self.storage, clock=self.clock
+            database=InMemoryDatabase(), airflow=self.airflow, storage=self.storage, clock=self.clock
         )
         self.file = tmp_path / "workflow.yaml"
         self.file.write_text(YAML)

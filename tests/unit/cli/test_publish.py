@@ -92,7 +92,7 @@ class TestValidate:
             ("bad.yaml", named("a.bad"), "bad.yaml:1:1: the file's name must be a dataset name"),
             ("a.on-e.yaml", named("a.on-e"), "a.on_e.yaml would have the same Airflow DAG id 'a_on_e'"),
             ("sub/a.one.yaml", named("a.one"), "a.one.yaml has the same name"),
-            ("workflow_core_loader_00_of.08.yaml", named("x.08"), "would be that of a loader file"),
+            ("workflow_core_loader_00_of.08.yaml", named("x.08"), "is the name of a loader file"),
         ],
         ids=["operator", "name", "owner", "no name", "DAG id", "twice", "sentinel"],
     )

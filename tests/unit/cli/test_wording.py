@@ -238,8 +238,8 @@ class TestInstallation:
     @pytest.mark.parametrize(
         ("variables", "options", "told"),
         [
-            ({}, ["--storage-url", "data-workflows"], "is no store"),
-            ({}, ["--storage-url", ""], "is no store"),
+            ({}, ["--storage-url", "data-workflows"], "is not a store"),
+            ({}, ["--storage-url", ""], "is not a store"),
             ({}, ["--storage-url", "memory://"], "memory of one process"),
             ({"WORKFLOWS_STORAGE_URL": "memory://"}, [], "memory of one process"),
             ({"WORKFLOWS_ALLOWED_OPERATORS": "airflow/*"}, [], "airflow/* is not a pattern"),
@@ -318,8 +318,29 @@ def test_dli_without_its_extra_is_a_line(monkeypatch, capsys):
     assert "the extra 'cli' installs" in err
 
 
+BARE_INSTALL = re.compile(
+    r"pip install [^\n`]*?(?<![\w./-])(?:workflow[-_]core|dli[-_]workflow)(?![\w-]*\.whl)(?!-[\w.]+-py3)"
+)
+
+
 def test_no_page_installs_a_package_of_another_project():
-    """The distribution's bare name on the public index belongs to somebody else."""
+    """Pages and messages install from the checkout or the wheel: a bare name would fetch what another project publishes."""
     pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md"), *ROOT.glob("src/**/*.py")]
-    bare = re.compile(r"pip install [^\n`]*?(?<![\w./-])workflow[-_]core(?![\w-]*\.whl)(?!-[\w.]+-py3)")
-    assert [str(page) for page in pages if bare.search(page.read_text(encoding="utf-8"))] == []
+    assert [str(page) for page in pages if BARE_INSTALL.search(page.read_text(encoding="utf-8"))] == []
+
+
+@pytest.mark.parametrize(
+    ("command", "is_bare"),
+    [
+        ("pip install workflow-core", True),
+        ("pip install dli-workflow", True),
+        ("pip install 'dli-workflow[server]'", True),
+        ("pip install -U httpx dli_workflow", True),
+        ("pip install '.[cli]'", False),
+        ("pip install './dist/dli_workflow-0.1.0-py3-none-any.whl[airflow]'", False),
+        ("pip install './dli_workflow-VERSION-py3-none-any.whl[cli]'", False),
+    ],
+)
+def test_a_bare_name_is_recognised(command, is_bare):
+    """A path to a wheel is not a name of the index."""
+    assert bool(BARE_INSTALL.search(command)) is is_bare

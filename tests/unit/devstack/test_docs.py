@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import typer.main
@@ -19,10 +19,14 @@ from workflow_entrypoints.http.errors import STATUS
 from workflow_entrypoints.http.openapi import openapi_document
 from workflow_entrypoints.settings import NAMES, load_settings
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 ROOT = DOCS.parent
 PROSE = [
     ROOT / "README.md",
     ROOT / "SECURITY.md",
+    ROOT / "CONTRIBUTING.md",
     *sorted(DOCS.glob("*.md")),
     ROOT / "examples" / "daily_clicks" / "README.md",
 ]
@@ -70,6 +74,20 @@ def test_every_link_within_the_project_leads_somewhere(path):
     """No page links to a file that is not there."""
     links = re.findall(r"\]\((?!https?://|#)([^)#]+)", path.read_text())
     assert [link for link in links if not (path.parent / link).exists()] == []
+
+
+def heading_anchors(page: Path) -> set[str]:
+    """The anchors that GitHub gives to the headings of a page."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("path", PROSE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_to_a_heading_leads_to_one(path):
+    """A link with an anchor names a heading of its page."""
+    links = re.findall(r"\]\((?!https?://)([^)#]*)#([^)]+)\)", path.read_text(encoding="utf-8"))
+    pages = [((path.parent / page) if page else path, anchor) for page, anchor in links]
+    assert [anchor for page, anchor in pages if anchor not in heading_anchors(page)] == []
 
 
 def test_the_yaml_that_is_shown_is_good_and_fits_the_schema():

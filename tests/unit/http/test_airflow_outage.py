@@ -22,7 +22,7 @@ import httpx
 import pytest
 from attrs import define, field, frozen
 
-from workflow_adapters.sql import SqlWorkflows, make_engine, upgrade
+from workflow_adapters.sql import SqlDatabase, make_engine, upgrade
 from workflow_core.domain.filters import HistoryFilter
 from workflow_core.domain.paging import PageRequest
 from workflow_core.domain.run import RunStatus, Submission
@@ -117,7 +117,7 @@ class Service:
 
     url: str
     airflow: StandIn
-    workflows: SqlWorkflows
+    database: SqlDatabase
     run_id: str
     _client: httpx.Client = field(init=False)
 
@@ -130,7 +130,7 @@ class Service:
         return Timed(path=path, answer=answer, seconds=time.perf_counter() - began)
 
     def runs(self) -> int:
-        return self.workflows.history(HistoryFilter(), PageRequest(limit=500)).total
+        return self.database.workflows.history(HistoryFilter(), PageRequest(limit=500)).total
 
     def breaker(self) -> str:
         return str(self.call("GET", "/dependencies").answer.json()["airflow"]["breaker"])
@@ -151,14 +151,14 @@ class Timed:
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[Service]:
     """Everything well, to begin with."""
-    database = f"sqlite:///{tmp_path / 'db.sqlite'}"
-    engine = make_engine(database)
+    database_url = f"sqlite:///{tmp_path / 'db.sqlite'}"
+    engine = make_engine(database_url)
     upgrade(engine)
-    workflows = SqlWorkflows(engine)
+    database = SqlDatabase(engine)
     workflow = a_workflow(NAME)
-    workflows.add_workflow(workflow)
+    database.workflows.add_workflow(workflow)
     run = a_run(workflow, status=RunStatus.RUNNING, submission=Submission.SUBMITTED)
-    workflows.add_run(run)
+    database.workflows.add_run(run)
     airflow = StandIn()
     thread = Thread(target=airflow.serve_forever)
     thread.start()
@@ -166,7 +166,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
         "AIRFLOW_BASE_URL": airflow.url,
         "AIRFLOW_TOKEN": "any",
         "WORKFLOWS_AIRFLOW_API": "v2",
-        "WORKFLOWS_DATABASE_URL": database,
+        "WORKFLOWS_DATABASE_URL": database_url,
         "WORKFLOWS_STORAGE_URL": f"file://{tmp_path / 'store'}",
         "WORKFLOWS_ALLOWED_OPERATORS": "*",
         "WORKFLOWS_DRAIN": "0",
@@ -174,7 +174,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
         "WORKFLOWS_LOG_LEVEL": "ERROR",
     }
     with _serving(settings) as url:
-        found = Service(url=url, airflow=airflow, workflows=workflows, run_id=run.run_id)
+        found = Service(url=url, airflow=airflow, database=database, run_id=run.run_id)
         yield found
         airflow.closing.set()
         found.close()
@@ -274,9 +274,9 @@ def test_without_airflow_changes_are_refused_at_once(service: Service) -> None:
         _log.info("%s: median %.1f ms, at most %.1f ms", path, median(each), max(each))
     assert {path: median(each) for path, each in times.items() if median(each) >= 100} == {}
     assert service.runs() == before
-    found = service.workflows.workflow(NAME)
+    found = service.database.workflows.workflow(NAME)
     assert found is not None
     assert (found.pause, found.removal) == (None, None)
-    run = service.workflows.run(service.run_id)
+    run = service.database.workflows.run(service.run_id)
     assert run is not None
     assert run.stop is None

@@ -177,8 +177,8 @@ def test_a_name_may_have_any_letters():
     ("changes", "told"),
     [
         ({}, "needs WORKFLOWS_PROXY_PEERS"),
-        ({"WORKFLOWS_PROXY_PEERS": "0.0.0.0/0"}, "everybody"),
-        ({"WORKFLOWS_PROXY_PEERS": "10.0.0.1,::/0"}, "everybody"),
+        ({"WORKFLOWS_PROXY_PEERS": "0.0.0.0/0"}, "every address"),
+        ({"WORKFLOWS_PROXY_PEERS": "10.0.0.1,::/0"}, "every address"),
         ({"WORKFLOWS_PROXY_PEERS": "proxy.example.com"}, "WORKFLOWS_PROXY_PEERS"),
         ({"WORKFLOWS_PROXY_PEERS": "10.0.0.1", "WORKFLOWS_PROXY_USER_HEADER": "X User"}, "WORKFLOWS_PROXY_USER_HEADER"),
     ],

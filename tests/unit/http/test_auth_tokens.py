@@ -115,7 +115,7 @@ def test_every_route_but_the_health_checks_authenticates(stack):
 
 def test_health_answers_everybody_without_details(stack, caplog):
     """A probe needs no credential, and learns nothing; the log has the details."""
-    stack.workflows.go_down()
+    stack.database.go_down()
     ready, dependencies = stack.get("/readyz"), stack.get("/dependencies")
     assert ready.status_code == dependencies.status_code == 503
     assert ready.json()["database"] == {"status": "unavailable", "detail": "unavailable"}
@@ -389,7 +389,7 @@ def test_beyond_loopback_only_with_authentication():
     """Any address then; without, the refusal stays."""
     assert listen_address("0.0.0.0", authenticated=True) == "0.0.0.0"
     assert listen_address("localhost", authenticated=True) == "127.0.0.1"
-    with pytest.raises(ConfigurationError, match="no IP address"):
+    with pytest.raises(ConfigurationError, match="neither an IP address"):
         listen_address("example.com", authenticated=True)
     with pytest.raises(ConfigurationError, match="WORKFLOWS_AUTH"):
         listen_address("0.0.0.0", authenticated=False)

@@ -7,7 +7,7 @@ import pytest
 from tests.support.http_stack import NAME, YAML, http_stack
 from workflow_core.errors import InvalidRequest
 from workflow_entrypoints.http.conditional import matches
-from workflow_entrypoints.http.endpoint import contract_of
+from workflow_entrypoints.http.endpoint import call_of
 from workflow_entrypoints.http.query import read_if_match
 from workflow_entrypoints.http.routes import ROUTES
 
@@ -43,11 +43,7 @@ def paths(stack):
 
 def test_every_get_is_conditional(stack, paths):
     """The ETag of an answer, sent as ``If-None-Match``, is 304 with the same ETag and no body; another one is 200."""
-    tagged = {
-        found.operation_id
-        for one in ROUTES
-        if (found := contract_of(one)) and found.is_tagged(next(iter(sorted(one.http_methods))))
-    }
+    tagged = {call.operation_id for route in ROUTES if (call := call_of(route)) and call.is_tagged}
     assert set(paths) == tagged
     for path in paths.values():
         tag = stack.get(path).headers["etag"]

@@ -444,16 +444,16 @@ def test_pages_of_other_sites_are_403(stack):
     [
         ("airflow", "POST", "register", registration(), "AIRFLOW_CONNECTION_FAILED"),
         ("storage", "POST", "register", registration(), "STORAGE_UNAVAILABLE"),
-        ("workflows", "POST", "register", registration(), "DATABASE_UNAVAILABLE"),
+        ("database", "POST", "register", registration(), "DATABASE_UNAVAILABLE"),
         ("airflow", "POST", f"{NAME}/run", {}, "AIRFLOW_CONNECTION_FAILED"),
         ("airflow", "POST", f"{NAME}/run", {"dry_run": True}, "AIRFLOW_CONNECTION_FAILED"),
-        ("workflows", "POST", f"{NAME}/run", {}, "DATABASE_UNAVAILABLE"),
+        ("database", "POST", f"{NAME}/run", {}, "DATABASE_UNAVAILABLE"),
         ("airflow", "POST", f"{NAME}/pause", {}, "AIRFLOW_CONNECTION_FAILED"),
         ("airflow", "POST", f"{NAME}/unpause", {}, "AIRFLOW_CONNECTION_FAILED"),
-        ("workflows", "GET", "", None, "DATABASE_UNAVAILABLE"),
-        ("workflows", "GET", "history", None, "DATABASE_UNAVAILABLE"),
-        ("workflows", "GET", NAME, None, "DATABASE_UNAVAILABLE"),
-        ("workflows", "GET", "runs/a.b", None, "DATABASE_UNAVAILABLE"),
+        ("database", "GET", "", None, "DATABASE_UNAVAILABLE"),
+        ("database", "GET", "history", None, "DATABASE_UNAVAILABLE"),
+        ("database", "GET", NAME, None, "DATABASE_UNAVAILABLE"),
+        ("database", "GET", "runs/a.b", None, "DATABASE_UNAVAILABLE"),
     ],
 )
 def test_a_system_that_is_down_is_503_and_nothing_is_recorded(stack, system, method, path, body, code):

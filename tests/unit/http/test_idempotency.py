@@ -9,6 +9,7 @@ import pytest
 from attrs import frozen
 from litestar.testing import TestClient
 
+from tests.support.databases import each_port
 from tests.support.http_stack import NAME, TEN, USER, YAML, http_stack
 from workflow_core.domain.act import Action
 from workflow_core.domain.filters import HistoryFilter
@@ -120,13 +121,13 @@ def facts(stack: Stack) -> Any:
     """What the three systems hold, but for what a look at them may move."""
     workflows = [
         (one.dataset_name, one.phase, one.pause, one.revision, one.version, one.removal)
-        for one in stack.workflows._workflows.values()
+        for one in stack.database.store.workflows.values()
     ]
     runs = [
         (run.run_id, run.status, run.submission, run.stop, run.retry and run.retry.number)
-        for run in stack.workflows.history(HistoryFilter(), PageRequest(limit=500)).items
+        for run in stack.database.workflows.history(HistoryFilter(), PageRequest(limit=500)).items
     ]
-    return workflows, runs, sorted(stack.workflows._backfills), stack.stored()[2:]
+    return workflows, runs, sorted(stack.database.store.backfills), stack.stored()[2:]
 
 
 @every_change
@@ -309,9 +310,9 @@ def test_a_refusal_is_not_kept(stack: Stack) -> None:
 def test_a_failure_before_anything_is_recorded_is_not_kept(stack: Stack, change: Change) -> None:
     """503, and the same request succeeds when the database is back."""
     change.before(stack)
-    stack.workflows.go_down()
+    stack.database.go_down()
     assert change.send(stack).status_code == 503
-    stack.workflows.come_back()
+    stack.database.come_back()
     answer = change.send(stack)
     assert answer.status_code < 300
     assert "Idempotency-Replayed" not in answer.headers
@@ -356,10 +357,10 @@ def test_a_key_is_forgotten_after_a_day(stack: Stack) -> None:
     run = Change(path=f"{NAME}/run")
     run.send(stack)
     stack.clock.sleep(86_400)
-    assert stack.sweeper.sweep().keys_forgotten == 0
+    assert stack.sweeper.sweep().keys_purged == 0
     assert run.send(stack).headers["Idempotency-Replayed"] == "true"
     stack.clock.sleep(1)
-    assert stack.sweeper.sweep().keys_forgotten == 1
+    assert stack.sweeper.sweep().keys_purged == 1
     assert run.send(stack).json()["run_id"] != RUN
 
 
@@ -390,7 +391,7 @@ def test_what_was_recorded_is_never_answered_with_503(stack: Stack) -> None:
     """The database goes away for a moment after the run was recorded: it is there, and that is the answer."""
     stack.register()
     run = Change(path=f"{NAME}/run")
-    stack.workflows.fail("save_run")
+    stack.database.fail("save_run")
     first = run.send(stack)
     assert (first.status_code, first.json()["run_id"]) == (202, RUN)
     assert run.send(stack).content == first.content
@@ -400,7 +401,7 @@ def test_an_answer_that_cannot_be_kept_is_given_all_the_same(stack: Stack) -> No
     """It is done; whoever asks later is told what is recorded."""
     stack.register()
     run = Change(path=f"{NAME}/run")
-    stack.workflows.fail("keep_answer")
+    stack.database.fail("store_response")
     first = run.send(stack)
     assert first.status_code == 202
     stack.clock.sleep(60)
@@ -465,7 +466,10 @@ class Mortal:
 
 def mortal_service(stack: Stack, life: Mortal) -> WorkflowService:
     return WorkflowService(
-        workflows=life(stack.workflows), airflow=life(stack.airflow), storage=life(stack.storage), clock=stack.clock
+        database=each_port(stack.database, life),
+        airflow=life(stack.airflow),
+        storage=life(stack.storage),
+        clock=stack.clock,
     )
 
 
@@ -511,19 +515,19 @@ def test_a_death_at_any_point_leaves_one_effect(change: Change, after: bool) -> 
             for _ in range(3):
                 of.clock.sleep(200)
                 of.sweeper.sweep()
-            kept = of.workflows._workflows.values()
+            kept = of.database.store.workflows.values()
             workflows = [(one.dataset_name, one.phase, one.revision, one.pause is None) for one in kept]
-            runs = of.workflows.history(HistoryFilter(), PageRequest(limit=500)).items
+            runs = of.database.workflows.history(HistoryFilter(), PageRequest(limit=500)).items
             told = [(run.run_type, run.status, run.stop is None, run.retry and run.retry.number) for run in runs]
             there = len(list(of.airflow.changed_runs(TEN - timedelta(days=9999)).runs))
             # a sync that died is done again, and told again: it looked a second time
-            asked = sorted(event.action for event in of.workflows._audit if event.action is not Action.SYNC)
+            asked = sorted(event.action for event in of.database.store.events if event.action is not Action.SYNC)
             return (
                 workflows,
                 sorted(map(str, told)),
                 there,
-                len(of.workflows._backfills),
-                len(of.workflows._keys),
+                len(of.database.store.backfills),
+                len(of.database.store.keys),
                 asked,
             )
 
@@ -551,7 +555,7 @@ def test_nobody_knows_while_the_key_cannot_be_looked_up(stack, monkeypatch):
     stack.register()
     key = {"Idempotency-Key": "k"}
     assert stack.post(f"{NAME}/run", {}, headers=key).status_code == 202
-    monkeypatch.setattr(stack.workflows, "key", _away)
+    monkeypatch.setattr(stack.database.idempotency, "key_record", _away)
     again = stack.post(f"{NAME}/run", {}, headers=key)
     assert (again.status_code, again.json()["code"]) == (503, "DATABASE_OUTCOME_UNKNOWN")
 
@@ -559,8 +563,8 @@ def test_nobody_knows_while_the_key_cannot_be_looked_up(stack, monkeypatch):
 def test_nothing_is_recorded_while_the_database_is_away(stack, monkeypatch):
     """A request that did not get as far as its record is told so."""
     stack.register()
-    monkeypatch.setattr(stack.workflows, "add_run", _away)
-    monkeypatch.setattr(stack.workflows, "key", _away)
+    monkeypatch.setattr(stack.database.workflows, "add_run", _away)
+    monkeypatch.setattr(stack.database.idempotency, "key_record", _away)
     answer = stack.post(f"{NAME}/run", {}, headers={"Idempotency-Key": "k"})
     assert (answer.status_code, answer.json()["code"]) == (503, "DATABASE_UNAVAILABLE")
 

@@ -42,8 +42,8 @@ class Served:
         self.path = f"{ROOT}/runs/{self.run_id}"
 
     @property
-    def workflows(self) -> Any:
-        return self.world.service.context.workflows
+    def database(self) -> Any:
+        return self.world.service.context.db
 
     def follow(self) -> None:
         """As a worker that follows Airflow: from now on reads rely on it."""
@@ -56,7 +56,7 @@ class Served:
 
     def once_waited_for(self, what: Any) -> None:
         """It happens as soon as the version of the run was asked for: whatever changes from then on ends the wait, however slow this is."""
-        asked, versions = threading.Event(), self.workflows.run_versions
+        asked, versions = threading.Event(), self.database.workflows.run_versions
 
         def told(*run_ids: Any) -> Any:
             found = versions(*run_ids)
@@ -67,7 +67,7 @@ class Served:
             if asked.wait(20):
                 what()
 
-        self.workflows.run_versions = told
+        self.database.workflows.run_versions = told
         threading.Thread(target=later).start()
 
     def after(self, seconds: float, what: Any) -> threading.Thread:
@@ -245,7 +245,7 @@ def test_one_question_serves_all(monkeypatch):
     """However many wait for however many runs."""
     with served() as run:
         asked: list[int] = []
-        real = run.workflows.run_versions
+        real = run.database.workflows.run_versions
 
         def counted(run_ids: Any) -> Any:
             asked.append(len(list(run_ids)))
@@ -253,7 +253,7 @@ def test_one_question_serves_all(monkeypatch):
 
         async def everybody() -> None:
             async with httpx.AsyncClient(base_url=str(run.client.base_url), timeout=60, trust_env=False) as client:
-                monkeypatch.setattr(run.workflows, "run_versions", counted)
+                monkeypatch.setattr(run.database.workflows, "run_versions", counted)
                 await asyncio.gather(*(client.get(run.path, params={"wait": 3}) for _ in range(40)))
 
         asyncio.run(everybody())
@@ -300,9 +300,9 @@ def test_a_database_that_is_away_keeps_them_waiting():
     with served() as run:
 
         def away_for_a_while() -> None:
-            run.workflows.go_down()
+            run.database.go_down()
             time.sleep(1.2)
-            run.workflows.come_back()
+            run.database.come_back()
             run.change()
 
         run.once_waited_for(lambda: run.after(0.1, away_for_a_while))

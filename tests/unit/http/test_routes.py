@@ -38,7 +38,7 @@ def stack():
 
 def ended_run(stack: Any, started: datetime, *, seconds: int = 45, name: str = NAME, **changes: Any) -> Run:
     """A finished scheduled run, put behind the API."""
-    workflow = stack.workflows.workflow(name)
+    workflow = stack.database.workflows.workflow(name)
     run_id = f"{name}_{started:%Y%m%d_%H%M%S}"
     run = Run(
         run_id=run_id,
@@ -59,7 +59,7 @@ def ended_run(stack: Any, started: datetime, *, seconds: int = 45, name: str = N
         observed_at=TEN,
     )
     run = evolve(run, **changes)
-    stack.workflows.add_run(run)
+    stack.database.workflows.add_run(run)
     return run
 
 
@@ -72,7 +72,7 @@ def test_register_as_in_3_8(stack):
     body = answer.json()
     assert answer.status_code == 201
     assert "no tasks" in body.pop("warnings")[0]
-    assert body.pop("s3_path") == stack.workflows.workflow(NEW).s3_path
+    assert body.pop("s3_path") == stack.database.workflows.workflow(NEW).s3_path
     assert body == {
         "dataset_name": NEW,
         "status": "active",
@@ -86,7 +86,7 @@ def test_register_as_in_3_8(stack):
 def test_registration_reaches_all_three_systems(stack):
     """What was registered stands in the database, in the object store and in Airflow."""
     stack.post("register", REGISTER)
-    workflow = stack.workflows.workflow(NEW)
+    workflow = stack.database.workflows.workflow(NEW)
     assert (workflow.schedule.cron, workflow.schedule.timezone) == ("0 8 * * *", TZ)
     assert stack.storage.get(workflow.source_type, NEW, limit=10_000).text == workflow.yaml
     assert stack.airflow.dag(workflow.dag_id).spec_hash == workflow.spec_hash
@@ -263,7 +263,7 @@ def test_one_workflow_with_its_spec(stack):
     assert listed.items() <= body.items()
     assert body["phase"] == "served"
     assert [task["task_id"] for task in body["spec"]["tasks"]][3] == "aggregate_clicks"
-    assert body["yaml_content"] == stack.workflows.workflow(NAME).yaml
+    assert body["yaml_content"] == stack.database.workflows.workflow(NAME).yaml
 
 
 @pytest.mark.parametrize("body", [None, {}, {"params": {}}])
@@ -542,7 +542,7 @@ def test_an_encoded_slash_reaches_no_other_workflow(stack, path):
     stack.register()
     answer = stack.client.post(f"{ROOT}/{path}")
     assert (answer.status_code, answer.json()["code"]) == (400, "INVALID_REQUEST")
-    assert stack.workflows.workflow(NAME).pause is None
+    assert stack.database.workflows.workflow(NAME).pause is None
 
 
 # Health.
@@ -550,7 +550,7 @@ def test_an_encoded_slash_reaches_no_other_workflow(stack, path):
 
 def test_alive_asks_nobody(stack):
     """The process is alive though everything else is down."""
-    stack.workflows.go_down()
+    stack.database.go_down()
     stack.airflow.go_down()
     answer = stack.get("/healthz")
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
@@ -562,7 +562,7 @@ def test_ready_needs_the_database_alone(stack):
     stack.storage.go_down()
     answer = stack.get("/readyz")
     assert (answer.status_code, answer.json()["status"], set(answer.json())) == (200, "ok", {"status", "database"})
-    stack.workflows.go_down()
+    stack.database.go_down()
     answer = stack.get("/readyz")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
     assert (answer.json()["status"], answer.json()["database"]["status"]) == ("unavailable", "unavailable")

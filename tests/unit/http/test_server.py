@@ -31,7 +31,7 @@ from workflow_entrypoints.settings import Settings
 from workflow_core.fakes.airflow import InMemoryAirflow
 from workflow_core.fakes.clock import ManualClock
 from workflow_core.fakes.storage import InMemoryStorage
-from workflow_core.fakes.workflow import InMemoryWorkflows
+from workflow_core.fakes.database import InMemoryDatabase
 from workflow_core.service import WorkflowService
 
 storage, clock = InMemoryStorage(), ManualClock()
@@ -43,7 +43,7 @@ class Slow(WorkflowService):
         time.sleep(0.5)
         return super().health()
 
-service = Slow(workflows=InMemoryWorkflows(), airflow=airflow, storage=storage, clock=clock)
+service = Slow(database=InMemoryDatabase(), airflow=airflow, storage=storage, clock=clock)
 settings = Settings(port=0, drain=float(sys.argv[1]))
 app = create_app(service, settings, on_shutdown=[lambda: print("worker stopped", flush=True)])
 serve(

@@ -17,19 +17,19 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from devstack.docs import DOCS
 from tests.support.http_stack import NAME, ROOT, TEN, http_stack
-from workflow_adapters.sql import SqlWorkflows, make_engine, upgrade
+from workflow_adapters.sql import SqlDatabase, make_engine, upgrade
 from workflow_core.domain.conditions import AirflowState
 from workflow_core.domain.workflow import Phase, SourceType
 from workflow_core.errors import DatabaseUnavailable, StorageUnavailable
 from workflow_core.fakes.clock import ManualClock
+from workflow_core.fakes.database import InMemoryDatabase
 from workflow_core.fakes.storage import InMemoryStorage
-from workflow_core.fakes.workflow import InMemoryWorkflows
+from workflow_core.ports.database import PORTS, Database
 from workflow_core.ports.storage import StoragePort
-from workflow_core.ports.workflow import WorkflowPort
 from workflow_core.service import WorkflowService
 from workflow_core.testing.entities import a_run, a_workflow
 from workflow_entrypoints.http import create_app, openapi_document
-from workflow_entrypoints.observability.instrumentation import System, instrumented
+from workflow_entrypoints.observability.instrumentation import System, instrumented, instrumented_database
 from workflow_entrypoints.observability.metrics import Metrics
 from workflow_entrypoints.settings import Settings
 from workflow_entrypoints.worker import Worker
@@ -124,12 +124,12 @@ def test_a_thousand_paths_and_names_make_no_series():
 
 def test_calls_of_a_port_are_measured_by_operation_and_outcome():
     """The outcome is ok, or the code of the error, which goes through."""
-    metrics, fake = Metrics(), InMemoryWorkflows()
-    port = instrumented(fake, WorkflowPort, System.DATABASE, [metrics])
-    port.workflow("a.b")
+    metrics, fake = Metrics(), InMemoryDatabase()
+    port = instrumented_database(fake, [metrics])
+    port.workflows.workflow("a.b")
     fake.go_down()
     with pytest.raises(DatabaseUnavailable):
-        port.workflow("a.b")
+        port.workflows.workflow("a.b")
     assert counted(metrics, "database_client_operation_duration_seconds") == [
         {"operation": "workflow", "outcome": "ok"},
         {"operation": "workflow", "outcome": "DATABASE_UNAVAILABLE"},
@@ -162,7 +162,9 @@ def test_a_port_that_nobody_watches_is_itself():
 
 def test_a_watched_port_is_the_port():
     """What tells ports apart by their methods finds them."""
-    assert isinstance(instrumented(InMemoryWorkflows(), WorkflowPort, System.DATABASE, [Metrics()]), WorkflowPort)
+    watched = instrumented_database(InMemoryDatabase(), [Metrics()])
+    assert isinstance(watched, Database)
+    assert all(isinstance(getattr(watched, name), port) for name, port in PORTS.items())
 
 
 @pytest.mark.parametrize(("error", "outcome"), [(None, "ok"), (DatabaseUnavailable("away"), "DATABASE_UNAVAILABLE")])
@@ -192,14 +194,14 @@ def test_passes_of_the_worker_are_measured(error, outcome):
 
 def test_the_state_of_the_database_is_told_at_each_scrape():
     """Workflows by phase, runs that have not ended by status, and how old the picture of Airflow is."""
-    metrics, fake, clock = Metrics(), InMemoryWorkflows(), ManualClock(TEN)
+    metrics, fake, clock = Metrics(), InMemoryDatabase(), ManualClock(TEN)
     metrics.follow(fake, clock)
     assert "workflow_core_mirror_age_seconds" not in samples(metrics)
     workflow = a_workflow()
-    fake.add_workflow(workflow)
-    fake.add_workflow(a_workflow("a.b", phase=Phase.REGISTERING))
-    fake.add_run(a_run(workflow))
-    fake.save_airflow_state(evolve(AirflowState(), reached_at=TEN - timedelta(seconds=90)))
+    fake.workflows.add_workflow(workflow)
+    fake.workflows.add_workflow(a_workflow("a.b", phase=Phase.REGISTERING))
+    fake.workflows.add_run(a_run(workflow))
+    fake.observations.save_airflow_state(evolve(AirflowState(), reached_at=TEN - timedelta(seconds=90)))
     found = samples(metrics)
     assert found["database_up"] == [({}, 1)]
     assert sorted(found["workflow_core_workflows"], key=str) == [
@@ -212,7 +214,7 @@ def test_the_state_of_the_database_is_told_at_each_scrape():
 
 def test_a_database_that_is_away_takes_no_other_metric_with_it():
     """The scrape succeeds and says so."""
-    metrics, fake = Metrics(), InMemoryWorkflows()
+    metrics, fake = Metrics(), InMemoryDatabase()
     metrics.follow(fake, ManualClock(TEN))
     fake.go_down()
     found = samples(metrics)
@@ -226,7 +228,7 @@ def test_the_use_of_the_connections_is_told(tmp_path):
     engine = make_engine(f"sqlite:///{tmp_path / 'x.db'}", pool_size=3)
     upgrade(engine)
     metrics = Metrics()
-    metrics.follow(instrumented(SqlWorkflows(engine), WorkflowPort, System.DATABASE, [metrics]), ManualClock(TEN))
+    metrics.follow(instrumented_database(SqlDatabase(engine), [metrics]), ManualClock(TEN))
     with engine.connect():
         found = samples(metrics)
     engine.dispose()
@@ -246,13 +248,13 @@ def test_the_documentation_lists_every_metric_with_its_labels(tmp_path):
     """And none that there is not."""
     engine = make_engine(f"sqlite:///{tmp_path / 'x.db'}")
     upgrade(engine)
-    metrics, port = Metrics(), SqlWorkflows(engine)
+    metrics, port = Metrics(), SqlDatabase(engine)
     metrics.follow(port, ManualClock(TEN))
     metrics.breaker("airflow", lambda: "closed")
     workflow = a_workflow()
-    port.add_workflow(workflow)
-    port.add_run(a_run(workflow))
-    port.save_airflow_state(evolve(AirflowState(), reached_at=TEN))
+    port.workflows.add_workflow(workflow)
+    port.workflows.add_run(a_run(workflow))
+    port.observations.save_airflow_state(evolve(AirflowState(), reached_at=TEN))
     metrics.request_ended("GET", "/x", 200, 1.0)
     for system in System:
         with metrics.call(system, "x"):

@@ -19,11 +19,10 @@ from tests.support.http_stack import NAME, ROOT, YAML
 from tests.support.log_lines import logged
 from workflow_adapters.airflow import open_airflow
 from workflow_core.errors import ConfigurationError
-from workflow_core.fakes.workflow import InMemoryWorkflows
-from workflow_core.ports.workflow import WorkflowPort
+from workflow_core.fakes.database import InMemoryDatabase
 from workflow_entrypoints.container import build, close
 from workflow_entrypoints.http import create_app
-from workflow_entrypoints.observability.instrumentation import System, instrumented
+from workflow_entrypoints.observability.instrumentation import System, instrumented_database
 from workflow_entrypoints.observability.traces import Traces
 from workflow_entrypoints.process import ServiceProcess
 from workflow_entrypoints.settings import Settings
@@ -119,7 +118,7 @@ def test_what_is_asked_every_few_seconds_is_no_request_to_trace(traces, spans, p
 def test_an_error_is_told_by_its_code(traces, spans):
     """Of the call and of the request; the message stays here."""
     with served(traces) as (client, container):
-        container.workflows().go_down()
+        container.database().go_down()
         assert client.get(f"{ROOT}/{NAME}").status_code == 503
     found = by_name(spans)
     step, root = found["database workflow"], found[f"GET {ROOT}/{{dataset_name}}"]
@@ -138,7 +137,7 @@ def test_lines_of_the_log_have_the_id_of_their_trace(traces):
 
 def test_a_pass_of_the_worker_is_a_trace_of_its_own(traces, spans):
     """With what it asks below it."""
-    port = instrumented(InMemoryWorkflows(), WorkflowPort, System.DATABASE, [traces])
+    port = instrumented_database(InMemoryDatabase(), [traces])
 
     class Once:
         """A service that is told to stop during its first pass."""

@@ -17,11 +17,19 @@ from workflow_entrypoints.settings import Settings, load_settings
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from workflow_adapters.airflow.guarded import Guard
+
 
 def built(**environment: str) -> Container:
     return build(
         load_settings({"WORKFLOWS_DATABASE_URL": "memory://", "WORKFLOWS_STORAGE_URL": "memory://", **environment})
     )
+
+
+def guard_of(port: Any) -> Guard:
+    """The guard behind a port."""
+    guard: Guard = port.breaker_state.__self__
+    return guard
 
 
 def test_every_wait_for_the_database_is_a_setting(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -40,7 +48,7 @@ def test_every_wait_for_the_database_is_a_setting(monkeypatch: pytest.MonkeyPatc
         WORKFLOWS_DATABASE_CONNECT_TIMEOUT="2",
         WORKFLOWS_DATABASE_STATEMENT_TIMEOUT="4.5",
         WORKFLOWS_DATABASE_LOCK_TIMEOUT="5.5",
-    ).workflows()
+    ).database()
     assert given == {
         "pool_size": 3,
         "pool_timeout": 1.5,
@@ -92,7 +100,7 @@ def test_changes_never_have_more_than_half_of_the_threads(
 ) -> None:
     """Those that ask Airflow and those that wait to ask it together."""
     container = built(WORKFLOWS_THREADS=str(threads), AIRFLOW_CONNECTIONS=str(connections))
-    bulkhead = container.airflow()._share.bulkhead  # type: ignore[attr-defined]
+    bulkhead = guard_of(container.airflow()).budget.bulkhead
     assert (bulkhead._places._value, bulkhead._line._value) == (at_once, waiting)
     assert container.settings().changes_at_once == threads // 2
 
@@ -100,14 +108,16 @@ def test_changes_never_have_more_than_half_of_the_threads(
 def test_each_kind_of_caller_has_a_share_of_its_own_and_all_have_one_breaker() -> None:
     """A connection for every place there is, so that none waits for one; and what one of them finds out, all know."""
     container = built(AIRFLOW_BASE_URL="http://127.0.0.1:1", WORKFLOWS_AIRFLOW_API="v2", AIRFLOW_LOOK_TIMEOUT="0.25")
-    ports: list[Any] = [container.airflow(), container.airflow_for_reads(), container.airflow_for_worker()]
-    places = [port._share.bulkhead._places._value for port in ports]
-    pool = ports[0]._airflow._client._http._transport._pool
+    ports = [container.airflow(), container.airflow_for_reads(), container.airflow_for_worker()]
+    guards = [guard_of(port) for port in ports]
+    places = [guard.budget.bulkhead._places._value for guard in guards]
+    adapter: Any = guards[0].airflow
+    pool = adapter._client._http._transport._pool
     assert places == [8, 2, 2]
     assert pool._max_connections == sum(places)
-    assert {port._share.seconds for port in ports} == {15.0, 0.25}
-    assert {id(port._breaker) for port in ports} == {id(container.breaker())}
-    assert {id(port._airflow) for port in ports} == {id(container.asked())}
+    assert {guard.budget.seconds for guard in guards} == {15.0, 0.25}
+    assert {id(guard.breaker) for guard in guards} == {id(container.breaker())}
+    assert {id(guard.airflow) for guard in guards} == {id(container.unguarded())}
     assert container.service().breaker_state() is BreakerState.CLOSED
     close(container)
 
@@ -124,7 +134,7 @@ def test_what_was_made_is_closed_once():
     """In whatever order it was made."""
     container = build(Settings(storage_url="memory://", database_url="sqlite://", airflow_api="v2"))
     closed: list[str] = []
-    container.asked()
+    container.unguarded()
     container.closing().callback(closed.append, "x")
     close(container)
     close(container)

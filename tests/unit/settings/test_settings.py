@@ -4,7 +4,8 @@ import pytest
 
 from workflow_core.errors import ConfigurationError
 from workflow_core.usecases.config import CodeExecution
-from workflow_entrypoints.settings import NAMES, described, load_settings
+from workflow_entrypoints.settings import NAMES, Settings, described, load_settings
+from workflow_entrypoints.settings.model import GROUPS
 
 
 def test_the_specifications_names_and_defaults():
@@ -96,7 +97,7 @@ def test_no_header_s_value_is_shown(text):
 @pytest.mark.parametrize(("total", "seconds"), [("1", 30), ("15", 45), ("600", 1800)])
 def test_what_may_still_arrive_outlasts_every_request(total, seconds):
     """Three times as long as one request to Airflow may take, and half a minute at least."""
-    assert load_settings({"AIRFLOW_TOTAL_TIMEOUT": total}).policy.may_arrive.total_seconds() == seconds
+    assert load_settings({"AIRFLOW_TOTAL_TIMEOUT": total}).policy.in_flight_limit.total_seconds() == seconds
 
 
 def test_headers_may_be_written_as_a_mapping(tmp_path):
@@ -126,6 +127,24 @@ def test_every_setting_is_named_after_its_system():
     """All variables are AIRFLOW_…, WORKFLOWS_… or DLI_…, each once."""
     assert len(set(NAMES)) == len(NAMES)
     assert all(name.startswith(("AIRFLOW_", "WORKFLOWS_", "DLI_")) for name in NAMES)
+
+
+def test_every_setting_belongs_to_one_group_and_is_listed():
+    """The settings are those of the groups: none twice, none forgotten in the list."""
+    fields = [name for group in GROUPS for name in group.model_fields]
+    assert len(set(fields)) == len(fields)
+    assert set(fields) == set(Settings.model_fields) == set(NAMES.values())
+
+
+def test_the_settings_are_each_of_their_groups():
+    """Code that takes one group is handed the settings as they are."""
+    assert all(isinstance(load_settings({}), group) for group in GROUPS)
+
+
+def test_wrong_settings_are_named_in_the_order_of_the_list():
+    """Several errors stand in one message, those of Airflow before those of HTTP."""
+    with pytest.raises(ConfigurationError, match=r"AIRFLOW_ATTEMPTS.*WORKFLOWS_LOADERS.*WORKFLOWS_PORT.*DLI_PATIENCE"):
+        load_settings({"DLI_PATIENCE": "x", "WORKFLOWS_PORT": "x", "AIRFLOW_ATTEMPTS": "x", "WORKFLOWS_LOADERS": "x"})
 
 
 @pytest.mark.parametrize(

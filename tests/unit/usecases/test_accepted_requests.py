@@ -10,7 +10,8 @@ import pytest
 
 from tests.support.world import NAME, World, a_spec
 from workflow_core.domain.run import RunStatus
-from workflow_core.fakes import InMemoryWorkflows
+from workflow_core.fakes import InMemoryDatabase
+from workflow_core.fakes.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,14 +20,14 @@ YAML = a_spec(schedule='{cron: "0 6 1 1 *"}')
 DAYS = (date(2020, 1, 1), date(2020, 1, 3))
 
 
-class Leaving(InMemoryWorkflows):
-    """The fake, which goes down as soon as a certain method has written something."""
+class LeavingStore(Store):
+    """The store of the database in memory, which goes down right after a certain method has written something."""
 
     down_after: str | None = None
 
     @contextmanager
-    def _transaction(self, method: str) -> Iterator[None]:
-        with super()._transaction(method):
+    def transaction(self, method: str) -> Iterator[None]:
+        with super().transaction(method):
             yield
         if method == self.down_after:
             self.go_down()
@@ -53,7 +54,7 @@ class Accepting(World):
 
 @pytest.fixture
 def world() -> Accepting:
-    world = Accepting.of(workflows=Leaving(), task_seconds=5)
+    world = Accepting.of(database=InMemoryDatabase(LeavingStore()), task_seconds=5)
     world.register(yaml=YAML)
     world.sweeper.sweep()
     return world
@@ -86,16 +87,16 @@ def test_a_database_that_goes_down_after_the_commit_undoes_no_answer(world: Acce
     """Each operation is answered as accepted if the database went down right after it had recorded the wish."""
     recorded_by, prepare, ask = OPERATIONS[operation]
     given = prepare(world)
-    world.workflows.down_after = recorded_by
+    world.database.store.down_after = recorded_by
     ask(world, given)
-    assert world.workflows._down
+    assert world.database.store.is_down
 
 
 def test_what_was_accepted_then_goes_on_with_the_worker(world: Accepting) -> None:
     """A run whose request could not finish reaches Airflow, once, and ends."""
-    world.workflows.down_after = "add_run"
+    world.database.store.down_after = "add_run"
     run = world.usecases.run(NAME)
-    world.workflows.down_after = None
-    world.workflows.come_back()
+    world.database.store.down_after = None
+    world.database.come_back()
     world.sweep(6, seconds=5)
     assert world.usecases.status(run.run_id).run.status is RunStatus.SUCCESS

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.support.backfills import a_backfilled_world, day
+from tests.support.databases import each_port
 from tests.support.world import ME, NAME
 from workflow_core.domain.backfill import BackfillStatus, OnFailure
 from workflow_core.domain.run import RunStatus, Submission
@@ -54,7 +56,7 @@ class TestFailures:
         assert world.by_date(view) == {1: "SUCCESS", 2: "FAILED", 3: "PENDING", 4: "PENDING"}
         wish = world.look(view).backfill.wish
         assert (wish.by, wish.reason) == (
-            "system", f"Run {view.runs[1].run_id} ended FAILED; resume goes on with the next date."
+            "system", f"Run {view.runs[1].run_id} ended FAILED; resume continues with the next date."
         )  # fmt: skip
         world.usecases.resume_backfill(view.backfill.backfill_id, caller=ME)
         assert world.finish(view) is BackfillStatus.FAILED
@@ -149,21 +151,29 @@ class Mortal:
 
 class TestDeath:
     @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-    @pytest.mark.parametrize("fields", [{}, {"parallel": True, "max_active": 2}], ids=["serial", "parallel"])
-    def test_whoever_dies_wherever_another_goes_on(self, make_world, fields, after):
-        """For each call of a port in a backfill's life: a death there, and a new process finishes it; each date ran exactly once."""
+    @pytest.mark.parametrize(
+        ("fields", "passes"), [({}, 7), ({"parallel": True, "max_active": 2}, 5)], ids=["serial", "parallel"]
+    )
+    def test_whoever_dies_wherever_another_goes_on(self, make_world, fields, passes, after):
+        """For each call of a port in a backfill's life: a death there, and a new process finishes it; each date ran exactly once.
+
+        ``passes`` of the worker take an undisturbed backfill to its end, and one pass further.
+        """
         survived = False
         calls = 0
         while not survived:
             calls += 1
             world = make_world()
             countdown = [calls]
-            ports = {name: Mortal(getattr(world, name), countdown, after=after) for name in ("workflows", "airflow")}
-            mortal = world.another(**ports)
+            mortal = world.another(
+                database=each_port(world.database, partial(Mortal, countdown=countdown, after=after)),
+                airflow=Mortal(world.airflow, countdown, after=after),
+            )
             try:
-                mortal.backfill(1, 3, **fields)
-                mortal.pass_time(12)
+                alone = mortal.backfill(1, 3, **fields)
+                mortal.pass_time(passes)
                 survived = True
+                assert world.status(alone) is BackfillStatus.SUCCESS
             except DiedError:
                 pass
             world = world.another()
@@ -218,8 +228,8 @@ class TestDeath:
                 return super().__getattr__(name)
 
         with pytest.raises(DiedError):
-            world.another(workflows=Dying(world.workflows, [0], after=False)).usecases.stop_backfill(
-                view.backfill.backfill_id
-            )
+            world.another(
+                database=each_port(world.database, lambda port: Dying(port, [0], after=False))
+            ).usecases.stop_backfill(view.backfill.backfill_id)
         assert world.by_date(view)[3] == "STOPPED"
         assert world.finish(view) is BackfillStatus.STOPPED

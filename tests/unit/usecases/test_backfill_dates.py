@@ -14,7 +14,8 @@ from workflow_core.domain.run import RunStatus, RunType
 from workflow_core.errors import (
     BackfillNotActive,
 )
-from workflow_core.fakes import InMemoryWorkflows
+from workflow_core.fakes import InMemoryDatabase
+from workflow_core.fakes.backfills import InMemoryBackfills
 
 if TYPE_CHECKING:
     from workflow_core.domain.backfill import BackfillView
@@ -94,17 +95,15 @@ class TestDatesThatHaveRuns:
         """Whoever finds out at the last moment that the dates got runs decides anew."""
         theirs: list[BackfillView] = []
 
-        class Overtaken(InMemoryWorkflows):
+        class Overtaken(InMemoryBackfills):
             def add_backfill(self, backfill, runs, *, dated, act=None):
                 if not theirs:
                     theirs.append(world.backfill(2, 3))
-                return world.workflows.add_backfill(backfill, runs, dated=dated, act=act)
+                return super().add_backfill(backfill, runs, dated=dated, act=act)
 
-            def __getattribute__(self, name):
-                mine = name == "add_backfill" or name.startswith("__")
-                return object.__getattribute__(self if mine else world.workflows, name)
-
-        view = world.another(workflows=Overtaken()).backfill(1, 3)
+        database = InMemoryDatabase(world.database.store)
+        database.backfills = Overtaken(world.database.store)
+        view = world.another(database=database).backfill(1, 3)
         assert [run.run_date.day for run in view.runs] == [1]
         assert [one.date.day for one in view.backfill.skipped] == [2, 3]
 
@@ -149,7 +148,7 @@ class TestWhatSkippedDatesMeanForTheEnd:
         run = world.usecases.run(NAME, {"date": "2026-01-01"}, caller=ME)
         view = world.backfill(1, 1)
         assert view.summary.status is BackfillStatus.RUNNING
-        assert world.look(view).held == f"Waits for run {run.run_id} of the skipped date 2026-01-01."
+        assert world.look(view).held == f"Waiting for run {run.run_id} of the skipped date 2026-01-01."
         assert world.finish(view) is BackfillStatus.SUCCESS
         assert world.look(view).held is None
         assert [one.status for one in world.look(view).backfill.skipped] == [RunStatus.SUCCESS]

@@ -12,10 +12,11 @@ from attrs import frozen
 from tests.support.world import NAME, World, a_spec
 from workflow_adapters.airflow.breaker import BreakerRules, CircuitBreaker, Outcome
 from workflow_adapters.airflow.bulkhead import Bulkhead
-from workflow_adapters.airflow.guarded import CallBudget, GuardedAirflow
+from workflow_adapters.airflow.guarded import CallBudget, guard_airflow
 from workflow_core.domain.run import RunStatus
 from workflow_core.errors import AirflowUnavailable
-from workflow_core.fakes import InMemoryAirflow, InMemoryStorage, InMemoryWorkflows, ManualClock
+from workflow_core.fakes import InMemoryAirflow, InMemoryDatabase, InMemoryStorage, ManualClock
+from workflow_core.fakes.store import Store
 from workflow_core.ports.airflow import BreakerState
 
 if TYPE_CHECKING:
@@ -23,19 +24,19 @@ if TYPE_CHECKING:
 
 YAML = a_spec(schedule='{cron: "0 6 1 1 *"}')
 
-WRITES = ("add_", "save_", "revise_", "retire_", "mark_", "claim", "record_", "forget_")
+WRITES = ("add_", "save_", "revise_", "retire_", "record_", "acquire", "append", "store_", "purge_")
 
 
-class Watched(InMemoryWorkflows):
-    """The fake, which remembers what was asked of it that writes."""
+class WatchedStore(Store):
+    """The store of the database in memory, which notes the methods that write."""
 
     written: list[str]
 
     @contextmanager
-    def _transaction(self, method: str) -> Iterator[None]:
+    def transaction(self, method: str) -> Iterator[None]:
         if method.startswith(WRITES):
             self.written.append(method)
-        with super()._transaction(method):
+        with super().transaction(method):
             yield
 
 
@@ -63,18 +64,19 @@ class Outage(World):
     waiting_run: str
 
     def written(self) -> list[str]:
-        written: list[str] = self.workflows.written + self.storage.written
+        written: list[str] = self.database.store.written + self.storage.written
         return written
 
 
 @pytest.fixture
 def world() -> Outage:
-    clock, storage, workflows = ManualClock(), WatchedStorage(), Watched()
-    workflows.written, storage.written = [], []
+    clock, storage, store = ManualClock(), WatchedStorage(), WatchedStore()
+    database = InMemoryDatabase(store)
+    store.written, storage.written = [], []
     fake = InMemoryAirflow(storage=storage, clock=clock, queue_seconds=1, task_seconds=5)
     breaker = CircuitBreaker(BreakerRules(window=1, minimum=1, open_seconds=3600.0))
-    airflow = GuardedAirflow(fake, breaker, CallBudget(bulkhead=Bulkhead(4), seconds=15.0))
-    before = World(workflows=workflows, airflow=airflow, storage=storage, clock=clock)
+    airflow = guard_airflow(fake, breaker, CallBudget(bulkhead=Bulkhead(4), seconds=15.0))
+    before = World(database=database, airflow=airflow, storage=storage, clock=clock)
     before.register(yaml=YAML)
     before.register(yaml=YAML + "team: x\n", force=True)
     before.sweeper.sweep()
@@ -86,10 +88,10 @@ def world() -> Outage:
     waiting = backfill.runs[-1].run_id  # its turn comes after the first
     breaker.leave(breaker.enter(), Outcome.FAILURE)
     assert breaker.state is BreakerState.OPEN
-    workflows.written.clear()
+    store.written.clear()
     storage.written.clear()
     return Outage(
-        workflows=workflows,
+        database=database,
         airflow=airflow,
         storage=storage,
         clock=clock,
@@ -150,5 +152,5 @@ def test_what_was_accepted_before_is_sent_when_it_closes(world: Outage) -> None:
     for _ in range(12):
         clock.sleep(5)
         world.sweeper.sweep()
-    assert world.breaker._era.state is BreakerState.CLOSED
+    assert world.breaker._period.state is BreakerState.CLOSED
     assert world.usecases.status(world.waiting_run).run.status is RunStatus.SUCCESS

@@ -23,7 +23,7 @@ def compared(world: Mirrored) -> int:
     """A sweep when it is time again; returns how much was mended."""
     world.sweep(2)
     world.clock.sleep(EVERY)
-    mended = world.sweeper.sweep().drifts_mended
+    mended = world.sweeper.sweep().drifts_repaired
     world.sweep(2)
     return mended
 
@@ -50,7 +50,7 @@ def test_a_yaml_that_is_gone_is_written_again(world):
     world.storage.delete(SourceType.MANUAL, NAME)
     world.airflow.withdraw(DAG)
     assert compared(world) == 1
-    assert text(world) == world.workflows.workflow(NAME).yaml
+    assert text(world) == world.database.workflows.workflow(NAME).yaml
     assert world.airflow.dag(DAG) is not None
     assert world.types() == []
 
@@ -60,7 +60,7 @@ def test_a_yaml_that_is_another_is_written_over(world, other):
     """Whatever it is: what was registered counts."""
     overwrite(world, other)
     assert compared(world) == 1
-    assert text(world) == world.workflows.workflow(NAME).yaml
+    assert text(world) == world.database.workflows.workflow(NAME).yaml
     assert world.types() == []
 
 
@@ -73,7 +73,7 @@ def test_a_dag_that_was_dropped_is_asked_for(world):
 
 def test_the_yaml_of_a_workflow_that_left_is_removed(world):
     """Somebody who had stood still wrote it after the unregistration; Airflow would serve it."""
-    yaml = world.workflows.workflow(NAME).yaml
+    yaml = world.database.workflows.workflow(NAME).yaml
     world.usecases.unregister(NAME)
     world.sweep(3)
     world.storage.put(SourceType.MANUAL, NAME, yaml, expected=None)
@@ -102,21 +102,23 @@ def test_what_somebody_works_on_is_left_to_them(world):
     world.storage.delete(SourceType.MANUAL, NAME)
     world.sweep(2)
     world.clock.sleep(EVERY)
-    now, workflow = world.clock.now(), world.workflows.workflow(NAME)
-    world.workflows.claim([workflow_subject(workflow.id)], owner="another", at=now, until=now.replace(year=2030))
-    assert world.sweeper.sweep().drifts_mended == 0
+    now, workflow = world.clock.now(), world.database.workflows.workflow(NAME)
+    world.database.leases.acquire(
+        [workflow_subject(workflow.id)], owner="another", at=now, until=now.replace(year=2030)
+    )
+    assert world.sweeper.sweep().drifts_repaired == 0
     assert text(world) is None
 
 
 @pytest.mark.parametrize("phase", [Phase.REGISTERING, Phase.FAILED, Phase.UNREGISTERING])
 def test_only_what_is_served_is_mended(world, phase):
     """The rest is under way, or could not be built."""
-    workflow = world.workflows.workflow(NAME)
+    workflow = world.database.workflows.workflow(NAME)
     world.storage.delete(SourceType.MANUAL, NAME)
     world.airflow.request_parse = lambda _: None
-    world.workflows.save_workflow(evolve(workflow, phase=phase))
+    world.database.workflows.save_workflow(evolve(workflow, phase=phase))
     world.clock.sleep(EVERY)
-    assert world.sweeper.sweep().drifts_mended == 0
+    assert world.sweeper.sweep().drifts_repaired == 0
 
 
 def test_it_comes_now_and_then(world, monkeypatch):

@@ -125,13 +125,13 @@ class TestConditions:
         shown = world.usecases.workflow(NAME)
         assert world.airflow.meanwhile == []
         assert shown.conditions == ()
-        [seen] = world.workflows.observations([shown.workflow.id]).values()
+        [seen] = world.database.observations.observations([shown.workflow.id]).values()
         assert seen.is_paused is not paused
 
     def test_a_pass_that_began_before_airflow_confirmed_a_pause(self, world: Mirrored) -> None:
         """It read the list of DAGs after the wish and before Airflow was told, and records it after: that is no drift."""
         world.register_all("a.first", "a.second")
-        real, read = world.airflow.set_paused, world.workflows.workflows_of_dags
+        real, read = world.airflow.set_paused, world.database.workflows.workflows_of_dags
         world.airflow.set_paused = away
         assert not world.usecases.pause(NAME).settled
 
@@ -142,7 +142,7 @@ class TestConditions:
             assert world.usecases.pause(NAME).settled
             return found
 
-        world.workflows.workflows_of_dags = confirmed_after
+        world.database.workflows.workflows_of_dags = confirmed_after
         world.sweep()
         assert world.types() == []
 
@@ -185,7 +185,7 @@ class TestConditions:
         world.airflow.add_dag(evolve(dag, error="no such operator"))
         world.sweep(2)
         assert world.types() == ["not_buildable"]
-        found = world.workflows.workflow(NAME)
+        found = world.database.workflows.workflow(NAME)
         assert found is not None
         assert (found.phase, found.phase_reason) == (Phase.FAILED, "no such operator")
         world.airflow.add_dag(dag)

@@ -139,14 +139,14 @@ class TestSteering:
         view = world.backfill(1, 3)
         if act == "resume_backfill":
             world.usecases.pause_backfill(view.backfill.backfill_id)
-        save, faults = world.workflows.save_backfill, [ConcurrentUpdate("x"), ConcurrentUpdate("y")]
+        save, faults = world.database.backfills.save_backfill, [ConcurrentUpdate("x"), ConcurrentUpdate("y")]
 
         def overtaken(*given, **named):
             if faults:
                 raise faults.pop()
             return save(*given, **named)
 
-        world.workflows.save_backfill = overtaken
+        world.database.backfills.save_backfill = overtaken
         getattr(world.usecases, act)(view.backfill.backfill_id)
         wanted = world.look(view).backfill.wanted
         assert (faults, wanted) == ([], act.removesuffix("_backfill").replace("resume", "run"))
@@ -183,7 +183,7 @@ class TestTheWorkflowAround:
         """After the worker has listed what is to be driven: Airflow would only queue the runs."""
         view = world.backfill(1, 2)
         world.pass_time(1)
-        active = world.workflows.active_backfills
+        active = world.database.backfills.active_backfills
 
         def paused_meanwhile(limit):
             found = active(limit)
@@ -191,7 +191,7 @@ class TestTheWorkflowAround:
             return found
 
         world.clock.sleep(5)
-        world.workflows.active_backfills = paused_meanwhile
+        world.database.backfills.active_backfills = paused_meanwhile
         world.sweeper.sweep()
         assert world.by_date(view) == {1: "SUCCESS", 2: "PENDING"}
         assert len(world.in_airflow()) == 1

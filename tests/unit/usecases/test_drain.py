@@ -9,13 +9,13 @@ import pytest
 from attrs import evolve
 
 from tests.support.world import DAG, ME, NAME, World, a_spec
-from workflow_adapters.sql import SqlWorkflows, make_engine, upgrade
+from workflow_adapters.sql import SqlDatabase, make_engine, upgrade
 from workflow_core.api import BackfillRequest, PauseRequest
 from workflow_core.domain.caller import Caller
 from workflow_core.domain.run import RunStatus, RunType, Submission
 from workflow_core.domain.workflow import WorkflowStatus
 from workflow_core.errors import AirflowUnavailable, WorkflowPaused
-from workflow_core.fakes import InMemoryAirflow, InMemoryWorkflows
+from workflow_core.fakes import InMemoryAirflow, InMemoryDatabase
 from workflow_core.fakes.airflow import Effect
 from workflow_core.usecases.config import ServiceConfig
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from workflow_core.fakes.airflow_dags import FakeDag
     from workflow_core.ports.airflow import ServedDag
-    from workflow_core.ports.workflow import WorkflowPort
+    from workflow_core.ports.database import Database
 
 POLICY = ServiceConfig(register_wait=1.0)
 YAML = a_spec(NAME, "one", "two", description="first")
@@ -71,11 +71,11 @@ class Pauses(World):
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Pauses]:
     """A worker follows: it has just made a pass."""
     engine = make_engine(f"sqlite:///{tmp_path / 'db.sqlite'}") if request.param == "sqlite" else None
-    workflows: WorkflowPort = InMemoryWorkflows()
+    database: Database = InMemoryDatabase()
     if engine is not None:
         upgrade(engine)
-        workflows = SqlWorkflows(engine)
-    world = Pauses.of(airflow=Airflow, workflows=workflows, task_seconds=10, register_wait=POLICY.register_wait)
+        database = SqlDatabase(engine)
+    world = Pauses.of(airflow=Airflow, database=database, task_seconds=10, register_wait=POLICY.register_wait)
     world.register(yaml=YAML)
     world.sweep()
     yield world
@@ -153,13 +153,13 @@ def test_a_pass_that_nobody_repeats_waits_for_nothing(world: Pauses) -> None:
     world.usecases.pause(NAME, caller=ME)
     world.clock.sleep(3)
     alone = world.another()
-    alone.sweeper.sweep(comes_back=False)
+    alone.sweeper.sweep(is_periodic=False)
     assert not world.is_paused, "a worker was heard of a moment ago"
     world.clock.sleep(POLICY.lease - 10)
     world.airflow._task_time = timedelta(hours=1)
     world.airflow.add_run(DAG, "manual__long", run_type=RunType.MANUAL, triggered_by="rita")
     world.clock.sleep(20)
-    alone.sweeper.sweep(comes_back=False)
+    alone.sweeper.sweep(is_periodic=False)
     assert world.is_paused
 
 

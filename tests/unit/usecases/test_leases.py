@@ -11,7 +11,7 @@ from workflow_core.domain.run import RunStatus, Submission
 from workflow_core.domain.workflow import Phase
 from workflow_core.fakes.airflow import Effect
 from workflow_core.usecases.reconcile.leases import CHUNK
-from workflow_core.usecases.reconcile.sweep import LEASES_KEPT, TIDY_EVERY
+from workflow_core.usecases.reconcile.sweep import LEASE_RETENTION, TIDY_EVERY
 
 if TYPE_CHECKING:
     import pytest
@@ -48,7 +48,7 @@ class TestSharing:
         """Neither sent nor settled twice; when its lease has ended, whoever comes first goes on."""
         (run_id,) = waiting(world)
         now = world.clock.now()
-        world.workflows.claim([run_subject(run_id)], owner="another", at=now, until=now + LEASE)
+        world.database.leases.acquire([run_subject(run_id)], owner="another", at=now, until=now + LEASE)
         assert world.sweeper.sweep().runs_submitted == 0
         world.clock.sleep(LEASE.total_seconds())
         assert world.sweeper.sweep().runs_submitted == 1
@@ -56,7 +56,7 @@ class TestSharing:
     def test_a_worker_claims_a_few_at_a_time(self, world, monkeypatch):
         """So that others find something to do beside it."""
         waiting(world, CHUNK + 1)
-        claims = calls_of(monkeypatch, world.workflows, "claim")
+        claims = calls_of(monkeypatch, world.database.leases, "acquire")
         assert world.sweeper.sweep().runs_submitted == CHUNK + 1
         sizes = [len(subjects) for (subjects,) in claims if subjects[0].startswith("run:")]
         assert sizes == [CHUNK, 1]
@@ -65,7 +65,7 @@ class TestSharing:
         """A pass over settled things asks for no lease but the one of following Airflow."""
         world.register()
         world.sweeper.sweep()
-        claims = calls_of(monkeypatch, world.workflows, "claim")
+        claims = calls_of(monkeypatch, world.database.leases, "acquire")
         world.sweeper.sweep()
         assert [subjects for (subjects,) in claims if subjects[0].partition(":")[1]] == []
 
@@ -77,7 +77,7 @@ class TestSharing:
         world.airflow.come_back()
         now = world.clock.now()
         subjects = [run_subject(run_id) for run_id in run_ids]
-        assert set(world.workflows.claim(subjects, owner="another", at=now, until=now)) == set(subjects)
+        assert set(world.database.leases.acquire(subjects, owner="another", at=now, until=now)) == set(subjects)
 
     def test_a_request_leaves_to_a_worker_what_it_is_at(self, world, monkeypatch):
         """It waits as long as it may, and tells what is recorded."""
@@ -85,7 +85,7 @@ class TestSharing:
         workflow = world.register()
         assert workflow.phase is Phase.REGISTERING
         now = world.clock.now()
-        world.workflows.claim([workflow_subject(workflow.id)], owner="another", at=now, until=now + LEASE)
+        world.database.leases.acquire([workflow_subject(workflow.id)], owner="another", at=now, until=now + LEASE)
         parses = calls_of(monkeypatch, world.airflow, "set_paused")
         assert world.usecases.pause(NAME).pause is not None
         assert parses == []
@@ -95,13 +95,13 @@ class TestSharing:
         world.register()
         run = world.usecases.run(NAME)
         now = world.clock.now()
-        lease = world.workflows.claim([run_subject(run.run_id)], owner="another", at=now, until=now + LEASE)
+        lease = world.database.leases.acquire([run_subject(run.run_id)], owner="another", at=now, until=now + LEASE)
         assert world.usecases.stop(run.run_id).status is RunStatus.STOPPING
-        world.workflows.release(lease.values())
+        world.database.leases.release(lease.values())
         for _ in range(3):
             world.sweeper.sweep()
             world.clock.sleep(60)
-        assert world.workflows.run(run.run_id).status is RunStatus.STOPPED
+        assert world.database.workflows.run(run.run_id).status is RunStatus.STOPPED
 
 
 class TestTooLate:
@@ -114,12 +114,12 @@ class TestTooLate:
             seen = trigger(*arguments, **named)
             world.clock.sleep(LEASE.total_seconds())
             now = world.clock.now()
-            world.workflows.claim([run_subject(run_id), MIRROR], owner="another", at=now, until=now + LEASE)
+            world.database.leases.acquire([run_subject(run_id), MIRROR], owner="another", at=now, until=now + LEASE)
             return seen
 
         monkeypatch.setattr(world.airflow, "trigger", slowly)
         assert world.sweeper.sweep().runs_submitted == 0
-        assert world.workflows.run(run_id).submission is Submission.SENDING
+        assert world.database.workflows.run(run_id).submission is Submission.SENDING
 
     def test_what_comes_after_the_end_of_its_lease_is_left(self, world, monkeypatch):
         """A slow Airflow does not keep a worker at what others may have taken over."""
@@ -177,7 +177,7 @@ class TestLeading:
         world.sweeper.sweep()
         (run,) = world.usecases.history().items
         assert run.airflow_run_id == "from_the_ui"
-        state = world.workflows.airflow_state()
+        state = world.database.observations.airflow_state()
         assert state.tried_at == world.clock.now()
 
     def test_one_that_ends_leaves_it_to_the_others(self, world, monkeypatch):
@@ -198,17 +198,17 @@ class TestLeading:
 
     def test_a_command_without_a_server_does_not_lead(self, world):
         """It is gone in a moment, and others would wait for it."""
-        world.another().sweeper.sweep(comes_back=False)
+        world.another().sweeper.sweep(is_periodic=False)
         now = world.clock.now()
-        assert set(world.workflows.claim([MIRROR], owner="x", at=now, until=now)) == {MIRROR}
+        assert set(world.database.leases.acquire([MIRROR], owner="x", at=now, until=now)) == {MIRROR}
 
 
 def test_old_leases_are_removed(world, monkeypatch):
     """Now and then, by the worker that follows Airflow."""
-    forgotten = calls_of(monkeypatch, world.workflows, "forget_leases")
+    forgotten = calls_of(monkeypatch, world.database.leases, "purge_leases")
     for _ in range(3):
         world.sweeper.sweep()
-    assert forgotten == [(world.clock.now() - LEASES_KEPT,)]
+    assert forgotten == [(world.clock.now() - LEASE_RETENTION,)]
     world.clock.sleep(TIDY_EVERY.total_seconds())
     world.sweeper.sweep()
     assert len(forgotten) == 2

@@ -185,6 +185,6 @@ class TestNextRun:
 
 def test_the_database_is_no_airflow(world: Mirrored) -> None:
     """A store that fails does not make Airflow unreachable."""
-    world.workflows.fail("observed_until")
+    world.database.fail("observed_until")
     world.sweeper.sweep()
-    assert not world.workflows.airflow_state().is_stale
+    assert not world.database.observations.airflow_state().is_stale

@@ -35,7 +35,7 @@ class TestPause:
         world.register()
         with pytest.raises(InvalidRequest, match=r"^reason: "):
             world.usecases.pause(NAME, reason)
-        assert world.workflows.workflow(NAME).pause is None
+        assert world.database.workflows.workflow(NAME).pause is None
 
     def test_without_airflow_it_is_refused(self, world):
         """Nothing is recorded."""
@@ -43,7 +43,7 @@ class TestPause:
         world.airflow.go_down()
         with pytest.raises(AirflowUnavailable):
             world.usecases.pause(NAME)
-        assert world.workflows.workflow(NAME).pause is None
+        assert world.database.workflows.workflow(NAME).pause is None
 
     @pytest.mark.parametrize("effect", list(Effect))
     def test_an_answer_that_never_came_is_told_and_settled(self, world, effect):
@@ -53,23 +53,23 @@ class TestPause:
         paused = world.usecases.pause(NAME)
         assert any("not confirmed" in warning for warning in paused.warnings)
         world.sweeper.sweep()
-        assert world.workflows.workflow(NAME).settled
+        assert world.database.workflows.workflow(NAME).settled
         assert world.airflow.dag(DAG).is_paused is True
 
     def test_somebody_elses_save_in_between_is_not_lost(self, world, monkeypatch):
         """A pause that meets another change reads again and keeps both."""
         world.register()
-        save = world.workflows.save_workflow
+        save = world.database.workflows.save_workflow
 
         def interfere(workflow, **named):
             monkeypatch.undo()
-            current = world.workflows.workflow(NAME)
+            current = world.database.workflows.workflow(NAME)
             save(current.pause_confirmed(paused=True))
             return save(workflow, **named)
 
-        monkeypatch.setattr(world.workflows, "save_workflow", interfere)
+        monkeypatch.setattr(world.database.workflows, "save_workflow", interfere)
         assert world.usecases.pause(NAME, "tea").pause.reason == "tea"
-        assert world.workflows.workflow(NAME).settled
+        assert world.database.workflows.workflow(NAME).settled
 
     def test_a_worker_at_the_same_pause(self, world, monkeypatch):
         """The pause is Airflow's when it is answered."""

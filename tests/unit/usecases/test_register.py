@@ -28,7 +28,7 @@ class TestRegister:
         """After a registration the database, the store and Airflow say the same."""
         workflow = world.register()
         assert (workflow.status, workflow.phase, workflow.warnings) == (WorkflowStatus.ACTIVE, Phase.SERVED, ())
-        assert world.workflows.workflow(NAME) == workflow
+        assert world.database.workflows.workflow(NAME) == workflow
         assert world.storage.raw(SourceType.MANUAL, NAME).decode() == workflow.yaml
         assert world.airflow.dag(DAG).spec_hash == workflow.spec_hash
         assert world.airflow.dag(DAG).is_paused is False
@@ -113,7 +113,7 @@ class TestRegister:
         [
             (lambda world: world.airflow.go_down(), AirflowUnavailable),
             (lambda world: world.airflow.uninstall(), LoaderNotInstalled),
-            (lambda world: world.workflows.go_down(), DatabaseUnavailable),
+            (lambda world: world.database.go_down(), DatabaseUnavailable),
         ],
     )
     def test_a_system_that_is_down_refuses_it_and_nothing_is_kept(self, world, break_it, error):
@@ -121,7 +121,7 @@ class TestRegister:
         break_it(world)
         with pytest.raises(error):
             world.register()
-        world.workflows.come_back()
+        world.database.come_back()
         assert world.is_empty()
 
     def test_storage_that_is_down_refuses_it(self, world):
@@ -141,10 +141,10 @@ class TestRegister:
         assert any("does not serve the DAG yet" in warning for warning in workflow.warnings)
         monkeypatch.undo()
         world.sweeper.sweep()
-        assert world.workflows.workflow(NAME).phase is Phase.REGISTERING
+        assert world.database.workflows.workflow(NAME).phase is Phase.REGISTERING
         world.airflow.come_back()
         assert world.sweeper.sweep().workflows_settled == 1
-        assert world.workflows.workflow(NAME).phase is Phase.SERVED
+        assert world.database.workflows.workflow(NAME).phase is Phase.SERVED
 
     def test_what_an_earlier_holder_of_the_name_left_in_the_store_is_replaced(self, world):
         """The database decides whose name it is."""

@@ -123,7 +123,7 @@ class TestRetry:
         world.airflow.end_task(DAG, "first", "failed")
         world.airflow.add_run(DAG, "scheduled__x", run_type=RunType.SCHEDULED, triggered_by="scheduler")
         world.later()
-        [run] = world.workflows.last_runs([NAME]).values()
+        [run] = world.database.workflows.last_runs([NAME]).values()
         world.airflow.end_task(DAG, "first", "success")
         world.usecases.retry(run.run_id)
         world.later()
@@ -141,7 +141,7 @@ class TestOnce:
         world.later(30)
         assert world.airflow.clears == before
         assert world.run(run_id).status is (RunStatus.SUCCESS if effect is Effect.DONE else RunStatus.PENDING)
-        world.later(ServiceConfig().may_arrive.total_seconds())
+        world.later(ServiceConfig().in_flight_limit.total_seconds())
         world.later()
         assert (world.airflow.clears, world.run(run_id).status) == (1, RunStatus.SUCCESS)
 
@@ -252,7 +252,7 @@ class TestStopped:
         world.airflow.lose_answers(Effect.NOT_DONE)
         world.usecases.retry(run_id)
         world.usecases.stop(run_id)
-        world.later(ServiceConfig().may_arrive.total_seconds())
+        world.later(ServiceConfig().in_flight_limit.total_seconds())
         assert (world.run(run_id).status, world.airflow.clears) == (RunStatus.FAILED, 0)
 
 
@@ -267,7 +267,7 @@ class TestRefused:
         """It runs again already, though we have not seen it yet."""
         run_id = world.failed()
         world.airflow.clear_run(DAG, run_id)
-        with pytest.raises(RunNotRetryable, match="runs again already"):
+        with pytest.raises(RunNotRetryable, match="is already running again"):
             world.usecases.retry(run_id)
 
     def test_a_success_of_which_nothing_failed(self, world):
@@ -292,8 +292,8 @@ class TestRefused:
     def test_a_workflow_that_cannot_be_built(self, world):
         """The reason is told."""
         run_id = world.failed()
-        workflow = world.workflows.workflow(NAME)
-        world.workflows.save_workflow(workflow.failed("no such operator", world.clock.now()))
+        workflow = world.database.workflows.workflow(NAME)
+        world.database.workflows.save_workflow(workflow.failed("no such operator", world.clock.now()))
         with pytest.raises(WorkflowNotRunnable, match="no such operator"):
             world.usecases.retry(run_id)
 
@@ -310,8 +310,8 @@ class TestRefused:
     def test_a_code_workflow(self, world):
         """403, as a run of it is."""
         run_id = world.failed()
-        workflow = world.workflows.workflow(NAME)
-        world.workflows.save_workflow(evolve(workflow, source_type=SourceType.CODE))
+        workflow = world.database.workflows.workflow(NAME)
+        world.database.workflows.save_workflow(evolve(workflow, source_type=SourceType.CODE))
         with pytest.raises(WorkflowPermissionDenied):
             world.usecases.retry(run_id)
 
@@ -327,7 +327,7 @@ class TestRefused:
     def test_without_the_database_nothing_is_done(self, world):
         """Nobody would know of it."""
         run_id = world.failed()
-        world.workflows.fail("save_run")
+        world.database.fail("save_run")
         with pytest.raises(DatabaseUnavailable):
             world.usecases.retry(run_id)
         assert world.airflow.clears == 0

@@ -213,12 +213,14 @@ class TestRestore:
         """The file in the object store is its spec."""
         from attrs import evolve
 
-        world.workflows.save_workflow(evolve(world.workflows.workflow(NAME), source_type=SourceType.CODE))
+        world.database.workflows.save_workflow(
+            evolve(world.database.workflows.workflow(NAME), source_type=SourceType.CODE)
+        )
         with pytest.raises(WorkflowPermissionDenied):
             world.usecases.restore(NAME, 1)
 
     def test_a_registration_that_airflow_cannot_build_can_be_taken_back(self, world):
         """The way out after a bad revision."""
         found = world.revise(TWO, force=True)
-        world.workflows.save_workflow(found.failed("no such module", world.clock.now()))
+        world.database.workflows.save_workflow(found.failed("no such module", world.clock.now()))
         assert world.usecases.restore(NAME, 1).phase is Phase.SERVED

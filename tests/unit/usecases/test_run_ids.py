@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.world import World, a_spec
-from workflow_adapters.sql import SqlWorkflows, make_engine, upgrade
+from workflow_adapters.sql import SqlDatabase, make_engine, upgrade
 from workflow_core.domain.caller import Caller, IdempotencyKey
 from workflow_core.domain.filters import HistoryFilter
 from workflow_core.domain.paging import PageRequest
@@ -26,12 +26,15 @@ from workflow_core.errors import (
     WorkflowNotFound,
     WorkflowPaused,
 )
-from workflow_core.fakes import InMemoryWorkflows
-from workflow_core.usecases.run_ids import REMEMBERED, RunIds
+from workflow_core.fakes import InMemoryDatabase
+from workflow_core.fakes.store import Store
+from workflow_core.fakes.workflows import InMemoryWorkflows
+from workflow_core.usecases.run_ids import CACHED_SECONDS, RunIds
 
 if TYPE_CHECKING:
     from tests.support.use_cases import UseCases
     from workflow_core.domain.run import Run
+    from workflow_core.fakes.store import Store
 
 AT = datetime(2026, 1, 1, 10, tzinfo=UTC)
 NAME = "a.b"
@@ -41,9 +44,9 @@ YAML = a_spec(NAME, params="{region: EU}")
 
 def record(ids: RunIds, name: str, at: datetime) -> str:
     """Take the next id of a second."""
-    with ids.turn(name, at) as turn:
+    with ids.reserve(name, at) as turn:
         run_id = turn.run_id
-        turn.taken()
+        turn.mark_taken()
         return run_id
 
 
@@ -59,9 +62,9 @@ def test_each_run_of_a_second_gets_an_id_of_its_own():
 def test_a_turn_that_records_nothing_uses_up_nothing():
     """Neither one that ends without a run, nor one that ends in an error."""
     ids = RunIds()
-    with ids.turn(NAME, AT) as turn:
+    with ids.reserve(NAME, AT) as turn:
         assert turn.run_id == FIRST
-    with pytest.raises(WorkflowPaused), ids.turn(NAME, AT):
+    with pytest.raises(WorkflowPaused), ids.reserve(NAME, AT):
         raise WorkflowPaused(NAME)
     assert record(ids, NAME, AT) == FIRST
 
@@ -69,28 +72,28 @@ def test_a_turn_that_records_nothing_uses_up_nothing():
 def test_runs_under_way_at_the_same_time_wait_for_no_other():
     """Each has a number of its own at once; one that is returned goes to the next run of the second."""
     ids = RunIds()
-    with ids.turn(NAME, AT) as slow, ids.turn(NAME, AT) as other:
+    with ids.reserve(NAME, AT) as slow, ids.reserve(NAME, AT) as other:
         assert (slow.run_id, other.run_id) == (FIRST, f"{FIRST}_2")
-        other.taken()
+        other.mark_taken()
     assert [record(ids, NAME, AT) for _ in range(2)] == [FIRST, f"{FIRST}_3"]
 
 
 def test_the_lowest_returned_number_comes_first():
     """Whatever the order in which runs were refused."""
     ids = RunIds()
-    with ids.turn(NAME, AT) as first, ids.turn(NAME, AT) as second, ids.turn(NAME, AT) as third:
+    with ids.reserve(NAME, AT) as first, ids.reserve(NAME, AT) as second, ids.reserve(NAME, AT) as third:
         for turn in (first, second, third):
             assert turn.run_id
-        second.taken()
+        second.mark_taken()
     assert [record(ids, NAME, AT) for _ in range(3)] == [FIRST, f"{FIRST}_3", f"{FIRST}_4"]
 
 
 def test_an_id_that_another_process_has_is_passed_over():
     """The database says so, and the next number is tried."""
     ids = RunIds()
-    with ids.turn(NAME, AT) as turn:
+    with ids.reserve(NAME, AT) as turn:
         assert [turn.run_id, turn.run_id] == [FIRST, FIRST]
-        turn.taken()
+        turn.mark_taken()
         assert turn.run_id == f"{FIRST}_2"
     assert record(ids, NAME, AT) == f"{FIRST}_2"
 
@@ -99,16 +102,16 @@ def test_only_the_latest_seconds_are_remembered():
     """The numbers of earlier seconds are forgotten, so that memory does not grow; the database says what is free."""
     ids = RunIds()
     record(ids, NAME, AT)
-    for second in range(REMEMBERED):
+    for second in range(CACHED_SECONDS):
         record(ids, "a.c", AT + timedelta(seconds=second))
     assert record(ids, NAME, AT) == FIRST
 
 
 class Refusing(InMemoryWorkflows):
-    """The fake, which refuses the next runs: before it records them, or (an outcome that is unknown) after it did."""
+    """The port in memory, which refuses the next runs: before it records them, or (an outcome that is unknown) after it did."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
         self.refusals: list[WorkflowError] = []
         self.tried: list[str] = []
 
@@ -122,10 +125,11 @@ class Refusing(InMemoryWorkflows):
 class Processes:
     """Several processes over one database, one Airflow and one clock."""
 
-    def __init__(self, workflows: Any = None) -> None:
-        first = World.of(at=AT, workflows=workflows or Refusing())
-        self.clock, self.workflows, self.airflow = first.clock, first.workflows, first.airflow
-        self._first = first
+    def __init__(self, database: Any = None) -> None:
+        memory = InMemoryDatabase()
+        self.refusing = memory.workflows = Refusing(memory.store)
+        first = self._first = World.of(at=AT, database=database or memory)
+        self.clock, self.database, self.airflow = first.clock, first.database, first.airflow
         self.processes = [first.usecases, self.process()]
         self.processes[0].register(NAME, YAML)
         self.clock.sleep((AT - self.clock.now()).total_seconds() + 60)
@@ -135,7 +139,7 @@ class Processes:
         return self._first.another().usecases
 
     def ids(self) -> list[str]:
-        return [run.run_id for run in self.workflows.history(HistoryFilter(), PageRequest(limit=500)).items]
+        return [run.run_id for run in self.database.workflows.history(HistoryFilter(), PageRequest(limit=500)).items]
 
     def numbers(self) -> list[int]:
         """The numbers of the runs that there are, in order."""
@@ -184,7 +188,7 @@ def test_a_run_after_any_change_of_the_workflow_has_the_first_number(world, chan
 )
 def test_a_run_that_was_not_recorded_leaves_its_number(world, refusal):
     """A lost transaction, a workflow that changed or went away: the next run of the second is the first."""
-    world.workflows.refusals = [refusal]
+    world.refusing.refusals = [refusal]
     try:
         world.processes[0].run(NAME)
     except WorkflowError:
@@ -229,14 +233,14 @@ def test_a_restarted_process_goes_on_where_the_last_one_was(world):
 def test_the_second_backfill_of_dates_is_numbered_only_if_the_first_was_recorded(world):
     """A backfill whose transaction was lost has left its id."""
     days = (date(2025, 12, 1), date(2025, 12, 2))
-    add, lost = world.workflows.add_backfill, [DatabaseUnavailable("away"), ConcurrentUpdate("Backfill")]
+    add, lost = world.database.backfills.add_backfill, [DatabaseUnavailable("away"), ConcurrentUpdate("Backfill")]
 
     def losing(*arguments: Any, **how: Any) -> None:
         if lost:
             raise lost.pop(0)
         add(*arguments, **how)
 
-    world.workflows.add_backfill = losing
+    world.database.backfills.add_backfill = losing
     with pytest.raises(DatabaseUnavailable):
         world.processes[0].backfill(NAME, *days)
     backfilled = world.processes[0].backfill(NAME, *days)
@@ -259,7 +263,7 @@ def test_the_ids_of_a_second_have_no_holes(steps):
             with pytest.raises(InvalidRequest):
                 service.run(NAME, {"date": "never"})
         elif step == "lost":
-            world.workflows.refusals = [DatabaseOutcomeUnknown("lost")]
+            world.refusing.refusals = [DatabaseOutcomeUnknown("lost")]
             with pytest.raises(DatabaseOutcomeUnknown):
                 service.run(NAME)
         elif step == "changed":
@@ -286,7 +290,7 @@ def test_many_threads_of_two_processes_leave_no_hole(database, tmp_path):
     if database == "sqlite":
         engine = make_engine(f"sqlite:///{tmp_path}/runs.db")
         upgrade(engine)
-    world = Processes(SqlWorkflows(engine) if engine is not None else None)
+    world = Processes(SqlDatabase(engine) if engine is not None else None)
 
     def run(number: int) -> None:
         params = {"date": "never"} if number % 5 == 0 else {}
@@ -301,7 +305,7 @@ def test_many_threads_of_two_processes_leave_no_hole(database, tmp_path):
         list(pool.map(run, range(200)))
     assert world.numbers() == list(range(1, 161))
     if database == "fake":
-        assert len(world.workflows.tried) <= 2 * 160  # each process tries each number once
+        assert len(world.refusing.tried) <= 2 * 160  # each process tries each number once
     if engine is not None:
         engine.dispose()
 
@@ -310,12 +314,12 @@ def test_a_taken_id_is_found_once_and_not_tried_again(world):
     """What the database said about the ids of another process is remembered."""
     for _ in range(5):
         world.processes[1].run(NAME)
-    world.workflows.tried.clear()
+    world.refusing.tried.clear()
     world.processes[0].run(NAME)
     world.processes[0].run(NAME)
-    assert [run_id.removeprefix(world.first) for run_id in world.workflows.tried] == [
+    assert [run_id.removeprefix(world.first) for run_id in world.refusing.tried] == [
         "",
         *(f"_{n}" for n in range(2, 8)),
     ]
     with pytest.raises(RunAlreadyExists):
-        world.workflows.add_run(world.workflows.run(world.first))
+        world.database.workflows.add_run(world.database.workflows.run(world.first))

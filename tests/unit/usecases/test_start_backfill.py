@@ -162,8 +162,8 @@ class TestRefused:
         world.usecases.pause(NAME)
         with pytest.raises(WorkflowPaused):
             world.backfill(dry_run=dry_run)
-        workflow = world.workflows.workflow(NAME)
-        world.workflows.save_workflow(evolve(workflow, pause=None).failed("why", NOW))
+        workflow = world.database.workflows.workflow(NAME)
+        world.database.workflows.save_workflow(evolve(workflow, pause=None).failed("why", NOW))
         with pytest.raises(WorkflowNotRunnable):
             world.backfill(dry_run=dry_run)
         assert world.nothing_happened()
@@ -171,7 +171,9 @@ class TestRefused:
     def test_code_is_refused(self, world):
         """Neither started nor steered, unless the policy says otherwise."""
         view = world.backfill()
-        world.workflows.save_workflow(evolve(world.workflows.workflow(NAME), source_type=SourceType.CODE))
+        world.database.workflows.save_workflow(
+            evolve(world.database.workflows.workflow(NAME), source_type=SourceType.CODE)
+        )
         for act in (world.usecases.pause_backfill, world.usecases.resume_backfill, world.usecases.stop_backfill):
             with pytest.raises(WorkflowPermissionDenied):
                 act(view.backfill.backfill_id)
@@ -189,7 +191,7 @@ class TestRefused:
 
     def test_without_database_nothing_is_sent(self, world):
         """Refused before Airflow hears of it."""
-        world.workflows.fail("add_backfill")
+        world.database.fail("add_backfill")
         with pytest.raises(DatabaseUnavailable):
             world.backfill()
         assert world.nothing_happened()
@@ -219,9 +221,9 @@ class TestDryRun:
     def test_it_tells_what_a_real_call_would_do(self, world):
         """The same ids, dates, logical dates and skipped dates; nothing changes anywhere."""
         world.finish(world.backfill(2, 2))
-        before = world.workflows.history(HistoryFilter(), PageRequest()).items
+        before = world.database.workflows.history(HistoryFilter(), PageRequest()).items
         planned = world.backfill(1, 3, dry_run=True)
-        assert world.workflows.history(HistoryFilter(), PageRequest()).items == before
+        assert world.database.workflows.history(HistoryFilter(), PageRequest()).items == before
         assert len(world.in_airflow()) == 1
         real = world.backfill(1, 3)
         assert planned.backfill.backfill_id == real.backfill.backfill_id

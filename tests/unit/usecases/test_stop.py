@@ -20,7 +20,7 @@ from workflow_core.errors import (
 )
 from workflow_core.fakes.airflow import Effect
 from workflow_core.usecases.config import CodeExecution, ServiceConfig
-from workflow_core.usecases.reconcile.stop import TELL_AGAIN
+from workflow_core.usecases.reconcile.stop import STOP_REPEAT_INTERVAL
 
 
 @pytest.fixture
@@ -115,12 +115,12 @@ class TestStop:
     def test_one_that_ends_before_airflow_is_told_keeps_its_result(self, world, monkeypatch):
         """Between the look and the request it may end by itself."""
         run = world.begin()
-        save = world.workflows.save_run
+        save = world.database.workflows.save_run
         late = lambda one, **named: (world.clock.sleep(60), save(one, **named))[1]  # noqa: E731 - in one line
-        monkeypatch.setattr(world.workflows, "save_run", late)
+        monkeypatch.setattr(world.database.workflows, "save_run", late)
         with pytest.raises(RunNotActive, match="SUCCESS"):
             world.usecases.stop(run.run_id)
-        found = world.workflows.run(run.run_id)
+        found = world.database.workflows.run(run.run_id)
         assert (found.status, found.stop, found.reason) == (RunStatus.SUCCESS, None, ENDED_FIRST)
 
     def test_a_success_that_the_stop_overtook_is_put_back(self, world, monkeypatch):
@@ -132,7 +132,7 @@ class TestStop:
         assert world.airflow.run(DAG, run.run_id).state == "failed"
         monkeypatch.undo()
         world.sweeper.sweep()
-        found = world.workflows.run(run.run_id)
+        found = world.database.workflows.run(run.run_id)
         assert (found.status, found.stop, found.reason) == (RunStatus.SUCCESS, None, ENDED_FIRST)
         assert world.airflow.run(DAG, run.run_id).state == "success"
 
@@ -172,7 +172,7 @@ class TestStop:
         world.settle()
         assert world.status(run) is RunStatus.STOPPED
         first, second = told
-        assert second - first >= TELL_AGAIN
+        assert second - first >= STOP_REPEAT_INTERVAL
 
     def test_a_run_that_came_back_is_asked_again(self, world):
         """A task may revive the run; it is STOPPED only when it has stayed dead."""
@@ -194,7 +194,7 @@ class TestStop:
         world.airflow.clear_run(DAG, run.run_id)
         world.clock.sleep(1)
         world.sweeper.sweep()
-        found = world.workflows.run(run.run_id)
+        found = world.database.workflows.run(run.run_id)
         assert (found.status, found.stop) == (RunStatus.RUNNING, None)
 
     def test_one_not_sent_yet_never_reaches_airflow(self, world):
@@ -206,7 +206,7 @@ class TestStop:
         world.usecases.unpause(NAME)
         world.settle(600)
         assert world.airflow.run(DAG, run.run_id) is None
-        assert (world.status(run), world.workflows.run(run.run_id).submission) == (
+        assert (world.status(run), world.database.workflows.run(run.run_id).submission) == (
             RunStatus.STOPPED,
             Submission.CANCELLED,
         )
@@ -217,7 +217,7 @@ class TestStop:
         world.airflow.lose_answers(effect)
         run = world.usecases.run(NAME)
         assert world.usecases.stop(run.run_id).status is RunStatus.STOPPING
-        world.settle(ServiceConfig().may_arrive.total_seconds())
+        world.settle(ServiceConfig().in_flight_limit.total_seconds())
         assert world.status(run) is RunStatus.STOPPED
         seen = world.airflow.run(DAG, run.run_id)
         assert (seen.state if seen else None) == ("failed" if effect is Effect.DONE else None)
@@ -227,7 +227,7 @@ class TestStop:
         world.airflow.lose_answers(Effect.NOT_DONE)
         run = world.usecases.run(NAME)
         world.usecases.stop(run.run_id)
-        world.settle(ServiceConfig().may_arrive.total_seconds())
+        world.settle(ServiceConfig().in_flight_limit.total_seconds())
         assert world.status(run) is RunStatus.STOPPED
         world.airflow.trigger(DAG, run.run_id, conf={})
         world.settle()
@@ -239,7 +239,7 @@ class TestStop:
         world.airflow.go_down()
         with pytest.raises(AirflowUnavailable):
             world.usecases.stop(run.run_id)
-        assert world.workflows.run(run.run_id).stop is None
+        assert world.database.workflows.run(run.run_id).stop is None
 
     @pytest.mark.parametrize("effect", list(Effect))
     def test_an_answer_that_never_came_is_settled(self, world, effect):
@@ -254,7 +254,7 @@ class TestStop:
     def test_a_death_before_airflow_was_told_is_made_good(self, world, monkeypatch):
         """The wish is durable: a worker that finds it goes on."""
         run = world.begin()
-        monkeypatch.setattr("workflow_core.usecases.commands.stop.try_to_end", lambda one, _: one)
+        monkeypatch.setattr("workflow_core.usecases.commands.stop.try_to_apply_stop", lambda one, _: one)
         assert world.usecases.stop(run.run_id).stop.asked_at is None
         world.settle()
         assert world.status(run) is RunStatus.STOPPED
@@ -281,9 +281,9 @@ class TestStop:
         ours = world.airflow.run
 
         def overtaken(dag_id, run_id):
-            found = world.workflows.run(run_id)
+            found = world.database.workflows.run(run_id)
             if found.status is RunStatus.STOPPING and found.stop.asked_at is None:
-                world.workflows.save_run(found.stop_asked(world.clock.now()))
+                world.database.workflows.save_run(found.stop_asked(world.clock.now()))
             return ours(dag_id, run_id)
 
         monkeypatch.setattr(world.airflow, "run", overtaken)
@@ -316,15 +316,15 @@ class TestStop:
         for reason in ("x" * 1001, "a\0b", "\ud800"):
             with pytest.raises(InvalidRequest, match="reason"):
                 world.usecases.stop(run.run_id, reason)
-        assert world.workflows.run(run.run_id).stop is None
+        assert world.database.workflows.run(run.run_id).stop is None
 
     @pytest.mark.parametrize("execution", list(CodeExecution))
     def test_runs_of_code_are_stopped_if_the_policy_allows_it(self, make_world, execution):
         """Section 1.3."""
         world = make_world(code_execution=execution)
         run = world.begin()
-        code = evolve(world.workflows.workflow(NAME), source_type=SourceType.CODE)
-        world.workflows.save_workflow(code)
+        code = evolve(world.database.workflows.workflow(NAME), source_type=SourceType.CODE)
+        world.database.workflows.save_workflow(code)
         if execution is CodeExecution.DENY:
             with pytest.raises(WorkflowPermissionDenied):
                 world.usecases.stop(run.run_id)

@@ -106,10 +106,10 @@ def test_a_registration_says_that_its_yaml_is_not_stored(stack):
 def test_the_workflow_has_a_condition_with_the_cause(stack):
     """``show`` and ``explain`` name the store; sweeps that meet the same refusal write nothing more."""
     stack.post("register", BODY)
-    version = stack.workflows.workflow(NAME).version
+    version = stack.database.workflows.workflow(NAME).version
     stack.sweeper.sweep()
     stack.sweeper.sweep()
-    assert stack.workflows.workflow(NAME).version == version
+    assert stack.database.workflows.workflow(NAME).version == version
     (condition,) = stack.get(NAME).json()["conditions"]
     assert (condition["type"], condition["severity"]) == ("storage_refused", "error")
     assert "InvalidArgument" in condition["message"]
@@ -123,7 +123,7 @@ def test_the_condition_goes_as_soon_as_the_store_takes_the_yaml(stack, monkeypat
     stack.sweeper.sweep()
     stack.clock.sleep(5)
     stack.sweeper.sweep()
-    assert stack.workflows.workflow(NAME).phase is Phase.SERVED
+    assert stack.database.workflows.workflow(NAME).phase is Phase.SERVED
     assert "conditions" not in stack.get(NAME).json()
 
 

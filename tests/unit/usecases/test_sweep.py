@@ -14,7 +14,7 @@ class TestSweep:
         world.register()
         world.airflow.go_down()
         assert world.sweeper.sweep().runs_observed == 0
-        world.workflows.go_down()
+        world.database.go_down()
         world.sweeper.sweep()
 
     def test_one_that_cannot_be_settled_does_not_keep_others_waiting(self, world, monkeypatch):
@@ -24,7 +24,7 @@ class TestSweep:
         world.register("a.two")
         monkeypatch.undo()
         parse = world.airflow.request_parse
-        first = world.context.sentinel_of(world.workflows.workflow("a.one"))
+        first = world.context.sentinel_of(world.database.workflows.workflow("a.one"))
 
         def fails_for_one(sentinel):
             if sentinel == first:
@@ -33,5 +33,5 @@ class TestSweep:
 
         monkeypatch.setattr(world.airflow, "request_parse", fails_for_one)
         world.sweeper.sweep()
-        assert world.workflows.workflow("a.one").phase is Phase.REGISTERING
-        assert world.workflows.workflow("a.two").phase is Phase.SERVED
+        assert world.database.workflows.workflow("a.one").phase is Phase.REGISTERING
+        assert world.database.workflows.workflow("a.two").phase is Phase.SERVED

@@ -56,7 +56,7 @@ class TestOverridden:
         """Its file may not be there yet: it is written when the workflow comes back."""
         manual = world.register_manual()
         world.storage.delete(SourceType.MANUAL, NAME)  # as if the request had died before it wrote
-        world.workflows.save_workflow(evolve(manual, phase=Phase.REGISTERING))
+        world.database.workflows.save_workflow(evolve(manual, phase=Phase.REGISTERING))
         world.publish(NAME)
         assert told(world.sync()) == {"overridden": [NAME]}
         assert world.storage.raw(SourceType.MANUAL, NAME) is None
@@ -69,7 +69,7 @@ class TestOverridden:
         """Then the name is free, and CODE is added as a workflow of its own."""
         manual = world.register_manual()
         world.airflow.go_down()
-        world.workflows.retire_workflow(manual.unregistering("me", world.clock.now()), force=False)
+        world.database.workflows.retire_workflow(manual.unregistering("me", world.clock.now()), force=False)
         world.publish(NAME)
         assert told(world.sync(settle=False)) == {"guarded": [[NAME]]}
         world.airflow.come_back()
@@ -91,7 +91,7 @@ class TestOverridden:
     def test_a_failed_manual_one_comes_back_as_it_was(self, world):
         """What Airflow could not build before, it cannot build afterwards."""
         manual = world.register_manual()
-        world.workflows.save_workflow(manual.failed("no", world.clock.now()))
+        world.database.workflows.save_workflow(manual.failed("no", world.clock.now()))
         world.publish(NAME)
         assert told(world.sync()) == {"overridden": [NAME]}
         assert world.found().phase is Phase.SERVED
@@ -236,9 +236,15 @@ class TestDryRun:
         world.withdraw("a.gone")
         world.publish("a.over", "a.new", "a.b-c", "a.b_c")
         world.publish("a.broken", text=BROKEN)
-        before = (world.workflows.workflows(WorkflowFilter(), PageRequest()), world.workflows.code_objects())
+        before = (
+            world.database.workflows.list_workflows(WorkflowFilter(), PageRequest()),
+            world.database.code_objects.code_objects(),
+        )
         plan = world.sync(dry_run=True, settle=False)
-        assert (world.workflows.workflows(WorkflowFilter(), PageRequest()), world.workflows.code_objects()) == before
+        assert (
+            world.database.workflows.list_workflows(WorkflowFilter(), PageRequest()),
+            world.database.code_objects.code_objects(),
+        ) == before
         assert plan.dry_run
         done = world.sync()
         assert told(done) == told(plan)
@@ -257,14 +263,14 @@ class TestTogether:
         """The other one finds it taken and lets it be."""
         world.publish(NAME)
         reports: list[SyncReport] = []
-        add = world.workflows.add_workflow
+        add = world.database.workflows.add_workflow
 
         def late(workflow, **rest):
-            world.workflows.add_workflow = add
+            world.database.workflows.add_workflow = add
             reports.append(world.usecases.sync(caller=ME))
             return add(workflow, **rest)
 
-        world.workflows.add_workflow = late
+        world.database.workflows.add_workflow = late
         reports.append(world.usecases.sync(caller=CI))
         assert [told(report) for report in reports] == [{"added": [NAME]}, {"guarded": [[NAME]]}]
         assert world.found().registered_by == ME.name

@@ -54,7 +54,7 @@ class TestRun:
         """That the workflow is the one that was read for the first run is part of recording the second."""
         world.register()
         world.usecases.run(NAME)
-        monkeypatch.setattr(world.workflows, "workflow", None)
+        monkeypatch.setattr(world.database.workflows, "workflow", None)
         assert world.usecases.run(NAME).submission is Submission.SUBMITTED
 
     def test_it_is_followed_to_its_end(self, world):
@@ -116,7 +116,7 @@ class TestRun:
 
         world = make_world(code_execution=allowed)
         workflow = world.register()
-        world.workflows.save_workflow(evolve(workflow, source_type=SourceType.CODE))
+        world.database.workflows.save_workflow(evolve(workflow, source_type=SourceType.CODE))
         if allowed is CodeExecution.ALLOW:
             assert world.usecases.run(NAME).status is RunStatus.PENDING
         else:
@@ -157,7 +157,7 @@ class TestRun:
         assert (run.status, run.submission) == (RunStatus.PENDING, Submission.SENDING)
         world.clock.sleep(21)  # until then the request may still be under way
         assert world.sweeper.sweep().runs_submitted == 1
-        assert world.workflows.run(run.run_id).submission is Submission.SUBMITTED
+        assert world.database.workflows.run(run.run_id).submission is Submission.SUBMITTED
         assert len(world.airflow.changed_runs(world.clock.now() - timedelta(days=1)).runs) == 1
 
     def test_a_run_whose_dag_is_not_served_yet_waits_for_it(self, world, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import pytest
@@ -48,7 +49,7 @@ class TestUnregister:
         assert world.usecases.workflows().total == 0
         assert world.storage.stat(SourceType.MANUAL, NAME) is None
         assert world.airflow.dag(DAG) is None
-        assert world.workflows.unsettled_workflows(10) == ()
+        assert world.database.workflows.unsettled_workflows(10) == ()
 
     def test_its_history_stays_and_it_comes_back_anew(self, world):
         """The name may be registered again at once; runs of before are in the history with those of now."""
@@ -65,7 +66,7 @@ class TestUnregister:
         after = world.begin()
         world.settle(60)
         assert {run.run_id for run in world.usecases.history().items} == {before.run_id, after.run_id}
-        assert world.workflows.unsettled_workflows(10) == ()
+        assert world.database.workflows.unsettled_workflows(10) == ()
         assert world.storage.stat(SourceType.MANUAL, NAME) is not None
 
     def test_a_write_of_its_yaml_that_arrives_late_is_undone(self, world, monkeypatch):
@@ -76,7 +77,7 @@ class TestUnregister:
         world.storage.put(SourceType.MANUAL, NAME, YAML, expected=None)
         world.settle()
         assert world.storage.stat(SourceType.MANUAL, NAME) is None
-        assert world.workflows.unsettled_workflows(10) == ()
+        assert world.database.workflows.unsettled_workflows(10) == ()
 
     @pytest.mark.parametrize("running", [True, False])
     def test_active_runs_are_in_the_way(self, world, running):
@@ -119,7 +120,7 @@ class TestUnregister:
         monkeypatch.setattr(world.airflow, "end_run", lambda *key: noted(key[2], partial(end_run, *key)))
         monkeypatch.setattr(world.storage, "delete", lambda *place: noted("gone", partial(delete, *place)))
         world.usecases.unregister(NAME, force=True)
-        found = world.workflows.run(run.run_id)
+        found = world.database.workflows.run(run.run_id)
         assert (found.status, found.stop) == (status, None)
         assert told == [ends, "gone"]
 
@@ -162,13 +163,13 @@ class TestUnregister:
             ("airflow", "request_parse"),
             ("airflow", "dag"),
             ("storage", "delete"),
-            ("workflows", "save_workflow"),
+            ("database.workflows", "save_workflow"),
         ],
     )
     @pytest.mark.parametrize("done", [True, False])
     def test_a_death_at_any_step_is_made_good(self, world, monkeypatch, port, method, done):
         """Whoever sweeps next goes on from there."""
-        fake = getattr(world, port)
+        fake = attrgetter(port)(world)
         step = getattr(fake, method)
 
         def die(*arguments, **named):
@@ -182,9 +183,9 @@ class TestUnregister:
             world.usecases.unregister(NAME)
         for _ in range(3):
             world.sweeper.sweep()
-        assert (world.workflows.workflow(NAME), world.airflow.dag(DAG)) == (None, None)
+        assert (world.database.workflows.workflow(NAME), world.airflow.dag(DAG)) == (None, None)
         assert world.storage.stat(SourceType.MANUAL, NAME) is None
-        assert world.workflows.unsettled_workflows(10) == ()
+        assert world.database.workflows.unsettled_workflows(10) == ()
 
     def test_a_worker_that_is_faster_finishes_it(self, world, monkeypatch):
         """The request finds it done, and says so."""
@@ -212,13 +213,15 @@ class TestUnregister:
     def test_a_workflow_that_cannot_be_built_can_be_unregistered(self, make_world):
         """As can any other."""
         world = make_world()
-        found = world.workflows.workflow(NAME)
-        world.workflows.save_workflow(found.failed("no such module", world.clock.now()))
+        found = world.database.workflows.workflow(NAME)
+        world.database.workflows.save_workflow(found.failed("no such module", world.clock.now()))
         assert world.usecases.unregister(NAME).phase.has_left
 
     def test_code_is_not_unregistered_over_this_api(self, world):
         """It goes when its file goes (section 1.3)."""
-        world.workflows.save_workflow(evolve(world.workflows.workflow(NAME), source_type=SourceType.CODE))
+        world.database.workflows.save_workflow(
+            evolve(world.database.workflows.workflow(NAME), source_type=SourceType.CODE)
+        )
         with pytest.raises(WorkflowPermissionDenied):
             world.usecases.unregister(NAME)
 
@@ -229,7 +232,7 @@ class TestUnregister:
         assert world.usecases.status(run.run_id).run.status is RunStatus.STOPPING
         world.settle()
         assert world.usecases.status(run.run_id).run.status is RunStatus.STOPPED
-        assert world.workflows.history(HistoryFilter(dataset_name=NAME), PageRequest()).total == 1
+        assert world.database.workflows.history(HistoryFilter(dataset_name=NAME), PageRequest()).total == 1
 
     def test_an_unknown_workflow(self, world):
         """There is nothing to unregister, the second time neither."""

@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
+from tests.support.databases import each_port
 from tests.support.processes import DiedError, Process
 from tests.support.world import World
 from workflow_core.domain.filters import HistoryFilter
@@ -30,7 +31,7 @@ from workflow_core.domain.spec import spec_hash
 from workflow_core.domain.workflow import Phase as WorkflowPhase
 from workflow_core.domain.workflow import SourceType
 from workflow_core.errors import Unavailable, WorkflowError
-from workflow_core.fakes import InMemoryAirflow, InMemoryStorage, InMemoryWorkflows, ManualClock
+from workflow_core.fakes import InMemoryAirflow, InMemoryDatabase, InMemoryStorage, ManualClock
 from workflow_core.fakes.airflow import Effect
 from workflow_core.usecases.config import ServiceConfig
 
@@ -94,7 +95,7 @@ class WholeService(RuleBasedStateMachine):
         super().__init__()
         self.clock = ManualClock()
         self.storage = InMemoryStorage()
-        self.workflows = InMemoryWorkflows()
+        self.database = InMemoryDatabase()
         self.airflow = InMemoryAirflow(storage=self.storage, clock=self.clock, queue_seconds=1, task_seconds=20)
         self.model = Model()
         self.processes = [Process(), Process()]
@@ -104,7 +105,7 @@ class WholeService(RuleBasedStateMachine):
 
     def _born(self, process: Process) -> World:
         return World(
-            workflows=process.through(self.workflows),
+            database=each_port(self.database, process.through),
             airflow=process.through(self.airflow),
             storage=process.through(self.storage),
             clock=self.clock,
@@ -183,7 +184,7 @@ class WholeService(RuleBasedStateMachine):
         process = self.processes[who]
         process.calls_left, process.dies_after = calls, after
 
-    @rule(system=st.sampled_from(["airflow", "storage", "workflows"]), away=st.booleans())
+    @rule(system=st.sampled_from(["airflow", "storage", "database"]), away=st.booleans())
     def outage(self, system: str, away: bool) -> None:
         """A system goes, or comes back."""
         port = getattr(self, system)
@@ -204,7 +205,7 @@ class WholeService(RuleBasedStateMachine):
 
     @rule(
         who=st.integers(0, 1),
-        system=st.sampled_from(["airflow", "storage", "workflows"]),
+        system=st.sampled_from(["airflow", "storage", "database"]),
         calls=st.integers(0, 12),
         for_calls=st.integers(1, 4),
     )
@@ -216,7 +217,7 @@ class WholeService(RuleBasedStateMachine):
     @rule(method=st.sampled_from(["save_run", "save_workflow", "add_run", "claim", "release", "workflow_by_id"]))
     def the_database_fails(self, method: str) -> None:
         """Once, for one kind of call."""
-        self.workflows.fail(method)
+        self.database.fail(method)
 
     @rule(effect=st.sampled_from(Effect), times=st.integers(1, 3))
     def answers_are_lost(self, effect: Effect, times: int) -> None:
@@ -242,12 +243,12 @@ class WholeService(RuleBasedStateMachine):
             self._note(before, answered=True)
 
     def _recorded(self) -> dict[str, Run]:
-        return {run.run_id: run for run in self.workflows._runs.values()}
+        return {run.run_id: run for run in self.database.store.runs.values()}
 
     def _live(self) -> dict[str, Any]:
         return {
             workflow.dataset_name: workflow
-            for workflow in self.workflows._workflows.values()
+            for workflow in self.database.store.workflows.values()
             if not workflow.phase.has_left and workflow.removal is None
         }
 
@@ -279,7 +280,7 @@ class WholeService(RuleBasedStateMachine):
         """All is well again, and the workers have their time."""
         for process in self.processes:
             process.at_call.clear()
-        for port in (self.airflow, self.storage, self.workflows):
+        for port in (self.airflow, self.storage, self.database):
             port.come_back()
         worker = self._born(Process())
         for _ in range(SETTLED_WITHIN):
@@ -294,7 +295,7 @@ class WholeService(RuleBasedStateMachine):
 
     def _check_workflows(self) -> None:
         """Database, store and Airflow say the same, and it is what was accepted."""
-        assert not self.workflows.unsettled_workflows(10)
+        assert not self.database.workflows.unsettled_workflows(10)
         live = self._live()
         assert {name: one.yaml for name, one in live.items()} == self.model.text
         for name in NAMES:
@@ -336,7 +337,7 @@ class WholeService(RuleBasedStateMachine):
             assert not run.status.is_final
             return
         if run.status is RunStatus.STOPPED:
-            owner = self.workflows._workflows[run.workflow_id]
+            owner = self.database.store.workflows[run.workflow_id]
             assert expected.stops or owner.removal, "nobody wanted it to end"
             assert seen.state == "failed"
         else:

@@ -1,4 +1,6 @@
-"""Airflow's JSON (``/api/v1`` and ``/api/v2``) as our entities. A field that is missing or of another type is a :class:`ValueError`."""
+"""Converts Airflow's JSON (``/api/v1`` and ``/api/v2``) to entities. A missing field, or one of another type, is a
+:class:`ValueError`.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Json = dict[str, Any]
 
-# Airflow's run types and ours. What an asset's update or the scheduler itself started counts as scheduled: nobody asked for it.
+# Airflow's run types and ours. A run started by an asset's update or by the scheduler counts as scheduled: no user
+# requested it.
 _RUN_TYPES: Final = {
     "manual": RunType.MANUAL,
     "operator_triggered": RunType.MANUAL,
@@ -23,14 +26,15 @@ _RUN_TYPES: Final = {
     "backfill": RunType.BACKFILL,
     "scheduled": RunType.SCHEDULED,
     "asset_triggered": RunType.SCHEDULED,
-    "dataset_triggered": RunType.SCHEDULED,  # 2.11's word for the same
+    "dataset_triggered": RunType.SCHEDULED,  # the name in 2.11
 }
 
 
 def run_from(json: Json) -> AirflowRun:
-    """A DAG run; of a type that a future Airflow may have, it counts as manual.
+    """Return a DAG run. A type that this version does not know counts as manual.
 
-    Airflow 2.11 tells neither when it was queued, nor who started it, nor when it was due: a scheduled run is due at its interval's end.
+    Airflow 2.11 does not report when it was queued, who started it, and when it was due: a scheduled run is due at the
+    end of its interval.
     """
     run_type = _RUN_TYPES.get(_get(json, "run_type", str), RunType.MANUAL)
     scheduled = run_type is RunType.SCHEDULED
@@ -51,7 +55,7 @@ def run_from(json: Json) -> AirflowRun:
 
 
 def task_from(json: Json) -> TaskState:
-    """A task instance."""
+    """Return a task instance."""
     return TaskState(
         task_id=_get(json, "task_id", str),
         state=_maybe(json, "state", str),
@@ -62,17 +66,17 @@ def task_from(json: Json) -> TaskState:
 
 
 def run_key(json: Json) -> tuple[str, str]:
-    """What tells runs apart, and which run a task instance belongs to: DAG id and run id."""
+    """Return the key of a run, or of the run that a task instance belongs to: DAG id and run id."""
     return _get(json, "dag_id", str), _get(json, "dag_run_id", str)
 
 
 def task_key(json: Json) -> str:
-    """What tells task instances of Airflow 3 apart; a new try is a new one."""
+    """Return the id of a task instance of Airflow 3; each try has its own."""
     return _get(json, "id", str)
 
 
 def dag_from(json: Json) -> ServedDag | None:
-    """A DAG with what its mark says (:mod:`workflow_core.domain.served`); None for one that is no longer served."""
+    """Return a DAG with the facts of its mark (:mod:`workflow_core.domain.served`); None if it is no longer served."""
     if is_stale(json):
         return None
     mark = read_mark(_maybe(json, "doc_md", str))
@@ -86,7 +90,7 @@ def dag_from(json: Json) -> ServedDag | None:
 
 
 def listed_from(json: Json) -> ListedDag:
-    """A DAG as the list tells of it. Before the first look for import errors there is no word of any."""
+    """Return a DAG of the list. Until Airflow has first checked for import errors, the field is missing."""
     return ListedDag(
         dag_id=_get(json, "dag_id", str),
         is_paused=_get(json, "is_paused", bool),
@@ -100,27 +104,27 @@ def _next_run(json: Json) -> datetime | None:
 
 
 def cleared_from(json: Json) -> int:
-    """How many task instances were cleared."""
+    """Return the number of cleared task instances."""
     return len(_get(json, "task_instances", list))
 
 
 def is_stale(json: Json) -> bool:
-    """Whether a DAG is remembered, but no longer served; Airflow 2.11 has the opposite word for it."""
+    """Whether Airflow has a record of the DAG, but no longer serves it; Airflow 2.11 reports the opposite flag."""
     return _get(json, "is_stale", bool) if "is_stale" in json else not _get(json, "is_active", bool)
 
 
 def file_token_from(json: Json) -> str | None:
-    """The token by which the DAG's file can be parsed; None for a DAG that is no longer served."""
+    """Return the token to request a parse of the DAG's file; None for a DAG that is no longer served."""
     return None if is_stale(json) else _get(json, "file_token", str)
 
 
 def version_from(json: Json) -> str:
-    """Airflow's own version."""
+    """Return Airflow's version."""
     return _get(json, "version", str)
 
 
 def components_from(json: Json) -> Mapping[str, ComponentState]:
-    """Each part with its state. A part that is not installed has none; a word that we do not know is no good news."""
+    """Return the state of each component. One that is not installed has none; an unknown state counts as unhealthy."""
     states = {name: _maybe(part, "status", str) for name, part in json.items() if isinstance(part, dict)}
     if "metadatabase" not in states:
         msg = "no metadatabase"
@@ -134,7 +138,7 @@ def components_from(json: Json) -> Mapping[str, ComponentState]:
 
 
 def rows_from(json: Json, name: str) -> tuple[list[Json], int]:
-    """One page of a list, and how many there are in all."""
+    """Return one page of a list, and the total number of rows."""
     rows = _get(json, name, list)
     if not all(isinstance(row, dict) for row in rows):
         msg = f"{name} are not objects"

@@ -1,8 +1,9 @@
 """A circuit breaker in front of Airflow.
 
-States and transitions are those of Resilience4j's CircuitBreaker with a count-based window; ``tests/unit/adapters/test_breaker.py`` has
-its table. One thing differs: the outcome of a call counts only in the period that admitted it, so that a response that took ten seconds
-neither opens nor closes a breaker whose state has changed since.
+States and transitions are those of Resilience4j's CircuitBreaker with a count-based window;
+``tests/unit/adapters/test_breaker.py`` has its table. One thing differs: the outcome of a call counts only in the
+period that admitted it, so that a response that took ten seconds neither opens nor closes a breaker whose state has
+changed since.
 """
 
 from __future__ import annotations
@@ -23,21 +24,26 @@ if TYPE_CHECKING:
 
 
 class Outcome(StrEnum):
-    """What a call says of the one who was called."""
+    """How the outcome of a call counts for the called system."""
 
     SUCCESS = "success"
     FAILURE = "failure"
     NOTHING = "nothing"
-    """It was never made, or ended for reasons of our own: it does not count, and another probe may take its place."""
+    """It was never made, or ended for a reason on our side: it does not count, and another probe may take its place."""
 
 
 @frozen(kw_only=True)
 class BreakerRules:
     """When a breaker opens and closes.
 
-    ``window``: so many of the last calls are judged, once there are ``minimum`` of them. It opens when the share of failures among them is
-    ``failure_rate`` or more, or the share of calls that took ``slow_seconds`` or longer is ``slow_rate`` or more. After ``open_seconds``
-    up to ``probes`` calls are let through and judged by the same two shares.
+    Attributes:
+        window: number of most recent calls that are judged.
+        minimum: number of calls that are needed before they are judged.
+        failure_rate: the breaker opens when the share of failures reaches this.
+        slow_seconds: a call that takes this long, or longer, is slow.
+        slow_rate: the breaker opens when the share of slow calls reaches this.
+        open_seconds: seconds until an open breaker admits probes.
+        probes: number of calls that are then admitted, and judged by the same two shares.
     """
 
     window: int = field(default=20, validator=ge(1))
@@ -50,7 +56,7 @@ class BreakerRules:
 
 
 class CircuitOpen(Exception):
-    """The breaker is open, or enough probes are under way; ``seconds`` until it makes sense to ask again."""
+    """The breaker is open, or enough probes are under way; a retry makes sense after ``seconds``."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"refused for {seconds:g} s")
@@ -59,7 +65,7 @@ class CircuitOpen(Exception):
 
 @frozen
 class BreakerPeriod:
-    """A state from the moment it began; calls that were let in during another one are not counted in it."""
+    """A state from the moment it began; calls that another period admitted do not count in it."""
 
     state: BreakerState
     began: float
@@ -67,7 +73,7 @@ class BreakerPeriod:
 
 @define
 class Window:
-    """The last calls, and how many of them failed and were slow."""
+    """The most recent calls, and how many of them failed or were slow."""
 
     size: int
     calls: deque[tuple[bool, bool]] = field(factory=deque)
@@ -75,7 +81,7 @@ class Window:
     slow: int = 0
 
     def add(self, *, failed: bool, slow: bool) -> None:
-        """Count one more call, and forget the oldest if there are more than ``size``."""
+        """Add a call, and drop the oldest if there are more than ``size``."""
         self.calls.append((failed, slow))
         self.failed += failed
         self.slow += slow
@@ -92,7 +98,7 @@ class Window:
 
 @frozen(kw_only=True)
 class BreakerCounts:
-    """What a breaker has seen since the start of the process."""
+    """Calls since the start of the process."""
 
     successes: int = 0
     failures: int = 0
@@ -102,7 +108,7 @@ class BreakerCounts:
 
 
 _SOON: Final = 1.0
-"""Seconds after which to ask again while probes are under way: how long they take nobody knows."""
+"""Seconds after which to retry while probes are under way: their duration is unknown."""
 
 
 class CircuitBreaker:
@@ -110,9 +116,9 @@ class CircuitBreaker:
 
     Args:
         rules: when it opens and closes.
-        clock: seconds that never go back.
-        on_change: called after each change of state with the one before and the one since, by the thread that brought it about,
-            outside of any lock. What it raises goes to that thread's caller.
+        clock: monotonic seconds.
+        on_change: called after each change of state with the old and the new one, by the thread that caused it, outside
+            of any lock. Its errors reach the caller of that thread.
     """
 
     def __init__(
@@ -126,7 +132,7 @@ class CircuitBreaker:
         self._clock = clock
         self._on_change = on_change
         self._lock = Lock()
-        self._era = BreakerPeriod(BreakerState.CLOSED, clock())
+        self._period = BreakerPeriod(BreakerState.CLOSED, clock())
         self._window = Window(self._rules.window)
         self._under_way = 0
         self._successes = self._failures = self._slow = self._refused = 0
@@ -134,52 +140,54 @@ class CircuitBreaker:
     @property
     def state(self) -> BreakerState:
         """The state. An open one stays open until a call comes after its time."""
-        return self._era.state
+        return self._period.state
 
     def counts(self) -> BreakerCounts:
-        """What it has seen until now."""
+        """Return the number of calls by outcome."""
         with self._lock:
             return BreakerCounts(
                 successes=self._successes, failures=self._failures, slow=self._slow, refused=self._refused
             )
 
     def enter(self) -> BreakerPeriod:
-        """Let a call in; whoever made it has to :meth:`leave` with what this returned.
+        """Admit a call; the caller has to :meth:`leave` with the returned period.
 
         Raises:
-            Refused: it may not be made.
+            CircuitOpen: it may not be made.
         """
-        era = self._era
-        if era.state is BreakerState.CLOSED:  # without the lock: a call that a change overtakes was let in before it
-            return era
+        period = self._period
+        if (
+            period.state is BreakerState.CLOSED
+        ):  # without the lock: a call that is overtaken by a change was admitted before it
+            return period
         with self._lock:
-            before = self._era
+            before = self._period
             if before.state is BreakerState.OPEN:
                 left = before.began + self._rules.open_seconds - self._clock()
                 if left > 0:
                     self._refused += 1
                     raise CircuitOpen(left)
                 self._begin(BreakerState.HALF_OPEN)
-            era = self._era
-            if era.state is BreakerState.HALF_OPEN:
+            period = self._period
+            if period.state is BreakerState.HALF_OPEN:
                 if self._under_way + len(self._window.calls) >= self._rules.probes:
                     self._refused += 1
                     raise CircuitOpen(_SOON)
                 self._under_way += 1
-        self._tell(before, era)
-        return era
+        self._notify(before, period)
+        return period
 
-    def leave(self, era: BreakerPeriod, outcome: Outcome, seconds: float = 0.0) -> None:
-        """A call that was let in has ended after so many seconds."""
+    def leave(self, period: BreakerPeriod, outcome: Outcome, seconds: float = 0.0) -> None:
+        """Record the outcome and the duration of an admitted call."""
         with self._lock:
-            before = self._era
+            before = self._period
             slow = outcome is not Outcome.NOTHING and seconds >= self._rules.slow_seconds
             self._successes += outcome is Outcome.SUCCESS
             self._failures += outcome is Outcome.FAILURE
             self._slow += slow
-            if era is not before:
+            if period is not before:
                 return
-            half_open = era.state is BreakerState.HALF_OPEN
+            half_open = period.state is BreakerState.HALF_OPEN
             self._under_way -= half_open
             if outcome is Outcome.NOTHING:
                 return
@@ -190,14 +198,14 @@ class CircuitBreaker:
                     self._begin(BreakerState.OPEN)
                 elif half_open:
                     self._begin(BreakerState.CLOSED)
-            after = self._era
-        self._tell(before, after)
+            after = self._period
+        self._notify(before, after)
 
     def _begin(self, state: BreakerState) -> None:
-        self._era = BreakerPeriod(state, self._clock())
+        self._period = BreakerPeriod(state, self._clock())
         self._window = Window(self._rules.probes if state is BreakerState.HALF_OPEN else self._rules.window)
         self._under_way = 0
 
-    def _tell(self, before: BreakerPeriod, after: BreakerPeriod) -> None:
+    def _notify(self, before: BreakerPeriod, after: BreakerPeriod) -> None:
         if after is not before and self._on_change is not None:
             self._on_change(before.state, after.state)

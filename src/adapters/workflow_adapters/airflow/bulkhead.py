@@ -1,4 +1,4 @@
-"""A bulkhead: so many may be inside at once, so many may wait for a place, and everybody else is told at once that it is full."""
+"""A bulkhead: it limits concurrent calls and calls that wait, and refuses all others at once."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ if TYPE_CHECKING:
 
 
 class BulkheadFull(Exception):
-    """There is no place, and none has become free in time."""
+    """No place is free, and none became free in time."""
 
 
 class Bulkhead:
     """Places for calls of many threads.
 
     Args:
-        at_once: calls that are let in.
-        waiting: further ones that may wait for a place.
-        patience: seconds that they wait at most.
+        at_once: maximum number of concurrent calls.
+        waiting: maximum number of further calls that wait for a place.
+        patience: maximum time in seconds that they wait.
     """
 
     def __init__(self, at_once: int, *, waiting: int = 0, patience: float = 0.0) -> None:
@@ -30,10 +30,10 @@ class Bulkhead:
 
     @contextmanager
     def place(self) -> Iterator[None]:
-        """Work in the block with a place.
+        """Hold a place during the block.
 
         Raises:
-            Full: there was none.
+            BulkheadFull: there is none.
         """
         if not self._places.acquire(blocking=False):
             self._wait()

@@ -1,4 +1,6 @@
-"""Requests to Airflow's REST API: logged in, bounded in time and size, and every failure an error of ours."""
+"""Requests to Airflow's REST API: authenticated, bounded in time and size, with every failure translated to an error of
+the core.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from http import HTTPStatus
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Final, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Any, Final, NotRequired, TypedDict, TypeVar
 
 import httpx
 from attrs import frozen
@@ -34,7 +36,9 @@ from workflow_core.errors import ConfigurationError, Unavailable, WorkflowError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-# What an answer may mean to the call at hand; every other status is an error in itself.
+T = TypeVar("T")
+
+# Statuses that a call may handle; every other one is an error.
 _MEANINGFUL: Final = frozenset(
     {
         HTTPStatus.OK,
@@ -51,12 +55,12 @@ _LOCKED_OUT: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
 
 class Api(StrEnum):
-    """The dialects of Airflow's REST API, by the paths where they are spoken."""
+    """The versions of Airflow's REST API, by their paths."""
 
     V1 = "api/v1"
-    """Airflow 2; anybody's password is good for every request."""
+    """Airflow 2; every request carries the password."""
     V2 = "api/v2"
-    """Airflow 3; a password is good for a token, and that for every request."""
+    """Airflow 3; the password is exchanged for a token, which every request carries."""
 
 
 @frozen(kw_only=True)
@@ -71,8 +75,9 @@ class _Request:
 
 @frozen(kw_only=True)
 class Answer:
-    """An answer of Airflow: its status, its body, its ``Date`` header, and after how many seconds it wants to be asked again (None: it
-    does not say).
+    """A response of Airflow.
+
+    ``sent`` is its ``Date`` header; ``retry_after`` is the number of seconds of its ``Retry-After`` header, or None.
     """
 
     status: int
@@ -84,19 +89,19 @@ class Answer:
 
     @property
     def date(self) -> datetime | None:
-        """What Airflow's clock showed, to the second; None: it did not say."""
+        """The time of Airflow's clock, to the second; None if the response has none."""
         return _date(self.sent)
 
     @property
     def ok(self) -> bool:
-        """Whether Airflow did what was asked."""
+        """Whether the request succeeded."""
         return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
 
     def json(self) -> dict[str, Any]:
         """The body, a JSON object.
 
         Raises:
-            AirflowUnavailable, AirflowOutcomeUnknown: it is something else.
+            AirflowUnavailable, AirflowOutcomeUnknown: it is not one.
         """
         try:
             value = json.loads(self.body)
@@ -107,18 +112,18 @@ class Answer:
         return value
 
     def speaks_of_a_route(self) -> bool:
-        """Whether a 404 is about the address and not about the thing asked for."""
+        """Whether a 404 is about the address, not about the requested resource."""
         try:
             body = self.json()
         except Unavailable:
             return True
         if self.api is Api.V1:
-            return not str(body.get("type", "")).endswith("/NotFound")  # the address of the page that explains it
+            return not str(body.get("type", "")).endswith("/NotFound")  # the address of the page about this error
         return body.get("detail") in {None, "", "Not Found"}
 
 
 class ClientSettings(TypedDict):
-    """The settings of :class:`AirflowClient`, for those who pass them on."""
+    """The settings of :class:`AirflowClient`, for code that passes them on."""
 
     username: str
     password: str
@@ -132,26 +137,42 @@ class ClientSettings(TypedDict):
     trace_headers: NotRequired[Callable[[], Mapping[str, str]] | None]
 
 
+def read(answer: Answer, convert: Callable[[dict[str, Any]], T]) -> T:
+    """Return the entity in a successful response."""
+    if not answer.ok:
+        raise errors.bad_status(answer.status, changes=answer.changes)
+    try:
+        return convert(answer.json())
+    except errors.NONSENSE:
+        raise errors.bad_body(changes=answer.changes) from None
+
+
+def read_or_none(answer: Answer, convert: Callable[[dict[str, Any]], T | None]) -> T | None:
+    """Return the entity in a successful response; None if the resource does not exist."""
+    return None if answer.status == HTTPStatus.NOT_FOUND else read(answer, convert)
+
+
 class AirflowClient:
-    """A client of one Airflow, for many threads.
+    """A client of one Airflow; threads may share it.
 
     Args:
-        base_url: where Airflow answers, without ``/api/v2``; a path in front is kept.
-        api: which dialect it speaks.
+        base_url: the address of Airflow, without ``/api/v2``; a path in front is kept.
+        api: the version of its API.
         username: of the user to log in as, unless ``token`` is given.
         password: that user's password.
         token: a bearer token to send instead of logging in.
-        headers: sent with every request: what a gateway in front of Airflow asks for. An ``Authorization`` among them stands in
-            the place of token, username and password.
-        login_path: where the auth manager gives tokens.
+        headers: sent with every request, for a gateway in front of Airflow. An ``Authorization`` among them replaces
+            token, username and password.
+        login_path: where the auth manager issues tokens.
         connect_timeout: seconds for a connection, and for a free place among ``connections``.
         read_timeout: seconds without any byte of the answer.
         total_timeout: seconds for a whole call, login included.
-        connections: how many there are at most; further calls wait for a free one.
-        trace_headers: asked at each request for headers that say what it is a part of (``traceparent``).
+        connections: their maximum number; further calls wait for a free one.
+        trace_headers: returns the headers of the current trace (``traceparent``), called for each request.
 
     Raises:
-        ConfigurationError: ``base_url`` is not an http(s) URL or carries credentials, or the token or a header could not be sent.
+        ConfigurationError: ``base_url`` is not an http(s) URL or carries credentials, or the token or a header cannot
+            be sent.
     """
 
     def __init__(  # noqa: PLR0913 - settings of one thing, all by name
@@ -205,7 +226,7 @@ class AirflowClient:
             yield
 
     def let_in_within(self, seconds: float) -> bool:
-        """Whether Airflow has answered us, credentials accepted, within the last ``seconds``, and has not failed us since."""
+        """Whether Airflow has accepted our credentials within the last ``seconds``, and no call has failed since."""
         return self._let_in_at is not None and time.monotonic() - self._let_in_at <= seconds
 
     def get(
@@ -215,14 +236,18 @@ class AirflowClient:
         open_to_all: bool = False,
         also: HTTPStatus | None = None,
     ) -> Answer:
-        """Read. ``path`` are the parts after the API's own; ``open_to_all`` marks what Airflow answers to anybody.
+        """Read a resource.
 
-        ``also`` is a status that means something to this call, beside those that mean something to all.
+        Args:
+            path: the segments after the path of the API.
+            params: the query.
+            open_to_all: whether Airflow answers without credentials.
+            also: a status that this call handles in addition to those that every call does.
         """
         return self._call(_Request(method="GET", path=path, params=params, also=also), open_to_all=open_to_all)
 
     def search(self, *path: str, body: Mapping[str, Any]) -> Answer:
-        """Read by a POST that changes nothing."""
+        """Read through a POST that changes nothing."""
         return self._call(_Request(method="POST", path=path, body=body))
 
     def change(
@@ -264,8 +289,8 @@ class AirflowClient:
             headers["Content-Type"] = "application/json"
             content = encoded(request.body)
         try:
-            made = self._http.request(request.method, url, params=request.params, headers=headers, content=content)
-            response, body = exchange(self._http, made, changes=request.changes)
+            prepared = self._http.request(request.method, url, params=request.params, headers=headers, content=content)
+            response, body = exchange(self._http, prepared, changes=request.changes)
         except OutOfTimeError:
             raise errors.out_of_time(changes=False) from None  # not sent
         except UnreadableError:
@@ -285,7 +310,7 @@ class AirflowClient:
         )
 
     def _log_in(self, refused: str | None) -> str:
-        """An authorization other than ``refused``. One thread logs in, the others wait for its token."""
+        """Return an authorization other than ``refused``. One thread logs in, the others wait for its token."""
         if not self._login_lock.acquire(timeout=left() or 0.0):
             raise errors.out_of_time(changes=False)
         try:
@@ -309,14 +334,16 @@ class AirflowClient:
 
 def _date(text: str | None) -> datetime | None:
     try:
-        found = parsedate_to_datetime(text or "")
+        moment = parsedate_to_datetime(text or "")
     except ValueError:
         return None
-    return found if found.tzinfo is not None else None
+    return moment if moment.tzinfo is not None else None
 
 
 def _retry_after(response: httpx.Response) -> float | None:
-    """Seconds, or the moment, that ``Retry-After`` says (RFC 9110, section 10.2.3)."""
+    """Return the seconds until the time of ``Retry-After``, which contains seconds or a date (RFC 9110, section
+    10.2.3).
+    """
     text = response.headers.get("Retry-After")
     if text is None:
         return None

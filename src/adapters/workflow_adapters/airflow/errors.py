@@ -1,9 +1,9 @@
-"""The one place where what httpx and Airflow answer becomes an error of ours.
+"""Translates errors of httpx and responses of Airflow to errors of the core, for the whole adapter.
 
-What decides is whether the request may have changed something. A read that fails is "unavailable". A change that fails is
-"unavailable" only where it was certainly not carried out: no connection was made, or the answer itself says no. Everything else is
-"outcome unknown". Messages carry the address, the HTTP status and the cause in words, never a part of the answer, of the request or of the
-credentials.
+The distinction is whether the request may have changed something. A read that fails is "unavailable". A change that
+fails is "unavailable" only where it was certainly not carried out: no connection was made, or the response is a
+refusal. Everything else is "outcome unknown". Messages contain the address, the HTTP status and the cause in words,
+never a part of the response, of the request or of the credentials.
 """
 
 from __future__ import annotations
@@ -21,41 +21,43 @@ from workflow_core.errors import AirflowOutcomeUnknown, AirflowUnavailable, Unav
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# 303 is missing on purpose: it says that the request was carried out.
+# 303 is missing on purpose: it means that the request was carried out.
 _REDIRECTS: Final = frozenset({301, 302, 307, 308})
 _LOCKED_OUT: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
-# What the same request may well not meet again: too many requests, a server that is being restarted, a database that was locked.
+# A repeat may well succeed: too many requests, a server that is being restarted, a database that was locked.
 _PASSING: Final = frozenset({429, 500, 502, 503, 504})
-# Answers of the class "your request is wrong" that can come after the work was begun.
+# 4xx responses that can come after the work was begun.
 _MAYBE_DONE: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT})
 
-# What ended at once. A timeout is none of these: whoever is slow is not helped by being asked again.
+# Failures that ended at once. A timeout is not among them: a repeat does not help a slow server.
 _PASSING_FAULTS: Final = (httpx.ConnectError, httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
 
 
 class NoSuchApi(AirflowUnavailable):
-    """Whoever answers there does not speak this dialect of Airflow's API: certainly nothing was done."""
+    """The server does not have this version of Airflow's API: certainly nothing was done."""
 
 
 def no_answer(
     error: httpx.HTTPError | httpx.InvalidURL, *, changes: bool, place: str, seconds: float | None = None
 ) -> Unavailable:
-    """The error for a request to ``place`` that ended without an answer after so many seconds."""
+    """Return the error for a request to ``place`` that ended without a response after ``seconds``."""
     cause = cause_of(error, seconds=seconds)
     passing = isinstance(error, _PASSING_FAULTS)
     if isinstance(error, NEVER_SENT):
         msg = f"Airflow at {place} cannot be reached: {cause}. Check AIRFLOW_BASE_URL."
         return AirflowUnavailable(msg, passing=passing, place=place)
     if changes:
-        msg = f"The request was sent to Airflow at {place}, but its answer never came: {cause}."
+        msg = f"The request was sent to Airflow at {place}, but no response came: {cause}."
         return AirflowOutcomeUnknown(msg, passing=passing, place=place)
     return AirflowUnavailable(f"Airflow at {place} did not answer: {cause}.", passing=passing, place=place)
 
 
 def bad_status(status: int, *, changes: bool, retry_after: float | None = None) -> Unavailable:
-    """The error for a status that means nothing to the call at hand; ``retry_after`` is what the answer asks for (seconds)."""
+    """Return the error for a status that the call does not handle; ``retry_after`` is that of the response (seconds)."""
     if status in _LOCKED_OUT:
-        return AirflowUnavailable(f"Airflow does not let us in (HTTP {status}). Check the user's credentials and role.")
+        return AirflowUnavailable(
+            f"Airflow rejects our credentials (HTTP {status}). Check the user's credentials and role."
+        )
     if status in _REDIRECTS:
         return AirflowUnavailable(f"Airflow's address answers with a redirect (HTTP {status}). Check AIRFLOW_BASE_URL.")
     refused = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in _MAYBE_DONE
@@ -67,39 +69,43 @@ def bad_status(status: int, *, changes: bool, retry_after: float | None = None) 
 
 
 def bad_body(*, changes: bool) -> Unavailable:
-    """The error for an answer that is not what Airflow's API says: not JSON, too large, other fields or types."""
+    """Return the error for a response that does not match Airflow's API: not JSON, too large, other fields or types."""
     if changes:
-        return AirflowOutcomeUnknown("The request was sent to Airflow, but its answer makes no sense.")
-    return AirflowUnavailable("The answer does not come from Airflow's API. Check AIRFLOW_BASE_URL.")
+        return AirflowOutcomeUnknown("The request was sent to Airflow, but its response is not readable.")
+    return AirflowUnavailable("The response does not come from Airflow's API. Check AIRFLOW_BASE_URL.")
 
 
 def no_route() -> NoSuchApi:
-    """The error for a 404 that speaks of the route, not of the thing asked for: nothing was done, by whoever answered."""
+    """Return the error for a 404 about the route, not about the requested resource: nothing was done."""
     return NoSuchApi("Airflow's API is not at this address. Check AIRFLOW_BASE_URL and WORKFLOWS_AIRFLOW_API.")
 
 
 def too_much(what: str, count: int) -> AirflowUnavailable:
-    """The error for an answer that would be larger than what we take."""
+    """Return the error for a result that is larger than the adapter reads."""
     return AirflowUnavailable(f"Airflow has more {what} than can be read ({count}).")
 
 
 def out_of_time(*, changes: bool) -> Unavailable:
-    """The error for a call that may take no longer, between two requests or in the middle of an answer."""
+    """Return the error for a call that ran out of time, between two requests or within a response."""
     if changes:
-        return AirflowOutcomeUnknown("The request was sent to Airflow, but its answer took too long.")
+        return AirflowOutcomeUnknown("The request was sent to Airflow, but the response took too long.")
     return AirflowUnavailable("Airflow took too long to answer.")
 
 
 def login_refused(status: int) -> AirflowUnavailable:
-    """The error for a login that was answered, but not with a token."""
+    """Return the error for a login that was answered without a token."""
     kind = NoSuchApi if status == HTTPStatus.NOT_FOUND else AirflowUnavailable
     return kind(f"Airflow refused to log us in (HTTP {status}). Check AIRFLOW_USERNAME and AIRFLOW_PASSWORD.")
 
 
+NONSENSE: Final = (ValueError, KeyError, TypeError, OverflowError)
+"""Errors of the conversion of a response whose fields are missing or of the wrong type."""
+
+
 @contextmanager
 def nonsense(*, changes: bool) -> Iterator[None]:
-    """A field of an answer that is missing or of the wrong type becomes :func:`bad_body`."""
+    """Turn a missing field, or one of the wrong type, into :func:`bad_body`."""
     try:
         yield
-    except (ValueError, KeyError, TypeError, OverflowError):
+    except NONSENSE:
         raise bad_body(changes=changes) from None

@@ -1,7 +1,8 @@
-"""``AirflowPort`` with a circuit breaker, a bulkhead and retries around whatever really asks Airflow.
+"""``AirflowPort`` behind a circuit breaker, a bulkhead and retries.
 
-A call passes them in this order: a time limit for all that follows; again for each attempt, the breaker, which refuses at once while
-Airflow is known not to answer, and the bulkhead, which keeps the threads of this process from all waiting for a slow Airflow.
+A call passes them in this order: a time limit for everything that follows; then, for each attempt, the breaker, which
+refuses at once while Airflow is known to be failing, and the bulkhead, which keeps a slow Airflow from occupying every
+thread of this process.
 """
 
 from __future__ import annotations
@@ -10,51 +11,57 @@ import logging
 import random
 import time
 from itertools import count
-from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
+from operator import methodcaller
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from attrs import frozen
 
+from workflow_adapters.airflow.auto import ClosableAirflow
 from workflow_adapters.airflow.breaker import CircuitBreaker, CircuitOpen, Outcome
 from workflow_adapters.airflow.bulkhead import Bulkhead, BulkheadFull
+from workflow_adapters.delegation import delegating
 from workflow_adapters.http.deadline import left, time_limit
 from workflow_core.errors import AirflowOutcomeUnknown, AirflowUnavailable, WorkflowError
+from workflow_core.ports.airflow import Guarded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
-    from datetime import datetime
+    from collections.abc import Callable
 
-    from workflow_core.domain.run import AirflowRun, TaskState
-    from workflow_core.ports.airflow import (
-        AirflowPort,
-        BreakerState,
-        ChangedRuns,
-        ComponentState,
-        DagPage,
-        EndState,
-        ServedDag,
-    )
+    from workflow_core.ports.airflow import AirflowPort, BreakerState
 
-P = ParamSpec("P")
-T = TypeVar("T")
+    Request = Callable[[AirflowPort], Any]
+
+AT_MOST_ONCE: Final = frozenset({"end_run", "clear_run"})
+"""Methods that are never repeated: in the meantime the run may have ended, or its tasks may already run again.
+
+All others read, or change something in a way that a repeat does not harm: :meth:`~AirflowPort.trigger` carries the run
+id, and a file that is to be parsed twice is parsed once.
+"""
 
 FIRST_PAUSE: Final = 0.1
-"""Seconds before a second attempt at most; each further pause may be twice as long."""
+"""Upper limit of the pause before the second attempt, in seconds; the limit doubles with each further attempt."""
 
 LONGEST_PAUSE: Final = 1.0
-"""Seconds. Whoever asks for a longer one gets it from our caller, who is told so: no thread sleeps that long."""
+"""Seconds. If Airflow asks for a longer pause, the error passes that on to the caller: no thread sleeps for longer than
+this.
+"""
 
 _EDGE: Final = 0.01
-"""Seconds before the end of its time in which a call that failed has run out of it."""
+"""A call that fails this many seconds before its limit, or later, has run out of time."""
 
 _log = logging.getLogger(__name__)
 
 
 @frozen(kw_only=True)
 class CallBudget:
-    """What one kind of caller may take of Airflow.
+    """What one kind of caller may use of Airflow.
 
-    ``seconds`` is for a whole call, all its attempts included. ``attempts`` is how often one is made that may be repeated. ``judges``:
-    whether a call that ran out of these seconds is a failure of Airflow; not if they are much fewer than Airflow may take.
+    Attributes:
+        bulkhead: limits the calls under way.
+        seconds: the limit for a whole call, all its attempts included.
+        attempts: how often a call is made that may be repeated.
+        judges: whether a call that ran out of ``seconds`` counts as a failure of Airflow. Not if they are far fewer
+            than Airflow may take.
     """
 
     bulkhead: Bulkhead
@@ -63,175 +70,128 @@ class CallBudget:
     judges: bool = True
 
 
-class GuardedAirflow:
-    """:class:`~workflow_core.ports.airflow.AirflowPort` and :class:`~workflow_core.ports.airflow.Guarded`; threads may share it.
+class GuardedAirflow(ClosableAirflow, Guarded, Protocol):
+    """An Airflow behind a guard."""
 
-    Reads, and changes that do no harm when they are made twice, are repeated where Airflow failed in a way that may pass. The pauses
-    are random, between nothing and a limit that doubles (full jitter), and no shorter than Airflow asked for (``Retry-After``). Every
-    attempt passes the breaker: an open one ends the repeating.
+
+def guard_airflow(
+    airflow: AirflowPort,
+    breaker: CircuitBreaker,
+    budget: CallBudget,
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+    jitter: Callable[[float, float], float] = random.uniform,
+) -> GuardedAirflow:
+    """Put a guard in front of an Airflow; threads may share it.
+
+    Reads, and changes that a repeat does not harm, are repeated where Airflow failed in a way that may pass. The pauses
+    are random, between nothing and a limit that doubles (full jitter), and no shorter than Airflow asks for
+    (``Retry-After``). Every attempt passes the breaker: an open one ends the retries.
 
     Args:
-        airflow: the adapter that asks.
-        breaker: shared by all that ask the same Airflow.
-        share: what these callers may take.
-        sleep: how to wait for some seconds.
-        jitter: a random number between two.
+        airflow: the adapter to call.
+        breaker: shared by all guards of the same Airflow.
+        budget: what these callers may use.
+        sleep: waits for some seconds.
+        jitter: returns a random number between two.
     """
+    guard = Guard(airflow, breaker, budget, sleep=sleep, jitter=jitter)
+    return delegating(
+        GuardedAirflow,
+        guard.call,
+        breaker_state=guard.breaker_state,
+        close=guard.close,
+        logs_url=airflow.logs_url,
+    )
+
+
+class Guard:
+    """Makes the calls of :func:`guard_airflow`."""
 
     def __init__(
         self,
         airflow: AirflowPort,
         breaker: CircuitBreaker,
-        share: CallBudget,
+        budget: CallBudget,
         *,
-        sleep: Callable[[float], None] = time.sleep,
-        jitter: Callable[[float, float], float] = random.uniform,
+        sleep: Callable[[float], None],
+        jitter: Callable[[float, float], float],
     ) -> None:
-        self._airflow = airflow
-        self._breaker = breaker
-        self._share = share
+        self.airflow = airflow
+        self.breaker = breaker
+        self.budget = budget
         self._sleep = sleep
         self._jitter = jitter
 
     def breaker_state(self) -> BreakerState:
-        """As :class:`~workflow_core.ports.airflow.Guarded` says."""
-        return self._breaker.state
+        """The state of the breaker. No request is made."""
+        return self.breaker.state
 
-    def _once(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """One attempt."""
+    def close(self) -> None:
+        """Close the connections to Airflow."""
+        close = getattr(self.airflow, "close", None)
+        if close is not None:
+            close()
+
+    def call(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        """Call a method of the port, within the time of the budget."""
+        request = methodcaller(name, *args, **kwargs)
+        with time_limit(self.budget.seconds):
+            return self._attempt(request) if name in AT_MOST_ONCE else self._repeat(request)
+
+    def _attempt(self, request: Request) -> Any:
         try:
-            era = self._breaker.enter()
-        except CircuitOpen as refused:
-            msg = (
-                f"Airflow has not answered well lately; it is asked again in {refused.seconds:.0f} s (circuit breaker)."
-            )
-            raise AirflowUnavailable(msg, retry_after=refused.seconds) from None
+            period = self.breaker.enter()
+        except CircuitOpen as error:
+            msg = f"Airflow has been failing; it is called again in {error.seconds:.0f} s (circuit breaker)."
+            raise AirflowUnavailable(msg, retry_after=error.seconds) from None
         outcome, began = Outcome.NOTHING, time.monotonic()
         try:
-            with self._share.bulkhead.place():
+            with self.budget.bulkhead.place():
                 began = time.monotonic()
-                answer = call(*args, **kwargs)
+                answer = request(self.airflow)
             outcome = Outcome.SUCCESS
         except BulkheadFull:
             raise AirflowUnavailable("Too many requests wait for Airflow.", retry_after=LONGEST_PAUSE) from None
         except (AirflowUnavailable, AirflowOutcomeUnknown):
-            outcome = Outcome.FAILURE if self._share.judges or (left() or 0.0) > _EDGE else Outcome.NOTHING
+            outcome = Outcome.FAILURE if self.budget.judges or (left() or 0.0) > _EDGE else Outcome.NOTHING
             raise
-        except WorkflowError:  # Airflow has answered, and said no
+        except WorkflowError:  # Airflow has answered with a refusal
             outcome = Outcome.SUCCESS
             raise
         finally:
-            self._breaker.leave(era, outcome, time.monotonic() - began)
+            self.breaker.leave(period, outcome, time.monotonic() - began)
         return answer
 
-    def _change(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """What is done at most once."""
-        with time_limit(self._share.seconds):
-            return self._once(call, *args, **kwargs)
+    def _repeat(self, request: Request) -> Any:
+        """Make up to ``attempts`` attempts.
 
-    def _ask(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """What may be done more than once.
-
-        An attempt of which nobody knows what came of it stays unknown, whatever a later one says: that nothing was done is certain
-        of the later one only.
+        If the outcome of one is unknown, the outcome of the call stays unknown, whatever a later attempt reports: that
+        nothing was done is certain of the later one only.
         """
         unknown: AirflowOutcomeUnknown | None = None
-        with time_limit(self._share.seconds):
-            for attempt in count(1):
-                try:
-                    return self._once(call, *args, **kwargs)
-                except (AirflowUnavailable, AirflowOutcomeUnknown) as error:
-                    if isinstance(error, AirflowOutcomeUnknown):
-                        unknown = error
-                    if attempt >= self._share.attempts or not self._paused(attempt, error):
-                        raise unknown or error from None
-                    _log.info("attempt %d: %s", attempt, error.message)
-                except WorkflowError:
-                    if unknown is not None:
-                        raise unknown from None
-                    raise
+        for attempt in count(1):
+            try:
+                return self._attempt(request)
+            except (AirflowUnavailable, AirflowOutcomeUnknown) as error:
+                if isinstance(error, AirflowOutcomeUnknown):
+                    unknown = error
+                if attempt >= self.budget.attempts or not self._paused(attempt, error):
+                    raise unknown or error from None
+                _log.info("attempt %d: %s", attempt, error.message)
+            except WorkflowError:
+                if unknown is not None:
+                    raise unknown from None
+                raise
         raise AssertionError
 
     def _paused(self, attempt: int, error: AirflowUnavailable | AirflowOutcomeUnknown) -> bool:
-        """Wait before the next attempt; False if there had better be none."""
+        """Wait before the next attempt; False if another attempt makes no sense."""
         if not error.passing:
             return False
-        asked_for = error.retry_after or 0.0
-        pause = asked_for + self._jitter(0.0, min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (attempt - 1)))
-        if asked_for > LONGEST_PAUSE or pause >= (left() or 0.0):
+        requested = error.retry_after or 0.0
+        pause = requested + self._jitter(0.0, min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (attempt - 1)))
+        if requested > LONGEST_PAUSE or pause >= (left() or 0.0):
             return False
         self._sleep(pause)
         return True
-
-    def close(self) -> None:
-        """Close the connections to Airflow."""
-        close = getattr(self._airflow, "close", None)
-        if close is not None:
-            close()
-
-    def ping(self) -> None:
-        """As the port says."""
-        self._ask(self._airflow.ping)
-
-    def health(self) -> Mapping[str, ComponentState]:
-        """As the port says."""
-        return self._ask(self._airflow.health)
-
-    def dag(self, dag_id: str) -> ServedDag | None:
-        """As the port says."""
-        return self._ask(self._airflow.dag, dag_id)
-
-    def list_dags(self, offset: int = 0, *, limit: int = 100) -> DagPage:
-        """As the port says."""
-        return self._ask(self._airflow.list_dags, offset, limit=limit)
-
-    def request_parse(self, sentinel_dag_id: str) -> None:
-        """As the port says. Asked twice, a file is parsed as if asked once."""
-        self._ask(self._airflow.request_parse, sentinel_dag_id)
-
-    def set_paused(self, dag_id: str, *, paused: bool) -> None:
-        """As the port says."""
-        self._ask(self._airflow.set_paused, dag_id, paused=paused)
-
-    def trigger(
-        self,
-        dag_id: str,
-        run_id: str,
-        *,
-        conf: Mapping[str, Any],
-        logical_date: datetime | None = None,
-    ) -> AirflowRun:
-        """As the port says. The run id makes a repeat harmless."""
-        return self._ask(self._airflow.trigger, dag_id, run_id, conf=conf, logical_date=logical_date)
-
-    def end_run(self, dag_id: str, run_id: str, state: EndState) -> AirflowRun | None:
-        """As the port says. Never repeated: the run may have ended meanwhile."""
-        return self._change(self._airflow.end_run, dag_id, run_id, state)
-
-    def clear_run(self, dag_id: str, run_id: str, task_ids: Sequence[str] | None = None) -> bool:
-        """As the port says. Never repeated: tasks may run already."""
-        return self._change(self._airflow.clear_run, dag_id, run_id, task_ids)
-
-    def run(self, dag_id: str, run_id: str) -> AirflowRun | None:
-        """As the port says."""
-        return self._ask(self._airflow.run, dag_id, run_id)
-
-    def tasks(self, runs: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], Sequence[TaskState]]:
-        """As the port says."""
-        return self._ask(self._airflow.tasks, runs)
-
-    def runs_with_ended_tasks(self, runs: Sequence[tuple[str, str]], since: datetime) -> Collection[tuple[str, str]]:
-        """As the port says."""
-        return self._ask(self._airflow.runs_with_ended_tasks, runs, since)
-
-    def runs_under_way(self, dag_id: str) -> int:
-        """As the port says."""
-        return self._ask(self._airflow.runs_under_way, dag_id)
-
-    def changed_runs(self, since: datetime, *, limit: int = 1000) -> ChangedRuns:
-        """As the port says."""
-        return self._ask(self._airflow.changed_runs, since, limit=limit)
-
-    def logs_url(self, dag_id: str, run_id: str) -> str:
-        """As the port says."""
-        return self._airflow.logs_url(dag_id, run_id)

@@ -1,4 +1,4 @@
-"""What is sent in front of every request: credentials, and what a gateway asks for."""
+"""Headers of every request: credentials, and those that a gateway requires."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+\Z")  # RFC 9110, section 5.
 
 
 def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """The headers by their names in lower case: no name twice, nothing that could not be sent.
+    """Return the headers by their names in lower case.
 
     Raises:
-        ConfigurationError: one could not be sent. Its value is not shown.
+        ConfigurationError: one cannot be sent. Its value is not part of the message.
     """
     checked = {name.lower(): value for name, value in headers.items()}
     if wrong := [name for name, value in checked.items() if not _NAME.match(name) or not is_header(value)]:
-        msg = f"AIRFLOW_HEADERS: {', '.join(map(ascii, wrong))} could not be sent as a header"
+        msg = f"AIRFLOW_HEADERS: {', '.join(map(ascii, wrong))} cannot be sent as a header"
         raise ConfigurationError(msg)
     return checked
 
 
 def bearer(token: object) -> str:
-    """The authorization by a token (RFC 6750).
+    """Return the authorization by a token (RFC 6750).
 
     Raises:
-        ConfigurationError: this is no token.
+        ConfigurationError: this is not a token.
     """
     if not isinstance(token, str) or not is_header(token):
-        msg = "AIRFLOW_TOKEN holds characters that no token has (a line break?)"
+        msg = "AIRFLOW_TOKEN contains characters that a token cannot have (a line break?)"
         raise ConfigurationError(msg)
     return f"Bearer {token}"
 
 
 def basic(username: str, password: str) -> str:
-    """The authorization by a password (RFC 7617), in UTF-8 as Airflow reads it."""
+    """Return the authorization by a password (RFC 7617), in UTF-8 as Airflow decodes it."""
     return f"Basic {b64encode(f'{username}:{password}'.encode()).decode('ascii')}"

@@ -1,7 +1,7 @@
-"""``AirflowPort`` over HTTP, as far as Airflow 2.11 (``/api/v1``) and 3.x (``/api/v2``) are asked alike.
+"""``AirflowPort`` over HTTP: the common part of Airflow 2.11 (``/api/v1``) and 3.x (``/api/v2``).
 
-Facts that it relies on, each checked against a running 3.3.2 and 2.11.2: ``docs/adr/0008-talking-to-airflow.md`` and
-``docs/adr/0011-two-dialects-of-airflow.md``.
+It relies on facts that were verified against a running 3.3.2 and 2.11.2: ``docs/adr/0008-airflow-client.md`` and
+``docs/adr/0011-airflow-api-versions.md``.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import re
 from abc import ABC, abstractmethod
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Unpack
 
 from workflow_adapters.airflow import answers, errors
-from workflow_adapters.airflow.client import AirflowClient
+from workflow_adapters.airflow.client import AirflowClient, read, read_or_none
 from workflow_adapters.airflow.paging import PAGE, read_all
 from workflow_core.domain.names import check_run_id
 from workflow_core.errors import (
@@ -27,34 +27,37 @@ from workflow_core.errors import (
 from workflow_core.ports.airflow import ChangedRuns, DagPage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from workflow_adapters.airflow.client import Answer, Api, ClientSettings
     from workflow_core.domain.run import AirflowRun, TaskState
     from workflow_core.ports.airflow import ComponentState, EndState, ServedDag
 
-T = TypeVar("T")
 Key = tuple[str, str]
 Change = tuple[str, tuple[str, ...]]
 
 JUST_NOW: Final = 1.0
-"""Seconds for which an answer proves that Airflow can be reached: under load, nobody asks before every run."""
+"""Seconds for which a response proves that Airflow can be reached: under load, not every run is preceded by a ping."""
 
 LET_IN: Final = 30.0
-"""Seconds for which an answer to a request with our credentials proves that Airflow lets us in."""
+"""Seconds for which a response to an authenticated request proves that Airflow accepts our credentials."""
 
 RUNS_AT_ONCE: Final = 100
-"""Runs whose tasks are asked for in one request. The request names DAGs and run ids, not pairs of them: more would match far too much."""
+"""Runs per request for all their tasks. The request names DAGs and run ids, not pairs of them: more would match far too
+much.
+"""
 
 RUNS_ASKED_OF: Final = 1000
-"""Runs that one request names when it asks for some of their tasks only."""
+"""Runs per request for some of their tasks only."""
 
 _CHANGES: Final = (("updated_at", ("queued", "success", "failed")), ("start_date", ("running",)))
-"""When a run of these states changed. ``updated_at`` of a running one says nothing: the scheduler sets it whenever it examines the run."""
+"""When a run of these states changed. For a running one ``updated_at`` is of no use: the scheduler sets it whenever it
+examines the run.
+"""
 
 ATTEMPTS: Final = 3
-"""How often a run is sent that is in conflict with nothing that can be found."""
+"""Attempts to submit a run that Airflow reports as a conflict, although neither its id nor its date is taken."""
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 # Airflow's own rule for DAG ids; anything else would be another path, or an error 500.
@@ -62,19 +65,20 @@ _DAG_ID: Final = re.compile(r"[\w.-]+\Z")
 
 
 class AirflowRest(ABC):
-    """:class:`~workflow_core.ports.airflow.AirflowPort` over HTTP; threads may share it. A subclass speaks one version's dialect.
+    """:class:`~workflow_core.ports.airflow.AirflowPort` over HTTP; threads may share it. A subclass implements one
+    version of the API.
 
     Args:
-        base_url: where Airflow answers, without ``/api/v1`` or ``/api/v2``.
-        overlap: seconds that :meth:`changed_runs` looks back behind Airflow's clock, for transactions that were begun before a
-            look and committed after it, and for clocks of Airflow's hosts that differ.
-        settings: of the :class:`~workflow_adapters.airflow.client.AirflowClient`: credentials, timeouts, connections.
+        base_url: the address of Airflow, without ``/api/v1`` or ``/api/v2``.
+        overlap: seconds by which :meth:`changed_runs` goes back behind Airflow's clock, for transactions that were
+            begun before a request and committed after it, and for differing clocks of Airflow's hosts.
+        settings: see :class:`~workflow_adapters.airflow.client.AirflowClient`: credentials, timeouts, connections.
     """
 
     api: ClassVar[Api]
-    """The dialect of the client."""
+    """The version of the API."""
     health_path: ClassVar[tuple[str, ...]]
-    """Where the health of Airflow's parts is told."""
+    """The path of the health of Airflow's components."""
 
     def __init__(self, base_url: str, *, overlap: float = 10.0, **settings: Unpack[ClientSettings]) -> None:
         self._client = AirflowClient(base_url, api=self.api, **settings)
@@ -83,10 +87,10 @@ class AirflowRest(ABC):
 
     @abstractmethod
     def run_body(self, run_id: str, conf: Mapping[str, Any], logical_date: str | None) -> dict[str, Any]:
-        """What a POST of a run says."""
+        """Return the body of a POST of a run."""
 
     def get_details(self, dag_id: str) -> Answer:
-        """Ask for a DAG with its details."""
+        """Request a DAG with its details."""
         return self._client.get("dags", dag_id, "details")
 
     def post_run(self, dag_id: str, body: Mapping[str, Any]) -> Answer:
@@ -95,31 +99,34 @@ class AirflowRest(ABC):
 
     @abstractmethod
     def tasks_of(self, keys: Sequence[Key], ended_since: datetime | None = None) -> Iterable[answers.Json]:
-        """The task instances of these runs, each once, and maybe some of other runs; those that ended since then, if that is given."""
+        """Return the task instances of these runs, each once, and possibly some of other runs.
+
+        With ``ended_since``, return only those that ended at or after it.
+        """
 
     @abstractmethod
     def logs_url(self, dag_id: str, run_id: str) -> str:
-        """As the port says."""
+        """Return the address of the run in Airflow's UI."""
 
     def close(self) -> None:
         """Close the connections to Airflow."""
         self._client.close()
 
     def one_call(self) -> AbstractContextManager[None]:
-        """All calls in the block together take no longer than one may."""
+        """Limit the time of all calls in the block together to that of one."""
         return self._client.one_call()
 
     def version(self) -> str:
-        """Airflow's version, which it tells to anybody.
+        """Return Airflow's version, which needs no credentials.
 
         Raises:
-            NoSuchApi: whoever answers does not speak this dialect.
+            NoSuchApi: the server does not have this version of the API.
         """
         return read(self._client.get("version", open_to_all=True), answers.version_from)
 
     def ping(self) -> None:
-        """As the port says. One request; the cheapest there is while a proof of our credentials is at most 30 s old, and none right
-        after another answer.
+        """Make one request: the cheapest one while a proof of our credentials is at most 30 s old, and none right
+        after another response.
         """
         if self._client.let_in_within(JUST_NOW):
             return
@@ -129,24 +136,23 @@ class AirflowRest(ABC):
             read(self._client.get("dags", params={"limit": 1}), lambda json: answers.rows_from(json, "dags"))
 
     def health(self) -> Mapping[str, ComponentState]:
-        """As the port says."""
         return read(self._client.get(*self.health_path, open_to_all=True), answers.components_from)
 
     def dag(self, dag_id: str) -> ServedDag | None:
-        """As the port says. The details come from the served definition, so the mark in them proves what is served."""
+        """Request the details: they come from the served definition, so the mark in them proves which spec is served."""
         if not _DAG_ID.match(dag_id):
             return None
         return read_or_none(self.get_details(dag_id), answers.dag_from)
 
     def list_dags(self, offset: int = 0, *, limit: int = PAGE) -> DagPage:
-        """As the port says. Neither version lists what is no longer served, unless asked to."""
+        """List the DAGs; by default neither version includes DAGs that are no longer served."""
         params: dict[str, str | int] = {"order_by": "dag_id", "limit": min(limit, PAGE), "offset": offset}
         rows, total = read(self._client.get("dags", params=params), lambda json: answers.rows_from(json, "dags"))
         with errors.nonsense(changes=False):
             return DagPage(dags=[answers.listed_from(row) for row in rows], total=total)
 
     def request_parse(self, sentinel_dag_id: str) -> None:
-        """As the port says. A file's token stays good until Airflow's secret or its DAG bundles change."""
+        """Request a parse by the token of the file, which stays valid until Airflow's secret or its DAG bundles change."""
         with self._client.one_call():
             token = self._file_tokens.get(sentinel_dag_id)
             if token is None or not self._ask_to_parse(token):
@@ -157,13 +163,13 @@ class AirflowRest(ABC):
                 self._file_tokens[sentinel_dag_id] = token
 
     def _file_token(self, sentinel_dag_id: str) -> str:
-        found = read_or_none(self._client.get("dags", sentinel_dag_id), answers.file_token_from)
-        if found is None:
+        token = read_or_none(self._client.get("dags", sentinel_dag_id), answers.file_token_from)
+        if token is None:
             raise LoaderNotInstalled(sentinel_dag_id)
-        return found
+        return token
 
     def _ask_to_parse(self, token: str) -> bool:
-        """Whether Airflow knows this token's file. 409: it has been asked already, and not yet parsed."""
+        """Return whether Airflow knows the file of this token. 409: a parse is already requested, and has not begun."""
         answer = self._client.change("PUT", "parseDagFile", token)
         if answer.ok or answer.status == HTTPStatus.CONFLICT:
             return True
@@ -172,11 +178,10 @@ class AirflowRest(ABC):
         raise errors.bad_status(answer.status, changes=True)
 
     def set_paused(self, dag_id: str, *, paused: bool) -> None:
-        """As the port says."""
         if not _DAG_ID.match(dag_id):
             raise DagNotFound(dag_id)
         answer = self._client.change("PATCH", "dags", dag_id, body={"is_paused": paused})
-        if answer.status == HTTPStatus.NOT_FOUND or read(answer, answers.is_stale):  # Airflow pauses stale DAGs, too
+        if answer.status == HTTPStatus.NOT_FOUND or read(answer, answers.is_stale):  # Airflow also pauses stale DAGs
             raise DagNotFound(dag_id)
 
     def trigger(
@@ -187,14 +192,13 @@ class AirflowRest(ABC):
         conf: Mapping[str, Any],
         logical_date: datetime | None = None,
     ) -> AirflowRun:
-        """As the port says."""
         if not _DAG_ID.match(dag_id):
             raise DagNotFound(dag_id)
         _refuse_bad_run_id(run_id)
         body = self.run_body(run_id, conf, None)
         if logical_date is not None:
             body = self.run_body(run_id, conf, logical_date.astimezone(UTC).isoformat())
-            # Left to itself, each version of Airflow infers another interval from a logical date.
+            # Without this, each version of Airflow infers a different interval from a logical date.
             body |= dict.fromkeys(("data_interval_start", "data_interval_end"), body["logical_date"])
         with self._client.one_call():
             for _ in range(ATTEMPTS):
@@ -209,29 +213,29 @@ class AirflowRest(ABC):
                         " file is wrong."
                     )
                     raise AirflowRefused(msg)
-                # The run id or the logical date is taken, and Airflow 3 does not tell which: look.
-                if (found := self.run(dag_id, run_id)) is not None:
-                    return found
+                # The run id or the logical date is taken; Airflow 3 does not report which.
+                if (run := self.run(dag_id, run_id)) is not None:
+                    return run
                 if logical_date is not None:
                     msg = f"Another run of {dag_id!r} has the logical date {logical_date.isoformat()}."
                     raise LogicalDateTaken(msg)
-                # Airflow 2.11 has chosen a date, now, that another run got at the same moment; it will not choose it again.
-        msg = f"Airflow says that there is a run {run_id!r} of {dag_id!r}, and that there is none."
+                # Airflow 2.11 has chosen the current time as the date, which another run got at the same moment; the
+                # next choice differs.
+        msg = f"Airflow reports a conflict for the run {run_id!r} of {dag_id!r}, but has no such run."
         raise AirflowUnavailable(msg)
 
     def end_run(self, dag_id: str, run_id: str, state: EndState) -> AirflowRun | None:
-        """As the port says."""
         if not _DAG_ID.match(dag_id) or not _may_be_run_id(run_id):
             return None
         answer = self._client.change("PATCH", "dags", dag_id, "dagRuns", run_id, body={"state": state.value})
         return read_or_none(answer, answers.run_from)
 
     def clear_run(self, dag_id: str, run_id: str, task_ids: Sequence[str] | None = None) -> bool:
-        """As the port says. Every switch is set: what Airflow takes for granted differs between its versions."""
+        """Clear the run with every option set: the defaults differ between versions of Airflow."""
         if not _DAG_ID.match(dag_id) or not _may_be_run_id(run_id):
             return False
         if task_ids is not None and not task_ids:
-            msg = f"No task of the run {run_id!r} of {dag_id!r} is to run again."
+            msg = f"No task of the run {run_id!r} of {dag_id!r} was selected to run again."
             raise AirflowRefused(msg)
         body: dict[str, Any] = {
             "dry_run": False,
@@ -257,39 +261,35 @@ class AirflowRest(ABC):
         return True
 
     def run(self, dag_id: str, run_id: str) -> AirflowRun | None:
-        """As the port says."""
         if not _DAG_ID.match(dag_id) or not _may_be_run_id(run_id):
             return None
         return read_or_none(self._client.get("dags", dag_id, "dagRuns", run_id), answers.run_from)
 
     def tasks(self, runs: Sequence[Key]) -> Mapping[Key, Sequence[TaskState]]:
-        """As the port says."""
-        found: dict[Key, list[TaskState]] = {}
-        wanted = sorted(
+        by_run: dict[Key, list[TaskState]] = {}
+        requested = sorted(
             set(runs), key=lambda key: (key[1], key[0])
-        )  # runs of one id together: scheduled ones share theirs
+        )  # runs with the same id together: scheduled runs share theirs
         with self._client.one_call():
-            for start in range(0, len(wanted), RUNS_AT_ONCE):
-                keys = wanted[start : start + RUNS_AT_ONCE]
+            for start in range(0, len(requested), RUNS_AT_ONCE):
+                keys = requested[start : start + RUNS_AT_ONCE]
                 with errors.nonsense(changes=False):
-                    told = [(answers.run_key(row), answers.task_from(row)) for row in self.tasks_of(keys)]
-                for key, task in told:
+                    rows = [(answers.run_key(row), answers.task_from(row)) for row in self.tasks_of(keys)]
+                for key, task in rows:
                     if key in keys:
-                        found.setdefault(key, []).append(task)
-        return {key: sorted(states, key=_start) for key, states in found.items()}
+                        by_run.setdefault(key, []).append(task)
+        return {key: sorted(states, key=_start) for key, states in by_run.items()}
 
     def runs_with_ended_tasks(self, runs: Sequence[Key], since: datetime) -> Collection[Key]:
-        """As the port says."""
-        wanted = sorted(set(runs))
-        found: set[Key] = set()
+        requested = sorted(set(runs))
+        ended: set[Key] = set()
         with self._client.one_call(), errors.nonsense(changes=False):
-            for start in range(0, len(wanted), RUNS_ASKED_OF):
-                rows = self.tasks_of(wanted[start : start + RUNS_ASKED_OF], since.astimezone(UTC))
-                found.update(map(answers.run_key, rows))
-        return found & set(wanted)
+            for start in range(0, len(requested), RUNS_ASKED_OF):
+                rows = self.tasks_of(requested[start : start + RUNS_ASKED_OF], since.astimezone(UTC))
+                ended.update(map(answers.run_key, rows))
+        return ended & set(requested)
 
     def runs_under_way(self, dag_id: str) -> int:
-        """As the port says."""
         if not _DAG_ID.match(dag_id):
             return 0
         params: dict[str, str | int | Sequence[str]] = {"state": ("queued", "running"), "limit": 1}
@@ -297,17 +297,15 @@ class AirflowRest(ABC):
         return read_or_none(answer, lambda json: answers.rows_from(json, "dag_runs")[1]) or 0
 
     def changed_runs(self, since: datetime, *, limit: int = 1000) -> ChangedRuns:
-        """As the port says.
-
-        Airflow does not tell when a run changed, only which runs did so in a window. So where too many did, the window is halved
-        until it holds no more than ``limit``; and ``until`` stays behind Airflow's clock by ``overlap``.
+        """Airflow does not report when a run changed, only which runs changed in a window. So where too many did, the
+        window is halved until it contains at most ``limit``; and ``until`` stays behind Airflow's clock by ``overlap``.
         """
         since = since.astimezone(UTC)
         clock: list[datetime | None] = []
         before = None
         with self._client.one_call():
             runs = self._runs_changed(since, None, clock, limit=limit)
-            now = clock[0] or since  # an Airflow that hides its clock is asked from the same moment again
+            now = clock[0] or since  # without the time of Airflow, the next request begins at the same moment
             if runs is None:
                 before = self._smaller_window(since, max(since, now) + self._overlap, limit)
                 runs = self._runs_changed(since, before, clock) or []
@@ -317,8 +315,10 @@ class AirflowRest(ABC):
     def _runs_changed(
         self, since: datetime, before: datetime | None, clock: list[datetime | None], *, limit: int | None = None
     ) -> list[AirflowRun] | None:
-        """The runs that changed from ``since`` to ``before``; None if they are more than ``limit``."""
-        found: dict[Key, answers.Json] = {}  # one that changes meanwhile can be in both lists: the later answer counts
+        """Return the runs that changed from ``since`` to ``before``; None if there are more than ``limit``."""
+        changed: dict[
+            Key, answers.Json
+        ] = {}  # a run that changes in between can be in both lists: the later one counts
         with errors.nonsense(changes=False):
             for change in _CHANGES:
 
@@ -330,15 +330,16 @@ class AirflowRest(ABC):
                 rows = read_all(page, answers.run_key, limit=limit)
                 if rows is None:
                     return None
-                found |= rows
-            if limit is not None and len(found) > limit:
+                changed |= rows
+            if limit is not None and len(changed) > limit:
                 return None
-            return [answers.run_from(row) for row in found.values()]
+            return [answers.run_from(row) for row in changed.values()]
 
     def _smaller_window(self, since: datetime, before: datetime, limit: int) -> datetime:
-        """The end of a window, earlier than ``before``, with some changes but at most ``limit``.
+        """Return the end of a window, earlier than ``before``, with at least one change and at most ``limit``.
 
-        If more than that happened at one single moment, it ends there: they cannot be told apart, and come together.
+        If one single moment has more changes than that, the window ends there: they cannot be separated, and are
+        returned together.
         """
         empty, full = since, before
         while full - empty > _MICROSECOND:
@@ -352,32 +353,21 @@ class AirflowRest(ABC):
     def _window(
         self, change: Change, since: datetime, before: datetime | None, offset: int, *, rows: int = PAGE
     ) -> tuple[list[answers.Json], int, datetime | None]:
-        """One page of the runs that changed so in the window, how many they are, and Airflow's clock."""
+        """Return one page of the runs with this change in the window, their total number, and the time of Airflow's
+        clock.
+        """
         moment, states = change
         params: dict[str, str | int | Sequence[str]] = {"order_by": "id", "limit": rows, "offset": offset}
         params |= {"state": states, f"{moment}_gte": since.isoformat()}
         if before is not None:
             params[f"{moment}_lte"] = before.isoformat()
         answer = self._client.get("dags", "~", "dagRuns", params=params)
-        found, total = read(answer, lambda json: answers.rows_from(json, "dag_runs"))
-        return found, total, answer.date
-
-
-def read(answer: Answer, convert: Callable[[answers.Json], T]) -> T:
-    """The entity in an answer of success."""
-    if not answer.ok:
-        raise errors.bad_status(answer.status, changes=answer.changes)
-    with errors.nonsense(changes=answer.changes):
-        return convert(answer.json())
-
-
-def read_or_none(answer: Answer, convert: Callable[[answers.Json], T | None]) -> T | None:
-    """The same, or None where Airflow says that there is no such thing."""
-    return None if answer.status == HTTPStatus.NOT_FOUND else read(answer, convert)
+        page, total = read(answer, lambda json: answers.rows_from(json, "dag_runs"))
+        return page, total, answer.date
 
 
 def _refuse_bad_run_id(run_id: str) -> None:
-    """What Airflow would answer, except that it answers 500 to some of these and would be asked again and again."""
+    """Refuse a run id as Airflow would; for some of these it answers 500, which would be retried again and again."""
     try:
         check_run_id(run_id)
     except InvalidRequest as error:
@@ -393,5 +383,5 @@ def _may_be_run_id(run_id: str) -> bool:
 
 
 def _start(task: TaskState) -> tuple[bool, datetime, str]:
-    """Tasks in the order of their start, those that have not started last."""
+    """Sort tasks by their start; those that have not started come last."""
     return task.started_at is None, task.started_at or datetime.min.replace(tzinfo=UTC), task.task_id

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from workflow_adapters.airflow import answers, errors
-from workflow_adapters.airflow.client import Api
-from workflow_adapters.airflow.rest import AirflowRest, read
+from workflow_adapters.airflow.client import Api, read
+from workflow_adapters.airflow.rest import AirflowRest
 from workflow_core.errors import AirflowUnavailable
 
 if TYPE_CHECKING:
@@ -19,26 +19,28 @@ if TYPE_CHECKING:
     from workflow_adapters.airflow.rest import Key
 
 TASKS_AT_ONCE: Final = 5000
-"""Task instances in one answer. Airflow 2.11 sets no limit of its own here; this many have 4 to 5 MB."""
+"""Task instances in one response. Airflow 2.11 has no limit here; 5,000 take 4 to 5 MB."""
 
 
 class AirflowV1(AirflowRest):
     """:class:`~workflow_core.ports.airflow.AirflowPort` on Airflow 2.11.
 
-    Every run has a logical date there: the moment of the trigger, by Airflow's clock, if none is given. When a run was queued and
-    who started it are not told.
+    Every run has a logical date there: the moment of the trigger, by Airflow's clock, if none is given. Airflow does
+    not report when a run was queued and who started it.
     """
 
     api = Api.V1
     health_path = ("health",)
 
     def run_body(self, run_id: str, conf: Mapping[str, Any], logical_date: str | None) -> dict[str, Any]:
-        """A logical date is there or not, and never null."""
+        """See the base class. A logical date is present or absent, never null."""
         dated = {} if logical_date is None else {"logical_date": logical_date}
         return {"dag_run_id": run_id, "conf": dict(conf), **dated}
 
     def get_details(self, dag_id: str) -> Answer:
-        """Of a DAG that is being parsed for the first time, Airflow has the definition a moment before the DAG, and answers 500."""
+        """See the base class. While a DAG is first parsed, Airflow has the definition a moment before the DAG, and
+        answers 500.
+        """
         with self._client.one_call():
             answer = self._client.get("dags", dag_id, "details", also=HTTPStatus.INTERNAL_SERVER_ERROR)
             if answer.status != HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -47,19 +49,21 @@ class AirflowV1(AirflowRest):
             return row if row.status == HTTPStatus.NOT_FOUND else super().get_details(dag_id)
 
     def post_run(self, dag_id: str, body: Mapping[str, Any]) -> Answer:
-        """Of two that ask for the same id or date at the same moment, one is answered 500; when it asks again, 409."""
+        """See the base class. Of two concurrent requests for the same id or date, one gets 500; a repeat of it gets
+        409.
+        """
         answer = self._client.change(
             "POST", "dags", dag_id, "dagRuns", body=body, also=HTTPStatus.INTERNAL_SERVER_ERROR
         )
         if answer.status != HTTPStatus.INTERNAL_SERVER_ERROR:
             return answer
         try:
-            return super().post_run(dag_id, body)  # harmless: under the same id
-        except AirflowUnavailable:  # says that nothing was done, which is certain of the second request only
+            return super().post_run(dag_id, body)  # safe to repeat: the id is the same
+        except AirflowUnavailable:  # that nothing was done is certain of the second request only
             raise errors.bad_status(answer.status, changes=True) from None
 
     def tasks_of(self, keys: Sequence[Key], ended_since: datetime | None = None) -> Iterable[answers.Json]:
-        """All in one answer, because pages could not be put together: they come in no order, and none can be asked for."""
+        """See the base class. All in one response, as pages cannot be combined: Airflow 2.11 cannot order them."""
         body: dict[str, Any] = {
             "dag_ids": sorted({dag_id for dag_id, _ in keys}),
             "dag_run_ids": sorted({run_id for _, run_id in keys}),
@@ -77,5 +81,4 @@ class AirflowV1(AirflowRest):
         return [*self.tasks_of(keys[:middle], ended_since), *self.tasks_of(keys[middle:], ended_since)]
 
     def logs_url(self, dag_id: str, run_id: str) -> str:
-        """As the port says."""
         return f"{self._client.base_url}/dags/{quote(dag_id, safe='')}/grid?dag_run_id={quote(run_id, safe='')}"

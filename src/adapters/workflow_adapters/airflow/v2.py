@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from workflow_adapters.airflow import answers
-from workflow_adapters.airflow.client import Api
+from workflow_adapters.airflow.client import Api, read
 from workflow_adapters.airflow.paging import PAGE, read_all
-from workflow_adapters.airflow.rest import AirflowRest, read
+from workflow_adapters.airflow.rest import AirflowRest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -24,11 +24,11 @@ class AirflowV2(AirflowRest):
     health_path = ("monitor", "health")
 
     def run_body(self, run_id: str, conf: Mapping[str, Any], logical_date: str | None) -> dict[str, Any]:
-        """A logical date has to be there, and may be null."""
+        """See the base class. A logical date has to be present, and may be null."""
         return {"dag_run_id": run_id, "conf": dict(conf), "logical_date": logical_date}
 
     def tasks_of(self, keys: Sequence[Key], ended_since: datetime | None = None) -> Iterable[answers.Json]:
-        """Page by page: Airflow gives no more than ``[api] maximum_page_limit`` at once."""
+        """See the base class. Page by page: Airflow returns at most ``[api] maximum_page_limit`` at once."""
         body: dict[str, Any] = {
             "dag_ids": sorted({dag_id for dag_id, _ in keys}),
             "dag_run_ids": sorted({run_id for _, run_id in keys}),
@@ -47,5 +47,4 @@ class AirflowV2(AirflowRest):
         return (read_all(page, answers.task_key) or {}).values()
 
     def logs_url(self, dag_id: str, run_id: str) -> str:
-        """As the port says."""
         return f"{self._client.base_url}/dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}"

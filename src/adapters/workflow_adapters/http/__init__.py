@@ -1,1 +1,1 @@
-"""What the clients of other HTTP services share: one exchange, bounded in time and size."""
+"""The common part of HTTP clients: one exchange, bounded in time and size."""

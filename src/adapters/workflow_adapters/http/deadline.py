@@ -1,7 +1,7 @@
 """An upper limit on the time of a whole call, down to the single read from the socket.
 
-httpx limits each connect, read and write, but not their sum: a server that sends one byte every nine seconds never hits a read
-timeout of ten. Here every operation on a socket gets no more than what is left of the call that it belongs to.
+httpx limits each connect, read and write, but not their sum: a server that sends one byte every nine seconds never hits
+a read timeout of ten. Here every operation on a socket is limited to the remaining time of its call.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _call = local()
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Everything in the block, in this thread, must be done within ``seconds``; a block inside another changes nothing."""
+    """Limit all exchanges of this thread in the block to ``seconds`` in total; a block inside another has no effect."""
     if left() is not None:
         yield
         return
@@ -35,7 +35,7 @@ def time_limit(seconds: float) -> Iterator[None]:
 
 
 def left() -> float | None:
-    """Seconds that the current call may still take, never below zero; None outside of any call."""
+    """Return the remaining seconds of the current call, never below zero; None outside of any call."""
     ends_at: float | None = getattr(_call, "ends_at", None)
     return None if ends_at is None else max(0.0, ends_at - time.monotonic())
 
@@ -91,7 +91,7 @@ class LimitedTransport(httpx.HTTPTransport):
     """
 
     def __init__(self, *, connections: int, encrypted: bool) -> None:
-        # All that the other methods of HTTPTransport use is this pool; httpx has no option for the pool's backend.
+        # The other methods of HTTPTransport use nothing but this pool; httpx has no option for the pool's backend.
         self._pool = httpcore.ConnectionPool(
             ssl_context=httpx.create_ssl_context() if encrypted else None,  # reading the certificates takes 25 ms
             max_connections=connections,

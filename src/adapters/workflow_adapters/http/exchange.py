@@ -1,4 +1,4 @@
-"""One exchange with an HTTP server: bounded in time and size, and a read repeated once if its connection was dropped."""
+"""One exchange with an HTTP server: bounded in time and size; a read is repeated once if its connection was dropped."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAX_BODY: Final = 16 * 2**20
-"""Bytes of the largest answer that is read."""
+"""Bytes of the largest response that is read."""
 
 NEVER_SENT: Final = (
     httpx.ConnectError,
@@ -25,25 +25,32 @@ NEVER_SENT: Final = (
     httpx.LocalProtocolError,
     httpx.InvalidURL,
 )
-"""What httpx raises before anything of a request was sent."""
+"""Errors of httpx that come before any part of a request was sent."""
 
-# A pooled connection that the server closed just now shows itself only when it is used.
+# That the server has closed a pooled connection is noticed only when it is used.
 _DROPPED: Final = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
 
 
 class OutOfTimeError(Exception):
-    """The time of the call was over before the request was sent."""
+    """The call ran out of time before the request was sent."""
 
 
 class UnreadableError(Exception):
-    """The answer is larger than :data:`MAX_BODY`, or encoded."""
+    """The response is larger than :data:`MAX_BODY`, or compressed."""
 
 
 class Connections:
-    """Connections to one server, for many threads. No redirect is followed, no cookie kept, and nothing but certificates is taken from
-    the environment: what a client of httpx does beyond its transport is not wanted, and takes as long as the sending.
+    """Connections to one server; threads may share them.
 
-    ``read_timeout`` and ``connect_timeout`` are seconds, for a single read and for a connection or a free place among ``connections``.
+    No redirect is followed, no cookie is kept, and only certificates are taken from the environment: the other features
+    of an httpx client are not needed, and take as long as the sending.
+
+    Args:
+        base_url: the address of the server.
+        headers: sent with every request.
+        connect_timeout: seconds for a connection, and for a free place among ``connections``.
+        read_timeout: seconds for a single read.
+        connections: their maximum number.
     """
 
     def __init__(
@@ -57,7 +64,7 @@ class Connections:
     ) -> None:
         self._transport = LimitedTransport(connections=connections, encrypted=base_url.startswith("https:"))
         self._headers = {"user-agent": "workflow-core", "accept": "application/json", **_lowered(headers)}
-        # Compressed answers would cost more than they save, and could be far larger than what is counted.
+        # Compression would cost more than it saves, and the body could be far larger than the bytes that are counted.
         self._headers["accept-encoding"] = "identity"
         self._timeout = httpx.Timeout(read_timeout, connect=connect_timeout, pool=connect_timeout).as_dict()
 
@@ -70,13 +77,13 @@ class Connections:
         headers: Mapping[str, str] | None = None,
         content: bytes | None = None,
     ) -> httpx.Request:
-        """A request, with the headers of all requests. Raises :class:`httpx.InvalidURL`."""
+        """Return a request, with the headers of all requests. Raises :class:`httpx.InvalidURL`."""
         every = {**self._headers, **_lowered(headers or {})}
         extensions = {"timeout": self._timeout}
         return httpx.Request(method, url, params=params, headers=every, content=content, extensions=extensions)
 
     def send(self, request: httpx.Request) -> httpx.Response:
-        """The answer, its body unread: it has to be closed. Raises :class:`httpx.HTTPError`."""
+        """Return the response, its body unread: it has to be closed. Raises :class:`httpx.HTTPError`."""
         return self._transport.handle_request(request)
 
     def close(self) -> None:
@@ -85,19 +92,20 @@ class Connections:
 
 
 def _lowered(headers: Mapping[str, str]) -> dict[str, str]:
-    """In the one spelling of their names by which they replace each other."""
+    """Return the headers by their names in lower case, so that later ones replace earlier ones."""
     return {name.lower(): value for name, value in headers.items()}
 
 
 def exchange(connections: Connections, request: httpx.Request, *, changes: bool) -> tuple[httpx.Response, bytes]:
-    """Send the request within the current :func:`~workflow_adapters.http.deadline.time_limit`; the answer and its body.
+    """Send a request within the current :func:`~workflow_adapters.http.deadline.time_limit`; return the response and
+    its body.
 
     A read (not ``changes``) is sent again, once, if its connection was dropped (RFC 9110, section 9.2.2).
 
     Raises:
         OutOfTimeError: before anything was sent.
-        UnreadableError: the answer came, but not in a form that is read.
-        httpx.HTTPError: there was none.
+        UnreadableError: the response is too large, or compressed.
+        httpx.HTTPError: there was no response.
     """
     try:
         return _once(connections, request)
@@ -129,34 +137,36 @@ def _once(connections: Connections, request: httpx.Request) -> tuple[httpx.Respo
 
 
 def checked_url(url: str, name: str) -> str:
-    """The URL without a slash at its end; raises :class:`ConfigurationError`, which calls it ``name``, if it is not http(s) or
-    carries credentials.
+    """Return the URL without a slash at its end.
+
+    Raises:
+        ConfigurationError: it is not http(s), or contains credentials; the message calls it ``name``.
     """
     try:
-        read = httpx.URL(url)
+        parsed = httpx.URL(url)
     except httpx.InvalidURL:
-        read = httpx.URL("")
-    if read.scheme not in {"http", "https"} or not read.host or read.userinfo or read.query or read.fragment:
+        parsed = httpx.URL("")
+    if parsed.scheme not in {"http", "https"} or not parsed.host or parsed.userinfo or parsed.query or parsed.fragment:
         msg = f"{name} is not an address like https://host.example.com (without user, password or query)"
         raise ConfigurationError(msg)
-    return str(read).rstrip("/")
+    return str(parsed).rstrip("/")
 
 
 def segment(part: str) -> str:
-    """One part of a path; dots alone would be taken for a way up."""
+    """Escape one segment of a path; dots alone would lead to a parent."""
     return part.replace(".", "%2E") if part in {".", ".."} else quote(part, safe="~")
 
 
 def is_header(text: str) -> bool:
-    """Whether this can be the value of a header."""
+    """Whether a text can be the value of a header."""
     return text.isascii() and text.isprintable() and text.strip() == text != ""
 
 
 def encoded(body: Mapping[str, Any]) -> bytes:
-    """The body as JSON. Raises :class:`ValueError` for a number that JSON does not have."""
+    """Return the body as JSON. Raises :class:`ValueError` for a number that JSON cannot represent."""
     return json.dumps(body, ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode("ascii")
 
 
 def without_secrets(error: httpx.HTTPError | httpx.InvalidURL) -> Exception | None:
-    """The error as a cause that a traceback may show: those about our own request can quote its headers."""
+    """Return the error as a cause that is safe in a traceback: errors about the request itself can quote its headers."""
     return None if isinstance(error, httpx.LocalProtocolError) else error

@@ -1,81 +1,82 @@
-"""``WorkflowApi`` over HTTP: one method for each route."""
+"""``WorkflowApi`` over HTTP: each method makes the call of its row in :mod:`workflow_core.api.calls`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from workflow_adapters.remote.client import ServiceClient
-from workflow_core.api import (
-    AuditFilters,
-    AuditItem,
-    BackfillAnswer,
-    BackfillFilters,
-    BackfillItem,
-    BackfillReasonRequest,
-    BackfillRequest,
-    BackfillStatusAnswer,
-    DiffAnswer,
-    DiffFilters,
-    ExplainAnswer,
-    HealthAnswer,
-    HistoryFilters,
-    HistoryItem,
-    Listing,
-    NextRunsAnswer,
-    NextRunsFilters,
-    PauseAnswer,
-    PauseRequest,
-    RegisterAnswer,
-    RegisterRequest,
-    RetryAnswer,
-    RetryRequest,
-    RevisionFilters,
-    RevisionItem,
-    RunAcceptedAnswer,
-    RunFilters,
-    RunRequest,
-    RunStatusAnswer,
-    StopAnswer,
-    StopRequest,
-    SyncAnswer,
-    SyncRequest,
-    UnregisterAnswer,
-    UnregisterFilters,
-    ValidateAnswer,
-    WhoamiAnswer,
-    WorkflowDetailAnswer,
-    WorkflowFilters,
-    WorkflowItem,
-)
-from workflow_core.domain.names import check_dataset_name, check_run_id
+from workflow_core.api import calls
 
 if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-_WORKFLOWS: Final = ("api", "v1", "workflows")
+    from workflow_core.api import (
+        AuditFilters,
+        AuditItem,
+        BackfillAnswer,
+        BackfillFilters,
+        BackfillItem,
+        BackfillReasonRequest,
+        BackfillRequest,
+        BackfillStatusAnswer,
+        DiffAnswer,
+        DiffFilters,
+        ExplainAnswer,
+        HealthAnswer,
+        HistoryFilters,
+        HistoryItem,
+        Listing,
+        NextRunsAnswer,
+        NextRunsFilters,
+        PauseAnswer,
+        PauseRequest,
+        RegisterAnswer,
+        RegisterRequest,
+        RetryAnswer,
+        RetryRequest,
+        RevisionFilters,
+        RevisionItem,
+        RunAcceptedAnswer,
+        RunFilters,
+        RunRequest,
+        RunStatusAnswer,
+        StopAnswer,
+        StopRequest,
+        SyncAnswer,
+        SyncRequest,
+        UnregisterAnswer,
+        UnregisterFilters,
+        ValidateAnswer,
+        WhoamiAnswer,
+        WorkflowDetailAnswer,
+        WorkflowFilters,
+        WorkflowItem,
+    )
 
 
 class RemoteWorkflowApi:
-    """:class:`~workflow_core.api.WorkflowApi` of a running service (``dli serve``), for many threads.
+    """:class:`~workflow_core.api.WorkflowApi` of a running service (``dli serve``). Safe for many threads.
 
-    A dropped connection is tried again. Whatever changes something carries an idempotency key, so that it is done once however often it
-    is sent; a :class:`~workflow_core.errors.ServerOutcomeUnknown` means that it may have been carried out. Redirects are not followed,
-    TLS certificates are verified (``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` are honoured), proxies of the environment are not used.
+    A dropped connection is retried. Every change carries an idempotency key, so that it takes effect once however often
+    it is sent; after a :class:`~workflow_core.errors.ServerOutcomeUnknown` it may have taken effect. Redirects are not
+    followed, TLS certificates are verified (``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` are honoured), and proxies of the
+    environment are not used.
 
     Args:
-        base_url: where the service answers, without ``/api/v1``; a path in front is kept.
-        token: sent as ``Authorization: Bearer``.
-        connect_timeout: seconds for a connection, and for a free place among ``connections``.
-        read_timeout: seconds for a whole call that only reads.
-        change_timeout: seconds for a whole call that changes something; a registration waits in the service for Airflow.
-        patience: seconds that a call that changes something waits, in all, to be sent again: after a connection that failed, and where
-            the server says when to come back (``Retry-After``). 0: it is sent once.
-        connections: how many there are at most; further calls wait for a free one.
-        setting: where ``base_url`` comes from, as messages about a wrong one name it.
+        base_url: The address of the service, without ``/api/v1``. A path in front of it is kept.
+        token: Sent as ``Authorization: Bearer``.
+        connect_timeout: Seconds for a connection, and for a free place among ``connections``.
+        read_timeout: Seconds for a whole call that only reads.
+        change_timeout: Seconds for a whole call that changes something. A registration waits in the service for
+            Airflow.
+        patience: Seconds that a change may spend in all waiting for retries: after a failed connection, and where the
+            server names the time of the next attempt (``Retry-After``). With 0, it is sent once.
+        connections: Maximum number of connections; further calls wait for a free one.
+        setting: The setting that ``base_url`` comes from, for the messages about a wrong one.
 
     Raises:
-        ConfigurationError: ``base_url`` is not an http(s) URL or carries credentials, or the token could not be a header.
+        ConfigurationError: ``base_url`` is not an http(s) URL or carries credentials, or the token cannot be a header.
     """
 
     def __init__(  # noqa: PLR0913 - settings of one thing, all by name
@@ -114,133 +115,113 @@ class RemoteWorkflowApi:
         self.close()
 
     def register(self, request: RegisterRequest, *, if_match: int | None = None) -> RegisterAnswer:
-        """Section 3.8."""
-        path = (*_WORKFLOWS, "register")
-        return self._client.change("POST", path, RegisterAnswer, body=request, if_match=if_match)
+        """Register a workflow, or its next revision."""
+        return self._client.call(calls.REGISTER, request, if_match=if_match)
 
     def run(self, dataset_name: str, request: RunRequest | None = None) -> RunAcceptedAnswer:
-        """Section 3.1."""
-        return self._client.change("POST", (*_of(dataset_name), "run"), RunAcceptedAnswer, body=request or RunRequest())
+        """Start a run."""
+        return self._client.call(calls.RUN, request, dataset_name=dataset_name)
 
     def status(self, run_id: str, filters: RunFilters | None = None) -> RunStatusAnswer:
-        """Section 3.4."""
-        longer = filters.wait if filters else 0
-        path = (*_WORKFLOWS, "runs", check_run_id(run_id))
-        return self._client.read(path, RunStatusAnswer, filters=filters if longer else None, longer=longer)
+        """Return the current state of a run."""
+        return self._client.call(calls.STATUS, filters=filters if filters and filters.wait else None, run_id=run_id)
 
     def workflow(self, dataset_name: str) -> WorkflowDetailAnswer:
-        """One workflow."""
-        return self._client.read(_of(dataset_name), WorkflowDetailAnswer)
+        """Return a workflow with its spec."""
+        return self._client.call(calls.WORKFLOW, dataset_name=dataset_name)
 
     def workflows(self, filters: WorkflowFilters | None = None) -> Listing[WorkflowItem]:
-        """Section 3.5."""
-        return self._client.list(_WORKFLOWS, WorkflowItem, filters or WorkflowFilters())
+        """List workflows by name."""
+        return self._client.call(calls.WORKFLOWS, filters=filters)
 
     def history(self, filters: HistoryFilters | None = None) -> Listing[HistoryItem]:
-        """Section 3.6."""
-        return self._client.list((*_WORKFLOWS, "history"), HistoryItem, filters or HistoryFilters())
+        """List runs, latest first."""
+        return self._client.call(calls.HISTORY, filters=filters)
 
     def pause(self, dataset_name: str, request: PauseRequest | None = None) -> PauseAnswer:
-        """Section 3.7."""
-        return self._client.change("POST", (*_of(dataset_name), "pause"), PauseAnswer, body=request)
+        """Pause a workflow."""
+        return self._client.call(calls.PAUSE, request, dataset_name=dataset_name)
 
     def unpause(self, dataset_name: str) -> PauseAnswer:
-        """Section 3.7."""
-        return self._client.change("POST", (*_of(dataset_name), "unpause"), PauseAnswer)
+        """Unpause a workflow."""
+        return self._client.call(calls.UNPAUSE, dataset_name=dataset_name)
 
     def revisions(self, dataset_name: str, filters: RevisionFilters | None = None) -> Listing[RevisionItem]:
-        """The accepted specs."""
-        return self._client.list((*_of(dataset_name), "revisions"), RevisionItem, filters or RevisionFilters())
+        """List the accepted specs of a workflow, latest first."""
+        return self._client.call(calls.REVISIONS, filters=filters, dataset_name=dataset_name)
 
     def diff(self, dataset_name: str, number: int, filters: DiffFilters | None = None) -> DiffAnswer:
-        """Two of them."""
-        path = (*_of(dataset_name), "revisions", str(number), "diff")
-        return self._client.read(path, DiffAnswer, filters=filters)
+        """Return the changes of a revision."""
+        return self._client.call(calls.DIFF, filters=filters, dataset_name=dataset_name, number=number)
 
     def restore(self, dataset_name: str, number: int, *, if_match: int | None = None) -> RegisterAnswer:
-        """Back to one of them."""
-        path = (*_of(dataset_name), "revisions", str(number), "restore")
-        return self._client.change("POST", path, RegisterAnswer, if_match=if_match)
+        """Register the spec of an earlier revision again."""
+        return self._client.call(calls.RESTORE, if_match=if_match, dataset_name=dataset_name, number=number)
 
     def stop(self, run_id: str, request: StopRequest | None = None) -> StopAnswer:
-        """Section 3.3."""
-        return self._client.change(
-            "POST", (*_WORKFLOWS, "runs", check_run_id(run_id), "stop"), StopAnswer, body=request
-        )
+        """Stop a run."""
+        return self._client.call(calls.STOP, request, run_id=run_id)
 
     def retry(self, run_id: str, request: RetryRequest | None = None) -> RetryAnswer:
-        """Have a run that has ended run again."""
-        return self._client.change(
-            "POST", (*_WORKFLOWS, "runs", check_run_id(run_id), "retry"), RetryAnswer, body=request
-        )
+        """Retry a run that has ended."""
+        return self._client.call(calls.RETRY, request, run_id=run_id)
 
     def unregister(self, dataset_name: str, filters: UnregisterFilters | None = None) -> UnregisterAnswer:
-        """Section 3.9."""
-        given = filters or UnregisterFilters()
-        return self._client.change("DELETE", _of(dataset_name), UnregisterAnswer, filters=given)
+        """Unregister a workflow."""
+        return self._client.call(calls.UNREGISTER, filters=filters, dataset_name=dataset_name)
 
     def sync(self, request: SyncRequest | None = None) -> SyncAnswer:
-        """What is published as CODE."""
-        return self._client.change("POST", (*_WORKFLOWS, "sync"), SyncAnswer, body=request)
+        """Sync CODE workflows from the object store."""
+        return self._client.call(calls.SYNC, request)
 
     def backfill(self, dataset_name: str, request: BackfillRequest) -> BackfillAnswer:
-        """Section 3.2."""
-        return self._client.change("POST", (*_of(dataset_name), "backfill"), BackfillAnswer, body=request)
+        """Run a workflow for each date of a range."""
+        return self._client.call(calls.BACKFILL, request, dataset_name=dataset_name)
 
     def backfill_status(self, backfill_id: str) -> BackfillStatusAnswer:
-        """One backfill with its dates."""
-        return self._client.read(_of_backfill(backfill_id), BackfillStatusAnswer)
+        """Return a backfill with each of its dates."""
+        return self._client.call(calls.BACKFILL_STATUS, backfill_id=backfill_id)
 
     def backfills(self, dataset_name: str, filters: BackfillFilters | None = None) -> Listing[BackfillItem]:
-        """Those of a workflow."""
-        return self._client.list((*_of(dataset_name), "backfills"), BackfillItem, filters or BackfillFilters())
+        """List the backfills of a workflow, latest first."""
+        return self._client.call(calls.BACKFILLS, filters=filters, dataset_name=dataset_name)
 
     def pause_backfill(self, backfill_id: str, request: BackfillReasonRequest | None = None) -> BackfillItem:
-        """Send no more of it."""
-        return self._client.change("POST", (*_of_backfill(backfill_id), "pause"), BackfillItem, body=request)
+        """Pause a backfill."""
+        return self._client.call(calls.PAUSE_BACKFILL, request, backfill_id=backfill_id)
 
     def resume_backfill(self, backfill_id: str) -> BackfillItem:
-        """Go on with it."""
-        return self._client.change("POST", (*_of_backfill(backfill_id), "resume"), BackfillItem)
+        """Resume a backfill, accepting the failures so far."""
+        return self._client.call(calls.RESUME_BACKFILL, backfill_id=backfill_id)
 
     def stop_backfill(self, backfill_id: str, request: BackfillReasonRequest | None = None) -> BackfillItem:
-        """End it."""
-        return self._client.change("POST", (*_of_backfill(backfill_id), "stop"), BackfillItem, body=request)
+        """Stop a backfill."""
+        return self._client.call(calls.STOP_BACKFILL, request, backfill_id=backfill_id)
 
     def next_runs(self, dataset_name: str, filters: NextRunsFilters | None = None) -> NextRunsAnswer:
-        """The next fire times."""
-        return self._client.read((*_of(dataset_name), "next-runs"), NextRunsAnswer, filters=filters)
+        """List the next fire times of a workflow."""
+        return self._client.call(calls.NEXT_RUNS, filters=filters, dataset_name=dataset_name)
 
     def validate(self, request: RegisterRequest) -> ValidateAnswer:
-        """What registering it would do."""
-        return self._client.ask((*_WORKFLOWS, "validate"), ValidateAnswer, body=request)
+        """Validate a spec without registering it."""
+        return self._client.call(calls.VALIDATE, request)
 
     def explain_workflow(self, dataset_name: str) -> ExplainAnswer:
-        """Why a workflow does not run."""
-        return self._client.read((*_of(dataset_name), "explain"), ExplainAnswer)
+        """Explain why a workflow does not run."""
+        return self._client.call(calls.EXPLAIN_WORKFLOW, dataset_name=dataset_name)
 
     def explain_run(self, run_id: str) -> ExplainAnswer:
-        """Why a run does not go on."""
-        return self._client.read((*_WORKFLOWS, "runs", check_run_id(run_id), "explain"), ExplainAnswer)
+        """Explain why a run makes no progress."""
+        return self._client.call(calls.EXPLAIN_RUN, run_id=run_id)
 
     def audit(self, filters: AuditFilters | None = None) -> Listing[AuditItem]:
-        """Who has changed what."""
-        return self._client.list(("api", "v1", "audit"), AuditItem, filters or AuditFilters())
+        """List accepted changes, latest first."""
+        return self._client.call(calls.AUDIT, filters=filters)
 
     def whoami(self) -> WhoamiAnswer:
-        """Who asks, as the service has found out."""
-        return self._client.read(("api", "v1", "whoami"), WhoamiAnswer)
+        """Return the caller as the service has authenticated it."""
+        return self._client.call(calls.WHOAMI)
 
     def health(self) -> HealthAnswer:
-        """What the service depends on; 503 if something of it is away."""
-        return self._client.read(("dependencies",), HealthAnswer, also={503})
-
-
-def _of(dataset_name: str) -> tuple[str, ...]:
-    """The path of a workflow. What is no name is refused here: it could lead to another route."""
-    return (*_WORKFLOWS, check_dataset_name(dataset_name))
-
-
-def _of_backfill(backfill_id: str) -> tuple[str, ...]:
-    """The path of a backfill; likewise."""
-    return (*_WORKFLOWS, "backfills", check_run_id(backfill_id, field="backfill_id"))
+        """Check the systems that the service depends on; a 503 with their states is an answer."""
+        return self._client.call(calls.HEALTH)

@@ -1,8 +1,8 @@
-"""The one place where what the service answers, or fails to answer, becomes an error of ours.
+"""Translates responses of the service, and failures to respond, to errors of the core.
 
-A problem document (RFC 9457) is the error that the service raised: the class of its code, its message, its findings. Whatever else
-comes is not from the service, and nothing of it is repeated. As for Airflow, a change is "unavailable" only where it was certainly
-not carried out; otherwise its outcome is unknown.
+A problem document (RFC 9457) becomes the error that the service raised: the class of its code, its message, its
+problems. Any other response does not come from the service, and messages repeat nothing of it. As for Airflow, a change
+is "unavailable" only where it was certainly not carried out; otherwise its outcome is unknown.
 """
 
 from __future__ import annotations
@@ -33,61 +33,64 @@ _BY_STATUS: Final[Mapping[int, type[errors.WorkflowError]]] = {
     HTTPStatus.CONFLICT: errors.Conflict,
     HTTPStatus.TOO_MANY_REQUESTS: errors.TooManyRequests,
 }
-"""What an unknown code of this status is; every other 4xx is a wrong request."""
+"""The class of an unknown code, by its status; every other 4xx is an invalid request."""
 
 _NO_SUCH_ROUTE: Final = frozenset({"NOT_FOUND", "METHOD_NOT_ALLOWED"})
-"""Of the address, never of a workflow or a run."""
+"""Codes that concern the address, never a workflow or a run."""
 
-# Answers that come before any work is begun; a gateway's 408 and 5xx can come after it.
+# Statuses that come before any work is begun; a gateway's 408 and 5xx can come after it.
 _NOT_DONE: Final = frozenset(range(300, 500)) - {HTTPStatus.SEE_OTHER, HTTPStatus.REQUEST_TIMEOUT}
 
 
 @frozen(kw_only=True)
-class Asked:
-    """The server that is asked: its address, and the setting that names it."""
+class ServerAddress:
+    """The address of the server, and the setting that contains it."""
 
     place: str
     setting: str
 
     @property
     def check(self) -> str:
-        """What to do about a wrong address."""
+        """The remedy for a wrong address."""
         return f"Check the address ({self.setting})."
 
 
 def no_answer(
-    error: httpx.HTTPError | httpx.InvalidURL, asked: Asked, *, changes: bool, is_unknown: bool, seconds: float
+    error: httpx.HTTPError | httpx.InvalidURL, server: ServerAddress, *, changes: bool, is_unknown: bool, seconds: float
 ) -> errors.Unavailable:
-    """The error for a request that ended without an answer; ``is_unknown``: it was sent more than once, and may have arrived before."""
+    """Return the error for a request without a response; ``is_unknown``: an earlier attempt may have arrived."""
     cause = cause_of(error, seconds=seconds)
     if isinstance(error, NEVER_SENT) and not is_unknown:
-        return errors.ServerUnavailable(f"The server at {asked.place} cannot be reached: {cause}. {asked.check}")
-    return _failed(f"its answer never came: {cause}", changes=changes, at=asked)
+        return errors.ServerUnavailable(f"The server at {server.place} cannot be reached: {cause}. {server.check}")
+    return _failed(f"no response came: {cause}", changes=changes, at=server)
 
 
-def out_of_time(asked: Asked, *, is_unknown: bool = False) -> errors.Unavailable:
-    """The error for a call whose time was over before anything was sent, or (``is_unknown``) before it was sent once more."""
+def out_of_time(server: ServerAddress, *, is_unknown: bool = False) -> errors.Unavailable:
+    """Return the error for a call that ran out of time before it was sent, or (``is_unknown``) sent again."""
     if is_unknown:
-        return _failed("its answer never came in time", changes=True, at=asked)
-    return errors.ServerUnavailable(f"The server at {asked.place} took too long to answer.")
+        return _failed("no response came in time", changes=True, at=server)
+    return errors.ServerUnavailable(f"The server at {server.place} took too long to answer.")
 
 
 def bad_body(*, changes: bool) -> errors.Unavailable:
-    """The error for an answer that came with a good status, but is not the one that was asked for."""
+    """Return the error for a successful response that does not match its model."""
     return _failed(
-        "its answer is not that of a workflow service, or of another version (DLI_SERVER_URL)", changes=changes
+        "the response does not come from a workflow service, or from one of another version (DLI_SERVER_URL)",
+        changes=changes,
     )
 
 
 def problem(response: httpx.Response, body: bytes, *, changes: bool, is_unknown: bool = False) -> errors.WorkflowError:
-    """The error for an answer whose status is none of those that say "done"; ``is_unknown`` as above. A refusal stays one: had the same
-    request been accepted before, the answer to that would have come.
+    """Return the error for a response with an error status; ``is_unknown`` as above.
+
+    A refusal stays a refusal: if an earlier attempt had been accepted, the service would have returned the response to
+    that.
     """
     error = _problem(response, body, changes=changes)
     if changes and isinstance(error, errors.KeyInUse):
-        return _failed("it is still at it", changes=True)
+        return _failed("it is still in progress", changes=True)
     if is_unknown and isinstance(error, errors.Unavailable) and not isinstance(error, errors.DatabaseOutcomeUnknown):
-        return _failed(f"it did not say what became of it ({error.message})", changes=True)
+        return _failed(f"its outcome was not reported ({error.message})", changes=True)
     return error
 
 
@@ -95,35 +98,35 @@ def _problem(response: httpx.Response, body: bytes, *, changes: bool) -> errors.
     status = response.status_code
     if response.headers.get("Content-Type", "").partition(";")[0].strip().lower() == PROBLEM_JSON:
         try:
-            told = ProblemAnswer.model_validate_json(body, strict=True)
+            document = ProblemAnswer.model_validate_json(body, strict=True)
         except ValidationError:
             return bad_body(changes=changes)
-        return _told(told, response)
+        return _reported(document, response)
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         return errors.ServerUnavailable(
-            f"What stands in front of the server does not let us in (HTTP {status}). Check DLI_TOKEN."
+            f"The gateway in front of the server rejects the request (HTTP {status}). Check DLI_TOKEN."
         )
     if status in _NOT_DONE:
         return errors.ServerUnavailable(
             f"There is no workflow service at this address (HTTP {status}). Check DLI_SERVER_URL."
         )
-    return _failed(f"its answer is no answer of a workflow service (HTTP {status})", changes=changes)
+    return _failed(f"the response does not come from a workflow service (HTTP {status})", changes=changes)
 
 
-def _told(told: ProblemAnswer, response: httpx.Response) -> errors.WorkflowError:
-    if told.code in _NO_SUCH_ROUTE:
+def _reported(document: ProblemAnswer, response: httpx.Response) -> errors.WorkflowError:
+    if document.code in _NO_SUCH_ROUTE:
         return errors.ServerUnavailable(
             "The server does not have this function: it may be of an older version, or DLI_SERVER_URL leads elsewhere."
         )
-    known = errors.error_of(told.code)
-    kind = known or _by_status(response.status_code)
+    kind_of_code = errors.error_of(document.code)
+    kind = kind_of_code or _by_status(response.status_code)
     request_id = response.headers.get("X-Request-ID", "")
     named = f" (X-Request-ID: {quoted(request_id)})" if kind is errors.WorkflowError and request_id else ""
-    found = [
+    problems = [
         errors.Problem(message=item.message, field=item.field, line=item.line, column=item.column)
-        for item in told.errors
+        for item in document.errors
     ]
-    return kind.told(told.detail + named, code=None if known else told.code, problems=found)
+    return kind.with_message(document.detail + named, code=None if kind_of_code else document.code, problems=problems)
 
 
 def _by_status(status: int) -> type[errors.WorkflowError]:
@@ -133,10 +136,10 @@ def _by_status(status: int) -> type[errors.WorkflowError]:
     return _BY_STATUS.get(status, errors.InvalidRequest)
 
 
-def _failed(how: str, *, changes: bool, at: Asked | None = None) -> errors.Unavailable:
+def _failed(how: str, *, changes: bool, at: ServerAddress | None = None) -> errors.Unavailable:
     place = f" at {at.place}" if at else ""
     if changes:
         return errors.ServerOutcomeUnknown(
             f"The request was sent to the server{place}, but {how}. It may have been carried out."
         )
-    return errors.ServerUnavailable(f"The server{place} was asked, but {how}.")
+    return errors.ServerUnavailable(f"The request was sent to the server{place}, but {how}.")

@@ -1,4 +1,4 @@
-"""The part of the adapter that is about backfills."""
+"""``BackfillPort`` on PostgreSQL and SQLite."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from attrs import evolve
 from sqlalchemy.exc import IntegrityError
 
-from workflow_adapters.sql.audit import acting
+from workflow_adapters.sql.audit import audited
 from workflow_adapters.sql.columns import UtcDateTime
 from workflow_adapters.sql.errors import violated
 from workflow_adapters.sql.mapping import (
@@ -20,7 +20,7 @@ from workflow_adapters.sql.mapping import (
     new_run_row,
     run_of,
 )
-from workflow_adapters.sql.runs import SqlRuns, batches, dated_within, saved_run
+from workflow_adapters.sql.runs import batches, dated_within, raise_if_taken, saved_run
 from workflow_adapters.sql.tables import ACTIVE_SLOT, MAY_RUN, backfills, workflows
 from workflow_adapters.sql.tables import runs as run_table
 from workflow_adapters.sql.visibility import is_of_visible
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection
 
+    from workflow_adapters.sql.transactions import Transactions
     from workflow_core.domain.act import AuditEntry
     from workflow_core.domain.authorization import Visibility
     from workflow_core.domain.backfill import Backfill
@@ -44,15 +45,17 @@ if TYPE_CHECKING:
 _BACKFILL_ID: Final = "uq_backfills_backfill_id"
 
 
-class SqlBackfills(SqlRuns):
-    """Backfills, and the runs and the progress of Airflow below them."""
+class SqlBackfills:
+    """:class:`~workflow_core.ports.backfills.BackfillPort` on PostgreSQL or SQLite."""
+
+    def __init__(self, transactions: Transactions) -> None:
+        self._transactions = transactions
 
     def add_backfill(
         self, backfill: Backfill, runs: Sequence[Run], *, dated: int, act: AuditEntry | None = None
     ) -> None:
-        """As the port says."""
         try:
-            with acting(self._transactions, act) as connection:
+            with audited(self._transactions, act) as connection:
                 _lock_open_workflow(connection, backfill)
                 if _number_dated(connection, backfill.workflow_id, backfill.start_date, backfill.end_date) != dated:
                     raise _changed(backfill)
@@ -62,11 +65,10 @@ class SqlBackfills(SqlRuns):
         except IntegrityError as error:
             if violated(error) == _BACKFILL_ID:
                 raise BackfillAlreadyExists(backfill.backfill_id) from error
-            self._raise_taken(error, runs)
+            raise_if_taken(self._transactions, error, runs)
             raise
 
     def backfill(self, backfill_id: str) -> Backfill | None:
-        """As the port says."""
         query = sa.select(backfills).where(backfills.c.backfill_id == backfill_id)
         with self._transactions.reading(single=True) as connection:
             row = connection.execute(query).mappings().first()
@@ -75,18 +77,18 @@ class SqlBackfills(SqlRuns):
     def save_backfill(
         self, backfill: Backfill, runs: Sequence[Run] = (), *, act: AuditEntry | None = None
     ) -> tuple[Backfill, Sequence[Run]]:
-        """As the port says."""
         row = backfill_row(backfill)
         same = (backfills.c[name] == row[name] for name in (*BACKFILL_IDENTITY, "version") if name in row)
         values = changes(row, BACKFILL_IDENTITY)
-        with acting(self._transactions, act) as connection:
+        with audited(self._transactions, act) as connection:
             if connection.execute(backfills.update().where(*same).values(values)).rowcount == 0:
                 raise _changed(backfill)
             saved = tuple(saved_run(connection, run) for run in runs)
         return evolve(backfill, version=backfill.version + 1), saved
 
-    def backfills(self, dataset_name: str, page: PageRequest, *, visible: Visibility | None = None) -> Page[Backfill]:
-        """As the port says."""
+    def list_backfills(
+        self, dataset_name: str, page: PageRequest, *, visible: Visibility | None = None
+    ) -> Page[Backfill]:
         mine = backfills.c.dataset_name == dataset_name
         if visible is not None:
             mine &= is_of_visible(backfills.c.workflow_id, visible, self._transactions.dialect)
@@ -106,7 +108,7 @@ class SqlBackfills(SqlRuns):
         return Page(items=found, total=total, next_after=key)
 
     def active_backfills(self, limit: int) -> Sequence[Backfill]:
-        """As the port says. It starts from the index of runs that have not ended: backfills that are over cost nothing."""
+        # starts from the index of active runs, so that ended backfills cost nothing
         slots = sa.select(run_table.c.backfill_id).where(sa.text(ACTIVE_SLOT))
         mine = sa.select(run_table.c.run_id).where(sa.text(ACTIVE_SLOT), _IS_MINE).correlate(backfills)
         wanted, waits = run_table.c.stop_at.is_(None), run_table.c.submission == "waiting"
@@ -127,7 +129,6 @@ class SqlBackfills(SqlRuns):
         return tuple(map(backfill_of, rows))
 
     def backfill_runs(self, backfill_id: str) -> Sequence[Run]:
-        """As the port says."""
         query = (
             sa.select(run_table)
             .where(run_table.c.backfill_id == backfill_id)
@@ -138,7 +139,6 @@ class SqlBackfills(SqlRuns):
         return tuple(map(run_of, rows))
 
     def backfill_counts(self, backfill_ids: Iterable[str]) -> Mapping[str, Mapping[RunStatus, int]]:
-        """As the port says."""
         which = run_table.c.backfill_id, run_table.c.status
         found: dict[str, dict[RunStatus, int]] = {}
         with self._transactions.reading() as connection:
@@ -153,7 +153,7 @@ _IS_MINE: Final = run_table.c.backfill_id == backfills.c.backfill_id
 
 
 def _lock_open_workflow(connection: Connection, backfill: Backfill) -> None:
-    """Have nobody else add runs to the workflow, or retire it, until the end of the transaction (SQLite has one writer anyway)."""
+    """Lock the workflow until the end of the transaction: no other transaction adds runs to it or retires it (SQLite has one writer)."""
     is_open = workflows.c.phase.not_in(["unregistering", "leaving", "gone"])
     query = sa.select(workflows.c.id).where(workflows.c.id == backfill.workflow_id, is_open).with_for_update()
     if connection.execute(query).first() is None:

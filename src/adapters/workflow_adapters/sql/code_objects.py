@@ -1,4 +1,4 @@
-"""The part of the adapter that is about CODE objects."""
+"""``CodeObjectPort`` on PostgreSQL and SQLite."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ _FORGET: Final = sa.text("DELETE FROM code_objects WHERE dataset_name = :dataset
 
 
 class SqlCodeObjects:
-    """What has been seen of objects in ``code/``."""
+    """:class:`~workflow_core.ports.code_objects.CodeObjectPort` on PostgreSQL or SQLite."""
 
-    _transactions: Transactions
+    def __init__(self, transactions: Transactions) -> None:
+        self._transactions = transactions
 
     def code_objects(self) -> Mapping[str, CodeObject]:
-        """As the port says."""
         with self._transactions.reading(single=True) as connection:
             rows = connection.execute(sa.select(code_objects)).mappings().all()
         return {row["dataset_name"]: code_object_of(row) for row in rows}
 
     def save_code_objects(self, changed: Iterable[CodeObject], removed: Iterable[CodeObject]) -> None:
-        """As the port says. In the order of the names, so that two who save the same ones wait for each other and do not stand still."""
+        # in the order of the names: concurrent callers that save the same objects wait for each other and do not deadlock
         kept = [code_object_row(one) for one in sorted(changed, key=lambda one: one.dataset_name)]
         gone = [{"dataset_name": one.dataset_name, "version": one.version} for one in removed]
         steps: tuple[tuple[sa.TextClause, list[dict[str, Any]]], ...] = (
@@ -62,6 +62,6 @@ class SqlCodeObjects:
 
 
 def remember(connection: Connection, seen: CodeObject | None) -> None:
-    """Keep what was seen, over whatever is kept, in the transaction that keeps its workflow."""
+    """Replace the stored record of this object, in the transaction that writes its workflow."""
     if seen is not None:
         connection.execute(_REMEMBER, code_object_row(seen))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class UtcDateTime(sa.TypeDecorator[datetime]):
-    """A moment, kept in UTC with microseconds and always aware. A naive one is refused: nobody knows when it was."""
+    """A moment, stored in UTC with microseconds and always aware. A naive moment is refused, because its zone is unknown."""
 
     impl = sa.DateTime(timezone=True)
     cache_ok = True
@@ -36,12 +36,12 @@ class UtcDateTime(sa.TypeDecorator[datetime]):
         del dialect
         if value is None:
             return None
-        # SQLite has no time zones: what comes back naive was stored in UTC
+        # SQLite has no time zones: a naive result was stored in UTC
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 def name_type() -> sa.types.TypeEngine[str]:
-    """Text that compares in code-point order, whatever the collation of the database (SQLite's BINARY already does)."""
+    """Text that compares in code-point order, independent of the collation of the database (SQLite's BINARY already does)."""
     return sa.String().with_variant(sa.String(collation="C"), "postgresql")
 
 
@@ -51,13 +51,13 @@ def json_type() -> sa.types.TypeEngine[Any]:
 
 
 def dump_json(value: object) -> str:
-    """Compact JSON, with letters as they are, that reads back as equal values of the same types from both databases.
+    """Compact JSON, with letters not escaped, that reads back as equal values of the same types from both databases.
 
     PostgreSQL keeps numbers of JSONB as decimals and writes them without exponent, so that ``1e+16`` would come back as a
     whole number: large floats are written out with their ``.0``, which it keeps.
 
     Raises:
-        TypeError: something that JSON has no form for, a key that is not text included.
+        TypeError: A value that JSON cannot represent, including a key that is not text.
         ValueError: NaN or an infinity.
     """
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Connections: how each database is opened, and what bounds the time spent on it."""
+"""Connections to the databases, and the limits of the time spent on them."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 BEGIN_IMMEDIATE: Final = "workflow_core_begin_immediate"
-"""The execution option by which a transaction on SQLite says that it will write."""
+"""The execution option that marks a transaction on SQLite as writing."""
 
 PING_AFTER: Final = 10.0
-"""Seconds: a connection to PostgreSQL that was idle for longer is asked whether it still works before it is used."""
+"""Seconds after which an idle connection to PostgreSQL is pinged before it is used."""
 
 _DRIVERS: Final = {
     "postgresql": "postgresql+psycopg",
@@ -35,7 +35,7 @@ _DRIVERS: Final = {
 }
 
 
-def make_engine(  # noqa: PLR0913 - each is a setting of its own, given by name
+def make_engine(  # noqa: PLR0913 - each argument is a setting, passed by name
     url: str | URL,
     *,
     pool_size: int = 10,
@@ -44,28 +44,28 @@ def make_engine(  # noqa: PLR0913 - each is a setting of its own, given by name
     statement_timeout: float = 30.0,
     lock_timeout: float = 10.0,
 ) -> Engine:
-    """An engine as the adapter needs it. Connects to nothing yet.
+    """Create an engine for the adapter. It does not connect yet.
 
     Args:
         url: ``postgresql://user:password@host/database`` (psycopg 3) or ``sqlite:////absolute/path``.
-        pool_size: connections at most; one for each thread that may use the database at the same time.
-        pool_timeout: seconds to wait for a free connection.
-        connect_timeout: seconds to wait for PostgreSQL to answer a new connection, for each of its addresses.
-        statement_timeout: seconds after which PostgreSQL gives a statement up.
-        lock_timeout: seconds to wait for somebody else's transaction, on SQLite for its only writer.
+        pool_size: Maximum number of connections; one for each thread that uses the database at the same time.
+        pool_timeout: Seconds to wait for a free connection.
+        connect_timeout: Seconds to wait for PostgreSQL to answer a new connection, for each of its addresses.
+        statement_timeout: Seconds after which PostgreSQL cancels a statement.
+        lock_timeout: Seconds to wait for the lock of another transaction; on SQLite, for its only writer.
 
     Raises:
-        ConfigurationError: the URL is none of these. In-memory SQLite is refused: every connection would see a database of
-            its own (:class:`workflow_core.fakes.workflow.InMemoryWorkflows` is what is wanted then).
+        ConfigurationError: The URL is not supported. In-memory SQLite is refused, because every connection would see another
+            database; use :class:`workflow_core.fakes.database.InMemoryDatabase` instead.
     """
     parsed = _parsed(url)
     options: dict[str, Any] = {
         "pool_size": pool_size,
         "max_overflow": 0,
         "pool_timeout": pool_timeout,
-        "pool_use_lifo": True,  # rather one that has seen the statement before than each in its turn
+        "pool_use_lifo": True,  # prefer a connection that has prepared the statement already
         "json_serializer": dump_json,
-        "hide_parameters": True,  # the values of a statement belong into no log
+        "hide_parameters": True,  # keep the values of statements out of logs
     }
     if parsed.get_backend_name() == "sqlite":
         engine = sa.create_engine(parsed, poolclass=sa.QueuePool, connect_args={"timeout": lock_timeout}, **options)
@@ -79,15 +79,15 @@ def make_engine(  # noqa: PLR0913 - each is a setting of its own, given by name
     given = parsed.query.get("options", "")
     arguments = {
         "connect_timeout": max(1, round(connect_timeout)),
-        "prepare_threshold": 1,  # parsed and planned once: that is 0.5 of the 1.5 ms that recording a run takes
+        "prepare_threshold": 1,  # parsed and planned once: saves 0.5 of the 1.5 ms that recording a run takes
         "options": " ".join([str(given), *(f"-c {name}={value}" for name, value in settings.items())]).strip(),
-        # a server that vanished without a word is noticed, not waited for
+        # detect a server that vanished without closing the connection
         "keepalives_idle": 15,
         "keepalives_interval": 5,
         "keepalives_count": 3,
         "tcp_user_timeout": round(statement_timeout * 1000),
     }
-    # Most transactions are of one statement, which then has no round trip around it, and no connection to be switched and back.
+    # Most transactions have one statement: in autocommit it needs no further round trip and no switch of the connection's mode.
     engine = sa.create_engine(
         parsed, connect_args=arguments, isolation_level="AUTOCOMMIT", skip_autocommit_rollback=True, **options
     )
@@ -112,10 +112,10 @@ def _parsed(url: str | URL) -> URL:
 
 
 def _replace_ended_sessions(engine: Engine) -> None:
-    """Have the pool replace connections whose session has ended, as ``pool_pre_ping`` does, but without a round trip for each use.
+    """Replace connections whose session has ended, as ``pool_pre_ping`` does, but without a round trip for each use.
 
-    A server that ends a session says so, and closes: then there is something to read on a connection that nobody uses. One that
-    vanished says nothing, so a connection that was idle for a while is asked.
+    A server that ends a session sends a message and closes: then an idle connection has data to read. A server that vanished sends
+    nothing, so a connection that was idle for :data:`PING_AFTER` is pinged.
     """
 
     @event.listens_for(engine, "checkin")
@@ -130,7 +130,7 @@ def _replace_ended_sessions(engine: Engine) -> None:
         try:
             engine.dialect.do_ping(connection)
         except engine.dialect.loaded_dbapi.Error as error:
-            raise DisconnectionError from error  # the pool opens another one
+            raise DisconnectionError from error  # the pool opens another connection
 
 
 def _has_something_to_read(connection: psycopg.Connection) -> bool:
@@ -142,23 +142,23 @@ def _has_something_to_read(connection: psycopg.Connection) -> bool:
 def _prepare_sqlite(engine: Engine, lock_timeout: float) -> None:
     @event.listens_for(engine, "connect")
     def _connected(connection: sqlite3.Connection, _record: object) -> None:
-        connection.isolation_level = None  # no BEGIN of the driver's own: it would come late and without IMMEDIATE
+        connection.isolation_level = None  # without the driver's BEGIN, which would come late and without IMMEDIATE
         connection.execute("PRAGMA foreign_keys = ON")
         _use_wal(connection, lock_timeout)
 
     @event.listens_for(engine, "begin")
     def _begun(connection: Connection) -> None:
-        # A transaction that reads first and writes later is refused at once when another wrote in between, however
-        # long the timeout is. So whoever will write takes the write lock at the start, and waits for it.
+        # A transaction that reads first and writes later is refused at once if another one wrote in between, regardless of
+        # the timeout. So a writing transaction takes the write lock at its start, and waits for it.
         writes = connection.get_execution_options().get(BEGIN_IMMEDIATE, False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 def _use_wal(connection: sqlite3.Connection, timeout: float) -> None:
-    """Switch the file to write-ahead logging, which lasts; readers and the writer then do not wait for each other.
+    """Switch the file permanently to write-ahead logging, in which readers and the writer do not wait for each other.
 
     The switch upgrades a read lock, and for that SQLite never calls its busy handler (``sqlite3BtreeBeginTrans``): of two
-    programs that open a new file together, one is refused at once. So the waiting is done here.
+    programs that open a new file at the same time, one is refused at once. So this function waits instead.
     """
     deadline = time.monotonic() + timeout
     while True:

@@ -1,4 +1,4 @@
-"""The only place where errors of the drivers become errors of the core."""
+"""Translates errors of the drivers into errors of the core; the only place that does."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _UPGRADE: Final = "Run `dli db upgrade` with the version of this service."
 
 @contextmanager
 def unavailable(engine: Engine) -> Iterator[None]:
-    """Raise :class:`DatabaseUnavailable` for whatever means that the database cannot do its work now.
+    """Raise :class:`DatabaseUnavailable` for every driver error that means that the database is not available now.
 
-    The message names the host and the database, never the credentials and nothing of the server's answer. What is a fault of
-    ours (a bad statement, a constraint nobody expects) goes through as it is.
+    The message names the host and the database, never the credentials and nothing of the server's answer. Errors of this code (a
+    wrong statement, an unexpected constraint) are not translated.
     """
     where = place(engine)
     try:
@@ -53,7 +53,7 @@ _STATES: Final = {
     "28000": f"it refuses the user. {_CHECK}",
     "3D000": f"it does not exist. {_CHECK}",
 }
-_SAID: Final = (  # where there is no SQLSTATE: libpq and SQLite say it in words, which are theirs and not repeated
+_SAID: Final = (  # without an SQLSTATE the cause is found in the text of libpq or SQLite, which is not repeated
     ("password authentication failed", f"it refuses the user or the password. {_CHECK}"),
     ("no password supplied", f"it asks for a password. {_CHECK}"),
     ("does not exist", f"it does not exist. {_CHECK}"),
@@ -80,7 +80,7 @@ _SAID: Final = (  # where there is no SQLSTATE: libpq and SQLite say it in words
 
 
 def _cause(error: exc.DBAPIError) -> str:
-    """Why it cannot be used, in a sentence of ours."""
+    """Why the database cannot be used, without the text of the driver."""
     state = str(getattr(error.orig, "sqlstate", None) or "")
     if state in _STATES:
         return _STATES[state]
@@ -91,11 +91,12 @@ def _cause(error: exc.DBAPIError) -> str:
 
 
 def is_unanswered(engine: Engine, error: exc.DBAPIError) -> bool:
-    """Whether a statement that commits may have been carried out all the same: its connection broke before the server had answered it.
-    The last words of a server that is shut down are no answer to it. SQLite always answers.
+    """Whether a committing statement may have been carried out although it failed: its connection broke before the server's answer.
+
+    The message of a server that shuts down is not an answer to the statement. SQLite always answers.
     """
-    told = str(getattr(error.orig, "sqlstate", None) or _SHUTDOWN)
-    return engine.dialect.name == "postgresql" and told.startswith(_SHUTDOWN)
+    state = str(getattr(error.orig, "sqlstate", None) or _SHUTDOWN)
+    return engine.dialect.name == "postgresql" and state.startswith(_SHUTDOWN)
 
 
 def outcome_unknown(engine: Engine) -> DatabaseOutcomeUnknown:
@@ -113,11 +114,11 @@ def wrong_revision(engine: Engine, found: str | None, wanted: str) -> DatabaseUn
 
 
 def violated(error: exc.IntegrityError) -> str:
-    """The name of the unique constraint that was violated; empty if it is another, or the driver does not say."""
+    """The name of the violated unique constraint; empty for another constraint, or if the driver does not name it."""
     diagnosis = getattr(error.orig, "diag", None)
     if diagnosis is not None:
         return str(diagnosis.constraint_name or "")
-    # SQLite says in words which columns it was, such as "UNIQUE constraint failed: runs.a, runs.b"
+    # SQLite names the columns in its message, such as "UNIQUE constraint failed: runs.a, runs.b"
     kind, _, columns = str(error.orig).partition(" constraint failed")
     if kind != "UNIQUE":
         return ""
@@ -126,7 +127,7 @@ def violated(error: exc.IntegrityError) -> str:
 
 
 def place(engine: Engine) -> str:
-    """Where the database is, without user and password: ``host:port/name``, or the path of the file."""
+    """The place of the database, without user and password: ``host:port/name``, or the path of the file."""
     url = engine.url
     if url.host is None:
         return repr(url.database or "")

@@ -1,4 +1,4 @@
-"""The part of the adapter that is about leases."""
+"""``LeasePort`` on PostgreSQL and SQLite."""
 
 from __future__ import annotations
 
@@ -22,41 +22,39 @@ if TYPE_CHECKING:
 
 
 class SqlLeases:
-    """Leases."""
+    """:class:`~workflow_core.ports.leases.LeasePort` on PostgreSQL or SQLite."""
 
-    _transactions: Transactions
+    def __init__(self, transactions: Transactions) -> None:
+        self._transactions = transactions
 
-    def claim(self, subjects: Iterable[str], *, owner: str, at: datetime, until: datetime) -> Mapping[str, Lease]:
-        """As the port says: one statement, in which the database decides who of several gets a subject. In the order of the subjects, so
-        that two who claim the same ones wait for each other and do not stand still.
-        """
-        wanted = sorted(set(subjects))
+    def acquire(self, lease_keys: Iterable[str], *, owner: str, at: datetime, until: datetime) -> Mapping[str, Lease]:
+        # one statement, in which the database decides which caller gets a key; in the order of the keys, so that concurrent callers
+        # that acquire the same keys wait for each other and do not deadlock
+        wanted = sorted(set(lease_keys))
         if not wanted:
             return {}
         with self._transactions.writing(fenced=False) as connection:
             statement = insert_into(connection, leases).values(
-                [{"subject": subject, "owner": owner, "epoch": 1, "until": until} for subject in wanted]
+                [{"subject": lease_key, "owner": owner, "epoch": 1, "until": until} for lease_key in wanted]
             )
             new = statement.excluded
-            claimed = statement.on_conflict_do_update(
+            acquired = statement.on_conflict_do_update(
                 index_elements=["subject"],
                 set_={"owner": new.owner, "epoch": leases.c.epoch + 1, "until": new.until, "released": False},
                 where=sa.or_(leases.c.released, leases.c.until <= at),
-            ).returning(leases.c.subject, leases.c.owner, leases.c.epoch, leases.c.until)
-            rows = connection.execute(claimed).mappings().all()
-        return {row["subject"]: Lease(**row) for row in rows}
+            ).returning(leases.c.subject.label("lease_key"), leases.c.owner, leases.c.epoch, leases.c.until)
+            rows = connection.execute(acquired).mappings().all()
+        return {row["lease_key"]: Lease(**row) for row in rows}
 
     def renew(self, lease: Lease, until: datetime) -> Lease:
-        """As the port says."""
         with self._transactions.writing(fenced=False) as connection:
             if connection.execute(leases.update().where(*held(lease)).values(until=until)).rowcount == 0:
-                raise LeaseLost(lease.subject)
+                raise LeaseLost(lease.lease_key)
             kept = connection.execute(sa.select(leases.c.until).where(*held(lease))).scalar_one()
         return evolve(lease, until=kept)
 
     def release(self, held_leases: Iterable[Lease]) -> None:
-        """As the port says."""
-        ending = sorted(held_leases, key=lambda lease: lease.subject)
+        ending = sorted(held_leases, key=lambda lease: lease.lease_key)
         if not ending:
             return
         with self._transactions.writing(fenced=False) as connection:
@@ -64,10 +62,8 @@ class SqlLeases:
                 connection.execute(leases.update().where(*held(lease)).values(released=True))
 
     def under(self, lease: Lease) -> AbstractContextManager[None]:
-        """As the port says."""
         return self._transactions.under(lease)
 
-    def forget_leases(self, before: datetime) -> None:
-        """As the port says."""
+    def purge_leases(self, before: datetime) -> None:
         with self._transactions.writing(fenced=False) as connection:
             connection.execute(leases.delete().where(leases.c.until < before))

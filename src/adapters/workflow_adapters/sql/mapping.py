@@ -281,12 +281,12 @@ def backfill_of(row: Mapping[Any, Any]) -> Backfill:
 
 
 def audit_row(event: AuditEvent) -> dict[str, Any]:
-    """The row of an act."""
+    """The row of an audit event."""
     return {**asdict(event, recurse=False), "action": event.action.value, "via": event.via.value}
 
 
 def audit_of(row: Mapping[Any, Any]) -> AuditEvent:
-    """The act of a row."""
+    """The audit event of a row."""
     return AuditEvent(**{**row, "action": Action(row["action"]), "via": Via(row["via"])})
 
 
@@ -322,6 +322,6 @@ def _retry_of(found: Mapping[str, Any]) -> Retry:
 
 
 def changes(row: Mapping[str, Any], identity: tuple[str, ...]) -> dict[str, Any]:
-    """What a save writes: everything but the identity, with the next version."""
+    """The values that a save writes: everything but the identity, with the next version."""
     kept = {name: value for name, value in row.items() if name not in identity}
     return {**kept, "version": row["version"] + 1}

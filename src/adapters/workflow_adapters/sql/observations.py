@@ -1,17 +1,16 @@
-"""The part of the adapter that is about what was seen: of each workflow, and of Airflow as a whole."""
+"""``ObservationPort`` on PostgreSQL and SQLite."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 
 from workflow_adapters.sql.columns import UtcDateTime
 from workflow_adapters.sql.dialects import upsert_into
-from workflow_adapters.sql.mapping import workflow_of
 from workflow_adapters.sql.runs import batches
-from workflow_adapters.sql.tables import LIVE, airflow_state, observations, workflows
+from workflow_adapters.sql.tables import airflow_state, observation, observations
 from workflow_core.domain.conditions import AirflowState, Observation
 
 if TYPE_CHECKING:
@@ -19,49 +18,30 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from workflow_adapters.sql.transactions import Transactions
-    from workflow_core.domain.workflow import Workflow
 
 
-class SqlMirror:
-    """What was seen."""
+_SAVE_UNTIL: Final = sa.text(
+    "INSERT INTO observation (id, until) VALUES (1, :until)"
+    " ON CONFLICT (id) DO UPDATE SET until = excluded.until WHERE observation.until < excluded.until"
+).bindparams(sa.bindparam("until", type_=UtcDateTime()))
+
+
+class SqlObservations:
+    """:class:`~workflow_core.ports.observations.ObservationPort` on PostgreSQL or SQLite."""
 
     def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
 
-    def workflows_of_dags(self, dag_ids: Iterable[str]) -> Mapping[str, Workflow]:
-        """As the port says."""
+    def observed_until(self) -> datetime | None:
         with self._transactions.reading() as connection:
-            rows = [
-                row
-                for some in batches(dag_ids)
-                for row in connection.execute(
-                    sa.select(workflows).where(sa.text(LIVE), workflows.c.dag_id.in_(some))
-                ).mappings()
-            ]
-        return {found.dag_id: found for found in map(workflow_of, rows)}
+            until: datetime | None = connection.execute(sa.select(observation.c.until)).scalar()
+        return until
 
-    def workflows_to_look_at(self, limit: int, *, listed_before: datetime) -> Sequence[Workflow]:
-        """As the port says."""
-        looked = observations.c.looked_at
-        before = sa.literal(listed_before, UtcDateTime())
-        known = sa.or_(observations.c.listed_at >= before, looked >= before)
-        order = (
-            sa.case((known, 1), else_=0),
-            looked.asc().nulls_first(),
-            workflows.c.dataset_name,
-        )
-        query = (
-            sa.select(workflows)
-            .select_from(workflows.outerjoin(observations, observations.c.workflow_id == workflows.c.id))
-            .where(workflows.c.phase.in_(["served", "failed"]))
-            .order_by(*order)
-            .limit(limit)
-        )
-        with self._transactions.reading(single=True) as connection:
-            return tuple(map(workflow_of, connection.execute(query).mappings()))
+    def save_observed_until(self, until: datetime) -> None:
+        with self._transactions.writing() as connection:
+            connection.execute(_SAVE_UNTIL, {"until": until})
 
     def observations(self, workflow_ids: Iterable[UUID]) -> Mapping[UUID, Observation]:
-        """As the port says."""
         with self._transactions.reading() as connection:
             rows = [
                 row
@@ -73,7 +53,6 @@ class SqlMirror:
         return {row["workflow_id"]: _observation_of(row) for row in rows}
 
     def save_observations(self, seen: Sequence[Observation]) -> None:
-        """As the port says."""
         if not seen:
             return
         rows = [_observation_row(one) for one in sorted(seen, key=lambda one: one.workflow_id)]
@@ -82,13 +61,11 @@ class SqlMirror:
             connection.execute(upsert_into(connection, observations, "workflow_id", never_back=never_back), rows)
 
     def airflow_state(self) -> AirflowState:
-        """As the port says."""
         with self._transactions.reading(single=True) as connection:
             row = connection.execute(sa.select(airflow_state)).mappings().first()
         return AirflowState() if row is None else AirflowState(**{name: row[name] for name in row if name != "id"})
 
     def save_airflow_state(self, state: AirflowState) -> None:
-        """As the port says."""
         row = {
             "id": 1,
             "tried_at": state.tried_at,

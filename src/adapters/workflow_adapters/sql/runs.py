@@ -1,4 +1,4 @@
-"""The half of the adapter that is about runs."""
+"""``RunPort`` on PostgreSQL and SQLite."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import sqlalchemy as sa
 from attrs import evolve
 from sqlalchemy.exc import IntegrityError
 
-from workflow_adapters.sql.audit import acting, rows_of, taken
+from workflow_adapters.sql.audit import audited, rows_of
 from workflow_adapters.sql.columns import UtcDateTime
 from workflow_adapters.sql.errors import violated
+from workflow_adapters.sql.idempotency import taken
 from workflow_adapters.sql.mapping import RUN_IDENTITY, changes, new_run_row, run_of, run_row
 from workflow_adapters.sql.statements import Prepared
 from workflow_adapters.sql.tables import (
@@ -21,7 +22,6 @@ from workflow_adapters.sql.tables import (
     RETRYING_RUN,
     RUN_TO_SEND,
     STOPPING_RUN,
-    observation,
     runs,
     workflows,
 )
@@ -50,22 +50,16 @@ T = TypeVar("T")
 _RUN_ID: Final = "uq_workflow_runs_run_id"
 _AIRFLOW_ID: Final = "uq_workflow_runs_dag_id_airflow_run_id"
 _ONE_STATEMENT: Final = 500
-"""Keys looked up by one statement; the databases bound the number of parameters."""
-
-_MARK: Final = sa.text(
-    "INSERT INTO observation (id, until) VALUES (1, :until)"
-    " ON CONFLICT (id) DO UPDATE SET until = excluded.until WHERE observation.until < excluded.until"
-).bindparams(sa.bindparam("until", type_=UtcDateTime()))
+"""Keys per statement; the databases limit the number of parameters."""
 
 
 class SqlRuns:
-    """Runs, and how far Airflow's changes have been followed."""
+    """:class:`~workflow_core.ports.runs.RunPort` on PostgreSQL or SQLite."""
 
     def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
 
     def add_run(self, run: Run, *, of_version: int | None = None, act: AuditEntry | None = None) -> None:
-        """As the port says."""
         rows = {runs: new_run_row(run), **rows_of(act)}
         values: dict[str, Any] = {"owner": run.workflow_id, "version_seen": of_version}
         for table, row in rows.items():
@@ -77,34 +71,23 @@ class SqlRuns:
             versioned=of_version is not None,
         )
         try:
-            # with all that is recorded in one statement on PostgreSQL, where each is a round trip
+            # the run and its audit in one statement on PostgreSQL, where each statement is a round trip
             if len(rows) > 1 and self._transactions.dialect == "postgresql":
                 with taken(act), self._transactions.writing(single=True) as connection:
                     _check_added(added(*rows).execute(connection, values).scalar_one(), run, of_version)
             else:
-                with acting(self._transactions, act, single=True) as connection:
+                with audited(self._transactions, act, single=True) as connection:
                     _check_added(added(runs).execute(connection, values).rowcount, run, of_version)
         except IntegrityError as error:
-            self._raise_taken(error, [run])
+            raise_if_taken(self._transactions, error, [run])
             raise
 
-    def _raise_taken(self, error: IntegrityError, runs_added: Sequence[Run]) -> None:
-        """Raise :class:`RunAlreadyExists` if an id of one of these runs was taken."""
-        if violated(error) not in {_RUN_ID, _AIRFLOW_ID}:
-            return
-        held = self.runs_by_airflow_id((run.dag_id, run.airflow_run_id) for run in runs_added)
-        holders = (held.get((run.dag_id, run.airflow_run_id)) or self.run(run.run_id) for run in runs_added)
-        holder = next((found for found in holders if found), runs_added[0])  # none: gone again already
-        raise RunAlreadyExists(holder.run_id) from error
-
     def run(self, run_id: str) -> Run | None:
-        """As the port says."""
         with self._transactions.reading(single=True) as connection:
             row = connection.execute(sa.select(runs).where(runs.c.run_id == run_id)).mappings().first()
         return None if row is None else run_of(row)
 
     def run_versions(self, run_ids: Collection[str]) -> Mapping[str, int]:
-        """As the port says."""
         found: dict[str, int] = {}
         with self._transactions.reading(single=len(run_ids) <= _ONE_STATEMENT) as connection:
             for some in batches(run_ids):
@@ -113,7 +96,6 @@ class SqlRuns:
         return found
 
     def run_statuses(self, run_ids: Collection[str]) -> Mapping[str, RunStatus]:
-        """As the port says."""
         found: dict[str, RunStatus] = {}
         with self._transactions.reading(single=len(run_ids) <= _ONE_STATEMENT) as connection:
             for some in batches(run_ids):
@@ -122,18 +104,15 @@ class SqlRuns:
         return found
 
     def runs_by_airflow_id(self, keys: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], Run]:
-        """As the port says."""
         pair = sa.tuple_(runs.c.dag_id, runs.c.airflow_run_id)
         queries = (sa.select(runs).where(pair.in_(some)) for some in batches(keys))
         return {(run.dag_id, run.airflow_run_id): run for run in self._all(queries)}
 
     def save_run(self, run: Run, *, act: AuditEntry | None = None) -> Run:
-        """As the port says."""
-        with acting(self._transactions, act, single=True) as connection:
+        with audited(self._transactions, act, single=True) as connection:
             return saved_run(connection, run)
 
     def history(self, where: HistoryFilter, page: PageRequest) -> Page[Run]:
-        """As the port says."""
         conditions = _conditions(where, self._transactions.dialect)
         place = sa.tuple_(runs.c.started_at, runs.c.run_id)
         after = []
@@ -150,7 +129,7 @@ class SqlRuns:
         return Page(items=found, total=total, next_after=key)
 
     def last_runs(self, dataset_names: Iterable[str]) -> Mapping[str, Run]:
-        """As the port says: for each name one step into the index of its history, however long that is."""
+        # for each name one step into the index of its history, regardless of its length
         latest = (
             sa.select(runs.c.run_id)
             .where(runs.c.dataset_name == workflows.c.dataset_name)
@@ -166,7 +145,6 @@ class SqlRuns:
         return {run.dataset_name: run for run in self._all(queries)}
 
     def runs_to_send(self, limit: int, *, sent_before: datetime) -> Sequence[Run]:
-        """As the port says."""
         may_run = sa.exists().where(workflows.c.id == runs.c.workflow_id, sa.text(MAY_RUN))
         order = runs.c.sent_at.asc().nulls_first(), runs.c.run_id
         waits = runs.c.submission == Submission.WAITING.value
@@ -175,41 +153,26 @@ class SqlRuns:
         return tuple(self._all([query]))
 
     def stopping_runs(self, limit: int) -> Sequence[Run]:
-        """As the port says."""
         order = runs.c.stop_asked_at.asc().nulls_first(), runs.c.run_id
         return tuple(self._all([sa.select(runs).where(sa.text(STOPPING_RUN)).order_by(*order).limit(limit)]))
 
     def retrying_runs(self, limit: int) -> Sequence[Run]:
-        """As the port says."""
         order = runs.c.sent_at.asc().nulls_first(), runs.c.run_id
         return tuple(self._all([sa.select(runs).where(sa.text(RETRYING_RUN)).order_by(*order).limit(limit)]))
 
-    def runs_to_look_at(self, limit: int) -> Sequence[Run]:
-        """As the port says. Active runs are few beside those that have ended, so they are sorted here."""
+    def runs_to_poll(self, limit: int) -> Sequence[Run]:
+        # sorted here: active runs are few compared with those that have ended
         order = runs.c.observed_at.asc().nulls_first(), runs.c.run_id
         in_airflow = runs.c.submission == Submission.SUBMITTED.value
         return tuple(self._all([sa.select(runs).where(sa.text(ACTIVE_RUN), in_airflow).order_by(*order).limit(limit)]))
 
     def active_runs(self, workflow: Workflow) -> Sequence[Run]:
-        """As the port says."""
         mine = runs.c.workflow_id == workflow.id
         return tuple(self._all([sa.select(runs).where(mine, sa.text(ACTIVE_RUN)).order_by(runs.c.run_id)]))
 
     def dated_runs(self, workflow: Workflow, first: date, last: date) -> Sequence[Run]:
-        """As the port says."""
         order = runs.c.run_date, runs.c.started_at, runs.c.run_id
         return tuple(self._all([sa.select(runs).where(*dated_within(workflow.id, first, last)).order_by(*order)]))
-
-    def observed_until(self) -> datetime | None:
-        """As the port says."""
-        with self._transactions.reading() as connection:
-            until: datetime | None = connection.execute(sa.select(observation.c.until)).scalar()
-        return until
-
-    def mark_observed(self, until: datetime) -> None:
-        """As the port says."""
-        with self._transactions.writing() as connection:
-            connection.execute(_MARK, {"until": until})
 
     def _all(self, queries: Iterable[sa.Select[Any]]) -> list[Run]:
         with self._transactions.reading() as connection:
@@ -219,9 +182,10 @@ class SqlRuns:
 
 @lru_cache(maxsize=100)
 def _insertion(*tables: sa.Table, given: frozenset[str], submitted: bool, versioned: bool) -> Prepared:
-    """The statement that adds a run if its workflow takes it and, only if it did, a row to each of the other tables; that answers how
-    many runs then. It waits for a transaction that is about to retire the workflow, and that one waits for it (``FOR SHARE``; SQLite
-    has one writer at a time anyway). Of the columns it has those that are given.
+    """The statement that adds a run if its workflow accepts it and, only then, a row to each of the other tables.
+
+    With several tables it returns how many runs it added. It waits for a transaction that is about to retire the workflow, and that
+    transaction waits for it (``FOR SHARE``; SQLite has one writer at a time). It sets only the ``given`` columns.
     """
     closed = [Phase.LEAVING, Phase.GONE, *([] if submitted else [Phase.UNREGISTERING])]
     conditions = [workflows.c.id == sa.bindparam("owner", type_=workflows.c.id.type)]
@@ -260,8 +224,19 @@ def _check_added(added: int, run: Run, of_version: int | None) -> None:
         raise WorkflowNotFound(run.dataset_name)
 
 
+def raise_if_taken(transactions: Transactions, error: IntegrityError, added: Sequence[Run]) -> None:
+    """Raise :class:`RunAlreadyExists` if the error means that an id of one of these runs is taken."""
+    if violated(error) not in {_RUN_ID, _AIRFLOW_ID}:
+        return
+    port = SqlRuns(transactions)
+    held = port.runs_by_airflow_id((run.dag_id, run.airflow_run_id) for run in added)
+    holders = (held.get((run.dag_id, run.airflow_run_id)) or port.run(run.run_id) for run in added)
+    holder = next((run for run in holders if run), added[0])  # no holder: it was deleted in the meantime
+    raise RunAlreadyExists(holder.run_id) from error
+
+
 def saved_run(connection: Connection, run: Run) -> Run:
-    """Write a run back, inside a transaction."""
+    """Write a run back within a transaction."""
     row = run_row(run)
     values = {f"is_{name}": row[name] for name in _SAME} | {
         f"new_{name}": value for name, value in changes(row, RUN_IDENTITY).items()
@@ -273,7 +248,7 @@ def saved_run(connection: Connection, run: Run) -> Run:
 
 
 def _update() -> sa.Update:
-    """The statement that saves a run, unless somebody saved it since it was read; made once, as the one that adds a run."""
+    """The statement that saves a run if its version is unchanged; compiled once, like the statement that adds a run."""
     same = [runs.c[name] == sa.bindparam(f"is_{name}", type_=runs.c[name].type) for name in _SAME]
     changed = [column for column in runs.c if column.name not in {"id", *RUN_IDENTITY}]
     return runs.update().where(*same).values({c.name: sa.bindparam(f"new_{c.name}", type_=c.type) for c in changed})
@@ -303,7 +278,7 @@ def _conditions(where: HistoryFilter, dialect: str) -> Sequence[sa.ColumnElement
 
 
 def batches(items: Iterable[T]) -> Iterator[list[T]]:
-    """The items, each once, in parts that one statement can name."""
+    """The distinct items, in batches that fit into one statement."""
     rest = iter(dict.fromkeys(items))
     while batch := list(islice(rest, _ONE_STATEMENT)):
         yield batch

@@ -1,7 +1,6 @@
-"""Statements that are executed with every request, compiled to text once.
+"""Statements of every request, compiled to text once.
 
-SQLAlchemy's way from a compiled statement to the driver is long enough to take longer than the database, on a core that did something
-else meanwhile.
+SQLAlchemy's path from a compiled statement to the driver can take longer than the database itself.
 """
 
 from __future__ import annotations
@@ -21,13 +20,13 @@ if TYPE_CHECKING:
 
 
 class Prepared:
-    """A statement each of whose parameters is one value, no list. Elsewhere than on PostgreSQL it is executed as any other."""
+    """A statement whose parameters are single values, not lists. On SQLite it is executed like every other statement."""
 
     def __init__(self, statement: sa.Update | sa.Insert | sa.Select[Any]) -> None:
         self._statement = statement
 
     def execute(self, connection: Connection, values: Mapping[str, Any]) -> CursorResult[Any]:
-        """Execute it with these values, in the types of their columns; the result tells how many rows it changed."""
+        """Execute it with these values, in the types of their columns; the result has the number of changed rows."""
         if connection.dialect.name != "postgresql":
             return connection.execute(self._statement, values, execution_options={"preserve_rowcount": True})
         text, constants, conversions = self._compiled
@@ -38,7 +37,7 @@ class Prepared:
 
     @cached_property
     def _compiled(self) -> tuple[str, Mapping[str, Any], list[tuple[str, Callable[[Any], Any]]]]:
-        """The text, the parameters that the statement itself has values of, and what makes the others fit for the driver."""
+        """The text, the constant parameters, and the converters of the other parameters for the driver."""
         dialect: Dialect = PGDialect_psycopg(json_serializer=dump_json)  # type: ignore[no-untyped-call]
         compiled: Any = self._statement.compile(dialect=dialect)
         types = {name: bind.type.dialect_impl(dialect) for name, bind in compiled.binds.items()}

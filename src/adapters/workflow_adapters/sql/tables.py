@@ -1,4 +1,4 @@
-"""The tables, as the code of this version sees them. The migrations make them; a test holds both together.
+"""The tables of this version. The migrations create them; a test verifies that both agree.
 
 The ``text`` conditions are shared by partial indexes and queries: a planner uses such an index only where the query
 repeats its condition literally, which a bound parameter would hide.
@@ -22,7 +22,7 @@ metadata: Final = sa.MetaData(
     }
 )
 
-# Workflow.status, Workflow.settled and Phase.has_left in SQL: what they are derived from is stored, they are not.
+# Workflow.status, Workflow.settled and Phase.has_left in SQL: they are derived from stored columns.
 LIVE: Final = "phase NOT IN ('leaving', 'gone')"
 DISABLED: Final = "phase IN ('failed', 'unregistering')"
 PAUSED: Final = "phase IN ('registering', 'served') AND paused_at IS NOT NULL"
@@ -277,7 +277,7 @@ api_tokens: Final = sa.Table(
     sa.Column("revoked_at", UtcDateTime()),
     sa.Column("revoked_by", sa.String()),
 )
-"""Of each secret only its SHA-256."""
+"""Of each secret only the SHA-256 is stored."""
 
 schema_version: Final = "workflow_schema_version"
 """Alembic's table. Not under its usual name, so that a database shared with another program (Airflow, say) is safe."""

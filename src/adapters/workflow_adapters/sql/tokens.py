@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from attrs import asdict
 from sqlalchemy.exc import IntegrityError
 
-from workflow_adapters.sql.audit import acting, insert, rows_of
+from workflow_adapters.sql.audit import audited, insert, rows_of
 from workflow_adapters.sql.tables import api_tokens
 from workflow_adapters.sql.transactions import Transactions
 from workflow_core.domain.grants import grant_of, plain_grant
@@ -34,27 +34,23 @@ class SqlTokens:
         self._transactions = Transactions(engine)
 
     def add_token(self, token: Token, *, act: AuditEntry | None = None) -> None:
-        """As the port says."""
         try:
-            with acting(self._transactions, act, single=True) as connection:
+            with audited(self._transactions, act, single=True) as connection:
                 connection.execute(api_tokens.insert(), _row(token))
         except IntegrityError as error:
             raise ConcurrentUpdate(f"the token {token.id}") from error
 
     def token(self, token_id: str) -> Token | None:
-        """As the port says."""
         with self._transactions.reading(single=True) as connection:
             row = connection.execute(_BY_ID, {"token_id": token_id}).mappings().first()
         return None if row is None else _token(row)
 
     def tokens(self) -> Sequence[Token]:
-        """As the port says."""
         with self._transactions.reading(single=True) as connection:
             rows = connection.execute(sa.select(api_tokens).order_by(*_LATEST_FIRST)).mappings().all()
         return tuple(map(_token, rows))
 
     def revoke_token(self, token_id: str, *, at: datetime, by: str, act: AuditEntry | None = None) -> Token | None:
-        """As the port says."""
         first = sa.and_(api_tokens.c.id == token_id, api_tokens.c.revoked_at.is_(None))
         with self._transactions.writing() as connection:
             if connection.execute(api_tokens.update().where(first).values(revoked_at=at, revoked_by=by)).rowcount:

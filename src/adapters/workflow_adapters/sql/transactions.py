@@ -55,7 +55,7 @@ class Transactions:
         """A transaction that may write; committed at the end of the block, rolled back if that raises.
 
         Raises:
-            LeaseLost: ``fenced``, and the lease that this thread works under is not its own any more.
+            LeaseLost: ``fenced`` is set, and the lease of this thread is lost.
         """
         lease: Lease | None = getattr(self._held, "lease", None) if fenced else None
         writer = self._single_writer if single and lease is None else self._writer
@@ -65,7 +65,7 @@ class Transactions:
                 with self._opened(writer) as connection:
                     if lease is not None:
                         _hold(connection, lease)
-                    commits = writer is not self._writer  # then each statement does so by itself
+                    commits = writer is not self._writer  # then each statement commits on its own
                     yield connection
                     commits = True
             except DBAPIError as error:
@@ -80,7 +80,7 @@ class Transactions:
 
     @contextmanager
     def under(self, lease: Lease) -> Iterator[None]:
-        """Have this thread write only while this lease is its own."""
+        """Fence the writes of this thread with the lease."""
         before = getattr(self._held, "lease", None)
         self._held.lease = lease
         try:
@@ -90,13 +90,13 @@ class Transactions:
 
 
 def held(lease: Lease) -> tuple[sa.ColumnElement[bool], ...]:
-    """The conditions under which the lease is nobody else's, and not released."""
-    same = leases.c.subject == lease.subject, leases.c.owner == lease.owner, leases.c.epoch == lease.epoch
+    """The conditions that the lease is neither acquired by another owner nor released."""
+    same = leases.c.subject == lease.lease_key, leases.c.owner == lease.owner, leases.c.epoch == lease.epoch
     return *same, sa.not_(leases.c.released)
 
 
 def _hold(connection: Connection, lease: Lease) -> None:
-    """Make sure of a lease until the end of the transaction: whoever claims its subject waits for that."""
-    mine = sa.select(leases.c.epoch).where(*held(lease)).with_for_update(read=True)
-    if connection.execute(mine).first() is None:
-        raise LeaseLost(lease.subject)
+    """Lock a lease until the end of the transaction: a caller that acquires its key waits for that."""
+    locked = sa.select(leases.c.epoch).where(*held(lease)).with_for_update(read=True)
+    if connection.execute(locked).first() is None:
+        raise LeaseLost(lease.lease_key)

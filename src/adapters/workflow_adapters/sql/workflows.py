@@ -1,19 +1,17 @@
-"""The adapter: workflows here, runs in :mod:`workflow_adapters.sql.runs`, backfills in :mod:`workflow_adapters.sql.backfills`."""
+"""``WorkflowPort`` on PostgreSQL and SQLite."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 from attrs import evolve
 from sqlalchemy.exc import IntegrityError
 
-from workflow_adapters.sql.audit import SqlActs, acting
-from workflow_adapters.sql.backfills import SqlBackfills
-from workflow_adapters.sql.code_objects import SqlCodeObjects, remember
+from workflow_adapters.sql.audit import audited
+from workflow_adapters.sql.code_objects import remember
 from workflow_adapters.sql.columns import UtcDateTime
-from workflow_adapters.sql.errors import violated, wrong_revision
-from workflow_adapters.sql.leases import SqlLeases
+from workflow_adapters.sql.errors import violated
 from workflow_adapters.sql.mapping import (
     WORKFLOW_IDENTITY,
     changes,
@@ -22,9 +20,7 @@ from workflow_adapters.sql.mapping import (
     workflow_of,
     workflow_row,
 )
-from workflow_adapters.sql.migrations import HEAD, is_served_by, revision_of
-from workflow_adapters.sql.observations import SqlMirror
-from workflow_adapters.sql.runs import batches
+from workflow_adapters.sql.runs import SqlRuns, batches
 from workflow_adapters.sql.tables import (
     ACTIVE,
     ACTIVE_RUN,
@@ -32,25 +28,23 @@ from workflow_adapters.sql.tables import (
     LIVE,
     PAUSED,
     UNSETTLED_WORKFLOW,
+    observations,
     revisions,
     runs,
     tries,
     workflows,
 )
-from workflow_adapters.sql.transactions import Transactions
 from workflow_adapters.sql.visibility import is_visible
-from workflow_core.domain.counts import Counts
 from workflow_core.domain.paging import Page
-from workflow_core.domain.run import RunStatus
-from workflow_core.domain.workflow import Phase, Revision, Workflow, WorkflowStatus, first_revision, revision_number
+from workflow_core.domain.workflow import Revision, Workflow, WorkflowStatus, first_revision, revision_number
 from workflow_core.errors import ConcurrentUpdate, WorkflowAlreadyExists, WorkflowHasActiveRuns
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
-    from sqlalchemy.engine import Connection, Engine
+    from sqlalchemy.engine import Connection
 
     from workflow_core.domain.act import AuditEntry
     from workflow_core.domain.code import CodeObject
@@ -60,14 +54,10 @@ if TYPE_CHECKING:
 _UNIQUE: Final = frozenset({"uq_workflows_dataset_name", "uq_workflows_dag_id"})
 _LIVE: Final = sa.text(LIVE)
 _BY_NAME: Final = sa.select(workflows).where(_LIVE, workflows.c.dataset_name == sa.bindparam("dataset_name"))
-_TRIED: Final = sa.text(
+_ATTEMPT: Final = sa.text(
     "INSERT INTO workflow_tries (workflow_id, tried_at) SELECT id, :tried_at FROM workflows WHERE id = :workflow_id"
     " ON CONFLICT (workflow_id) DO UPDATE SET tried_at = excluded.tried_at"
 ).bindparams(sa.bindparam("workflow_id", type_=sa.Uuid()), sa.bindparam("tried_at", type_=UtcDateTime()))
-_COUNTS: Final = sa.text(
-    "SELECT 'workflow', phase, count(*) FROM workflows WHERE phase <> 'gone' GROUP BY phase"  # noqa: S608 - our own conditions
-    f" UNION ALL SELECT 'run', status, count(*) FROM workflow_runs WHERE {ACTIVE_RUN} GROUP BY status"
-)
 _STATUS: Final = {
     WorkflowStatus.ACTIVE: ACTIVE,
     WorkflowStatus.PAUSED: PAUSED,
@@ -75,26 +65,14 @@ _STATUS: Final = {
 }
 
 
-class SqlWorkflows(SqlBackfills, SqlCodeObjects, SqlMirror, SqlLeases, SqlActs):
-    """:class:`~workflow_core.ports.workflow.WorkflowPort` on PostgreSQL or SQLite.
-
-    ``engine`` comes from :func:`workflow_adapters.sql.engine.make_engine`. Threads may share one instance.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        super().__init__(Transactions(engine))
-        self._engine = engine
-
-    def close(self) -> None:
-        """Close the connections that nobody is using."""
-        self._engine.dispose()
+class SqlWorkflows(SqlRuns):
+    """:class:`~workflow_core.ports.workflows.WorkflowPort` on PostgreSQL or SQLite."""
 
     def add_workflow(
         self, workflow: Workflow, *, seen: CodeObject | None = None, act: AuditEntry | None = None
     ) -> None:
-        """As the port says."""
         try:
-            with acting(self._transactions, act) as connection:
+            with audited(self._transactions, act) as connection:
                 connection.execute(workflows.insert(), workflow_row(workflow))
                 connection.execute(revisions.insert(), spec_revision_row(workflow, first_revision(workflow)))
                 remember(connection, seen)
@@ -104,29 +82,36 @@ class SqlWorkflows(SqlBackfills, SqlCodeObjects, SqlMirror, SqlLeases, SqlActs):
             held = sa.or_(workflows.c.dataset_name == workflow.dataset_name, workflows.c.dag_id == workflow.dag_id)
             holder = self._workflow(
                 _LIVE, held
-            )  # None: gone again already; then only the name that was asked for can be said
+            )  # None: the holder has left in the meantime; then only the requested name is known
             name = holder.dataset_name if holder else None
             raise WorkflowAlreadyExists(workflow.dataset_name, holder=name, dag_id=workflow.dag_id) from error
 
     def workflow(self, dataset_name: str) -> Workflow | None:
-        """As the port says."""
         with self._transactions.reading(single=True) as connection:
             row = connection.execute(_BY_NAME, {"dataset_name": dataset_name}).mappings().first()
         return None if row is None else workflow_of(row)
 
     def workflow_by_id(self, workflow_id: UUID) -> Workflow | None:
-        """As the port says."""
         return self._workflow(workflows.c.id == workflow_id)
 
     def workflow_by_dag(self, dag_id: str) -> Workflow | None:
-        """As the port says."""
         return self._workflow(_LIVE, workflows.c.dag_id == dag_id)
+
+    def workflows_of_dags(self, dag_ids: Iterable[str]) -> Mapping[str, Workflow]:
+        with self._transactions.reading() as connection:
+            rows = [
+                row
+                for some in batches(dag_ids)
+                for row in connection.execute(
+                    sa.select(workflows).where(sa.text(LIVE), workflows.c.dag_id.in_(some))
+                ).mappings()
+            ]
+        return {found.dag_id: found for found in map(workflow_of, rows)}
 
     def save_workflow(
         self, workflow: Workflow, *, seen: CodeObject | None = None, act: AuditEntry | None = None
     ) -> Workflow:
-        """As the port says."""
-        with acting(self._transactions, act) as connection:
+        with audited(self._transactions, act) as connection:
             saved = _saved(connection, workflow)
             remember(connection, seen)
         return saved
@@ -134,15 +119,13 @@ class SqlWorkflows(SqlBackfills, SqlCodeObjects, SqlMirror, SqlLeases, SqlActs):
     def revise_workflow(
         self, workflow: Workflow, revision: Revision, *, seen: CodeObject | None = None, act: AuditEntry | None = None
     ) -> Workflow:
-        """As the port says."""
-        with acting(self._transactions, act) as connection:
+        with audited(self._transactions, act) as connection:
             saved = _saved(connection, workflow)
             connection.execute(revisions.insert(), spec_revision_row(workflow, revision))
             remember(connection, seen)
         return saved
 
     def revisions(self, workflow: Workflow, page: PageRequest) -> Page[Revision]:
-        """As the port says."""
         mine, number = revisions.c.workflow_id == workflow.id, revisions.c.number
         after = [number < revision_number(page.after)] if page.after is not None else []
         query = sa.select(revisions).where(mine, *after).order_by(number.desc())
@@ -154,24 +137,22 @@ class SqlWorkflows(SqlBackfills, SqlCodeObjects, SqlMirror, SqlLeases, SqlActs):
         return Page(items=found, total=total, next_after=(str(found[-1].number),) if more else None)
 
     def revision(self, workflow: Workflow, number: int) -> Revision | None:
-        """As the port says."""
         query = sa.select(revisions).where(revisions.c.workflow_id == workflow.id, revisions.c.number == number)
         with self._transactions.reading(single=True) as connection:
             row = connection.execute(query).mappings().first()
         return None if row is None else spec_revision_of(row)
 
     def retire_workflow(self, workflow: Workflow, *, force: bool, act: AuditEntry | None = None) -> Workflow:
-        """As the port says. The update comes first: it waits for runs that are being added, and later ones wait for it."""
+        # the update comes first: it waits for runs that are being added, and later ones wait for it
         active = sa.select(runs.c.run_id).where(runs.c.workflow_id == workflow.id, sa.text(ACTIVE_RUN))
-        with acting(self._transactions, act) as connection:
+        with audited(self._transactions, act) as connection:
             saved = _saved(connection, workflow)
             found = [] if force else connection.execute(active.order_by(runs.c.run_id)).scalars().all()
             if found:
                 raise WorkflowHasActiveRuns(workflow.dataset_name, found)
         return saved
 
-    def workflows(self, where: WorkflowFilter, page: PageRequest) -> Page[Workflow]:
-        """As the port says."""
+    def list_workflows(self, where: WorkflowFilter, page: PageRequest) -> Page[Workflow]:
         conditions = _conditions(where, self._transactions.dialect)
         name = workflows.c.dataset_name
         after = [name > page.after[0]] if page.after is not None else []
@@ -185,8 +166,7 @@ class SqlWorkflows(SqlBackfills, SqlCodeObjects, SqlMirror, SqlLeases, SqlActs):
         more = len(rows) > page.limit
         return Page(items=found, total=total, next_after=(found[-1].dataset_name,) if more else None)
 
-    def names_that_left(self, dataset_names: Iterable[str]) -> Collection[str]:
-        """As the port says."""
+    def retired_names(self, dataset_names: Iterable[str]) -> Collection[str]:
         named, left = workflows.c.dataset_name, workflows.c.phase.in_(["leaving", "gone"])
         found: dict[str, bool] = {}
         with self._transactions.reading() as connection:
@@ -196,7 +176,6 @@ class SqlWorkflows(SqlBackfills, SqlCodeObjects, SqlMirror, SqlLeases, SqlActs):
         return {name for name, have_all_left in found.items() if have_all_left}
 
     def unsettled_workflows(self, limit: int) -> Sequence[Workflow]:
-        """As the port says."""
         tried = workflows.outerjoin(tries, tries.c.workflow_id == workflows.c.id)
         order = tries.c.tried_at.asc().nulls_first(), workflows.c.updated_at, workflows.c.dataset_name
         unsettled = sa.select(workflows).select_from(tried).where(sa.text(UNSETTLED_WORKFLOW))
@@ -205,34 +184,32 @@ class SqlWorkflows(SqlBackfills, SqlCodeObjects, SqlMirror, SqlLeases, SqlActs):
             rows = connection.execute(query).mappings().all()
         return tuple(map(workflow_of, rows))
 
-    def mark_tried(self, workflows: Iterable[Workflow], at: datetime) -> None:
-        """As the port says. In the order of the ids, so that two who mark the same ones wait for each other and do not stand still."""
+    def record_attempt(self, workflows: Iterable[Workflow], at: datetime) -> None:
+        # in the order of the ids: concurrent callers that record the same workflows wait for each other and do not deadlock
         rows = [{"workflow_id": one, "tried_at": at} for one in sorted(workflow.id for workflow in workflows)]
         if not rows:
             return
         with self._transactions.writing() as connection:
-            connection.execute(_TRIED, rows)
+            connection.execute(_ATTEMPT, rows)
 
-    def counts(self) -> Counts:
-        """As the port says."""
-        with self._transactions.reading(single=True) as connection:
-            rows = connection.execute(_COUNTS).all()
-        return Counts(
-            workflows={Phase(state): number for kind, state, number in rows if kind == "workflow"},
-            runs={RunStatus(state): number for kind, state, number in rows if kind == "run"},
+    def workflows_to_poll(self, limit: int, *, listed_before: datetime) -> Sequence[Workflow]:
+        looked = observations.c.looked_at
+        before = sa.literal(listed_before, UtcDateTime())
+        known = sa.or_(observations.c.listed_at >= before, looked >= before)
+        order = (
+            sa.case((known, 1), else_=0),
+            looked.asc().nulls_first(),
+            workflows.c.dataset_name,
         )
-
-    def connections(self) -> tuple[int, int]:
-        """How many connections are in use, and how many there may be."""
-        pool = cast("sa.QueuePool", self._engine.pool)
-        return pool.checkedout(), pool.size()
-
-    def check(self) -> None:
-        """As the port says; a schema of an earlier revision counts as unavailable, a later one does not."""
-        with self._transactions.reading() as connection:
-            found = revision_of(connection)
-        if not is_served_by(found):
-            raise wrong_revision(self._transactions.engine, found, HEAD)
+        query = (
+            sa.select(workflows)
+            .select_from(workflows.outerjoin(observations, observations.c.workflow_id == workflows.c.id))
+            .where(workflows.c.phase.in_(["served", "failed"]))
+            .order_by(*order)
+            .limit(limit)
+        )
+        with self._transactions.reading(single=True) as connection:
+            return tuple(map(workflow_of, connection.execute(query).mappings()))
 
     def _workflow(self, *conditions: sa.ColumnElement[bool] | sa.TextClause) -> Workflow | None:
         with self._transactions.reading(single=True) as connection:
@@ -255,7 +232,7 @@ def _conditions(where: WorkflowFilter, dialect: str) -> Sequence[sa.ColumnElemen
 
 def _saved(connection: Connection, workflow: Workflow) -> Workflow:
     values = changes(workflow_row(workflow), WORKFLOW_IDENTITY)
-    stays = () if workflow.phase.has_left else (_LIVE,)  # what has left does not come back
+    stays = () if workflow.phase.has_left else (_LIVE,)  # a workflow that has left is never live again
     saved = connection.execute(workflows.update().where(*_same(workflow), *stays).values(values)).rowcount
     if saved == 0:
         raise _changed(workflow)
@@ -263,7 +240,7 @@ def _saved(connection: Connection, workflow: Workflow) -> Workflow:
 
 
 def _same(workflow: Workflow) -> tuple[sa.ColumnElement[bool], ...]:
-    """The row that this workflow was read from, unchanged since."""
+    """The conditions that the row is unchanged since this workflow was read."""
     names = (*WORKFLOW_IDENTITY, "version")
     return tuple(workflows.c[name] == getattr(workflow, name) for name in names)
 

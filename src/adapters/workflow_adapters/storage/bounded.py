@@ -1,4 +1,4 @@
-"""Answers of S3 are read up to a limit: botocore itself reads the answer to a listing, and every error, whole."""
+"""Limits the size of S3 responses: botocore reads listings and errors without a limit."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 MAX_ANSWER: Final = 16 * 2**20
-"""Bytes of the largest answer that is no object; a page of 1,000 keys has less than 2 MiB."""
+"""Bytes of the largest response other than an object; a page of 1,000 keys has less than 2 MiB."""
 
 MAX_SECONDS: Final = 60.0
-"""Seconds that reading it may take, however it trickles."""
+"""Seconds that reading it may take in total, however slowly it arrives."""
 
 _FIRST_ERROR: Final = 300
 
 
 def bound_answers(client: S3Client) -> None:
-    """From now on this client reads no more than :data:`MAX_ANSWER`; the text of an object is left to its reader."""
+    """Make a client read at most :data:`MAX_ANSWER` bytes; the content of an object is left to its reader."""
     session: Any = client._endpoint.http_session  # type: ignore[attr-defined]  # noqa: SLF001 - botocore has no setting for it
 
     def send(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
         is_object = request.stream_output
-        request.stream_output = True  # or it would be read while it is sent
+        request.stream_output = True  # otherwise botocore reads the response before it returns it
         response: AWSResponse = session.send(request)
         if not is_object or response.status_code >= _FIRST_ERROR:
             response._content = _read(response.raw)  # type: ignore[attr-defined]  # noqa: SLF001 - where botocore keeps it
         return response
 
-    events: Any = client.meta.events  # its types know nothing of handlers that answer
+    events: Any = client.meta.events  # its types do not cover handlers that return a response
     events.register("before-send.s3", send)
 
 
 def _read(raw: Any) -> bytes:
     try:
         data = _up_to_the_limit(raw)
-    except Exception as error:  # of urllib3 or the socket: told and repeated as botocore does when it reads by itself
+    except Exception as error:  # of urllib3 or the socket: reported and retried as in a read by botocore
         raw.close()
         raise HTTPClientError(error=error) from error
     if data is None:

@@ -1,4 +1,4 @@
-"""The one place where errors of disks and of boto3 become ours. Nothing of an upstream answer is repeated."""
+"""Translates errors of disks and of boto3 to errors of the core. Messages repeat nothing of an upstream response."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from botocore.exceptions import BotoCoreError, ClientError
 
 _REMEDIES: Final = {
-    "InvalidArgument": "Does it know the checksums that boto3 sends? AWS_REQUEST_CHECKSUM_CALCULATION=when_required leaves them out.",
-    "XAmzContentSHA256Mismatch": "AWS_REQUEST_CHECKSUM_CALCULATION=when_required leaves out the checksums that it does not know.",
+    "InvalidArgument": "Does it support the checksums that boto3 sends? AWS_REQUEST_CHECKSUM_CALCULATION=when_required leaves them out.",
+    "XAmzContentSHA256Mismatch": "AWS_REQUEST_CHECKSUM_CALCULATION=when_required leaves out the checksums that it does not support.",
     "NotImplemented": "It has to support conditional writes (If-None-Match and If-Match).",
     "AccessDenied": "The credentials need s3:GetObject, s3:PutObject, s3:DeleteObject and s3:ListBucket there.",
     "SignatureDoesNotMatch": "Check AWS_SECRET_ACCESS_KEY and AWS_DEFAULT_REGION.",
@@ -34,7 +34,7 @@ _LONGEST: Final = 64
 
 @contextlib.contextmanager
 def os_errors() -> Iterator[None]:
-    """Turn an ``OSError`` into :class:`StorageUnavailable`, with the system's own words and no path."""
+    """Turn an ``OSError`` into :class:`StorageUnavailable`, with the message of the system and without the path."""
     try:
         yield
     except OSError as error:
@@ -46,10 +46,11 @@ def os_errors() -> Iterator[None]:
 
 @contextlib.contextmanager
 def s3_errors() -> Iterator[None]:
-    """Turn what boto3 raises into ours, with the store's code (``NoSuchBucket``, ``AccessDenied``) if it is a plain word.
+    """Translate errors of boto3; the message contains the store's code (``NoSuchBucket``, ``AccessDenied``) if it is a
+    plain word.
 
     Raises:
-        StorageRefused: the store understood the request, and will refuse it every time.
+        StorageRefused: the store understood the request, and always refuses it.
         StorageUnavailable: it does not answer, or not now.
     """
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - only where S3 is used
@@ -61,7 +62,10 @@ def s3_errors() -> Iterator[None]:
         raise _answered(error) from error
     except BotoCoreError as error:
         raise _unanswered(error) from error
-    except (ResponseParserError, ValueError) as error:  # its message is the upstream body; a header that is no number
+    except (
+        ResponseParserError,
+        ValueError,
+    ) as error:  # its message is the upstream body; ValueError: a header that is not a number
         raise nonsense() from error
 
 
@@ -75,7 +79,7 @@ def _answered(error: ClientError) -> StorageUnavailable:
 
 
 def _is_final(status: int, code: str) -> bool:
-    """Whether the same request will meet the same answer: it is at fault, not the moment."""
+    """Whether a repeat gets the same response: the request is at fault, not the moment."""
     if status in _NEVER:
         return True
     is_ours = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
@@ -97,18 +101,20 @@ def _unanswered(error: BotoCoreError) -> StorageUnavailable:
     )
 
 
-def told(answer: Mapping[str, Any], field: str) -> Any:
-    """A field that every answer of S3 has. boto3 reads the blank page of a proxy as an answer in which nothing is."""
+def required(answer: Mapping[str, Any], field: str) -> Any:
+    """Return a field that every response of S3 has. boto3 parses the blank page of a proxy as a response without
+    fields.
+    """
     if field not in answer:
         raise nonsense()
     return answer[field]
 
 
 def nonsense() -> StorageUnavailable:
-    """The error for an answer that is none of S3's."""
-    return StorageUnavailable("The object store's answer is not one of the S3 protocol. Is the endpoint right?")
+    """Return the error for a response that does not follow the S3 protocol."""
+    return StorageUnavailable("The object store's response does not follow the S3 protocol. Is the endpoint right?")
 
 
 def endless() -> StorageUnavailable:
-    """The error for an answer that is larger than any real one, or does not end."""
-    return StorageUnavailable("The object store's answer has no end in sight, and was given up.")
+    """Return the error for a response that is larger than any real one, or does not end."""
+    return StorageUnavailable("The object store's response is too large, or does not end; reading it was aborted.")

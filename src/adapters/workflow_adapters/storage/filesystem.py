@@ -26,16 +26,17 @@ if TYPE_CHECKING:
     from workflow_core.domain.workflow import SourceType
 
 
-# no such entry, a symbolic link, or a socket in the place of the file
+# no such entry, a symbolic link, or a socket instead of the file
 _NO_FILE = frozenset({errno.ENOENT, errno.ELOOP, errno.ENXIO})
 
 
 class FilesystemStorage:
     """:class:`~workflow_core.ports.storage.StoragePort` below ``root``; threads and processes may share it.
 
-    Writers hold a lock on a file beside the objects, so that a conditional write is one step for all processes of the host.
-    A write goes to a file of another name, is forced to the disk and then renamed: readers need no lock. An ETag is the hash of
-    the content. ``root`` itself may be a symbolic link; below it none is followed, and nothing but plain files counts.
+    Writers hold a lock on a file beside the objects, so that a conditional write is atomic for all processes of the
+    host. A write goes to a file of another name, is forced to the disk and then renamed: readers need no lock. An ETag
+    is the hash of the content. ``root`` itself may be a symbolic link; below it none is followed, and only regular
+    files count.
     """
 
     def __init__(self, root: Path, prefix: str = "workflows") -> None:
@@ -43,26 +44,23 @@ class FilesystemStorage:
         self._prefix = prefix
 
     def url(self, source: SourceType, dataset_name: str) -> str:
-        """As the port says."""
         return self._path(source, dataset_name).as_uri()
 
     def put(self, source: SourceType, dataset_name: str, text: str, *, expected: str | None) -> str:
-        """As the port says."""
         path, data = self._path(source, dataset_name), text.encode()
         etag = hashlib.sha256(data).hexdigest()
         with os_errors(), self._only_writer():
             self._no_link(path.parent)
-            there = _ref(path, source, dataset_name)
-            if (there.etag if there else None) != expected:
+            current = _ref(path, source, dataset_name)
+            if (current.etag if current else None) != expected:
                 raise StorageConflict(path.as_uri())
-            if there and there.etag == etag:
-                _sync_folder(path.parent)  # whoever wrote it may have died before this step
+            if current and current.etag == etag:
+                _sync_folder(path.parent)  # its writer may have died before this step
             else:
                 _replace(path, data)
         return etag
 
     def get(self, source: SourceType, dataset_name: str, *, limit: int) -> StoredSpec | None:
-        """As the port says."""
         path = self._path(source, dataset_name)
         with os_errors():
             self.check()
@@ -75,7 +73,6 @@ class FilesystemStorage:
         return StoredSpec(text=stored_text(data, limit), etag=hashlib.sha256(data).hexdigest())
 
     def stat(self, source: SourceType, dataset_name: str) -> StoredRef | None:
-        """As the port says."""
         path = self._path(source, dataset_name)
         with os_errors():
             self.check()
@@ -83,7 +80,6 @@ class FilesystemStorage:
             return _ref(path, source, dataset_name)
 
     def delete(self, source: SourceType, dataset_name: str) -> bool:
-        """As the port says."""
         path = self._path(source, dataset_name)
         with os_errors(), self._only_writer():
             self._no_link(path.parent)
@@ -97,7 +93,7 @@ class FilesystemStorage:
             return True
 
     def list(self, source: SourceType) -> Iterator[StoredRef]:
-        """As the port says. Only a folder that is not there lists nothing; one that cannot be read is an error."""
+        """A missing folder is an empty list; one that cannot be read is an error."""
         folder = self._root / source_folder(self._prefix, source)
         with os_errors():
             self.check()
@@ -106,11 +102,11 @@ class FilesystemStorage:
                 names = sorted(filter(None, (name_of_file(path.name) for path in folder.iterdir())))
             except FileNotFoundError:
                 names = []
-            found = [ref for name in names if (ref := _ref(self._path(source, name), source, name))]
-        yield from found
+            refs = [ref for name in names if (ref := _ref(self._path(source, name), source, name))]
+        yield from refs
 
     def check(self) -> None:
-        """As the port says. The folder is made by the first write; until then its parent must be there."""
+        """The first write makes the folder; until then its parent must exist."""
         with os_errors():
             try:
                 next(self._root.iterdir(), None)
@@ -119,17 +115,19 @@ class FilesystemStorage:
                     raise StorageUnavailable(f"The folder {self._root} does not exist.") from None
 
     def _path(self, source: SourceType, dataset_name: str) -> Path:
-        """The file; of a name that is not legal there is none, so that no path leads out of the root."""
+        """Return the path of the file. An illegal name has none, so that no path leads out of the root."""
         return self._root / object_path(self._prefix, source, check_dataset_name(dataset_name))
 
     def _no_link(self, folder: Path) -> None:
         """Refuse a folder that is, or is in, a symbolic link below the root: it may lead anywhere."""
         if os.path.realpath(folder) != os.path.join(os.path.realpath(self._root), folder.relative_to(self._root)):  # noqa: PTH118 - resolve() raises on loops
-            raise StorageUnavailable("The object store's folder has a symbolic link in the place of a folder.")
+            raise StorageUnavailable("The object store's folder has a symbolic link instead of a folder.")
 
     @contextlib.contextmanager
     def _only_writer(self) -> Iterator[None]:
-        """Hold the one writers' lock of this store; each holder has a file description of its own, so threads exclude each other, too."""
+        """Hold the writers' lock of this store. Each holder opens the file anew, so that threads also exclude each
+        other.
+        """
         _make_folder(self._root)
         lock = os.open(self._root / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
         try:
@@ -140,21 +138,21 @@ class FilesystemStorage:
 
 
 def _open(path: Path) -> BufferedReader | None:
-    """The file, for reading; None if there is none, or something else than a file."""
+    """Open the file for reading; None if it is missing or not a regular file."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         if error.errno in _NO_FILE:
             return None
         raise
-    if not stat.S_ISREG(os.fstat(handle).st_mode):  # asked before fdopen, which refuses a folder and forgets the handle
+    if not stat.S_ISREG(os.fstat(handle).st_mode):  # checked before fdopen, which refuses a folder and leaks the handle
         os.close(handle)
         return None
     return os.fdopen(handle, "rb")
 
 
 def _ref(path: Path, source: SourceType, dataset_name: str) -> StoredRef | None:
-    """What a listing tells of the file. All from one handle: the file may be replaced or removed meanwhile."""
+    """Return the facts of a listing. All come from one handle: the file may be replaced or removed concurrently."""
     file = _open(path)
     if file is None:
         return None
@@ -165,7 +163,7 @@ def _ref(path: Path, source: SourceType, dataset_name: str) -> StoredRef | None:
 
 
 def _replace(path: Path, data: bytes) -> None:
-    """Write, force to the disk, rename, and force the rename: what returned survives a crash."""
+    """Write, force to the disk, rename, and force the rename: a completed write survives a crash."""
     _make_folder(path.parent)
     handle, half = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".half")
     try:
@@ -182,7 +180,7 @@ def _replace(path: Path, data: bytes) -> None:
 
 
 def _make_folder(folder: Path) -> None:
-    """Make the folder and those above it that are missing, each forced to the disk: a file is no safer than its folder."""
+    """Make the folder and its missing parents, each forced to the disk: a file is no safer than its folder."""
     if folder.is_dir():
         return
     _make_folder(folder.parent)

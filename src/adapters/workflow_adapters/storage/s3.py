@@ -1,4 +1,4 @@
-"""``StoragePort`` on S3 and whatever speaks its protocol with conditional writes (``If-None-Match``, ``If-Match``)."""
+"""``StoragePort`` on S3 and compatible stores with conditional writes (``If-None-Match``, ``If-Match``)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from workflow_adapters.storage.bounded import bound_answers
-from workflow_adapters.storage.errors import endless, nonsense, s3_errors, told
+from workflow_adapters.storage.errors import endless, nonsense, required, s3_errors
 from workflow_core.domain.stored import name_of_file, object_path, source_folder, stored_text
 from workflow_core.errors import ConfigurationError, StorageConflict
 from workflow_core.ports.storage import StoredRef, StoredSpec
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from workflow_core.domain.workflow import SourceType
 
 _CONFLICTS: Final = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
-_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308, 400})  # 400: what HEAD says where others say 301
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308, 400})  # 400: the status of HEAD where other methods get 301
 MAX_PAGES: Final = 1000
-"""Pages of one listing, of 1,000 objects each: more than this are no workflows."""
+"""Maximum pages of one listing, of 1,000 objects each: more cannot be workflows."""
 
-_MISSING: Final = "NoSuchKey"  # a bare 404 may be some other server's
+_MISSING: Final = "NoSuchKey"  # a bare 404 may come from another server
 
 
 def s3_client(
@@ -39,12 +39,13 @@ def s3_client(
     connections: int = 20,
     **options: Any,
 ) -> S3Client:
-    """A client with bounded time: each attempt by the two timeouts (seconds), all of them by their number.
+    """Return a client with bounded time: the two timeouts (seconds) bound each attempt, and their number all of them.
 
-    Credentials, region and ``AWS_ENDPOINT_URL`` come from the environment as boto3 reads it; ``options`` (``endpoint_url``, …) win.
+    Credentials, region and ``AWS_ENDPOINT_URL`` come from the environment as boto3 reads it; ``options``
+    (``endpoint_url``, …) take precedence.
 
     Raises:
-        ConfigurationError: boto3 cannot work with them.
+        ConfigurationError: boto3 rejects them.
     """
     config = Config(
         connect_timeout=connect_timeout,
@@ -67,8 +68,8 @@ def s3_client(
 def _no_region(*, response: tuple[Any, dict[str, Any]] | None, **_: Any) -> None:
     """Stop a redirect that leads nowhere.
 
-    botocore answers a redirect without a region by asking HEAD of the bucket for it; where that is redirected, too, it asks
-    again, until the stack is full.
+    After a redirect without a region, botocore requests it by a HEAD of the bucket; where that is also redirected, it
+    recurses until the stack overflows.
     """
     meta = response[1].get("ResponseMetadata", {}) if response else {}
     if meta.get("HTTPStatusCode") in _REDIRECTS and "x-amz-bucket-region" not in meta.get("HTTPHeaders", {}):
@@ -84,11 +85,13 @@ class S3Storage:
         self._prefix = prefix
 
     def url(self, source: SourceType, dataset_name: str) -> str:
-        """As the port says."""
         return f"s3://{self._bucket}/{self._key(source, dataset_name)}"
 
     def put(self, source: SourceType, dataset_name: str, text: str, *, expected: str | None) -> str:
-        """As the port says. A conflict may be our own write whose answer was lost and that boto3 repeated: the text then is ours."""
+        """Write under a condition.
+
+        A conflict may be our own write, repeated by boto3 because the response was lost: the text is then ours.
+        """
         condition: dict[str, Any] = {"IfNoneMatch": "*"} if expected is None else {"IfMatch": expected}
         data = text.encode()
         with s3_errors():
@@ -104,54 +107,54 @@ class S3Storage:
                 code = error.response.get("Error", {}).get("Code", "")
                 if code in _CONFLICTS or (expected is not None and code == _MISSING):
                     retried = error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0)
-                    there = self._own_write(source, dataset_name, data) if retried else None
-                    if there is not None:
-                        return there
+                    etag = self._own_write(source, dataset_name, data) if retried else None
+                    if etag is not None:
+                        return etag
                     raise StorageConflict(self.url(source, dataset_name)) from None
                 raise
-        return str(told(answer, "ETag"))
+        return str(required(answer, "ETag"))
 
     def get(self, source: SourceType, dataset_name: str, *, limit: int) -> StoredSpec | None:
-        """As the port says. Never reads more than a byte over the limit."""
-        found = self._read(source, dataset_name, limit + 1)
-        return None if found is None else StoredSpec(text=stored_text(found[0], limit), etag=found[1])
+        """Read the object, at most one byte over the limit."""
+        content = self._read(source, dataset_name, limit + 1)
+        return None if content is None else StoredSpec(text=stored_text(content[0], limit), etag=content[1])
 
     def stat(self, source: SourceType, dataset_name: str) -> StoredRef | None:
-        """As the port says. By a listing of this one key: unlike HEAD it tells a missing object from a missing bucket."""
+        """List this one key: unlike HEAD, a listing distinguishes a missing object from a missing bucket."""
         key = self._key(source, dataset_name)
         with s3_errors():
             answer = self._client.list_objects_v2(Bucket=self._bucket, Prefix=key, MaxKeys=1)
-        found = [_ref(item, source, dataset_name) for item in _contents(answer) if told(item, "Key") == key]
-        return found[0] if found else None
+        refs = [_ref(item, source, dataset_name) for item in _contents(answer) if required(item, "Key") == key]
+        return refs[0] if refs else None
 
     def delete(self, source: SourceType, dataset_name: str) -> bool:
-        """As the port says. S3 answers alike whether or not there was an object, so it is looked for first."""
-        there = self.stat(source, dataset_name) is not None
-        if there:
+        """List the object first: the response to a DELETE is the same whether or not there was one."""
+        exists = self.stat(source, dataset_name) is not None
+        if exists:
             with s3_errors():
                 self._client.delete_object(Bucket=self._bucket, Key=self._key(source, dataset_name))
-        return there
+        return exists
 
     def list(self, source: SourceType) -> Iterator[StoredRef]:
-        """As the port says, 1,000 keys a request.
+        """Request 1,000 keys at a time.
 
         S3 lists by key, and ``a.b-c.yaml`` comes before ``a.b.yaml``: so all are read, then sorted by name.
         """
         folder = source_folder(self._prefix, source)
-        found = []
+        refs = []
         with s3_errors():
             pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=folder)
             for number, page in enumerate(pages):
                 if number == MAX_PAGES:
                     raise endless()
                 for item in _contents(page):
-                    name = name_of_file(told(item, "Key").removeprefix(folder))
+                    name = name_of_file(required(item, "Key").removeprefix(folder))
                     if name is not None:
-                        found.append(_ref(item, source, name))
-        yield from sorted(found, key=lambda ref: ref.dataset_name)
+                        refs.append(_ref(item, source, name))
+        yield from sorted(refs, key=lambda ref: ref.dataset_name)
 
     def check(self) -> None:
-        """As the port says: by a listing, since anything that answers 200 would do for HEAD."""
+        """Request a listing, since HEAD accepts any server that answers 200."""
         with s3_errors():
             _contents(self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._prefix, MaxKeys=1))
 
@@ -169,22 +172,22 @@ class S3Storage:
             except self._client.exceptions.NoSuchKey:
                 return None
             data = bytearray()
-            # closing(): `with body` would hand out the raw stream, past botocore's checks of length and checksum. They are
-            # made by the read that finds nothing more, hence the loop.
+            # closing(): `with body` would return the raw stream, which bypasses botocore's checks of length and
+            # checksum. The read at the end makes them, hence the loop.
             with contextlib.closing(answer["Body"]) as body:
                 while len(data) < limit and (chunk := body.read(limit - len(data))):
                     data += chunk
-            return bytes(data), str(told(answer, "ETag"))
+            return bytes(data), str(required(answer, "ETag"))
 
     def _own_write(self, source: SourceType, dataset_name: str, data: bytes) -> str | None:
-        found = self._read(source, dataset_name, len(data) + 1)
-        return found[1] if found is not None and found[0] == data else None
+        content = self._read(source, dataset_name, len(data) + 1)
+        return content[1] if content is not None and content[0] == data else None
 
 
 def _contents(page: ListObjectsV2OutputTypeDef) -> list[ObjectTypeDef]:
-    """The objects of one page; an error if it is none, or says that there are more and not where."""
-    if told(page, "IsTruncated"):
-        told(page, "NextContinuationToken")
+    """Return the objects of one page. Raise if it is not one, or claims to have a successor without a token for it."""
+    if required(page, "IsTruncated"):
+        required(page, "NextContinuationToken")
     return page.get("Contents", [])
 
 
@@ -192,7 +195,7 @@ def _ref(item: ObjectTypeDef, source: SourceType, dataset_name: str) -> StoredRe
     return StoredRef(
         source=source,
         dataset_name=dataset_name,
-        etag=told(item, "ETag"),
-        size=told(item, "Size"),
-        modified_at=told(item, "LastModified"),
+        etag=required(item, "ETag"),
+        size=required(item, "Size"),
+        modified_at=required(item, "LastModified"),
     )

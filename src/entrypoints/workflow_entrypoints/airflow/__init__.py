@@ -1,4 +1,4 @@
-"""Airflow's side: the loader that its DAG files call, and the command that installs those files.
+"""The part that runs in Airflow: the loader that its DAG files call, and the command that installs those files.
 
-Runs in Airflow's own environment: never imports SQLAlchemy, the HTTP service or its container.
+It runs in Airflow's environment, and never imports SQLAlchemy, the HTTP service or its container.
 """

@@ -1,7 +1,7 @@
-"""From a checked spec to a DAG, through dag-factory; and the DAGs that stand in where there is no spec to build.
+"""Builds a DAG from a checked spec, through dag-factory; and error DAGs and sentinel DAGs.
 
-Equal specs give equal DAGs: everything is derived from the spec, sorted where order has no meaning, and nothing depends on the
-time or the process. Airflow 3 would otherwise write a new version of a DAG at every parse.
+Equal specs give equal DAGs: everything is derived from the spec, sorted where order has no meaning, and nothing depends
+on the time or the process. Otherwise Airflow 3 would write a new version of a DAG at every parse.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from workflow_entrypoints.airflow.callables import DeferredImport, import_callab
 from workflow_entrypoints.airflow.macros import run_date_in
 from workflow_entrypoints.airflow.timetable import FiresFrom
 
-# dag-factory reports every run of a DAG that has its tag to its makers, unless told not to before it is imported. The DAGs made
-# here do not keep that tag either, because its listener lives in the scheduler, whose environment is not ours. Only DagBuilder is
-# used: dag-factory's reader of YAML files expands environment variables, makes objects of any `__type__` and looks for a defaults.yml.
+# dag-factory reports every run of a DAG that has its tag to its makers, unless this is set before it is imported. The
+# DAGs built here also lack that tag, because its listener lives in the scheduler, whose environment we do not control.
+# Only DagBuilder is used: dag-factory's reader of YAML files expands environment variables, creates objects of any
+# `__type__` and reads a defaults.yml.
 os.environ["AIRFLOW__DAG_FACTORY__ENABLE_TELEMETRY"] = "False"
 
 from dagfactory.dagbuilder import HTTP_OPERATOR_CLASS, PYTHON_CALLABLE_CLASSES, DagBuilder
@@ -47,20 +48,22 @@ if TYPE_CHECKING:
 
 _MAX_TAG: Final = 100  # characters, in Airflow's table
 START: Final = datetime(1970, 1, 1, tzinfo=UTC)
-"""Of every DAG: a run for an earlier date would have no tasks. From when on it fires by itself, its timetable says."""
+"""The start date of every DAG: a run for an earlier date would have no tasks. The timetable determines when it first
+fires.
+"""
 
 _MAX_MESSAGE: Final = 2000  # characters of an error that a DAG shows
-_LATE: Final = ("execution_delta",)  # durations that dag-factory takes as text, of whole seconds, only
+_LATE: Final = ("execution_delta",)  # durations that dag-factory accepts only as text of whole seconds
 
 
 def wanted_dag_id() -> str | None:
-    """The one DAG that this parse is for (a task of it is about to run); None for all."""
-    found: str | None = get_parsing_context().dag_id
-    return found
+    """Return the one DAG that this parse is for (a task of it is about to run); None for all."""
+    dag_id: str | None = get_parsing_context().dag_id
+    return dag_id
 
 
 def build_dag(spec: WorkflowSpec, cached: CachedSpec, *, spec_hash: str, settings: LoaderSettings) -> DAG:
-    """The DAG of a workflow; raises whatever its operators raise."""
+    """Build the DAG of a workflow; raises the errors of its operators."""
     if spec.schedule is None:
         raise ValueError("schedule: is required")
     rules = settings.rules
@@ -140,7 +143,7 @@ class _Task:
         }
 
     def _deferred(self) -> dict[str, Any]:
-        """The function of the task, which dag-factory would import at once."""
+        """Return the function of the task unimported; dag-factory would import it at once."""
         path = self._arguments.get("python_callable")
         if not self._has_callable or not isinstance(path, str):
             return {}
@@ -150,8 +153,8 @@ class _Task:
         return {"python_callable": stand_in(deferred), "pre_execute": import_callable}
 
     def finish(self, task: Any) -> None:
-        """Give the task what dag-factory would change on the way: durations, and the JSON body of an HTTP task, which it turns into a
-        function, whose result Airflow does not render.
+        """Set the arguments that dag-factory would change: durations, and the JSON body of an HTTP task, which it turns
+        into a function whose result Airflow does not render.
         """
         for name, value in self._late.items():
             setattr(task, name, value)
@@ -163,21 +166,23 @@ class _Task:
 
 
 def _operator_class(path: str, rules: SpecRules) -> type:
-    """The class behind a path. Modules hand on classes of others, so its own path must be allowed as well as the given one."""
+    """Return the class at a path. Modules re-export classes of others, so its own path must be allowed as well as the
+    given one.
+    """
     module, _, name = path.rpartition(".")
     try:
-        found = getattr(import_module(module), name)
+        kind = getattr(import_module(module), name)
     except Exception as error:
         raise ImportError(f"operator {path}: {error}") from error
-    if not (isinstance(found, type) and issubclass(found, BaseOperator)):
-        raise TypeError(f"operator {path}: is no operator class")
-    own = _own_path(found)
+    if not (isinstance(kind, type) and issubclass(kind, BaseOperator)):
+        raise TypeError(f"operator {path}: is not an operator class")
+    own = _own_path(kind)
     if not (rules.allows(path) and rules.allows(own)):
         raise ValueError(f"operator {path}: is the class {own}, which WORKFLOWS_ALLOWED_OPERATORS does not allow")
-    for base, effect in reaching(map(_own_path, found.__mro__)):
+    for base, effect in reaching(map(_own_path, kind.__mro__)):
         if own not in rules.operators and base not in rules.operators:
             raise ValueError(f"operator {path}: {effect}; WORKFLOWS_ALLOWED_OPERATORS has to name it in full")
-    return found
+    return kind
 
 
 def _own_path(kind: type) -> str:
@@ -185,26 +190,30 @@ def _own_path(kind: type) -> str:
 
 
 def _of_its_task(error: Exception, tasks: list[_Task]) -> Exception:
-    """The error of a build with the task that it is about: dag-factory does not say. Each is built alone to find that out."""
+    """Return the error of a build with its task, which dag-factory does not report: each task is built alone to
+    identify it.
+    """
     with DAG("alone", schedule=None, start_date=START):
         for task in tasks:
             config = task.config()
             try:
                 DagBuilder.make_task(config.pop("operator"), {k: v for k, v in config.items() if k != "dependencies"})
-            except Exception as found:  # noqa: BLE001 - any operator's own error
-                return ValueError(f"task {task.task_id!r}: {type(found).__name__}: {found}")
+            except Exception as cause:  # noqa: BLE001 - any error of an operator
+                return ValueError(f"task {task.task_id!r}: {type(cause).__name__}: {cause}")
     return error
 
 
 def _duration(operator: str, name: str, value: Any) -> Any:
-    """An argument as Airflow wants it: a spec gives durations in seconds."""
+    """Convert an argument for Airflow: a spec contains durations in seconds."""
     if not isinstance(value, int | float) or isinstance(value, bool):
         return value
     return timedelta(seconds=value) if name in durations_of(operator) else value
 
 
 def _instead(default_task: Mapping[str, Any] | None, rules: SpecRules) -> _Task:
-    """The task of a workflow without tasks: what the installation says, held to its own lists, or nothing."""
+    """Return the task of a workflow without tasks: the default task of the installation, checked by its rules, or an
+    empty one.
+    """
     if default_task is None:
         return _Task("nothing_to_do", SHORT_OPERATORS["empty"], [], {}, SpecRules())
     arguments = dict(default_task)
@@ -228,7 +237,7 @@ def _doc(spec: WorkflowSpec, cached: CachedSpec, mark: ServedMark) -> str:
 
 
 def sentinel_dag(dag_id: str) -> DAG:
-    """The paused DAG by which the service finds this loader file; it never runs."""
+    """Return the paused DAG by which the service finds this loader file; it never runs."""
     return DAG(
         dag_id,
         schedule=None,
@@ -241,7 +250,7 @@ def sentinel_dag(dag_id: str) -> DAG:
 
 
 class BrokenSpec(BaseOperator):
-    """The one task of an error DAG: fails at once, with the reason why the real DAG could not be built."""
+    """The one task of an error DAG: it fails at once, with the reason why the real DAG could not be built."""
 
     def __init__(self, *, message: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -253,7 +262,7 @@ class BrokenSpec(BaseOperator):
 
 
 def error_dag(dag_id: str, message: str, *, spec_hash: str) -> DAG:
-    """What is served for a spec that no DAG can be built from: visible, never scheduled, and a run of it fails with the reason."""
+    """Return the DAG for a spec that cannot be built: visible, never scheduled, and a run of it fails with the reason."""
     message = message[:_MAX_MESSAGE]
     doc = f"This workflow cannot be built:\n\n```\n{message.replace('```', '')}\n```"
     dag = DAG(

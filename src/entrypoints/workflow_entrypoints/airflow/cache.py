@@ -1,4 +1,6 @@
-"""Specs on this host's disk, by DAG id: what a parse has read, the next parse and the tasks need not read again."""
+"""Caches specs on the disk of this host, by DAG id: a spec that one parse has read, the next parse and the tasks need
+not read again.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +25,19 @@ _OPTIONAL = validators.optional(_TEXT)
 
 @frozen(kw_only=True)
 class CachedSpec:
-    """A stored spec as it was read, and what came of it.
+    """A stored spec, and the result of its check.
 
-    ``etag`` says which state of the object, ``modified_at`` since when (ISO 8601, to the second); ``text`` is its whole content,
-    empty if it is too large or no text. ``text_since`` is the ``modified_at`` with which this text was read first, if that is another:
-    an object may be written again with the same text. Either ``parsed``, the spec as JSON, or ``error``, what is wrong with it, is set;
-    ``checked_by`` names the rules under which.
+    Attributes:
+        dataset_name: the workflow.
+        source: the source of the object.
+        etag: the version of the object.
+        modified_at: the time of that version (ISO 8601, to the second).
+        text: the whole content; empty if it is too large or not text.
+        checked_by: the key of the rules that it was checked by.
+        parsed: the spec as JSON, or None.
+        error: what is wrong with the spec, or None. Either ``parsed`` or ``error`` is set.
+        text_since: the ``modified_at`` of the first version with this text, if that is another: an object may be
+            rewritten with the same text.
     """
 
     dataset_name: str = field(validator=_TEXT)
@@ -49,23 +58,25 @@ class CachedSpec:
 
     @property
     def published_at(self) -> datetime:
-        """Since when the workflow has this text."""
+        """The time since which the workflow has this text."""
         return datetime.fromisoformat(self.text_since or self.modified_at)
 
     def text_known_since(self, dataset_name: str, text: str) -> str | None:
-        """When the workflow got this text, if this is what it had; None if the text is new."""
+        """Return since when the workflow has this text; None if the text is new."""
         same = self.dataset_name == dataset_name and self.text == text != ""
         return (self.text_since or self.modified_at) if same else None
 
 
 class SpecCache:
-    """A folder with one file for each DAG id. Several processes may share it; a file that cannot be read counts as absent."""
+    """A folder with one file for each DAG id. Several processes may share it; a file that cannot be read counts as
+    absent.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def get(self, dag_id: str) -> CachedSpec | None:
-        """What is kept for this DAG, or None."""
+        """Return the cached spec of a DAG, or None."""
         try:
             facts: dict[str, Any] = json.loads(self._path(dag_id).read_text(encoding="utf-8"))
             return CachedSpec(**{**facts, "source": SourceType(facts["source"])})
@@ -73,7 +84,7 @@ class SpecCache:
             return None
 
     def put(self, dag_id: str, spec: CachedSpec) -> None:
-        """Keep a spec. A disk that cannot be written costs time at the next parse, and nothing else."""
+        """Cache a spec. A disk that cannot be written only costs time at the next parse."""
         with contextlib.suppress(OSError):
             self._folder.mkdir(parents=True, exist_ok=True)
             handle, half = tempfile.mkstemp(dir=self._folder, prefix=".", suffix=".half")
@@ -86,17 +97,17 @@ class SpecCache:
                 raise
 
     def drop(self, dag_id: str) -> None:
-        """Forget a DAG."""
+        """Remove a DAG from the cache."""
         with contextlib.suppress(OSError):
             self._path(dag_id).unlink(missing_ok=True)
         self.mark_slow(dag_id, slow=False)
 
     def is_slow(self, dag_id: str) -> bool:
-        """Whether the last parse on this host gave the DAG up for its time."""
+        """Whether the last parse on this host ran out of time for this DAG."""
         return self._slow_mark(dag_id).exists()
 
     def mark_slow(self, dag_id: str, *, slow: bool) -> None:
-        """Keep, or forget, that a DAG took too long to build."""
+        """Record whether a DAG took too long to build."""
         with contextlib.suppress(OSError):
             if slow:
                 self._folder.mkdir(parents=True, exist_ok=True)
@@ -105,7 +116,7 @@ class SpecCache:
                 self._slow_mark(dag_id).unlink(missing_ok=True)
 
     def dag_ids(self) -> Iterator[str]:
-        """Every DAG that something is kept for, in no order."""
+        """Yield the DAG ids in the cache, in no order."""
         with contextlib.suppress(OSError):
             yield from [path.stem for path in self._folder.glob("[!.]*.json")]
 

@@ -1,6 +1,7 @@
-"""The function of ``python_callable``: imported by the worker, right before the task runs, and never when a file is parsed.
+"""Imports the function of ``python_callable``: in Airflow's worker, right before the task runs, and never when a file
+is parsed.
 
-A parse happens in Airflow's DAG processor, every few seconds and beside the DAGs of other teams; the author of a spec is trusted with
+Airflow's DAG processor parses every few seconds, and also the DAGs of other teams; the author of a spec is trusted with
 a worker only (``SECURITY.md``).
 """
 
@@ -23,7 +24,7 @@ _DEFERRED: Final = "deferred_import"
 
 @frozen(kw_only=True)
 class DeferredImport:
-    """A function by its path, and the rules for where it may come from."""
+    """The path of a function, and the rules for where it may come from."""
 
     task_id: str
     path: str
@@ -33,47 +34,49 @@ class DeferredImport:
         """Import the function.
 
         Raises:
-            ImportError: there is none, or it comes from a module that specs may not use.
+            ImportError: it does not exist, or comes from a module that specs may not use.
         """
         module, _, name = self.path.rpartition(".")
         try:
-            found = getattr(import_module(module), name)
+            function = getattr(import_module(module), name)
         except Exception as error:
             raise self._wrong(str(error)) from error
-        if not callable(found):
-            raise self._wrong("is no function")
-        origin = _origin(found)
+        if not callable(function):
+            raise self._wrong("is not a function")
+        origin = _origin(function)
         if origin is not None and not self.rules.allows_callable(origin):
             raise self._wrong(f"is {origin}, which WORKFLOWS_ALLOWED_CALLABLES does not allow")
-        return found  # type: ignore[no-any-return]
+        return function  # type: ignore[no-any-return]
 
     def _wrong(self, message: str) -> ImportError:
         return ImportError(f"task {self.task_id!r}: python_callable {self.path}: {message}")
 
 
 def stand_in(deferred: DeferredImport) -> Callable[..., Any]:
-    """What an operator is constructed with: a plain function, which some of them insist on."""
+    """Return the placeholder that an operator is constructed with: a plain function, which some operators require."""
 
     def not_imported(*_given: Any, **_named: Any) -> None:
-        raise RuntimeError(f"{deferred.path} was not imported: the task has not started in the ordinary way")
+        raise RuntimeError(f"{deferred.path} was not imported: its pre_execute hook did not run")
 
     setattr(not_imported, _DEFERRED, deferred)
     return not_imported
 
 
 def import_callable(context: Any) -> None:
-    """Give the task of ``context`` its function: the ``pre_execute`` hook of every task with a :func:`stand_in`."""
+    """Import the function of the task of ``context``: the ``pre_execute`` hook of every task with a :func:`stand_in`."""
     task = context["ti"].task
     deferred = getattr(task.python_callable, _DEFERRED, None)
     if deferred is not None:
         task.python_callable = deferred.load()
 
 
-def _origin(found: Any) -> str | None:
-    """Where a callable is defined, whatever name it was imported by; None: it does not say."""
-    while isinstance(found, partial):
-        found = found.func
-    if not (inspect.isroutine(found) or inspect.isclass(found)):
-        found = type(found)
-    module, name = getattr(found, "__module__", None), getattr(found, "__qualname__", None)
+def _origin(function: Any) -> str | None:
+    """Return the path where a callable is defined, which may differ from that of its import; None if it has no such
+    attribute.
+    """
+    while isinstance(function, partial):
+        function = function.func
+    if not (inspect.isroutine(function) or inspect.isclass(function)):
+        function = type(function)
+    module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", None)
     return f"{module}.{name}" if isinstance(module, str) and isinstance(name, str) else None

@@ -40,19 +40,20 @@ def install(  # noqa: PLR0913 - the settings of the installation, one by one
     default_task: Mapping[str, Any] | None = None,
     max_yaml_bytes: int = SpecRules().max_bytes,
 ) -> list[Path]:
-    """Write the loader files and their settings; return all of them, those that were right already included.
+    """Write the loader files and their settings; return the paths of all of them, unchanged ones included.
 
-    A second call with the same arguments changes nothing. Files of an earlier, larger number of loaders are removed; no other
-    file is touched.
+    A second call with the same arguments changes nothing. Files of an earlier, larger number of loaders are removed; no
+    other file is touched.
 
     Args:
         dags_folder: Airflow's DAGs folder, or a folder in it or in a DAG bundle.
-        storage_url: where the YAML files are, as the service has it (``WORKFLOWS_STORAGE_URL``).
-        loaders: how many files share the workflows; the service must be told the same (``WORKFLOWS_LOADERS``).
-        cache_dir: where each host keeps what it has read; ``workflow_core_cache`` in Airflow's home if None.
+        storage_url: where the YAML files are, as in the service (``WORKFLOWS_STORAGE_URL``).
+        loaders: number of files that share the workflows; the service must have the same setting
+            (``WORKFLOWS_LOADERS``).
+        cache_dir: where each host caches specs; ``workflow_core_cache`` in Airflow's home if None.
         allowed_operators: patterns of the operator classes that specs may use.
         allowed_callables: patterns of the functions that ``python_callable`` may name.
-        default_task: operator and arguments of the task that a workflow without tasks runs; None for a task that does nothing.
+        default_task: operator and arguments of the task of a workflow without tasks; None for a task that does nothing.
         max_yaml_bytes: the largest spec that is read.
 
     Raises:
@@ -61,7 +62,7 @@ def install(  # noqa: PLR0913 - the settings of the installation, one by one
     if not 1 <= loaders <= 99:  # noqa: PLR2004 - two digits in the file's name
         raise ConfigurationError(f"loaders: {loaders} is out of range; 1 to 99 are allowed")
     if not dags_folder.is_dir():
-        raise ConfigurationError(f"{dags_folder} is no folder. Give Airflow's DAGs folder with --dags-folder.")
+        raise ConfigurationError(f"{dags_folder} is not a folder. Give Airflow's DAGs folder with --dags-folder.")
     _check_storage(storage_url)
     settings = make_settings(
         storage_url=storage_url,
@@ -71,23 +72,23 @@ def install(  # noqa: PLR0913 - the settings of the installation, one by one
         default_task=default_task,
         max_yaml_bytes=max_yaml_bytes,
     )
-    wanted = {dags_folder / CONFIG_NAME: settings.as_json(cache=cache_dir)}
+    files = {dags_folder / CONFIG_NAME: settings.as_json(cache=cache_dir)}
     for index in range(loaders):
         path = dags_folder / f"workflow_core_loader_{index:02d}.py"
-        wanted[path] = _TEXT.format(index=index, loaders=loaders, config=CONFIG_NAME)
+        files[path] = _TEXT.format(index=index, loaders=loaders, config=CONFIG_NAME)
     try:
-        for path, text in wanted.items():
+        for path, text in files.items():
             _write(path, text.encode())
         for path in dags_folder.iterdir():
-            if _OURS.match(path.name) and path not in wanted:
+            if _OURS.match(path.name) and path not in files:
                 path.unlink()
     except OSError as error:
         raise ConfigurationError(f"cannot write to {dags_folder}: {error.strerror}") from None
-    return list(wanted)
+    return list(files)
 
 
 def _check_storage(url: str) -> None:
-    """Raise :class:`ConfigurationError` for a URL that the loader, in processes of its own, could not read from."""
+    """Raise :class:`ConfigurationError` for a URL that the loader could not read from in another process."""
     open_storage(url)
     if url.startswith("memory:"):
         raise ConfigurationError(
@@ -96,7 +97,7 @@ def _check_storage(url: str) -> None:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Replace the file, whole or not at all; leave it alone, time of change included, if it says so already."""
+    """Replace the file atomically; leave it untouched, modification time included, if its content is the same."""
     if path.is_file() and path.read_bytes() == data:
         return
     half = path.with_name(f".{path.name}.{os.getpid()}")

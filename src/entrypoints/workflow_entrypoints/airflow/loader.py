@@ -1,12 +1,14 @@
-"""What Airflow's loader files do: from the object store to DAGs.
+"""The work of Airflow's loader files: from the object store to DAGs.
 
-A parse defines the file's sentinel DAG and one DAG for each workflow whose DAG id hashes to the file. It lists the store, reads
-only what is not in the cache under the listed ETag, and falls back to the cache if the store does not answer: an outage never
-makes a DAG stale. A spec that cannot be read or built becomes an error DAG, and hurts no other.
+A parse defines the file's sentinel DAG and one DAG for each workflow whose DAG id hashes to the file. It lists the
+store, reads only objects that are not cached under the listed ETag, and falls back to the cache if the store does not
+respond: an outage never makes a DAG stale. A spec that cannot be read or built becomes an error DAG, and does not
+affect the others.
 
-When a task runs, Airflow parses the file again and says which DAG it wants: only that one is built. Its cached spec is used if the
-store says that it still is the object's, or does not answer. That look (one request for CODE, two for MANUAL) is made for every
-task, because a cache belongs to a host: a worker's may be older than that of the host whose DAG processor has just read a new spec.
+When a task runs, Airflow parses the file again for one DAG: only that one is built. Its cached spec is used if it is
+still that of the object, or if the store does not respond. This check (one request for CODE, two for MANUAL) is made
+for every task, because each host has its own cache: that of a worker may be older than that of the host whose DAG
+processor has just read a new spec.
 """
 
 from __future__ import annotations
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-# No workflow may take the place of a sentinel: the service would lose the file.
+# No workflow may replace a sentinel: the service would lose the file.
 _SENTINELS: Final = re.compile(r"workflow_core_loader_\d\d_of_\d\d\Z")
 _ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+")
 
@@ -52,7 +54,8 @@ def load(namespace: dict[str, Any], *, index: int, loaders: int, config: Path) -
     """Define this loader file's DAGs in ``namespace``, the ``globals()`` of the file.
 
     Raises:
-        ConfigurationError, StorageUnavailable: nothing is known at all; Airflow shows it as the file's import error.
+        ConfigurationError, StorageUnavailable: neither the store nor the cache is readable; Airflow shows it as the
+            file's import error.
     """
     began = time.monotonic()
     sentinel, wanted = sentinel_dag_id(index, loaders), wanted_dag_id()
@@ -65,9 +68,7 @@ def load(namespace: dict[str, Any], *, index: int, loaders: int, config: Path) -
     specs = loader.all_specs() if wanted is None else loader.one_spec(wanted)
     errors = 0
     time_left = ParseTime()
-    for dag_id, spec in sorted(
-        specs, key=lambda found: loader.cache.is_slow(found[0])
-    ):  # a slow one takes its share last
+    for dag_id, spec in sorted(specs, key=lambda item: loader.cache.is_slow(item[0])):  # slow ones come last
         dag, failed = _dag(dag_id, spec, settings, time_left)
         if (slow := isinstance(failed, SpecTimeout)) is not loader.cache.is_slow(dag_id):
             loader.cache.mark_slow(dag_id, slow=slow)
@@ -85,41 +86,43 @@ def load(namespace: dict[str, Any], *, index: int, loaders: int, config: Path) -
 
 
 def _define(namespace: dict[str, Any], dag_id: str, dag: Any) -> None:
-    """Airflow looks at the values only. A workflow ``_.file__`` must not become the module's ``__file__``."""
+    """Define a DAG. Airflow reads only the values; a workflow ``_.file__`` must not replace the module's ``__file__``."""
     namespace[f"dag {dag_id}" if dag_id in namespace or dag_id.startswith("__") else dag_id] = dag
 
 
 class Loader:
-    """The specs of one loader file, from the store and the cache. ``read`` counts the objects that were read from the store."""
+    """Reads the specs of one loader file from the store and the cache. ``read`` counts the objects that were read from
+    the store.
+    """
 
     def __init__(self, storage: PatientStorage, settings: LoaderSettings, *, index: int, loaders: int) -> None:
         self._storage = storage
         self._settings = settings
-        # One folder for each store: another store's specs are not what this one last said.
+        # One folder for each store: the specs of another store are not those of this one.
         self.cache = SpecCache(settings.cache / hashlib.sha256(settings.storage_url.encode()).hexdigest()[:12])
         self._index = index
         self._loaders = loaders
         self.read = 0
 
     def all_specs(self) -> list[tuple[str, CachedSpec]]:
-        """Every spec of this file by DAG id, in order; as last known where the store does not answer.
+        """Return every spec of this file by DAG id, in order; from the cache where the store does not respond.
 
         Raises:
-            StorageUnavailable: it does not answer, and nothing is known.
+            StorageUnavailable: it does not respond, and the cache is empty.
         """
         try:
             chosen = self._chosen()
             removed = set(self._cached_ids()) - set(chosen)
             self._check_kept(removed)
         except StorageUnavailable as error:
-            known = [(dag_id, spec) for dag_id in sorted(self._cached_ids()) if (spec := self.cache.get(dag_id))]
-            if not known:
+            cached = [(dag_id, spec) for dag_id in sorted(self._cached_ids()) if (spec := self.cache.get(dag_id))]
+            if not cached:
                 raise
-            _log.warning("the DAGs are as last known: %s", error.message)
-            return known
+            _log.warning("all DAGs are taken from the cache: %s", error.message)
+            return cached
         for dag_id in removed:
             self.cache.drop(dag_id)
-        found: list[tuple[str, CachedSpec]] = []
+        specs: list[tuple[str, CachedSpec]] = []
         failed: StorageUnavailable | None = None
         for dag_id, ref in sorted(chosen.items()):
             spec = None
@@ -127,18 +130,20 @@ class Loader:
                 spec = self._current(dag_id, ref)
             except StorageUnavailable as error:
                 failed, spec = error, self.cache.get(dag_id)
-                _log.warning("%s is %s: %s", dag_id, "as last known" if spec else "not served yet", error.message)
+                _log.warning(
+                    "%s is %s: %s", dag_id, "taken from the cache" if spec else "not served yet", error.message
+                )
             if spec is not None:
-                found.append((dag_id, spec))
-        if failed is not None and not found:
+                specs.append((dag_id, spec))
+        if failed is not None and not specs:
             raise failed
-        return found
+        return specs
 
     def one_spec(self, dag_id: str) -> list[tuple[str, CachedSpec]]:
-        """The spec of one DAG, as a list of one; empty if there is none.
+        """Return the spec of one DAG, as a list of one; empty if there is none.
 
         Raises:
-            StorageUnavailable: the store does not answer, and this host does not know the spec.
+            StorageUnavailable: the store does not respond, and this host has not cached the spec.
         """
         cached = self.cache.get(dag_id)
         try:
@@ -149,7 +154,7 @@ class Loader:
         except StorageUnavailable as error:
             if cached is None:
                 raise
-            _log.warning("%s is as last known: %s", dag_id, error.message)
+            _log.warning("%s is taken from the cache: %s", dag_id, error.message)
             spec = cached
         return [(dag_id, spec)] if spec else []
 
@@ -157,7 +162,9 @@ class Loader:
         return (dag_id for dag_id in self.cache.dag_ids() if loader_for(dag_id, self._loaders) == self._index)
 
     def _check_kept(self, dag_ids: set[str]) -> None:
-        """Raise :class:`StorageUnavailable` if what is not there any more is gone with its folder: a lost drive looks like an empty one."""
+        """Raise :class:`StorageUnavailable` if objects are gone together with their folder: a lost drive looks like an
+        empty one.
+        """
         for dag_id in dag_ids:
             spec = self.cache.get(dag_id)
             if spec is not None:
@@ -166,7 +173,9 @@ class Loader:
                     raise StorageUnavailable("The object store's folder is gone.")
 
     def _chosen(self) -> dict[str, StoredRef]:
-        """The object that counts for each DAG id of this file. Of two names with one DAG id the first by name is taken."""
+        """Return the effective object for each DAG id of this file. Of two names with one DAG id, the first by name is
+        used.
+        """
         by_name: dict[str, list[StoredRef]] = {}
         for source in SourceType:
             for ref in self._storage.list(source):
@@ -184,7 +193,7 @@ class Loader:
         return chosen
 
     def _ref(self, dataset_name: str) -> StoredRef | None:
-        """The object that counts for a name, asked for in the order of precedence."""
+        """Return the effective object for a name; requested in the order of precedence."""
         first = winner(list(SourceType))
         for source in sorted(SourceType, key=lambda source: source is not first):
             ref = self._storage.stat(source, dataset_name)
@@ -193,7 +202,7 @@ class Loader:
         return None
 
     def _current(self, dag_id: str, ref: StoredRef) -> CachedSpec | None:
-        """The object's spec, from the cache if that has this very state of it. None: it is gone."""
+        """Return the spec of the object, from the cache if that has this version. None: the object is gone."""
         cached = self.cache.get(dag_id)
         rules = _rules_key(self._settings)
         state = (ref.dataset_name, ref.source, ref.etag, _second(ref.modified_at))
@@ -204,7 +213,7 @@ class Loader:
                 return self._keep(dag_id, ref, cached.etag, cached.text)
         try:
             stored = self._storage.get(ref.source, ref.dataset_name, limit=self._settings.rules.max_bytes)
-        except InvalidRequest as error:  # too large, or no text at all
+        except InvalidRequest as error:  # too large, or not text
             return self._keep(dag_id, ref, ref.etag, "", unreadable=error)
         finally:
             self.read += 1
@@ -213,17 +222,17 @@ class Loader:
     def _keep(
         self, dag_id: str, ref: StoredRef, etag: str, text: str, *, unreadable: InvalidRequest | None = None
     ) -> CachedSpec:
-        """Check a spec once, and keep it with the result: reading YAML is what a parse would spend its time on."""
+        """Check a spec once, and cache it with the result: otherwise a parse would spend its time on reading YAML."""
         parsed = error = None
         try:
             if unreadable is not None:
                 raise unreadable
-            found = parse_complete_spec(text, dataset_name=ref.dataset_name, rules=self._settings.rules)
-            parsed = found.spec.model_dump_json()
-        except InvalidRequest as refused:
-            error = "; ".join(str(problem) for problem in refused.problems)
-        before = self.cache.get(dag_id)
-        kept = CachedSpec(
+            complete = parse_complete_spec(text, dataset_name=ref.dataset_name, rules=self._settings.rules)
+            parsed = complete.spec.model_dump_json()
+        except InvalidRequest as invalid:
+            error = "; ".join(str(problem) for problem in invalid.problems)
+        previous = self.cache.get(dag_id)
+        spec = CachedSpec(
             dataset_name=ref.dataset_name,
             source=ref.source,
             etag=etag,
@@ -232,14 +241,14 @@ class Loader:
             checked_by=_rules_key(self._settings),
             parsed=parsed,
             error=error,
-            text_since=before.text_known_since(ref.dataset_name, text) if before else None,
+            text_since=previous.text_known_since(ref.dataset_name, text) if previous else None,
         )
-        self.cache.put(dag_id, kept)
-        return kept
+        self.cache.put(dag_id, spec)
+        return spec
 
 
 def _second(moment: datetime) -> str:
-    """To the second: stores tell it more exactly in a listing than of a single object, and DAGs must be the same on every host."""
+    """Format a time to the second: stores report it more exactly in a listing, and DAGs must not differ by host."""
     return moment.astimezone(UTC).isoformat(timespec="seconds")
 
 
@@ -249,7 +258,7 @@ def _chosen_of(refs: list[StoredRef]) -> StoredRef:
 
 
 def _checks() -> str:
-    """The code that checks specs, as a hash: another release checks what the cache holds anew."""
+    """Return a hash of the code that checks specs: another release checks cached specs anew."""
     beside = (Path(module.__file__) for module in (cron, schedule, zones))
     files = [*sorted(Path(spec_package.__file__).parent.glob("*.py")), *beside]
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
@@ -265,7 +274,7 @@ def _rules_key(settings: LoaderSettings) -> str:
 def _dag(
     dag_id: str, cached: CachedSpec, settings: LoaderSettings, time_left: ParseTime
 ) -> tuple[Any, BaseException | None]:
-    """The DAG; of an error DAG also why it is one."""
+    """Return the DAG; for an error DAG also the cause."""
     marked = spec_hash(cached.text)
     message = cached.error or ""
     failed: BaseException = InvalidRequest(message)
@@ -276,7 +285,7 @@ def _dag(
             return time_left.share(build), None
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # noqa: BLE001 - whatever the module of an operator raises must hurt its own DAG only
+        except BaseException as error:  # noqa: BLE001 - any error of an operator's module must affect its own DAG only
             failed, message = error, f"{type(error).__name__}: {error}"
     message = _ADDRESS.sub("", message)  # addresses differ in every process, and each would be a new version of the DAG
     _log.error("%s cannot be built: %s", dag_id, message)

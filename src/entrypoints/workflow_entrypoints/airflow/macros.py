@@ -1,4 +1,4 @@
-"""What templates of a workflow may call."""
+"""Functions for templates of a workflow."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ if TYPE_CHECKING:
 
 
 def run_date_in(timezone: str) -> Callable[[Context], str]:
-    """``{{ run_date() }}`` of a workflow in this time zone: the date of the run, ``YYYY-MM-DD``, for every kind of run.
+    """Return ``{{ run_date() }}`` of a workflow in this time zone: the date of the run, ``YYYY-MM-DD``, for every kind
+    of run.
 
-    The caller's ``params.date``, else the date of the logical date (the fire time of a scheduled run), else that of the moment
-    from which the run might start (Airflow 3 has no logical date for runs that were triggered without one). The *default* of a
-    declared param ``date`` does not count: it would be the same for every scheduled run.
+    It is the caller's ``params.date``, else the date of the logical date (the fire time of a scheduled run), else that
+    of the earliest start of the run (Airflow 3 has no logical date for runs that were triggered without one). The
+    *default* of a declared param ``date`` does not count: it would be the same for every scheduled run.
 
-    When it is rendered, it raises ``ValueError`` if the caller's date is none: a run triggered in Airflow's own interface is checked
-    by nobody else, and what this returns is written into commands.
+    At rendering, it raises ``ValueError`` if the caller's date is invalid: no other check covers a run that is
+    triggered in Airflow's own UI, and templates insert the result into commands.
     """
 
     @pass_context

@@ -1,4 +1,6 @@
-"""The time of one parse, shared out among its specs, so that one that is slow or hangs does not take the DAGs of the others away."""
+"""Divides the time of one parse among its specs, so that a spec that is slow or hangs does not remove the DAGs of the
+others.
+"""
 
 from __future__ import annotations
 
@@ -15,26 +17,29 @@ UNTIMED: Final = 24.0
 """Seconds for the specs of a file that Airflow parses without a time limit."""
 
 _USABLE: Final = 0.8
-"""Share of Airflow's own time limit (``dagbag_import_timeout``) that is used: the limit ends the whole file."""
+"""The used share of Airflow's time limit (``dagbag_import_timeout``): the limit ends the whole file."""
 
 _SHARE: Final = 0.25
-"""Share of the time that is left which one spec may take. The usual one takes milliseconds; those that hang leave enough for the rest."""
+"""The share of the remaining time that one spec may take. A usual one takes milliseconds; one that hangs leaves enough
+for the rest.
+"""
 
 _AGAIN: Final = 0.5
-"""Seconds after which a spec that swallowed the end of its time is ended again."""
+"""Seconds after which a spec that swallowed the timeout is interrupted again."""
 
 _T = TypeVar("_T")
 
 
 class SpecTimeout(BaseException):
-    """A spec took longer than its share. A ``BaseException``: code under way must not take it for an error of its own."""
+    """A spec took longer than its share. A ``BaseException``: the interrupted code must not handle it as its own error."""
 
 
 class ParseTime:
-    """The time that this parse has left for building DAGs.
+    """The remaining time of this parse for building DAGs.
 
-    Airflow ends a parse by an alarm in the main thread, whose remaining time is read from the process's timer. Elsewhere, in a thread
-    or on a system without that timer, nothing is limited. Code that never returns to the interpreter cannot be ended either.
+    Airflow ends a parse by an alarm in the main thread, whose remaining time is read from the process's timer. In
+    another thread, or on a system without that timer, nothing is limited. Code that never returns to the interpreter
+    cannot be interrupted.
     """
 
     def __init__(self) -> None:
@@ -42,10 +47,10 @@ class ParseTime:
         self._until = time.monotonic() + (remaining or UNTIMED / _USABLE) * _USABLE
 
     def share(self, build: Callable[[], _T]) -> _T:
-        """What ``build`` returns, if it does so in its share of the time that is left.
+        """Return the result of ``build``, within its share of the remaining time.
 
         Raises:
-            SpecTimeout: it did not; and whatever ``build`` raises.
+            SpecTimeout: it took longer. Errors of ``build`` pass through.
         """
         if not _can_alarm():
             return build()
@@ -69,7 +74,7 @@ class ParseTime:
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)
-            if outer[0]:  # Airflow's own limit goes on where it was
+            if outer[0]:  # Airflow's own limit continues where it was
                 signal.setitimer(signal.ITIMER_REAL, max(0.001, outer[0] - (time.monotonic() - began)), outer[1])
 
 

@@ -1,4 +1,6 @@
-"""What the loader must know: written beside the loader files by ``dli airflow install``; the environment wins over the file."""
+"""The settings of the loader: ``dli airflow install`` writes them beside the loader files; the environment takes
+precedence.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
 CONFIG_NAME: Final = "workflow_core_loader.json"
 
-# The key in the file, and the variable that wins over it.
+# The key in the file, and the variable that takes precedence over it.
 _VARIABLES: Final = {
     "storage_url": "WORKFLOWS_STORAGE_URL",
     "cache": "WORKFLOWS_LOADER_CACHE",
@@ -34,7 +36,8 @@ _NO_TASK: Final = 'WORKFLOWS_DEFAULT_TASK must be JSON like {"operator": "bash",
 
 
 def read_task(text: str | None, rules: SpecRules) -> dict[str, Any] | None:
-    """The task that ``WORKFLOWS_DEFAULT_TASK`` describes, held to the rules for the tasks of a workflow; None if there is none.
+    """Return the task of ``WORKFLOWS_DEFAULT_TASK``, checked by the rules for the tasks of a workflow; None if it is
+    not set.
 
     Raises:
         ConfigurationError: it is not JSON of one task, or a registration would refuse it.
@@ -51,10 +54,10 @@ def read_task(text: str | None, rules: SpecRules) -> dict[str, Any] | None:
     try:
         parse_spec(json.dumps(spec), rules=rules)
     except InvalidRequest as error:
-        told = "; ".join(
-            f"{(found.field or '').removeprefix('tasks[0].')}: {found.message}" for found in error.problems
+        message = "; ".join(
+            f"{(problem.field or '').removeprefix('tasks[0].')}: {problem.message}" for problem in error.problems
         )
-        raise ConfigurationError(f"WORKFLOWS_DEFAULT_TASK: {told}") from None
+        raise ConfigurationError(f"WORKFLOWS_DEFAULT_TASK: {message}") from None
     return task
 
 
@@ -62,7 +65,8 @@ def read_task(text: str | None, rules: SpecRules) -> dict[str, Any] | None:
 class LoaderSettings:
     """The settings of one parse.
 
-    ``cache`` is a folder of this host; ``default_task`` is the operator and arguments of the task that a workflow without tasks runs.
+    ``cache`` is a folder of this host; ``default_task`` is the operator and arguments of the task of a workflow without
+    tasks.
     """
 
     storage_url: str
@@ -71,7 +75,9 @@ class LoaderSettings:
     default_task: Mapping[str, Any] | None = None
 
     def as_json(self, *, cache: Path | None = None) -> str:
-        """The content of the settings file; equal settings give equal text. Without ``cache`` its place is left to each host."""
+        """Return the content of the settings file; equal settings give equal text. Without ``cache`` each host uses its
+        default.
+        """
         facts: dict[str, Any] = {"cache": str(cache.absolute())} if cache else {}
         facts |= {
             "storage_url": self.storage_url,
@@ -84,7 +90,7 @@ class LoaderSettings:
 
 
 def read_settings(path: Path, environment: Mapping[str, str] | None = None) -> LoaderSettings:
-    """Read the settings file, and the environment over it.
+    """Read the settings file and the environment, which takes precedence.
 
     Raises:
         ConfigurationError: the file cannot be read, or a value is wrong.
@@ -95,9 +101,9 @@ def read_settings(path: Path, environment: Mapping[str, str] | None = None) -> L
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"cannot read {path}: {error}. Run `dli airflow install` again.") from None
     if not isinstance(facts, dict) or not {"storage_url"} <= facts.keys() <= _VARIABLES.keys():
-        raise ConfigurationError(f"{path} is not of this release. Run `dli airflow install` again.")
-    given = {key: environment[name] for key, name in _VARIABLES.items() if environment.get(name)}
-    return make_settings(environment=environment, **{**facts, **given})
+        raise ConfigurationError(f"{path} is from another release. Run `dli airflow install` again.")
+    overrides = {key: environment[name] for key, name in _VARIABLES.items() if environment.get(name)}
+    return make_settings(environment=environment, **{**facts, **overrides})
 
 
 def make_settings(  # noqa: PLR0913 - one for each setting, all by name
@@ -110,7 +116,7 @@ def make_settings(  # noqa: PLR0913 - one for each setting, all by name
     max_yaml_bytes: int | str = SpecRules().max_bytes,
     environment: Mapping[str, str] | None = None,
 ) -> LoaderSettings:
-    """Settings from values as a file or the environment holds them; raises :class:`ConfigurationError`."""
+    """Return settings from values of a file or the environment; raises :class:`ConfigurationError`."""
     environment = os.environ if environment is None else environment
     home = environment.get("AIRFLOW_HOME") or str(Path.home() / "airflow")
     try:

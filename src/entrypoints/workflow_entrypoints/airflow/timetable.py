@@ -1,11 +1,13 @@
-"""The schedule of a workflow, as Airflow's scheduler asks for it; registered with Airflow as a plugin by its entry point.
+"""The timetable of a workflow for Airflow's scheduler; an entry point registers it with Airflow as a plugin.
 
-Airflow has one start date for two things: the schedule begins there, and a run whose logical date lies before it gets no tasks and
-ends "success". Were it the moment of registration, no backfill of the past would do anything; were it long ago, a new DAG would run at
-once for its last fire time. So our DAGs start long ago, and their timetable knows from when on it fires.
+Airflow uses the start date for two things: the schedule begins there, and a run whose logical date lies before it gets
+no tasks and ends "success". With the moment of registration as the start date, no backfill of the past would do
+anything; with an early one, a new DAG would run at once for its last fire time. So our DAGs have an early start date,
+and their timetable determines when they first fire.
 
-The fire times are those of :class:`workflow_core.domain.schedule.Schedule`, which the service asks as well. Airflow's own cron timetables
-are not used: what they make of an expression depends on the installed croniter, and they misfire at a change of the clocks.
+The fire times are those of :class:`workflow_core.domain.schedule.Schedule`, which the service also uses. Airflow's own
+cron timetables are not used: their interpretation of an expression depends on the installed croniter, and they misfire
+at a change of the clocks.
 """
 
 from __future__ import annotations
@@ -26,14 +28,16 @@ if TYPE_CHECKING:
 
 
 STILL_DUE: Final = timedelta(minutes=1)
-"""How long after a fire time the scheduler may take to make its run, as far as a change of ``not_before`` is concerned."""
+"""How long after a fire time a change of ``not_before`` does not suppress its run: the scheduler may not have created
+it yet.
+"""
 
 
 class FiresFrom(Timetable):  # type: ignore[misc]  # Airflow is not installed where types are checked
-    """Cron with empty data intervals, at the first fire time at or after ``not_before`` for the first time.
+    """A cron timetable with empty data intervals; it first fires at the first fire time at or after ``not_before``.
 
-    ``not_before`` moves when another text of the spec is published. The run that follows the last one is made all the same if it has
-    become due within :data:`STILL_DUE` before: the scheduler may not have come to it yet.
+    ``not_before`` moves when another text of the spec is published. The run that follows the last one is created
+    nevertheless if it became due at most :data:`STILL_DUE` earlier: the scheduler may not have created it yet.
     """
 
     def __init__(self, cron: str, *, timezone: str, not_before: datetime) -> None:
@@ -43,7 +47,7 @@ class FiresFrom(Timetable):  # type: ignore[misc]  # Airflow is not installed wh
 
     @property
     def summary(self) -> str:
-        """The expression, for Airflow's pages."""
+        """The expression, for Airflow's UI."""
         return self._schedule.cron
 
     def infer_manual_data_interval(self, *, run_after: Any) -> DataInterval:
@@ -53,18 +57,20 @@ class FiresFrom(Timetable):  # type: ignore[misc]  # Airflow is not installed wh
     def next_dagrun_info(
         self, *, last_automated_data_interval: DataInterval | None, restriction: TimeRestriction
     ) -> DagRunInfo | None:
-        """Return the next run, or None if there is none. The start date of the DAG does not count."""
+        """Return the next run, or None. The start date of the DAG does not count."""
         last = None if last_automated_data_interval is None else _plain(last_automated_data_interval.end)
         try:
             fires = self._next(last, catchup=restriction.catchup)
-        except OverflowError:  # not before the calendar ends
+        except OverflowError:  # beyond the end of the calendar
             return None
         if restriction.latest is not None and restriction.latest < fires:
             return None
         return DagRunInfo.exact(instance(fires))
 
     def _next(self, last: datetime | None, *, catchup: bool) -> datetime:
-        """The fire time after the run of ``last``. Without ``catchup``, of those that are past, only the last one is made up for."""
+        """Return the fire time after the run of ``last``. Without ``catchup``, only the latest of the missed ones is
+        returned.
+        """
         due = None if last is None else self._schedule.next_after(last)
         if due is not None and catchup:
             return due
@@ -79,7 +85,7 @@ class FiresFrom(Timetable):  # type: ignore[misc]  # Airflow is not installed wh
         return fires
 
     def serialize(self) -> dict[str, Any]:
-        """As JSON, for the other processes of Airflow. An earlier release, whose base was Airflow's timetable, reads it as well."""
+        """Return the timetable as JSON, for the other processes of Airflow. An earlier release can read it."""
         return {
             "expression": self._schedule.cron,
             "timezone": self._schedule.timezone,
@@ -90,28 +96,28 @@ class FiresFrom(Timetable):  # type: ignore[misc]  # Airflow is not installed wh
 
     @classmethod
     def deserialize(cls, data: dict[str, Any]) -> FiresFrom:
-        """From :meth:`serialize`, of this release or an earlier one."""
+        """Restore the result of :meth:`serialize`, of this release or an earlier one."""
         return cls(data["expression"], timezone=data["timezone"], not_before=datetime.fromisoformat(data["not_before"]))
 
 
 def _plain(moment: datetime) -> datetime:
-    """A moment of pendulum's as one of the standard library's, in UTC: the arithmetic of the two differs."""
+    """Convert a pendulum datetime to one of the standard library, in UTC: the arithmetic of the two differs."""
     utc = moment.astimezone(UTC)
     return datetime(utc.year, utc.month, utc.day, utc.hour, utc.minute, utc.second, utc.microsecond, tzinfo=UTC)
 
 
 @lru_cache(maxsize=1024)
 def _described(cron: str) -> str:
-    """The expression in words, as Airflow's pages have it; as it is written where Airflow cannot read it."""
+    """Return the expression in words, as in Airflow's UI; the expression itself where Airflow cannot parse it."""
     try:
         described: str = CronTriggerTimetable(cron, timezone="UTC").description
-    except Exception:  # noqa: BLE001 - croniter's and cron-descriptor's errors are many, and this is for the eye only
+    except Exception:  # noqa: BLE001 - croniter's and cron-descriptor's errors are many, and this is for display only
         return cron
     return described or cron
 
 
 class WorkflowCorePlugin(AirflowPlugin):  # type: ignore[misc]  # likewise
-    """What Airflow must know of us in each of its processes."""
+    """Registers the timetable in each process of Airflow."""
 
     name = "workflow_core"
     timetables = (FiresFrom,)

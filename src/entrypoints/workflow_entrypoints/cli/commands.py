@@ -5,18 +5,16 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from workflow_entrypoints.cli import extras
+from workflow_entrypoints.cli.parameters import SERVER_OPTION, bare_name, option_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-SERVER_OPTION: Final = "dli.server-option"
-"""The key in a context's ``meta`` that is set where ``--server`` was given."""
 
 
 def use_server(context: typer.Context, server: str | None) -> None:
@@ -147,19 +145,8 @@ def summary(text: str) -> str:
     return line.partition(". ")[0].rstrip(".") + "."
 
 
-def option_of(param: Any) -> str:
-    """What a person types for a parameter: its long option, or the name of the argument."""
-    if param.param_type_name == "argument":
-        return _bare(param)
-    return str(next((name for name in param.opts if name.startswith("--")), param.opts[0]))
-
-
-def _bare(param: Any) -> str:
-    return str(param.metavar or param.name.upper()).removesuffix("...").strip("[]")
-
-
 def _usage(param: Any) -> str:
-    name = _bare(param)
+    name = bare_name(param)
     return f"{name if param.required else f'[{name}]'}{'...' if param.nargs != 1 else ''}"
 
 

@@ -39,7 +39,7 @@ class _SelfSweepingApi:
         return call if around is None else partial(around, self, call)
 
     def sweep(self) -> None:
-        self.sweeper.sweep(comes_back=False)
+        self.sweeper.sweep(is_periodic=False)
 
 
 def _before(api: _SelfSweepingApi, call: Callable[..., Any], *given: Any, **named: Any) -> Any:
@@ -71,7 +71,7 @@ def _is_pending_run(answer: RunStatusAnswer, context: Context) -> bool:
     """Whether the run is not in Airflow yet, or is stopping."""
     if answer.status is not RunStatus.PENDING:
         return answer.status is RunStatus.STOPPING
-    run = context.workflows.run(answer.run_id)
+    run = context.db.workflows.run(answer.run_id)
     return run is not None and run.observed_at is None
 
 

@@ -57,7 +57,7 @@ def login(
             name = api.whoami().name
         except Unauthenticated as error:
             told = f"{server} does not accept this token: it is wrong, expired or revoked. Nothing was saved."
-            raise Unauthenticated.told(told, code=error.code) from None
+            raise Unauthenticated.with_message(told, code=error.code) from None
     path = keep_token(server, token)
     print(f"You are {name} at {server}. The token is saved in {path}", file=sys.stderr)
 

@@ -122,7 +122,7 @@ def check() -> None:
     """
     from workflow_entrypoints.container import build
 
-    build(_settings()).workflows().check()
+    build(_settings()).database().check()
     print("The database can be used")
 
 

@@ -141,7 +141,7 @@ def _tokens() -> Iterator[tuple[TokenPort, Settings]]:
         raise InvalidRequest(
             "memory:// ends with this process, and its tokens with it.", field="WORKFLOWS_DATABASE_URL"
         )
-    container.workflows().check()
+    container.database().check()
     try:
         yield container.tokens(), settings
     finally:

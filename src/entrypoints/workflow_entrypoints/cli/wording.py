@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from workflow_core import errors
 from workflow_core.errors import Problem, WorkflowError
+from workflow_entrypoints.cli.parameters import SERVER_OPTION, option_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,12 +51,10 @@ def in_options(error: WorkflowError, context: Any) -> WorkflowError:
     else:
         problems, message = error.problems, _text(error.message, options)
     message = _with_server(error, message, context) + _next_step(error, context)
-    return type(error).told(message, code=error.code, problems=problems)
+    return type(error).with_message(message, code=error.code, problems=problems)
 
 
 def _options(context: Any) -> Mapping[str, str]:
-    from workflow_entrypoints.cli.commands import option_of
-
     return {param.name: option_of(param) for param in context.command.params}
 
 
@@ -90,8 +89,6 @@ def _text(message: str, options: Mapping[str, str]) -> str:
 
 def _with_server(error: WorkflowError, message: str, context: Any) -> str:
     """Name the server, and where its address came from."""
-    from workflow_entrypoints.cli.commands import SERVER_OPTION
-
     if isinstance(error, errors.Unauthenticated) and (told := _unauthenticated()):
         return told
     if isinstance(error, errors.Unavailable) and context.meta.get(SERVER_OPTION):

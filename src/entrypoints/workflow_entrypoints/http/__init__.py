@@ -1,4 +1,4 @@
-"""The HTTP API: sections 3.1 to 3.9 of the specification over :class:`workflow_core.service.WorkflowService`."""
+"""The HTTP API (specification, sections 3.1 to 3.9) over :class:`workflow_core.service.WorkflowService`."""
 
 from workflow_entrypoints.http.app import create_app
 from workflow_entrypoints.http.openapi import openapi_document

@@ -1,4 +1,4 @@
-"""One id and one log line for every request, whatever becomes of it."""
+"""The application: it gives each request an id and a log line, even if the request fails."""
 
 from __future__ import annotations
 
@@ -28,36 +28,36 @@ _HARDENING: Final = {
     b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
     b"referrer-policy": b"no-referrer",
 }
-"""What keeps a browser from making anything of an answer but what it is."""
+"""Headers that keep a browser from interpreting an answer as anything but data."""
 
 
 def raw_path(scope: Scope) -> str:
-    """The path as it was sent, percent-encoded: Litestar puts a decoded and tidied one into ``scope["path"]``."""
+    """The path in its original, percent-encoded form; ``scope["path"]`` holds a decoded and normalized one."""
     sent = (scope.get("raw_path") or b"").partition(b"?")[0].decode("ascii", errors="replace")
     return sent or quote(scope["path"])
 
 
 def is_ambiguous(scope: Scope) -> bool:
-    """Whether the end of the request is told in two ways, of which a proxy in front may have believed the other one.
+    """Whether the request declares its length in two ways, so that a proxy in front may have used the other one.
 
-    Then what follows on the connection may be what somebody wanted to be taken for a request: it is closed (RFC 9112, section 6.1).
+    The bytes that follow may then be a smuggled request, so the connection is closed (RFC 9112, section 6.1).
     """
     return {b"content-length", b"transfer-encoding"} <= {name for name, _ in scope["headers"]}
 
 
 class WorkflowApp(Litestar):
-    """An application that gives each request its id and its line in the log, and measures it."""
+    """A Litestar application that gives each request its id and its log line, and measures it."""
 
     metrics: Metrics | None = None
     traces: Traces | None = None
     waiting: Waiting
-    """Those who wait for a change."""
+    """The requests that wait for a change."""
 
     is_guarded = False
-    """Tells the details of its state only to those whom it knows."""
+    """Whether callers are authenticated: probes then hide the details of unavailable systems."""
 
     is_draining = False
-    """Told to stop: not ready any more, and every answer asks the client to open its next connection elsewhere."""
+    """Draining: readiness fails, and responses carry ``Connection: close``."""
 
     async def __call__(
         self, scope: Scope | LifeSpanScope, receive: Receive | LifeSpanReceive, send: Send | LifeSpanSend

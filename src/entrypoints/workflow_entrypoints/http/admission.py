@@ -1,6 +1,7 @@
-"""The bulkhead of the HTTP side: requests that change something never take the threads that reads need.
+"""The bulkhead of HTTP: requests that change something never take the threads that reads need.
 
-Who waits here holds no thread, so that a burst is answered late rather than refused; but only so many wait, and only so long.
+A waiting request holds no thread, so that a burst is answered late rather than refused. The number of waiting requests
+and their time are limited.
 """
 
 from __future__ import annotations
@@ -26,8 +27,10 @@ SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 @define
 class Gate:
-    """Lets ``at_once`` requests in, and ``waiting`` others wait for ``patience`` seconds; none waits while the circuit breaker of
-    Airflow is open, because what keeps the places then is waiting for Airflow.
+    """Admit ``at_once`` requests, and let ``waiting`` others wait for up to ``patience`` seconds.
+
+    No request waits while the circuit breaker of Airflow is open: the admitted requests are then waiting for Airflow
+    themselves.
     """
 
     at_once: int
@@ -42,15 +45,15 @@ class Gate:
 
     @asynccontextmanager
     async def place(self) -> AsyncIterator[None]:
-        """Work in the block with a place.
+        """Hold a place while the block runs.
 
         Raises:
-            AirflowUnavailable: there was none. Nothing was done.
+            AirflowUnavailable: No place became free. Nothing was done.
         """
         if self._places.locked():
             await self._wait()
         else:
-            await self._places.acquire()  # at once
+            await self._places.acquire()  # never waits
         try:
             yield
         finally:
@@ -69,7 +72,7 @@ class Gate:
             self._in_line -= 1
 
     def middleware(self, app: ASGIApp) -> ASGIApp:
-        """Have every request that changes something pass the gate before ``app``."""
+        """Let every request that changes something pass the gate before ``app``."""
 
         async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] != ScopeType.HTTP or scope["method"] in SAFE:

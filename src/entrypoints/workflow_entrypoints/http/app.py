@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from copy import copy
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from litestar import Request, Response, Router, get
+from litestar import Response, Router, get
 from litestar.concurrency import sync_to_thread
 from litestar.di import Provide
 from litestar.exceptions import NotFoundException, PermissionDeniedException
@@ -17,14 +17,15 @@ from workflow_core.domain.access import EVERYTHING, Access
 from workflow_core.domain.caller import Caller, Via
 from workflow_core.domain.identity import Identity
 from workflow_core.errors import InvalidRequest, TooManyRequests, Unauthenticated
-from workflow_core.service import WorkflowService  # noqa: TC001 - Litestar resolves the annotations at run time
 from workflow_entrypoints.http.access_log import WorkflowApp, raw_path
 from workflow_entrypoints.http.admission import SAFE, Gate
+from workflow_entrypoints.http.api import AnyRequest, ServedApi  # noqa: TC001 - Litestar resolves the annotations
 from workflow_entrypoints.http.auth import Authentication, AuthRequest
 from workflow_entrypoints.http.body import read_body, read_payload
 from workflow_entrypoints.http.conditional import not_modified
-from workflow_entrypoints.http.endpoint import contract_of
+from workflow_entrypoints.http.endpoint import call_of
 from workflow_entrypoints.http.errors import exception_handlers
+from workflow_entrypoints.http.health import READY_PATH, stopping
 from workflow_entrypoints.http.host_check import is_rebound
 from workflow_entrypoints.http.idempotency import read_key
 from workflow_entrypoints.http.long_poll import Waiting
@@ -32,8 +33,7 @@ from workflow_entrypoints.http.openapi import openapi_json
 from workflow_entrypoints.http.query import read_filters, read_if_match
 from workflow_entrypoints.http.rate_limit import Rate
 from workflow_entrypoints.http.request_id import request_id
-from workflow_entrypoints.http.routes import READY_PATH, ROUTES, stopping
-from workflow_entrypoints.http.shared import Api  # noqa: TC001 - Litestar resolves the annotations at run time
+from workflow_entrypoints.http.routes import ROUTES
 from workflow_entrypoints.observability.metrics import CONTENT_TYPE, Metrics
 
 if TYPE_CHECKING:
@@ -42,8 +42,9 @@ if TYPE_CHECKING:
     from litestar import Litestar
     from litestar.types import ASGIApp, LifespanHook, Receive, Scope, Send
 
+    from workflow_core.api.call import Call
     from workflow_core.ports.tokens import TokenPort
-    from workflow_entrypoints.http.endpoint import Contract
+    from workflow_core.service import WorkflowService
     from workflow_entrypoints.observability.traces import Traces
     from workflow_entrypoints.settings import Settings
 
@@ -51,7 +52,7 @@ OPENAPI_PATH: Final = "/schema/openapi.json"
 METRICS_PATH: Final = "/metrics"
 
 _NOBODY: Final = Identity(name="anonymous", access=Access(owns=False))
-"""Who asks the routes that answer everybody, where others are asked who they are."""
+"""The caller of public routes, where other routes authenticate their callers."""
 
 
 def create_app(  # noqa: PLR0913 - the parts of one thing, by name
@@ -65,15 +66,22 @@ def create_app(  # noqa: PLR0913 - the parts of one thing, by name
     on_startup: Sequence[LifespanHook] = (),
     on_shutdown: Sequence[LifespanHook] = (),
 ) -> WorkflowApp:
-    """The HTTP API over ``service``; ``tokens`` are what API tokens are looked up in.
+    """Make the HTTP API over ``service``.
 
-    ``reads`` answers requests that change nothing, if that is to be another one.
-    ``metrics`` takes its measurements and is told at ``/metrics``, ``traces`` gets a span of each request.
-    ``on_startup`` and ``on_shutdown`` run around the serving, such as those of a worker. Under WORKFLOWS_AUTH ``none``
-    every request is recorded as made by ``settings.user``, who may do everything.
+    With WORKFLOWS_AUTH ``none`` every request is recorded as made by ``settings.user``, who may do everything.
+
+    Args:
+        service: Answers the requests.
+        settings: The settings of the process.
+        reads: Answers requests that change nothing, if that is another service.
+        tokens: The store of API tokens.
+        metrics: Collects measurements, and is served at ``/metrics``.
+        traces: Gets a span for each request.
+        on_startup: Hooks that run before serving, such as those of a worker.
+        on_shutdown: Hooks that run after serving.
 
     Raises:
-        ConfigurationError: something is missing that WORKFLOWS_AUTH needs.
+        ConfigurationError: A part is missing that WORKFLOWS_AUTH needs.
     """
     authentication = Authentication.of(settings, tokens, service.now)
     by_default = _NOBODY if authentication else Identity(name=settings.user, access=EVERYTHING)
@@ -86,7 +94,7 @@ def create_app(  # noqa: PLR0913 - the parts of one thing, by name
         breaker=service.breaker_state,
     )
 
-    def api_of(request: Request[Any, Any, Any]) -> WorkflowService:
+    def api_of(request: AnyRequest) -> ServedApi:
         identity: Identity = request.state.get("identity", by_default)
         caller = Caller(
             name=identity.name,
@@ -99,20 +107,17 @@ def create_app(  # noqa: PLR0913 - the parts of one thing, by name
         return ((reads or service) if request.method in SAFE else service).as_(caller)
 
     app = WorkflowApp(
-        # In a router: one by one, the first of two handlers of a path would be given a thread twice when the second one comes.
+        # In a router: registered one by one, the first of two handlers of a path would be wrapped in a thread twice.
         [Router("/", route_handlers=[*map(copy, ROUTES), _document_route(), metrics_route(metrics)])],
         dependencies={
             "api": Provide(api_of, sync_to_thread=False),
-            "payload": Provide(_payload, sync_to_thread=False),
-            "filters": Provide(_filters, sync_to_thread=False),
-            "if_match": Provide(_if_match, sync_to_thread=False),
             "waiting": Provide(lambda: waiting, sync_to_thread=False),
         },
         before_request=admission(settings),
-        # who asks is found out first: nobody whom we do not know stands in the line of those whom we do
+        # authentication comes first: unauthenticated requests never wait in the queue of authenticated ones
         middleware=[
             *([identification(authentication, rate_of(settings))] if authentication else []),
-            _reading(settings),  # nor does anybody whose body is still on its way
+            _reading(settings),  # a request whose body is still arriving does not wait there either
             gate.middleware,
             not_modified,
         ],
@@ -120,7 +125,7 @@ def create_app(  # noqa: PLR0913 - the parts of one thing, by name
         lifespan=[threads(settings.threads)],
         on_startup=on_startup,
         on_shutdown=[*on_shutdown, *([authentication.close] if authentication else [])],
-        openapi_config=None,  # ours is made from the contracts
+        openapi_config=None,  # the document is made from the table of calls
         logging_config=None,  # the process configures logging, not its parts
         request_max_body_size=None,  # `read_payload` bounds it
     )
@@ -130,12 +135,12 @@ def create_app(  # noqa: PLR0913 - the parts of one thing, by name
 
 
 def rate_of(settings: Settings) -> Rate | None:
-    """The limit of requests of each caller; None for none."""
+    """The rate limit of each caller; None without one."""
     return Rate(per_second=settings.rate, burst=settings.rate_burst) if settings.rate else None
 
 
 def identification(authentication: Authentication, rate: Rate | None) -> Callable[[ASGIApp], ASGIApp]:
-    """What every request of every route passes first: who asks is found out here, and how often, but for routes that are public."""
+    """The first middleware: authenticate the caller and apply its rate limit, except on public routes."""
 
     def count(scope: Scope, caller: str) -> None:
         if rate is not None:
@@ -143,18 +148,18 @@ def identification(authentication: Authentication, rate: Rate | None) -> Callabl
             scope["state"]["rate"] = rate.headers(counted)
             if counted.wait:
                 raise TooManyRequests(
-                    "You ask more often than you may (WORKFLOWS_RATE); Retry-After says when to come back."
+                    "Rate limit exceeded (WORKFLOWS_RATE). Retry after the time given in Retry-After."
                 )
 
     def middleware(app: ASGIApp) -> ASGIApp:
         async def identified(scope: Scope, receive: Receive, send: Send) -> None:
-            contract = contract_of(scope["route_handler"])
-            if contract is None or not contract.public:
+            call = call_of(scope["route_handler"])
+            if call is None or not call.public:
                 asked = AuthRequest.of(scope)
                 try:
                     identity = await sync_to_thread(authentication.identify, asked)
                 except Unauthenticated:
-                    count(scope, f"\0{asked.peer}")  # no name: none begins so
+                    count(scope, f"\0{asked.peer}")  # never equal to a name: no name begins with NUL
                     raise
                 count(scope, identity.name)
                 scope["state"]["identity"] = identity
@@ -166,12 +171,12 @@ def identification(authentication: Authentication, rate: Rate | None) -> Callabl
 
 
 def _reading(settings: Settings) -> Callable[[ASGIApp], ASGIApp]:
-    """Have the body of a request read, if its route takes one, before it gets a place among those that change something."""
+    """Read the body of a request, if its route takes one, before the request gets a place at the gate."""
 
     def middleware(app: ASGIApp) -> ASGIApp:
         async def read_first(scope: Scope, receive: Receive, send: Send) -> None:
-            contract = contract_of(scope["route_handler"])
-            if contract is not None and contract.payload is not None:
+            call = call_of(scope["route_handler"])
+            if call is not None and call.takes_body:
                 scope["state"]["body"] = await read_body(
                     receive, scope["headers"], limit=settings.max_body_bytes, seconds=settings.body_timeout
                 )
@@ -183,7 +188,7 @@ def _reading(settings: Settings) -> Callable[[ASGIApp], ASGIApp]:
 
 
 def _methods() -> dict[str, list[str]]:
-    """The methods of each path, for OPTIONS: Litestar's own answer knows those of the first handler of a path only."""
+    """The methods of each path, for OPTIONS: Litestar itself answers with those of the first handler of a path only."""
     found: dict[str, set[str]] = {}
     for handler in ROUTES:
         for path in handler.paths:
@@ -191,63 +196,47 @@ def _methods() -> dict[str, list[str]]:
     return {path: sorted(methods) for path, methods in found.items()}
 
 
-def admission(settings: Settings) -> Callable[[Request[Any, Any, Any]], Awaitable[Any]]:
-    """What every request then passes before its handler: path, origin, query and body are read and checked here."""
+def admission(settings: Settings) -> Callable[[AnyRequest], Awaitable[Any]]:
+    """The hook before each handler: check path and origin, and read query, headers and body."""
     methods = _methods()
 
-    async def admit(request: Request[Any, Any, Any]) -> Any:
-        contract = contract_of(request.route_handler)
-        public = contract is not None and contract.public
+    async def admit(request: AnyRequest) -> Any:
+        call = call_of(request.route_handler)
+        public = call is not None and call.public
         if not public and not settings.authenticates and is_rebound(request.scope):
             raise PermissionDeniedException(
-                detail="This port is for its own host: ask it as localhost, or by its address."
+                detail="This port serves only its own host. Use localhost or the IP address in the URL."
             )
         path = raw_path(request.scope)
-        if "//" in path or path.endswith("/"):  # Litestar would take an empty name for none
+        if "//" in path or path.endswith("/"):  # Litestar would ignore an empty name
             raise NotFoundException
-        if contract is None:
+        if call is None:
             allowed = methods.get(request.scope["path_template"])
             return allowed and Response(None, status_code=204, headers={"Allow": ", ".join(allowed)})
         if path == READY_PATH and cast("WorkflowApp", request.app).is_draining:
             return stopping()
-        if "%2f" in path.lower():  # Litestar would take a name with '/' for two segments, and so for another route
-            msg = "The path holds an encoded '/' (%2F), which no name may hold."
+        if "%2f" in path.lower():  # Litestar would split a name with '/' into two segments, and so match another route
+            msg = "The path contains an encoded '/' (%2F), which no name may contain."
             raise InvalidRequest(msg)
         if request.method not in SAFE and request.headers.get("sec-fetch-site") in {"cross-site", "same-site"}:
             # without authentication any page in a browser on this host could start runs; browsers send this header
             raise PermissionDeniedException(detail="Requests from the pages of other sites are refused.")
-        await _read(request, contract)
+        await _read(request, call)
         return None
 
     return admit
 
 
-async def _read(request: Request[Any, Any, Any], contract: Contract) -> None:
-    """Query, headers and body; the key last, because it is of all of them."""
-    if contract.filters is not None:
-        request.state.filters = read_filters(request.scope, contract.filters)
-    if contract.conditional:
+async def _read(request: AnyRequest, call: Call[Any, Any]) -> None:
+    """Read query, headers and body; the idempotency key last, because its fingerprint covers all of them."""
+    if call.filters is not None:
+        request.state.filters = read_filters(request.scope, call.filters)
+    if call.conditional:
         request.state.if_match = read_if_match(request.headers.get("if-match"))
-    if contract.payload is not None:
-        request.state.payload = await read_payload(request, contract.payload, optional=contract.payload_optional)
-    if contract.changes:
+    if call.takes_body:
+        request.state.payload = await read_payload(request, call.body, optional=call.body_optional)
+    if call.changes:
         request.state.key = read_key(request)
-
-
-# These come after the API although they do not need it: what does not wait for one another, Litestar looks up in tasks of their own,
-# which takes longer than all the rest of its part in a request.
-
-
-def _payload(request: Request[Any, Any, Any], api: Api) -> Any:  # noqa: ARG001 - see above
-    return request.state.payload
-
-
-def _filters(request: Request[Any, Any, Any], api: Api) -> Any:  # noqa: ARG001 - see above
-    return request.state.filters
-
-
-def _if_match(request: Request[Any, Any, Any], api: Api) -> Any:  # noqa: ARG001 - see above
-    return request.state.if_match
 
 
 def _document_route() -> Any:
@@ -261,7 +250,7 @@ def _document_route() -> Any:
 
 
 def metrics_route(metrics: Metrics) -> Any:
-    """``/metrics``."""
+    """The route ``/metrics``."""
 
     @get(METRICS_PATH, media_type=CONTENT_TYPE, sync_to_thread=True)
     def measured() -> Response[bytes]:
@@ -271,7 +260,7 @@ def metrics_route(metrics: Metrics) -> Any:
 
 
 def threads(count: int) -> Callable[[Litestar], Any]:
-    """Give the event loop so many threads for the sync handlers, whatever server runs it."""
+    """A lifespan that gives the event loop ``count`` threads for the sync handlers, under any server."""
 
     @asynccontextmanager
     async def sized(_: Litestar) -> AsyncIterator[None]:

@@ -1,4 +1,4 @@
-"""Read a request's JSON body: bounded, and nothing in it guessed."""
+"""Read the JSON body of a request: bounded in size and time, and strictly parsed."""
 
 from __future__ import annotations
 
@@ -28,19 +28,22 @@ if TYPE_CHECKING:
 B = TypeVar("B", bound="Body")
 
 DRAINED: Final = 16 * 1024 * 1024
-"""Bytes of a body over the limit that are read and thrown away, so that the client lives to see the 413."""
+"""Bytes beyond the limit that are read and discarded, so that the client receives the 413."""
 
 _SMALL: Final = 65_536
-"""A body up to this size is parsed in well under a millisecond; a larger one is not parsed on the event loop."""
+"""Bodies up to this size are parsed in well under a millisecond.
+
+Larger ones are parsed in a thread, off the event loop.
+"""
 
 
 async def read_payload(request: Request[Any, Any, Any], model: type[B], *, optional: bool) -> B:
-    """The body, which :func:`read_body` has read, as ``model``; its defaults, if there is none and it is ``optional``.
+    """Parse the body that :func:`read_body` has read; an ``optional`` body that was left out is the model's defaults.
 
     Raises:
-        InvalidRequest: there is none, or it is not JSON (RFC 8259, UTF-8, at most 200 levels deep, no key twice), or
-            not what the model says.
-        HTTPException: it is not called JSON (415).
+        InvalidRequest: The body is missing, is not JSON (RFC 8259, UTF-8, at most 200 levels deep, no duplicate keys),
+            or does not match the model.
+        HTTPException: The content type is not JSON (415).
     """
     raw: bytes = request.scope["state"]["body"]
     if not raw and optional:
@@ -53,9 +56,9 @@ async def read_payload(request: Request[Any, Any, Any], model: type[B], *, optio
 
 
 def parse_payload(raw: bytes, model: type[B]) -> B:
-    """``raw`` as ``model``; raises :class:`InvalidRequest` with every finding."""
+    """Parse ``raw`` as ``model``; raises :class:`InvalidRequest` with every finding."""
     try:
-        from_json(raw, allow_inf_nan=False)  # refuses depth, lone surrogates, NaN and what is not UTF-8
+        from_json(raw, allow_inf_nan=False)  # refuses excessive depth, lone surrogates, NaN and anything but UTF-8
     except ValueError as error:
         msg = f"The body is not JSON: {error}."
         raise InvalidRequest(msg) from None
@@ -72,18 +75,19 @@ def parse_payload(raw: bytes, model: type[B]) -> B:
 
 
 async def read_body(receive: Receive, headers: Headers, *, limit: int, seconds: float) -> bytes:
-    """The body as it came. What its headers say of it is checked before any of it is read.
+    """Read the raw body. Its headers are checked before the first byte is read.
 
     Raises:
-        HTTPException: it is larger than ``limit`` bytes (413), compressed (415), or not there after so many seconds (408).
-        ClientException: the client went away.
+        HTTPException: The body is larger than ``limit`` bytes (413), compressed (415), or incomplete after ``seconds``
+            (408).
+        ClientException: The client disconnected.
     """
     _check_announced(headers, limit)
     try:
         async with asyncio.timeout(seconds):
             return await _bounded(receive, limit)
     except TimeoutError:
-        msg = f"The body has not come within {seconds:g} s."
+        msg = f"The body did not arrive within {seconds:g} s."
         raise HTTPException(msg, status_code=408, headers={"Connection": "close"}) from None
 
 
@@ -93,7 +97,7 @@ def _check_announced(headers: Headers, limit: int) -> None:
         raise _too_large(limit)
     encoding = _header(headers, b"content-encoding").strip().lower()
     if encoding not in {"", "identity"}:
-        msg = f"The body must be sent as it is, without Content-Encoding, not as {quoted(encoding)}."
+        msg = f"The body must be sent without Content-Encoding, not as {quoted(encoding)}."
         raise HTTPException(msg, status_code=415, headers={"Accept-Encoding": "identity"})
 
 
@@ -113,7 +117,7 @@ async def _bounded(receive: Receive, limit: int) -> bytes:
     while more:
         message = await receive()
         if message["type"] != "http.request":
-            msg = "The client went away."
+            msg = "The client disconnected."
             raise ClientException(msg)
         chunk = message.get("body", b"")
         size += len(chunk)
@@ -133,7 +137,7 @@ def _check_content_type(value: str) -> None:
         media_type.startswith("application/") and media_type.endswith("+json")
     )
     if not is_json or charset not in {"", "charset=utf-8"}:
-        msg = f"The body must be application/json in UTF-8, not {quoted(value) if value else 'of no Content-Type'}."
+        msg = f"The body must be application/json in UTF-8, not {quoted(value) if value else 'without Content-Type'}."
         raise HTTPException(msg, status_code=415, headers={"Accept": "application/json"})
 
 

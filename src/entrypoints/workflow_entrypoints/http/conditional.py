@@ -1,23 +1,23 @@
-"""Conditional GETs (RFC 9110, section 13): an ETag over what is answered, and 304 to a caller that has it already."""
+"""Conditional GETs (RFC 9110, section 13): an ETag over the answer, and 304 for a caller that has it already."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-from functools import wraps
-from typing import TYPE_CHECKING, Any, Final
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
 
 from litestar import Response
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
     from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
     from workflow_core.api.base import Answer
 
 LIST_HEADERS: Final = ("X-Total-Count", "Link")
-"""Headers of a list that are a part of what is answered."""
+"""Headers of a page that the ETag covers."""
 
 _TAG: Final = re.compile(r'\s*(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")\s*(?:,|\Z)')
 _JSON: Final = "application/json"
@@ -27,7 +27,7 @@ _OF_THE_BODY: Final = frozenset({b"content-type", b"content-length", *(name.lowe
 
 
 def tags_of(header: str) -> Iterator[str]:
-    """The opaque tags of ``If-None-Match``, quotes included and ``W/`` left out; nothing after the first that is malformed."""
+    """The opaque tags of ``If-None-Match``, with quotes and without ``W/``, up to the first malformed one."""
     at = 0
     while found := _TAG.match(header, at):
         yield found[1]
@@ -41,29 +41,17 @@ def matches(header: str | None, tag: str) -> bool:
     return header.strip() == "*" or tag.removeprefix("W/") in tags_of(header)
 
 
-def answering_tagged(handler: Callable[..., Any], *, revisioned: bool) -> Callable[..., Response[bytes]]:
-    """The handler of a GET, which answers an ETag over its bytes; ``revisioned`` ETags begin with the revision, for ``If-Match``."""
-
-    @wraps(handler)
-    def answered(**given: Any) -> Response[bytes]:
-        found = handler(**given)
-        made = found if isinstance(found, Response) else Response(found)
-        lead = f"{made.content.revision}-" if revisioned else ""
-        return tagged(made.content, headers=dict(made.headers), lead=lead)
-
-    return answered
-
-
 def tagged(
     content: Answer | list[Answer],
     *,
-    headers: dict[str, str],
+    headers: Mapping[str, str] = MappingProxyType({}),
     lead: str = "",
     passing_over: Collection[str] = (),
 ) -> Response[bytes]:
-    """The answer with its ETag: ``lead``, then a hash of what is answered.
+    """Write the answer with its ETag: ``lead``, then a hash of the answer.
 
-    The ETag is weak if fields are left out of the hash (``passing_over``): those that change by themselves, such as a duration.
+    The hash leaves out the fields of ``passing_over``, which change with time, such as a duration; the ETag is weak
+    then.
     """
     items = content if isinstance(content, list) else [content]
     body = b",".join(item.model_dump_json().encode() for item in items)

@@ -1,83 +1,85 @@
-"""What a route promises: one object that reading, answering and the OpenAPI document are all made from."""
+"""Litestar handlers made from rows of the table of calls. Litestar resolves the annotations at run time."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import Factory, evolve, frozen
+from litestar import Response
 from litestar.handlers import HTTPRouteHandler
 
-from workflow_core.api.listing import Filters
-from workflow_entrypoints.http.conditional import answering_tagged
-from workflow_entrypoints.http.idempotency import answering_once
+from workflow_core.api.call import Call
+from workflow_core.domain.names import quoted
+from workflow_core.errors import InvalidRequest
+from workflow_entrypoints.http.api import AnyRequest, Api  # noqa: TC001 - Litestar resolves the annotations
+from workflow_entrypoints.http.conditional import tagged
+from workflow_entrypoints.http.idempotency import answer_once
+from workflow_entrypoints.http.query import page_headers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from workflow_entrypoints.http.api import ServedApi
 
-    from litestar.types import Method
+CALL: Final = "call"
+"""Where a Litestar handler keeps its row (``handler.opt``)."""
 
-    from workflow_core.api.base import Answer, Request
-    from workflow_core.errors import WorkflowError
+JSON: Final = "application/json"
 
-CONTRACT: Final = "contract"
-"""Where a Litestar handler keeps its contract (``handler.opt``)."""
-
-
-@frozen(kw_only=True)
-class Contract:
-    """``answer`` is the body under ``status``, with ``many`` the item of a list. ``errors`` are those of the use case:
-    what any request can meet is added by itself. ``conditional`` routes understand ``If-Match``, which names a revision; the ETag of
-    ``revisioned`` ones begins with it. A route that ``waits`` understands ``Prefer: wait``, one that
-    ``streams`` answers events with the ``answer`` as their data. ``other_answers`` are further bodies, by status, that are no problems.
-    ``public`` routes answer everybody. ``changes``: neither a GET nor a question (``asks``); these understand ``Idempotency-Key``.
-    """
-
-    operation_id: str
-    tag: str
-    summary: str
-    description: str
-    answer: type[Answer]
-    status: int = 200
-    many: bool = False
-    payload: type[Request] | None = None
-    payload_optional: bool = False
-    filters: type[Filters] | None = Filters
-    errors: tuple[type[WorkflowError], ...] = ()
-    conditional: bool = False
-    revisioned: bool = False
-    waits: bool = False
-    streams: bool = False
-    asks: bool = False
-    public: bool = False
-    changes: bool = False
-    other_answers: Mapping[int, type[Answer]] = Factory(dict)
-
-    def is_tagged(self, method: str) -> bool:
-        """Whether its answers carry an ETag: those of every GET but for streams and probes."""
-        return method == "GET" and not (self.streams or self.public)
+_NUMBER: Final = re.compile(r"[1-9][0-9]{0,8}\Z")
 
 
-def endpoint(
-    method: Method, path: str, contract: Contract, *, threaded: bool = True
-) -> Callable[..., HTTPRouteHandler]:
-    """A Litestar handler under this contract. Handlers are sync and run in threads, unless they are told not to."""
-    changes = method != "GET" and not contract.asks
-    made = HTTPRouteHandler(
-        path,
-        http_method=["GET", "HEAD"] if method == "GET" else [method],
-        status_code=contract.status,
+def endpoint(call: Call[Any, Any], *, threaded: bool = True) -> HTTPRouteHandler:
+    """A decorator: the Litestar handler of a row. Handlers are sync and run in threads unless ``threaded`` is false."""
+    return HTTPRouteHandler(
+        re.sub(r"\{(\w+)\}", r"{\1:str}", call.path),
+        http_method=["GET", "HEAD"] if call.method == "GET" else [call.method],
+        status_code=call.status,
         sync_to_thread=True if threaded else None,
-        name=contract.operation_id,
-        opt={CONTRACT: evolve(contract, changes=changes)},
+        name=call.operation_id,
+        opt={CALL: call},
     )
-    if changes:
-        return lambda handler: made(answering_once(handler))
-    if contract.is_tagged(method) and threaded:
-        return lambda handler: made(answering_tagged(handler, revisioned=contract.revisioned))
-    return made
 
 
-def contract_of(handler: Any) -> Contract | None:
-    """The contract of a Litestar handler; None for those that are not part of the API."""
-    found = handler.opt.get(CONTRACT)
-    return found if isinstance(found, Contract) else None
+def regular(call: Call[Any, Any]) -> HTTPRouteHandler:
+    """The handler of a row for which HTTP does nothing special: call the method, and write its answer."""
+
+    def handler(request: AnyRequest, api: Api) -> Response[bytes]:
+        def ask(served: ServedApi) -> Any:
+            return invoked(call, request, served)
+
+        if call.changes:
+            return answer_once(api, ask)
+        return written(call, request, ask(api))
+
+    return endpoint(call)(handler)
+
+
+def invoked(call: Call[Any, Any], request: AnyRequest, api: ServedApi) -> Any:
+    """Call the method of a row with the request as admission has read it."""
+    state, values = request.state, request.path_params
+    names = [_number(values[name]) if name == "number" else values[name] for name in call.names]
+    named = {"if_match": state.if_match} if call.conditional else {}
+    return getattr(api, call.name)(*names, *call.request(state.get("payload"), state.get("filters")), **named)
+
+
+def written(call: Call[Any, Any], request: AnyRequest, answer: Any) -> Response[bytes]:
+    """The answer as JSON, with its ETag, and with the headers of a page if it is one."""
+    if not call.is_tagged:
+        return Response(answer.model_dump_json().encode(), media_type=JSON)
+    if call.many:
+        return tagged(
+            list(answer.items), headers=page_headers(answer, filters=request.state.filters, scope=request.scope)
+        )
+    return tagged(answer, lead=f"{answer.revision}-" if call.revisioned else "")
+
+
+def call_of(handler: Any) -> Call[Any, Any] | None:
+    """The row of a Litestar handler; None for handlers that are not part of the API."""
+    call = handler.opt.get(CALL)
+    return call if isinstance(call, Call) else None
+
+
+def _number(text: str) -> int:
+    if not _NUMBER.match(text):
+        msg = f"{quoted(text)} is not the number of a revision; they count from 1"
+        raise InvalidRequest(msg, field="number")
+    return int(text)

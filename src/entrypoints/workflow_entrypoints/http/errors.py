@@ -1,4 +1,4 @@
-"""Which status each error gets, and the one shape of all of them: RFC 9457, ``application/problem+json``."""
+"""The HTTP status of each error, and the body of every error: a problem (RFC 9457, ``application/problem+json``)."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _log = logging.getLogger(__name__)
 
 PROBLEM_JSON: Final = "application/problem+json"
 RETRY_AFTER: Final = 5
-"""Seconds that a client is asked to wait when another system does not answer, unless it is known for how long."""
+"""``Retry-After`` in seconds when another system is unavailable, unless the error carries a time."""
 ASK_AGAIN: Final = 1
-"""Seconds after which the answer to a request that is under way may be there."""
+"""``Retry-After`` in seconds for a request whose idempotency key is in use."""
 MAX_FINDINGS: Final = 50
-"""How many findings one answer lists; its ``detail`` says how many there are."""
+"""Maximum number of findings in one answer; its ``detail`` contains their total."""
 
 STATUS: Final[Mapping[str, int]] = {
     "INVALID_REQUEST": 400,
@@ -73,7 +73,10 @@ STATUS: Final[Mapping[str, int]] = {
     "SERVER_UNAVAILABLE": 503,
     "SERVER_OUTCOME_UNKNOWN": 503,
 }
-"""The status of every code of :mod:`workflow_core.errors`; as section 8 of the specification has it, where it does."""
+"""The status of every code of :mod:`workflow_core.errors`.
+
+Where the specification has the code (section 8), its status.
+"""
 
 HTTP_CODES: Final[Mapping[int, str]] = {
     400: "INVALID_REQUEST",
@@ -85,26 +88,26 @@ HTTP_CODES: Final[Mapping[int, str]] = {
     415: "UNSUPPORTED_MEDIA_TYPE",
     500: "INTERNAL_ERROR",
 }
-"""The code of what goes wrong before a use case is reached."""
+"""The codes of failures before a use case is reached."""
 
-_INTERNAL: Final = "An error that is not yours: the log tells more under the X-Request-ID of this answer."
+_INTERNAL: Final = "Internal error. The service log has the details under the X-Request-ID of this answer."
 
 
 _NAMED_ANEW: Final[Mapping[int, str]] = {413: "Content Too Large", 422: "Unprocessable Content"}
 
 
 def title(status: int) -> str:
-    """The name of a status in RFC 9110; Python's own differ between its versions for those that RFC 9110 has renamed."""
+    """The name of a status in RFC 9110; Python versions differ in those that RFC 9110 has renamed."""
     return _NAMED_ANEW.get(status) or HTTPStatus(status).phrase
 
 
 def exception_handlers() -> ExceptionHandlersMap:
-    """What Litestar needs to answer every exception as a problem."""
+    """The handlers with which Litestar answers every exception as a problem."""
     return {WorkflowError: _on_workflow_error, HTTPException: _on_http_exception, Exception: _on_exception}
 
 
 def status_of(error: WorkflowError) -> int:
-    """The HTTP status of an error of ours."""
+    """The HTTP status of an error of the library."""
     return STATUS[error.code]
 
 
@@ -127,19 +130,19 @@ def _on_workflow_error(request: Request[Any, Any, Any], error: WorkflowError) ->
 
 
 def _detail(request: Request[Any, Any, Any], error: WorkflowError) -> str:
-    """The message; where callers are authenticated without the address that was asked, which is for operators: the log has it."""
+    """The message; where callers are authenticated, without the address of the other system, which only the log has."""
     is_guarded = getattr(request.app, "is_guarded", True)
     return error.discreet if isinstance(error, Unavailable) and is_guarded else error.message
 
 
 def _retry_after(error: WorkflowError) -> int:
-    """Whole seconds: what the error knows, or what is usual."""
+    """Whole seconds: the time that the error carries, or the default."""
     known = error.retry_after if isinstance(error, Unavailable) else None
     return RETRY_AFTER if known is None else max(1, math.ceil(known))
 
 
 def _on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[ProblemAnswer]:
-    """What Litestar or the reading of the request refused."""
+    """Requests that Litestar or the reading of the request refused."""
     status = error.status_code
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return _on_exception(request, error)
@@ -159,7 +162,7 @@ def _on_http_exception(request: Request[Any, Any, Any], error: HTTPException) ->
 
 
 def _on_exception(request: Request[Any, Any, Any], error: Exception) -> Response[ProblemAnswer]:
-    """What nobody expected: told to the log in full, to the caller not at all."""
+    """Unhandled exceptions: log the traceback, and return an opaque 500."""
     _log.error("unexpected %s", type(error).__name__, exc_info=error)
     status = HTTPStatus.INTERNAL_SERVER_ERROR
     answer = ProblemAnswer(

@@ -1,4 +1,4 @@
-"""The head of a request has to come in time: uvicorn alone waits for ever for one whose bytes trickle in."""
+"""A timeout for request heads: without it, uvicorn waits for ever for a head whose bytes trickle in."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ if TYPE_CHECKING:
 
 
 def heads_within(seconds: float) -> type[H11Protocol]:
-    """Uvicorn's HTTP/1.1, which closes a connection that brings no whole head for so long: from its beginning, and from the first byte
-    of each further request on. How long it may be idle between two requests, uvicorn decides (``timeout_keep_alive``). Nothing is
-    answered: who sends like that does not read.
+    """Return uvicorn's HTTP/1.1 protocol with a limit of ``seconds`` for each request head.
+
+    The time runs from the opening of the connection, and from the first byte of each further request. The connection is
+    then closed without an answer, because such a client does not read one. The idle time between two requests is
+    uvicorn's (``timeout_keep_alive``).
     """
 
     class BoundedHeads(H11Protocol):

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 def is_rebound(scope: Scope) -> bool:
-    """Whether loopback was asked under a name that is not its own.
+    """Whether a request to loopback carries a foreign host name.
 
-    So does a page in a browser on this host whose owner lets the page's own name lead to 127.0.0.1 (DNS rebinding): to the browser,
-    that is no request to another site. An address, or ``localhost``, is nobody's name.
+    A web page in a browser on this host can send one, if the owner of its domain lets the domain resolve to 127.0.0.1:
+    to the browser, that is a request to the same site. An IP address or ``localhost`` cannot be such a domain.
     """
     ours = _address((scope.get("server") or ("", 0))[0])
     if ours is None or not ours.is_loopback:

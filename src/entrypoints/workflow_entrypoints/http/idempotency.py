@@ -1,6 +1,6 @@
-"""``Idempotency-Key``: which requests are the same, and the same answer for the same request.
+"""``Idempotency-Key``: recognize a repeated request, and give it the same answer.
 
-Follows draft-ietf-httpapi-idempotency-key-header; what it leaves open is settled in decision 21.
+Follows draft-ietf-httpapi-idempotency-key-header; docs/adr/0021 decides the questions that it leaves open.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from functools import wraps
 from typing import TYPE_CHECKING, Any, Final
 
 from litestar import Response
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from litestar import Request
 
     from workflow_core.api.base import Answer
-    from workflow_core.service import WorkflowService
+    from workflow_entrypoints.http.api import ServedApi
 
 KEY_HEADER: Final = "Idempotency-Key"
 REPLAYED_HEADER: Final = "Idempotency-Replayed"
@@ -32,11 +31,12 @@ _KEY: Final = re.compile(KEY_PATTERN.removesuffix("$") + r"\Z")
 
 
 def read_key(request: Request[Any, Any, Any]) -> IdempotencyKey | None:
-    """The key of a request whose query, headers and body have been read; None without one, and for a dry run: that records nothing,
-    so what is kept of the key is of another request.
+    """Return the key of a request whose query, headers and body have been read; None without one.
+
+    None also for a dry run: it records nothing, so a stored answer under its key belongs to another request.
 
     Raises:
-        InvalidRequest: it is none, or there are several.
+        InvalidRequest: The key is malformed, or there are several.
     """
     given = request.headers.getall(KEY_HEADER, [])
     if not given:
@@ -50,16 +50,16 @@ def read_key(request: Request[Any, Any, Any]) -> IdempotencyKey | None:
 
 
 def _fingerprint(request: Request[Any, Any, Any]) -> str:
-    """The same for requests that ask for the same: a default may be left out or written, the order of fields is free."""
+    """A hash that is equal for equal requests: defaults may be left out or written, and the order of fields is free."""
     state = request.state
-    asked = {
+    request_parts = {
         "method": request.method,
         "path": request.scope["path"],
         "if_match": state.get("if_match"),
         "query": _plain(state.get("filters")),
         "body": _plain(state.get("payload")),
     }
-    text = json.dumps(asked, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    text = json.dumps(request_parts, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -67,15 +67,10 @@ def _plain(given: Any) -> Any:
     return None if given is None else given.model_dump(mode="json")
 
 
-def answering_once(handler: Callable[..., Answer]) -> Callable[..., Answer | Response[bytes]]:
-    """The handler of a change, which gives a request that comes again with its key the same answer, byte by byte."""
-
-    @wraps(handler)
-    def answered(*, api: WorkflowService, **given: Any) -> Answer | Response[bytes]:
-        if api.caller.key is None:
-            return handler(api=api, **given)
-        found = api.idempotent(lambda asked: handler(api=asked, **given))
-        headers = {REPLAYED_HEADER: "true"} if found.replayed else {}
-        return Response(found.body.encode(), media_type="application/json", headers=headers)
-
-    return answered
+def answer_once(api: ServedApi, ask: Callable[[ServedApi], Answer]) -> Response[bytes]:
+    """The answer of a change: a request that is repeated with its key gets the same answer, byte by byte."""
+    if not api.has_key:
+        return Response(ask(api).model_dump_json().encode(), media_type="application/json")
+    result = api.idempotent(ask)
+    headers = {REPLAYED_HEADER: "true"} if result.replayed else {}
+    return Response(result.body.encode(), media_type="application/json", headers=headers)

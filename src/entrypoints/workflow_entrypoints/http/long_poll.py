@@ -1,4 +1,4 @@
-"""Requests that wait for a change of a run: no thread is held for them, and one question to the database serves all."""
+"""Requests that wait for a change of a run: they hold no thread, and one database query serves all of them."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 TICK: Final = 0.5
-"""Seconds between two looks at the versions of what is waited for."""
+"""Seconds between two queries for the versions of the awaited runs."""
 
 HEARTBEAT: Final = 15.0
-"""Seconds after which a stream without events says that it is there: proxies close what is silent."""
+"""Seconds after which a stream without events sends a comment: proxies close silent connections."""
 
 _VERSION: Final = re.compile(r"[0-9]{1,9}\Z")
 _PREFERRED: Final = re.compile(r"(?:^|,)\s*wait\s*=\s*(\d{1,4})\s*(?:$|[,;])", re.IGNORECASE)
@@ -41,12 +41,12 @@ class _Waiter:
 
 
 class Waiting:
-    """All who wait in this process.
+    """The waiting requests of this process.
 
     Args:
-        versions: asks for the versions of runs; called in a thread, for all that are waited for at once.
-        limit: so many may wait at the same time.
-        is_over: whether the process is about to end: then nobody waits any more.
+        versions: Returns the versions of runs. Called in a thread, with all awaited runs at once.
+        limit: Maximum number of waiting requests.
+        is_over: Whether the process is about to end, so that all waits end.
     """
 
     def __init__(
@@ -63,23 +63,25 @@ class Waiting:
         self._ticker: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
-        """How many wait now."""
+        """The number of waiting requests."""
         return len(self._waiters)
 
     async def version(self, run_id: str) -> int | None:
-        """The version of a run now; None if there is none."""
+        """The current version of a run; None if there is no such run."""
         return (await sync_to_thread(self._versions, [run_id])).get(run_id)
 
     def admit(self) -> None:
-        """Return if one more may wait; raises :class:`TooManyWaiting` otherwise."""
+        """Raise :class:`TooManyWaiting` if no further request may wait."""
         if len(self._waiters) >= self._limit:
             raise TooManyWaiting(self._limit)
 
     async def changed(self, run_id: str, known: int | None, seconds: float) -> int | None:
-        """The version of a run as soon as it is not ``known``, or when the time is over; None if the process is about to end.
+        """Return the version of a run as soon as it differs from ``known``, or after ``seconds``.
+
+        None if the process is about to end.
 
         Raises:
-            TooManyWaiting: as many as may wait do.
+            TooManyWaiting: The maximum number of requests is waiting already.
         """
         self.admit()
         waiter = _Waiter(run_id, known)
@@ -103,34 +105,35 @@ class Waiting:
             await asyncio.sleep(TICK)
 
     async def _wake_changed(self) -> None:
-        asked = {waiter.run_id for waiter in self._waiters}
+        run_ids = {waiter.run_id for waiter in self._waiters}
         try:
-            versions = await sync_to_thread(self._versions, asked)
+            versions = await sync_to_thread(self._versions, run_ids)
         except Unavailable as error:
-            _log.warning("%d are kept waiting: %s", len(self._waiters), error.message)
+            _log.warning("%d requests are kept waiting: %s", len(self._waiters), error.message)
             return
         for waiter in self._waiters:
             version = versions.get(waiter.run_id)
-            if waiter.run_id in asked and version != waiter.known:
+            if waiter.run_id in run_ids and version != waiter.known:
                 waiter.wake(version)
 
 
 def preferred_wait(header: str | None, most: int) -> int:
-    """The seconds of ``Prefer: wait=30`` (RFC 7240, section 4.3), at most ``most``; 0 without one. It is a wish: what makes no sense
-    is passed over.
+    """Return the seconds of ``Prefer: wait=30`` (RFC 7240, section 4.3), at most ``most``; 0 without one.
+
+    A preference is not a demand: a malformed one is ignored.
     """
-    found = _PREFERRED.search(header or "")
-    return min(int(found.group(1)), most) if found else 0
+    wait = _PREFERRED.search(header or "")
+    return min(int(wait.group(1)), most) if wait else 0
 
 
 def version_of(event_id: str | None) -> int | None:
-    """The version in the id of one of our events; None if it is anything else."""
-    found = _VERSION.match(event_id or "")
-    return int(found[0]) if found else None
+    """Return the version in the id of an event of :func:`events_of`; None for any other id."""
+    version = _VERSION.match(event_id or "")
+    return int(version[0]) if version else None
 
 
 async def events_of(api: WorkflowApi, waiting: Waiting, run_id: str, known: int | None) -> AsyncIterator[str]:
-    """The changes of a run as server-sent events, each with the version as its id, until the run has ended."""
+    """Yield the changes of a run as server-sent events, each with the version as its id, until the run has ended."""
     yield "retry: 2000\n\n"
     while True:
         version = await waiting.changed(run_id, known, HEARTBEAT)

@@ -1,11 +1,11 @@
-"""The OpenAPI document, made from the contracts of the routes and pydantic's own schemas of the models that are really
-read and written: it cannot say anything else than the service does.
+"""The OpenAPI document, made from the table of calls and pydantic's schemas of the models.
+
+The service reads and writes the same models, so the document cannot differ from it.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from functools import cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
@@ -24,7 +24,7 @@ from workflow_core.errors import (
     Unauthenticated,
 )
 from workflow_entrypoints.http.conditional import LIST_HEADERS
-from workflow_entrypoints.http.endpoint import contract_of
+from workflow_entrypoints.http.endpoint import call_of
 from workflow_entrypoints.http.errors import HTTP_CODES, PROBLEM_JSON, STATUS, title
 from workflow_entrypoints.http.idempotency import KEY_HEADER, KEY_PATTERN, REPLAYED_HEADER
 from workflow_entrypoints.http.routes import ROUTES
@@ -34,13 +34,13 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
-    from workflow_entrypoints.http.endpoint import Contract
+    from workflow_core.api.call import Call
 
 UNIDENTIFIED: Final = (Unauthenticated, TooManyRequests, DatabaseUnavailable, IdentityProviderUnavailable)
-"""What any request can meet before anything is known but who asks."""
+"""The errors that any request can meet in authentication, and right after it."""
 
 CODES: Final = "x-codes"
-"""Beside a response: the codes that its problem may have. In its schema they would make generators of clients pass it over."""
+"""An extension of a response: the codes of its problem. In the schema, client generators would skip the response."""
 
 _JSON: Final = "application/json"
 _EVENTS: Final = "text/event-stream"
@@ -59,7 +59,7 @@ _PATH_PARAMETERS: Final[dict[str, Any]] = {
         "example": "iceberg.analytics.daily_clicks",
     },
     "run_id": {
-        "description": "The run, as its acceptance named it.",
+        "description": "The run id from the answer that accepted the run.",
         "schema": {"type": "string", "pattern": RUN_ID_PATTERN, "maxLength": MAX_RUN_ID},
         "example": "iceberg.analytics.daily_clicks_20260101_100000",
     },
@@ -68,8 +68,8 @@ _IF_MATCH: Final[dict[str, Any]] = {
     "name": "If-Match",
     "in": "header",
     "required": False,
-    "description": "The ETag of the workflow as the caller has seen it, or its revision alone, in quotes. Only the revision is compared:"
-    " if another one is current, nothing is done (412).",
+    "description": "The ETag of the workflow that the caller expects, or its revision alone, in quotes. Only the"
+    " revision is compared: if another one is current, nothing is done (412).",
     "schema": {"type": "string", "pattern": '^"[1-9][0-9]{0,8}(-[0-9a-f]{1,64})?"$'},
     "example": '"3"',
 }
@@ -77,7 +77,8 @@ _IF_NONE_MATCH: Final[dict[str, Any]] = {
     "name": "If-None-Match",
     "in": "header",
     "required": False,
-    "description": "ETags of earlier answers, or `*`: if the answer has one of them, 304 without a body comes in its place.",
+    "description": "ETags of earlier answers, or `*`: if the answer has one of them, 304 without a body is returned"
+    " instead.",
     "schema": {"type": "string"},
     "example": '"0f1e2d3c4b5a6978"',
 }
@@ -85,7 +86,7 @@ _PREFER: Final[dict[str, Any]] = {
     "name": "Prefer",
     "in": "header",
     "required": False,
-    "description": "`wait=30`: as the parameter `wait`; a longer wish counts as the longest that there is.",
+    "description": "`wait=30`: equal to the parameter `wait`; a longer time is reduced to the maximum.",
     "schema": {"type": "string"},
     "example": "wait=30",
 }
@@ -93,7 +94,7 @@ _LAST_EVENT: Final[dict[str, Any]] = {
     "name": "Last-Event-ID",
     "in": "header",
     "required": False,
-    "description": "The id of the last event that the client has seen.",
+    "description": "The id of the last event that the client received.",
     "schema": {"type": "string"},
     "example": "7",
 }
@@ -101,43 +102,46 @@ _KEY: Final[dict[str, Any]] = {
     "name": KEY_HEADER,
     "in": "header",
     "required": False,
-    "description": "A name of your own for this very request, such as a UUID: sent again with it, the request has no second effect and"
-    " gets the same answer again. Kept for WORKFLOWS_KEEP_KEYS seconds (a day).",
+    "description": "A unique name for this request, chosen by the client, such as a UUID. A repeated request with the"
+    " same key has no second effect and gets the same answer. Kept for WORKFLOWS_KEEP_KEYS seconds (a day).",
     "schema": {"type": "string", "pattern": KEY_PATTERN},
     "example": "6e9b3b0e-3c0c-4f0a-9a3e-0d0d3c1f5a10",
 }
 _PATH_PARAMETERS["backfill_id"] = {
     **_PATH_PARAMETERS["run_id"],
-    "description": "The backfill, as its acceptance named it.",
+    "description": "The backfill id from the answer that accepted the backfill.",
     "example": "iceberg.analytics.daily_clicks_backfill_20260101_20260107",
 }
 _HEADERS: Final[dict[str, Any]] = {
     "ETag": {
-        "description": "Names this very answer: for `If-None-Match`.",
+        "description": "Identifies this answer, for `If-None-Match`.",
         "required": True,
         "schema": {"type": "string", "pattern": '^"[0-9a-f]+"$'},
     },
     "ETag-Revision": {
-        "description": "Names this very answer, beginning with the revision of the workflow: for `If-None-Match` and `If-Match`.",
+        "description": "Identifies this answer, and begins with the revision of the workflow, for `If-None-Match` and"
+        " `If-Match`.",
         "required": True,
         "schema": {"type": "string", "pattern": '^"[1-9][0-9]*-[0-9a-f]+"$'},
     },
     "X-Request-ID": {
-        "description": "Names this request in the log: yours, if you sent a short plain word under this name.",
+        "description": "Identifies this request in the log: the value that the client sent under this name if it is a"
+        " short plain word, else a new one.",
         "required": True,
         "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,128}$"},
     },
     "ETag-Weak": {
-        "description": "Names the run as it is, whatever `duration_seconds` says: for `If-None-Match`, with `wait` and without.",
+        "description": "Identifies the state of the run except `duration_seconds`, for `If-None-Match`, with `wait`"
+        " and without.",
         "required": True,
         "schema": {"type": "string", "pattern": '^W/"[0-9a-f]+"$'},
     },
     "Preference-Applied": {
-        "description": "The wait that was asked for by `Prefer`.",
+        "description": "The wait that `Prefer` requested.",
         "schema": {"type": "string"},
     },
     "X-Total-Count": {
-        "description": "How many items there are on all pages.",
+        "description": "Number of items on all pages.",
         "required": True,
         "schema": {"type": "integer", "minimum": 0},
     },
@@ -146,20 +150,21 @@ _HEADERS: Final[dict[str, Any]] = {
         "schema": {"type": "string"},
     },
     REPLAYED_HEADER: {
-        "description": "`true`: this is the answer to an earlier request with the same `Idempotency-Key`. Absent otherwise.",
+        "description": "`true`: this is the answer to an earlier request with the same `Idempotency-Key`. Absent"
+        " otherwise.",
         "schema": {"type": "string", "enum": ["true"]},
     },
     "WWW-Authenticate": {
-        "description": "What kind of credential is wanted (RFC 6750).",
+        "description": "The kind of credential that is required (RFC 6750).",
         "required": True,
         "schema": {"type": "string", "enum": ["Bearer"]},
     },
     "Retry-After-In-Use": {
-        "description": "Seconds to wait before trying again; there with `IDEMPOTENCY_KEY_IN_USE`.",
+        "description": "Seconds to wait before the next attempt; present with `IDEMPOTENCY_KEY_IN_USE`.",
         "schema": {"type": "integer", "minimum": 0},
     },
     "Retry-After": {
-        "description": "Seconds to wait before trying again.",
+        "description": "Seconds to wait before the next attempt.",
         "required": True,
         "schema": {"type": "integer", "minimum": 0},
     },
@@ -167,105 +172,101 @@ _HEADERS: Final[dict[str, Any]] = {
 _EVENT_STREAM: Final[dict[str, Any]] = {
     "schema": {
         "type": "string",
-        "description": "Server-sent events. Each event `run` has the version of the run as its `id` and the run, as `getRun` answers it,"
-        " in JSON as its `data`.",
+        "description": "Server-sent events. Each event `run` has the version of the run as its `id`, and the answer of"
+        " `getRun` in JSON as its `data`.",
     },
     "example": 'id: 7\nevent: run\ndata: {"run_id": "iceberg.analytics.daily_clicks_20260101_100000", "status": "RUNNING"}\n\n',
 }
 _BEARER: Final = {
     "type": "http",
     "scheme": "bearer",
-    "description": "An API token, or a JSON web token of the identity provider, as WORKFLOWS_AUTH says.",
+    "description": "An API token, or a JSON Web Token of the identity provider, depending on WORKFLOWS_AUTH.",
 }
 _TAGS: Final = {
-    "Workflows": "What is registered.",
-    "Runs": "What ran, runs and is about to run.",
+    "Workflows": "Registered workflows and their revisions.",
+    "Runs": "Past, active and pending runs.",
     "Backfills": "Runs for the dates of a range.",
-    "Audit": "Who has changed what.",
-    "Caller": "Who asks.",
-    "Health": "Whether the service can do its work.",
+    "Audit": "Accepted changes and their authors.",
+    "Caller": "The authenticated caller.",
+    "Health": "The state of the service and of the systems that it depends on.",
 }
 _DESCRIPTION: Final = """\
-Register, run and watch scheduled dataset workflows; Airflow executes them.
+Register, run and observe scheduled dataset workflows; Airflow executes them.
 
 Times are UTC, RFC 3339 with `Z`. Every error is a problem (RFC 9457) with a stable `code`. Unknown fields and unknown
-query parameters are refused. Clients must ignore fields of answers that they do not know."""
+query parameters are refused. Clients must ignore unknown fields in answers."""
 
 
 @cache
 def openapi_json() -> bytes:
-    """The document as it is served."""
+    """The document, in the form in which it is served."""
     return json.dumps(openapi_document(), ensure_ascii=False).encode()
 
 
 def openapi_document() -> dict[str, Any]:
-    """The OpenAPI 3.1 document of every route with a contract. A new object each time."""
-    contracts = [(handler, contract) for handler in ROUTES if (contract := contract_of(handler))]
+    """The OpenAPI 3.1 document of every route that serves a call. Returns a new object each time."""
+    calls = [call for handler in ROUTES if (call := call_of(handler))]
     paths: dict[str, dict[str, Any]] = {}
-    for handler, contract in contracts:
-        path = re.sub(r"\{(\w+):str\}", r"{\1}", next(iter(handler.paths)))
-        method = next(method for method in ("GET", "POST", "DELETE") if method in handler.http_methods)
-        paths.setdefault(path, {})[method.lower()] = _operation(path, method, contract)
+    for call in calls:
+        paths.setdefault(call.path, {})[call.method.lower()] = _operation(call)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Workflow API", "version": "0.1.0", "description": _DESCRIPTION},
         "servers": [{"url": "/"}],
         "tags": [{"name": name, "description": description} for name, description in _TAGS.items()],
-        "security": [{"bearer": []}, {}],  # {}: a proxy in front says who asks, or nobody is asked
+        "security": [{"bearer": []}, {}],  # {}: a proxy in front authenticates callers, or there is no authentication
         "paths": paths,
         "components": {
-            "schemas": _schemas([contract for _, contract in contracts]),
+            "schemas": _schemas(calls),
             "headers": _HEADERS,
             "securitySchemes": {"bearer": _BEARER},
         },
     }
 
 
-def _operation(path: str, method: str, contract: Contract) -> dict[str, Any]:
+def _operation(call: Call[Any, Any]) -> dict[str, Any]:
     operation: dict[str, Any] = {
-        "operationId": contract.operation_id,
-        "tags": [contract.tag],
-        "summary": contract.summary,
-        "description": contract.description,
+        "operationId": call.operation_id,
+        "tags": [call.tag],
+        "summary": call.summary,
+        "description": call.description,
     }
-    if contract.public:
+    if call.public:
         operation["security"] = []
-    parameters = [*_path_parameters(path), *_query_parameters(contract)]
-    if contract.conditional:
+    parameters = [*_path_parameters(call), *_query_parameters(call)]
+    if call.conditional:
         parameters.append(_IF_MATCH)
-    if contract.waits:
+    if call.waits:
         parameters.append(_PREFER)
-    if contract.is_tagged(method):
+    if call.is_tagged:
         parameters.append(_IF_NONE_MATCH)
-    if contract.streams:
+    if call.streams:
         parameters.append(_LAST_EVENT)
-    if contract.changes:
+    if call.changes:
         parameters.append(_KEY)
     if parameters:
         operation["parameters"] = parameters
-    if contract.payload is not None:
+    if call.takes_body:
         operation["requestBody"] = {
-            "required": not contract.payload_optional,
-            "content": {_JSON: _media(contract.payload, many=False)},
+            "required": not call.body_optional,
+            "content": {_JSON: _media(call.body, many=False)},
         }
-    operation["responses"] = {
-        str(status): response for status, response in sorted(_responses(contract, method).items())
-    }
+    operation["responses"] = {str(status): response for status, response in sorted(_responses(call).items())}
     return operation
 
 
-def _path_parameters(path: str) -> Iterator[dict[str, Any]]:
-    for name in re.findall(r"\{(\w+)\}", path):
+def _path_parameters(call: Call[Any, Any]) -> Iterator[dict[str, Any]]:
+    for name in call.names:
         yield {"name": name, "in": "path", "required": True, **_PATH_PARAMETERS[name]}
 
 
-def _query_parameters(contract: Contract) -> Iterator[dict[str, Any]]:
-    if contract.filters is None:
+def _query_parameters(call: Call[Any, Any]) -> Iterator[dict[str, Any]]:
+    if call.filters is None:
         return
-    schema = contract.filters.model_json_schema(ref_template=_SCHEMAS + "{model}")
+    schema = call.filters.model_json_schema(ref_template=_SCHEMAS + "{model}")
     for name, field in schema.get("properties", {}).items():
         given = {key: value for key, value in field.items() if key not in {"title", "description", "anyOf"}}
-        for choice in field.get("anyOf", ()):  # left out is the only way to say null in a query
+        for choice in field.get("anyOf", ()):  # leaving it out is the only null of a query
             if choice != {"type": "null"}:
                 given |= choice
         plain = {
@@ -276,30 +277,28 @@ def _query_parameters(contract: Contract) -> Iterator[dict[str, Any]]:
         yield {"name": name, "in": "query", "required": False, "description": field["description"], "schema": plain}
 
 
-def _responses(contract: Contract, method: str) -> dict[int, dict[str, Any]]:
+def _responses(call: Call[Any, Any]) -> dict[int, dict[str, Any]]:
     headers = _referenced(
-        "X-Request-ID", *(LIST_HEADERS if contract.many else ()), *((REPLAYED_HEADER,) if contract.changes else ())
+        "X-Request-ID", *(LIST_HEADERS if call.many else ()), *((REPLAYED_HEADER,) if call.changes else ())
     )
-    if contract.waits:
+    if call.waits:
         headers |= _referenced("Preference-Applied")
     found: dict[int, dict[str, Any]] = {
-        contract.status: {
-            "description": title(contract.status),
+        call.status: {
+            "description": title(call.status),
             "headers": headers,
-            "content": {_EVENTS: _EVENT_STREAM}
-            if contract.streams
-            else {_JSON: _media(contract.answer, many=contract.many)},
+            "content": {_EVENTS: _EVENT_STREAM} if call.streams else {_JSON: _media(call.item, many=call.many)},
         }
     }
-    if contract.is_tagged(method):
-        tag = {"ETag": {"$ref": f"#/components/headers/{_tag_of(contract)}"}}
+    if call.is_tagged:
+        tag = {"ETag": {"$ref": f"#/components/headers/{_tag_of(call)}"}}
         headers |= tag
         found[304] = {"description": f"{title(304)}: the caller has it", "headers": _referenced("X-Request-ID") | tag}
-    if contract.streams:
+    if call.streams:
         found[204] = {"description": title(204), "headers": _referenced("X-Request-ID")}
-    for status, codes in _problems(contract).items():
+    for status, codes in _problems(call).items():
         found[status] = _problem(status, codes)
-    for status, answer in contract.other_answers.items():
+    for status, answer in call.other_answers.items():
         found[status] = {
             "description": title(status),
             "headers": _referenced(
@@ -310,23 +309,23 @@ def _responses(contract: Contract, method: str) -> dict[int, dict[str, Any]]:
     return found
 
 
-def _tag_of(contract: Contract) -> str:
-    return "ETag-Weak" if contract.waits else "ETag-Revision" if contract.revisioned else "ETag"
+def _tag_of(call: Call[Any, Any]) -> str:
+    return "ETag-Weak" if call.waits else "ETag-Revision" if call.revisioned else "ETag"
 
 
-def _problems(contract: Contract) -> dict[int, list[str]]:
-    """The codes by status: those of the use case, and those that any such request can meet."""
-    codes = [error.code for error in contract.errors]
-    if not contract.public:
-        codes += [error.code for error in UNIDENTIFIED if error not in contract.errors]
-    if contract.changes:
+def _problems(call: Call[Any, Any]) -> dict[int, list[str]]:
+    """The codes by status: the errors of the call, and those that any such request can meet."""
+    codes = [error.code for error in call.errors]
+    if not call.public:
+        codes += [error.code for error in UNIDENTIFIED if error not in call.errors]
+    if call.changes:
         codes += [KeyInUse.code, KeyReused.code, DatabaseOutcomeUnknown.code]
     found: dict[int, list[str]] = {}
-    if contract.filters is not None or contract.conditional or contract.changes:
+    if call.filters is not None or call.conditional or call.changes:
         found[400] = [HTTP_CODES[400]]
-    if not contract.public:
+    if not call.public:
         found[403] = [HTTP_CODES[403]]
-    if contract.payload is not None:
+    if call.takes_body:
         found |= {status: [HTTP_CODES[status]] for status in (408, 413, 415)}
     for code in codes:
         if code not in found.setdefault(STATUS[code], []):
@@ -364,20 +363,20 @@ def _referenced(*names: str) -> dict[str, Any]:
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
-def _schemas(contracts: Sequence[Contract]) -> dict[str, Any]:
+def _schemas(calls: Sequence[Call[Any, Any]]) -> dict[str, Any]:
     models: list[tuple[type[BaseModel], Any]] = [(ProblemAnswer, _SERIALIZATION)]
-    for contract in contracts:
-        models += [(model, _SERIALIZATION) for model in (contract.answer, *contract.other_answers.values())]
-        if contract.payload is not None:
-            models.append((contract.payload, _VALIDATION))
+    for call in calls:
+        models += [(model, _SERIALIZATION) for model in (call.item, *call.other_answers.values())]
+        if call.takes_body:
+            models.append((call.body, _VALIDATION))
     _, schema = models_json_schema(list(dict.fromkeys(models)), ref_template=_SCHEMAS + "{model}")
-    return _in_queries(contracts) | dict(schema["$defs"])
+    return _in_queries(calls) | dict(schema["$defs"])
 
 
-def _in_queries(contracts: Sequence[Contract]) -> dict[str, Any]:
-    """What query parameters refer to: their enums."""
+def _in_queries(calls: Sequence[Call[Any, Any]]) -> dict[str, Any]:
+    """The schemas that query parameters refer to: their enums."""
     found: dict[str, Any] = {}
-    for contract in contracts:
-        if contract.filters is not None:
-            found |= contract.filters.model_json_schema(ref_template=_SCHEMAS + "{model}").get("$defs", {})
+    for call in calls:
+        if call.filters is not None:
+            found |= call.filters.model_json_schema(ref_template=_SCHEMAS + "{model}").get("$defs", {})
     return found

@@ -1,4 +1,4 @@
-"""Query parameters, and the headers of a list: how many there are, and the link to the next page."""
+"""Query parameters, and the headers of a page: the total count, and the link to the next page."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import re
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import parse_qsl, urlencode
 
-from litestar import Response
 from pydantic import ValidationError
 
 from workflow_core.api.findings import findings_of
@@ -20,14 +19,16 @@ if TYPE_CHECKING:
     from workflow_core.api.listing import Listing, PageFilters
 
 F = TypeVar("F", bound=Filters)
-A = TypeVar("A")
 
 _MAX_PARAMETERS: Final = 100
 _TAG: Final = re.compile(r'"([1-9][0-9]{0,8})(?:-[0-9a-f]{1,64})?"\Z')
 
 
 def read_filters(scope: Scope, model: type[F]) -> F:
-    """The query string as ``model``; raises :class:`InvalidRequest` with every finding, unknown names included."""
+    """Parse the query string as ``model``.
+
+    Raises :class:`InvalidRequest` with every finding, including unknown names.
+    """
     try:
         pairs = parse_qsl(
             scope["query_string"].decode("ascii"),
@@ -57,27 +58,27 @@ def read_filters(scope: Scope, model: type[F]) -> F:
 
 
 def read_if_match(header: str | None) -> int | None:
-    """The revision in an ``If-Match`` header (RFC 9110, section 13.1.1); None without one.
+    """Return the revision in an ``If-Match`` header (RFC 9110, section 13.1.1); None without one.
 
-    The header is the ETag of a workflow, ``"3-0f1e…"``, or its revision alone, ``"3"``. Only the revision counts: a pause or a run
-    since then changes the ETag and not the spec.
+    The header is the ETag of a workflow, ``"3-0f1e…"``, or its revision alone, ``"3"``. Only the revision counts: a
+    later pause or run changes the ETag and not the spec.
 
     Raises:
-        InvalidRequest: it is anything else.
+        InvalidRequest: The header has another form.
     """
     if header is None:
         return None
-    found = _TAG.match(header)
-    if found is None:
+    tag = _TAG.match(header)
+    if tag is None:
         msg = 'must be the ETag of the workflow, or its revision in quotes, such as "3"'
         raise InvalidRequest(msg, field="If-Match")
-    return int(found.group(1))
+    return int(tag.group(1))
 
 
-def listing(found: Listing[A], *, filters: PageFilters, scope: Scope) -> Response[list[A]]:
-    """The items, how many there are in all, and the link to the next page, which keeps the filters."""
-    headers: dict[str, str] = {"X-Total-Count": str(found.total)}
-    if found.next_cursor is not None:
+def page_headers(page: Listing[Any], *, filters: PageFilters, scope: Scope) -> dict[str, str]:
+    """The total count of the items, and the link to the next page, which keeps the filters."""
+    headers = {"X-Total-Count": str(page.total)}
+    if page.next_cursor is not None:
         kept: dict[str, Any] = filters.model_dump(mode="json", exclude_none=True, exclude={"offset", "cursor"})
-        headers["Link"] = f'<{scope["path"]}?{urlencode(kept | {"cursor": found.next_cursor})}>; rel="next"'
-    return Response(list(found.items), headers=headers)
+        headers["Link"] = f'<{scope["path"]}?{urlencode(kept | {"cursor": page.next_cursor})}>; rel="next"'
+    return headers

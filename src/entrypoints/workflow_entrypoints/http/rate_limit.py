@@ -1,4 +1,4 @@
-"""How often one caller may ask: a token bucket for each, in this process."""
+"""The rate limit: one token bucket for each caller, in this process."""
 
 from __future__ import annotations
 
@@ -13,13 +13,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 CALLERS: Final = 10_000
-"""Callers of whom it is remembered how often they asked; whoever asked longest ago is forgotten first, and begins anew."""
+"""Maximum number of buckets; the least recently used one is dropped first, and its caller starts with a full one."""
 
 
 @frozen(kw_only=True)
 class Count:
-    """What a caller may still ask. ``wait``: seconds until there is room for one more request, 0.0 where there was; ``full_in``: until
-    there is room for all of them again.
+    """The state of a bucket after a request.
+
+    Attributes:
+        left: The requests that the caller may still send at once.
+        wait: Seconds until one more request is admitted; 0.0 if this one was.
+        full_in: Seconds until the bucket is full again.
     """
 
     left: int
@@ -29,7 +33,10 @@ class Count:
 
 @define
 class Rate:
-    """Lets a caller ask ``burst`` times at once, and ``per_second`` times a second in the long run. For one event loop."""
+    """Admits ``burst`` requests of a caller at once, and ``per_second`` a second in the long run.
+
+    For one event loop.
+    """
 
     per_second: float
     burst: int
@@ -37,7 +44,7 @@ class Rate:
     _full_at: OrderedDict[str, float] = field(factory=OrderedDict, init=False)
 
     def count(self, caller: str) -> Count:
-        """Count one request, unless there is no room for it."""
+        """Count one request, unless the bucket is empty."""
         now, each = self.clock(), 1 / self.per_second
         full_at = max(self._full_at.pop(caller, now), now) + each
         room = now + self.burst * each
@@ -51,10 +58,10 @@ class Rate:
         return Count(left=left, wait=wait, full_in=full_at - now)
 
     def headers(self, count: Count) -> Mapping[str, str]:
-        """``RateLimit`` and ``RateLimit-Policy`` (draft-ietf-httpapi-ratelimit-headers-10), and ``Retry-After`` for who has to wait."""
+        """The headers of draft-ietf-httpapi-ratelimit-headers-10, and ``Retry-After`` if the caller has to wait."""
         window = math.ceil(self.burst / self.per_second)
-        found = {
+        headers = {
             "RateLimit-Policy": f'"caller";q={self.burst};w={window}',
             "RateLimit": f'"caller";r={count.left};t={math.ceil(count.full_in)}',
         }
-        return found if count.wait == 0.0 else found | {"Retry-After": str(max(1, math.ceil(count.wait)))}
+        return headers if count.wait == 0.0 else headers | {"Retry-After": str(max(1, math.ceil(count.wait)))}

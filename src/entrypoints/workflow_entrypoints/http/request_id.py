@@ -1,4 +1,4 @@
-"""The id of a request, and its path as it was sent."""
+"""The id of a request."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ _ID: Final = "request_id"
 
 
 def request_id(scope: Scope) -> str:
-    """The caller's ``X-Request-ID`` if it is a short plain word, else one of ours; the same for the whole request."""
+    """The caller's ``X-Request-ID`` if it is a short plain word, else a generated one.
+
+    Constant for the whole request.
+    """
     state: MutableMapping[str, Any] = scope.setdefault("state", {})
     if _ID not in state:
         given = next((value for name, value in scope["headers"] if name == _HEADER), b"")

@@ -1,4 +1,4 @@
-"""Serve the application with uvicorn: beyond loopback only with authentication, and not before the port is ours."""
+"""Serve the application with uvicorn: beyond loopback only with authentication, and only after the port is bound."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 LINGER: Final = 1.0
-"""Seconds that connections without a request are kept after the port is closed, for the request that is on its way."""
+"""Seconds that idle connections are kept after the port is closed, for requests that are already on the network."""
 
 _ATTACH_FILTER: Final = 26  # SO_ATTACH_FILTER, which Python has no name for
 
@@ -43,15 +43,20 @@ def serve(
     on_ready: Callable[[str], None] | None = None,
     on_stop: Callable[[], None] | None = None,
 ) -> None:
-    """Serve until SIGINT or SIGTERM, then let the requests under way end, stop the application, and return.
+    """Serve until SIGINT or SIGTERM, then let active requests end, stop the application, and return.
 
-    After SIGTERM the service is not ready any more, but serves for ``WORKFLOWS_DRAIN`` seconds before it closes its port;
-    SIGINT, or a second SIGTERM, closes it at once. ``on_ready`` is called with the base URL as soon as requests are answered, ``on_stop``
-    at the signal: in its handler, so it must not wait.
+    After SIGTERM readiness fails, but the service answers for ``WORKFLOWS_DRAIN`` seconds before it closes its port.
+    SIGINT, or a second SIGTERM, closes the port at once.
+
+    Args:
+        app: The application.
+        settings: The settings of the process.
+        on_ready: Called with the base URL as soon as requests are answered.
+        on_stop: Called at the signal, in its handler, so it must not wait.
 
     Raises:
-        ConfigurationError: the host is not loopback and nobody is authenticated, the port is taken (nothing was started then), or
-            the application did not start.
+        ConfigurationError: The host is not loopback and callers are not authenticated, the port is taken (nothing was
+            started then), or the application did not start.
     """
     with listen(settings) as listener:
         url = _url(listener)
@@ -72,31 +77,37 @@ def serve(
 
 
 def config_of(app: WorkflowApp, settings: Settings) -> uvicorn.Config:
-    """How uvicorn serves an application of ours."""
+    """The configuration with which uvicorn serves an application."""
     return uvicorn.Config(
         app,
         http=heads_within(settings.head_timeout),
         log_config=None,  # the process configures logging
-        access_log=False,  # `tracing` writes one line for each request
+        access_log=False,  # `access_log` writes one line for each request
         log_level=settings.log_level.lower(),
         server_header=False,
-        proxy_headers=False,  # the address is that of the connection; who may say who asks, `auth` decides
+        proxy_headers=False,  # the address is that of the connection; `auth` decides which proxies are trusted
         timeout_graceful_shutdown=max(1, round(settings.shutdown_grace)),
     )
 
 
 def listen(settings: Settings, *, port: int | None = None, variable: str = "WORKFLOWS_PORT") -> socket.socket:
-    """A socket that is bound to the configured address; ``port`` is another one than that of the service, and ``variable`` names it.
+    """Return a socket that is bound to the configured address.
+
+    Args:
+        settings: The settings of the process.
+        port: The port, if it is not that of the service.
+        variable: The setting of the port, for messages.
 
     Raises:
-        ConfigurationError: the host is not loopback and nobody is authenticated, or the address cannot be had.
+        ConfigurationError: The host is not loopback and callers are not authenticated, or the address is not available.
     """
     address = listen_address(settings.host, authenticated=settings.authenticates)
     port = settings.port if port is None else port
     if not ip_address(address).is_loopback:
         _log.warning("%s is served without encryption beyond this host: put TLS in front of it", address)
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    # The protocol spelled out: asyncio sets TCP_NODELAY on no other, and each answer on a kept connection would take 40 ms longer.
+    # IPPROTO_TCP is explicit, because asyncio sets TCP_NODELAY only then:
+    # without it each answer on a kept connection takes 40 ms longer.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -105,15 +116,15 @@ def listen(settings: Settings, *, port: int | None = None, variable: str = "WORK
     except OSError as error:
         listener.close()
         msg = (
-            f"Port {port} of {settings.host} cannot be used ({error.strerror}). Stop what listens there, or choose another"
-            f" port ({variable})."
+            f"Port {port} of {settings.host} cannot be used ({error.strerror}). Stop the process that listens there,"
+            f" or choose another port ({variable})."
         )
         raise ConfigurationError(msg) from None
     return listener
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's, telling when it is ready, and closing its port in good order."""
+    """uvicorn's server, which reports when it is ready, and closes its port without resetting connections."""
 
     def __init__(
         self, config: uvicorn.Config, *, ready: Callable[[], None], stopping: Callable[[], None], drain: float
@@ -130,7 +141,7 @@ class _Server(uvicorn.Server):
             self._ready()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Called at a signal: begin to drain, or end that."""
+        """Called at a signal: begin to drain, or end the drain."""
         first = self._drained_at is None and not self.should_exit
         if first and sig == signal.SIGTERM and self.started:
             self._captured_signals.append(sig)
@@ -138,31 +149,32 @@ class _Server(uvicorn.Server):
         else:
             super().handle_exit(sig, frame)
         if first:
-            self._stopping()  # at last: the next signal may interrupt it
+            self._stopping()  # last, because the next signal may interrupt it
 
     async def on_tick(self, counter: int) -> bool:
-        """Called ten times a second; whether to shut down."""
+        """Called ten times a second; returns whether to shut down."""
         drained = self._drained_at is not None and time.monotonic() >= self._drained_at
         return await super().on_tick(counter) or drained
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Close the port, answer what has come in, stop the application."""
+        """Close the port, answer the requests that have arrived, stop the application."""
         await self._close_port(sockets or [])
         if self._drained_at is not None:
             until = time.monotonic() + LINGER
-            while self.server_state.connections and time.monotonic() < until:  # noqa: ASYNC110 - uvicorn tells nobody when they end
+            while self.server_state.connections and time.monotonic() < until:  # noqa: ASYNC110 - uvicorn has no event for their end
                 await asyncio.sleep(0.02)
         await super().shutdown(sockets)
 
     async def _close_port(self, listeners: list[socket.socket]) -> None:
-        """Take in the connections that the system has established and nobody has accepted yet: closing would reset them.
+        """Accept the connections that only the system has established: closing the port would reset them.
 
-        One more could be established between the last look and the closing (seen in 4 of 46 shutdowns under load). So the system is told
-        to establish no more first: who tries meanwhile is not refused, but tries again a second later, and then is.
+        Another one could be established between the last accept and the close (seen in 4 of 46 shutdowns under load).
+        So the system first stops establishing connections: a client that connects in this time retries a second later,
+        and is refused then.
         """
         waiting: list[socket.socket] = []
         for listener in listeners:
-            _establish_no_more(listener)
+            _drop_new_connections(listener)
             with suppress(BlockingIOError):
                 while True:
                     waiting.append(listener.accept()[0])
@@ -181,10 +193,10 @@ class _Server(uvicorn.Server):
         return protocol
 
 
-def _establish_no_more(listener: socket.socket) -> None:
-    """Drop every packet that arrives for the listener itself (a socket filter of Linux); established connections are none of it."""
+def _drop_new_connections(listener: socket.socket) -> None:
+    """Drop every packet for the listener itself (a Linux socket filter); established connections are not affected."""
     drop_all = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0))  # one instruction of BPF: return 0
-    with suppress(OSError):  # another system: the gap stays
+    with suppress(OSError):  # not Linux: the gap stays
         listener.setsockopt(socket.SOL_SOCKET, _ATTACH_FILTER, struct.pack("HP", 1, ctypes.addressof(drop_all)))
 
 
@@ -195,7 +207,7 @@ def _url(listener: socket.socket) -> str:
 
 @contextmanager
 def _interrupts() -> Iterator[None]:
-    """Return to the caller, who may have to clean up; uvicorn raises the signal that stopped it again at its end."""
+    """Return to the caller, which may have to clean up: uvicorn raises the signal that stopped it again at its end."""
     if threading.current_thread() is not threading.main_thread():  # only the main thread gets signals
         yield
         return

@@ -1,4 +1,4 @@
-"""What ``dli worker`` serves at a port of its own: its metrics, to callers who are authenticated as the service does it, and probes."""
+"""The metrics and probes that ``dli worker`` serves at a separate port, with the authentication of the service."""
 
 from __future__ import annotations
 
@@ -8,20 +8,23 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import uvicorn
+from attrs import evolve
 from litestar import Response, Router
 from pydantic import Field
 
 from workflow_core.api import HealthStatus, ReadyAnswer
 from workflow_core.api.base import Answer
+from workflow_core.api.call import Call, NoFields
+from workflow_core.api.calls import HEALTH_TAG
 from workflow_core.errors import ConfigurationError
 from workflow_entrypoints.http.access_log import WorkflowApp
+from workflow_entrypoints.http.api import AnyRequest  # noqa: TC001 - Litestar resolves the annotations at run time
 from workflow_entrypoints.http.app import admission, identification, metrics_route, rate_of, threads
 from workflow_entrypoints.http.auth import Authentication
-from workflow_entrypoints.http.endpoint import Contract, endpoint
+from workflow_entrypoints.http.endpoint import endpoint
 from workflow_entrypoints.http.errors import exception_handlers
-from workflow_entrypoints.http.routes import HEALTH, READY_PATH, answered, is_guarded, without_details
+from workflow_entrypoints.http.health import READY, readiness
 from workflow_entrypoints.http.server import config_of, listen
-from workflow_entrypoints.http.shared import AnyRequest  # noqa: TC001 - Litestar resolves the annotations at run time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,19 +43,41 @@ VARIABLE: Final = "WORKFLOWS_WORKER_METRICS_PORT"
 
 
 class PulseAnswer(Answer):
-    """Whether the loops of the worker go on."""
+    """Whether the loops of the worker make progress."""
 
     status: HealthStatus = Field(description="`unavailable`: a loop hangs; restart the process.")
-    silent_seconds: float = Field(description="How long ago the loop that is most behind began or ended a pass.")
+    silent_seconds: float = Field(description="Time since the slowest loop began or ended a pass.")
+
+
+WORKER_ALIVE: Final = Call(
+    name="alive",
+    operation_id="getWorkerAlive",
+    tag=HEALTH_TAG,
+    method="GET",
+    path="/healthz",
+    body=NoFields,
+    filters=None,
+    answer=PulseAnswer,
+    other_answers={503: PulseAnswer},
+    public=True,
+    summary="Check that the loops of the worker make progress",
+    description="503 if one of them hangs: restart the process.",
+)
+WORKER_READY: Final = evolve(
+    READY,
+    operation_id="getWorkerReady",
+    summary="Check that the worker can work",
+    description="503 if the database is unavailable, or the process is stopping.",
+)
 
 
 def create_worker_app(
     worker: Worker, service: WorkflowService, settings: Settings, *, tokens: TokenPort | None, metrics: Metrics
 ) -> WorkflowApp:
-    """``/metrics``, ``/healthz`` and ``/readyz`` of a worker, with the authentication of the service.
+    """Make the application with ``/metrics``, ``/healthz`` and ``/readyz`` of a worker.
 
     Raises:
-        ConfigurationError: something is missing that WORKFLOWS_AUTH needs.
+        ConfigurationError: A part is missing that WORKFLOWS_AUTH needs.
     """
     authentication = Authentication.of(settings, tokens, service.now)
     app = WorkflowApp(
@@ -70,56 +95,26 @@ def create_worker_app(
 
 
 def _probes(worker: Worker, service: WorkflowService) -> list[HTTPRouteHandler]:
-    @endpoint(
-        "GET",
-        "/healthz",
-        Contract(
-            operation_id="getWorkerAlive",
-            tag=HEALTH,
-            summary="Whether the loops of the worker go on",
-            description="503 if one of them hangs: restart the process.",
-            answer=PulseAnswer,
-            filters=None,
-            public=True,
-            other_answers={503: PulseAnswer},
-        ),
-        threaded=False,
-    )
+    @endpoint(WORKER_ALIVE, threaded=False)
     async def healthz() -> Response[PulseAnswer]:
         pulse = worker.pulse()
         status = HealthStatus.OK if pulse.is_alive else HealthStatus.UNAVAILABLE
         answer = PulseAnswer(status=status, silent_seconds=round(pulse.silent, 1))
         return Response(answer, status_code=200 if pulse.is_alive else 503)
 
-    @endpoint(
-        "GET",
-        READY_PATH,
-        Contract(
-            operation_id="getWorkerReady",
-            tag=HEALTH,
-            summary="Whether the worker can work",
-            description="503 if the database cannot be used, or the process is stopping.",
-            answer=ReadyAnswer,
-            filters=None,
-            public=True,
-            other_answers={503: ReadyAnswer},
-        ),
-    )
+    @endpoint(WORKER_READY)
     def readyz(request: AnyRequest) -> Response[ReadyAnswer]:
-        ready = service.ready()
-        if is_guarded(request):
-            ready = ready.model_copy(update={"database": without_details("database", ready.database)})
-        return answered(ready)
+        return readiness(service.ready(), request)
 
     return [healthz, readyz]
 
 
 @contextmanager
 def serving_beside(app: WorkflowApp, settings: Settings) -> Iterator[int | None]:
-    """Serve the application in a thread until the block ends; yields the port (None: none is wanted).
+    """Serve the application in a thread until the block ends. Yields the port, or None if no port is configured.
 
     Raises:
-        ConfigurationError: the port is taken, or the host is not loopback and callers are not authenticated.
+        ConfigurationError: The port is taken, or the host is not loopback and callers are not authenticated.
     """
     if not settings.worker_metrics_port:
         yield None
@@ -132,7 +127,7 @@ def serving_beside(app: WorkflowApp, settings: Settings) -> Iterator[int | None]
         while not server.started and thread.is_alive() and time.monotonic() < until:
             time.sleep(0.01)
         if not server.started:
-            msg = f"The metrics of the worker are not served ({VARIABLE}); the log says why."
+            msg = f"The metrics of the worker are not served ({VARIABLE}); see the log."
             raise ConfigurationError(msg)
         try:
             yield int(listener.getsockname()[1])

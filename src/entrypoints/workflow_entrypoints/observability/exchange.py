@@ -1,4 +1,4 @@
-"""One request and its answer, as the access log, the metrics and the traces record it."""
+"""One request and its response, as the access log, the metrics and the traces record it."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "
 
 
 NO_ROUTE: Final = "none"
-"""The route of a request that fits none: never its path, of which there are endlessly many."""
+"""The route of a request that matches none: never its path, as the number of paths is unbounded."""
 
 
 @define
 class Exchange:
-    """A request and what became of it. Ended when the last byte of the answer has been sent, or nothing more will come."""
+    """A request and its response. It ends when the last byte of the response has been sent, or when none follows."""
 
     scope: HTTPScope
     began: float = field(factory=time.perf_counter)
@@ -42,7 +42,7 @@ class Exchange:
 
     @property
     def method(self) -> str:
-        """The method; ``_OTHER`` for what no standard knows."""
+        """The method; ``_OTHER`` for one that is not standard."""
         return self.scope["method"] if self.scope["method"] in _METHODS else "_OTHER"
 
     @property
@@ -51,7 +51,7 @@ class Exchange:
         return self.scope.get("path_template") or NO_ROUTE
 
     def end(self) -> None:
-        """Take the time, and write the line; only once."""
+        """Record the duration, and write the log line; only once."""
         if self.seconds is not None:
             return
         self.seconds = time.perf_counter() - self.began

@@ -1,10 +1,13 @@
-"""The seam where what a port does is watched: measured, traced, or both. Neither the core nor an adapter knows of it."""
+"""Observes the calls of a port: measures them, traces them, or both. Neither the core nor an adapter knows about it."""
 
 from __future__ import annotations
 
 from enum import StrEnum
-from functools import wraps
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+
+from workflow_adapters.delegation import delegating, methods_of
+from workflow_core.ports.database import PORTS, Database
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -14,61 +17,62 @@ T = TypeVar("T")
 
 
 class System(StrEnum):
-    """Who is asked."""
+    """The system that is called."""
 
     AIRFLOW = "airflow"
     DATABASE = "database"
     STORAGE = "storage"
     WORKER = "worker"
-    """The service itself, by its worker."""
+    """The service itself, called by its worker."""
 
 
 class Instrument(Protocol):
-    """Somebody who wants to know of every call."""
+    """Observes calls."""
 
     def call(self, system: System, operation: str) -> AbstractContextManager[Any]:
-        """Around one call. ``operation`` is the name of a method of the port, of which there are few. The call's error goes through."""
+        """Return a context manager that surrounds one call and lets its error through.
+
+        Args:
+            system: the system that is called.
+            operation: the name of the port's method; there are few.
+        """
         ...
 
 
 _NO_CALL: Final = frozenset({"url", "logs_url"})
-"""Methods that ask nobody."""
+"""Methods that make no request."""
 
-_ALL_AT_ONCE: Final = frozenset({(System.STORAGE, "list")})
-"""Methods that answer while they are being listened to. What is watched is the whole answer."""
+_STREAMED: Final = frozenset({(System.STORAGE, "list")})
+"""Methods that fetch while their result is iterated. The call that is observed ends with the last item."""
 
 
-def instrumented(port: T, protocol: type, system: System, watches: Sequence[Instrument]) -> T:
-    """``port``, with every call of a method of ``protocol`` watched; its other methods are the same. Without watches, ``port`` itself."""
-    if not watches:
+def instrumented(port: T, protocol: type[T], system: System, instruments: Sequence[Instrument]) -> T:
+    """Return ``port`` with every call of a method of ``protocol`` observed; its other methods are unchanged.
+
+    Without instruments, return ``port`` itself.
+    """
+    if not instruments:
         return port
-    asked = {name for name in vars(protocol) if not name.startswith("_")} - _NO_CALL
-    methods: dict[str, Any] = {}
-    for name in dir(port):
-        method = getattr(port, name)
-        if name.startswith("_") or not callable(method):
-            continue
-        methods[name] = staticmethod(_watched(method, name, system, watches) if name in asked else method)
-    return cast("T", type(f"Watched{type(port).__name__}", (), methods)())
+    observed = methods_of(protocol) - _NO_CALL
+    names = {name for name in dir(port) if not name.startswith("_")} - observed
+    unchanged = {name: member for name in names if callable(member := getattr(port, name))}
+    for instrument in reversed(instruments):
+        port = delegating(protocol, partial(_observe, port, system, instrument), **unchanged)
+    return port
 
 
-def _watched(
-    method: Callable[..., Any], name: str, system: System, watches: Sequence[Instrument]
-) -> Callable[..., Any]:
-    at_once = (system, name) in _ALL_AT_ONCE
-    call = method
-    for watch in reversed(watches):
-        call = _watched_by(watch, call, system, name, at_once=at_once)
-    return call
+def instrumented_database(database: Database, instruments: Sequence[Instrument]) -> Database:
+    """Return ``database`` with every call of each of its ports observed. Without instruments, return ``database`` itself."""
+    if not instruments:
+        return database
+    observed = instrumented(database, Database, System.DATABASE, instruments)
+    for name, port in PORTS.items():
+        setattr(observed, name, instrumented(getattr(database, name), port, System.DATABASE, instruments))
+    return observed
 
 
-def _watched_by(
-    watch: Instrument, method: Callable[..., Any], system: System, name: str, *, at_once: bool
-) -> Callable[..., Any]:
-    @wraps(method)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        with watch.call(system, name):
-            found = method(*args, **kwargs)
-            return iter(list(found)) if at_once else found
-
-    return call
+def _observe(port: object, system: System, instrument: Instrument, name: str, *args: Any, **kwargs: Any) -> Any:
+    method: Callable[..., Any] = getattr(port, name)
+    with instrument.call(system, name):
+        result = method(*args, **kwargs)
+        return iter(list(result)) if (system, name) in _STREAMED else result

@@ -1,7 +1,8 @@
-"""Log lines for machines (``json``) or people (``console``): one line each that nobody can forge, without secrets.
+"""Log lines for machines (``json``) or people (``console``): one line per record that input cannot forge, without
+secrets.
 
-Every module logs by :mod:`logging`. Here is decided, once in a process, what becomes of it. What a line belongs to, such as the id of the
-request, is bound around the work by :func:`bound` and is on every line that is written meanwhile.
+Every module logs through :mod:`logging`; this module configures it, once per process. :func:`bound` adds fields, such
+as the id of the request, to every line that is logged in its block.
 """
 
 from __future__ import annotations
@@ -22,21 +23,23 @@ if TYPE_CHECKING:
     from workflow_entrypoints.settings import Settings
 
 FIELDS: Final = "fields"
-"""``_log.info("…", extra={FIELDS: {"status": 200}})``: fields of this line alone, for machines; the message says the same in words."""
+"""``_log.info("…", extra={FIELDS: {"status": 200}})``: fields of this line alone, for machines; the message says the
+same in words.
+"""
 
 MAX_MESSAGE: Final = 8_192
 MAX_TRACEBACK: Final = 32_768
-"""Characters that one line holds of each; of a traceback the end is what tells."""
+"""Maximum characters of each in one line; of a traceback the end is kept."""
 
 _CHATTY: Final = ("httpx", "httpcore", "botocore", "boto3", "s3transfer", "urllib3", "alembic")
-"""What these log below a warning may hold headers, and so secrets."""
+"""Records of these below a warning may contain headers, and so secrets."""
 
 _bound: ContextVar[Mapping[str, Any]] = ContextVar("log_fields", default={})  # noqa: B039 - it is never changed, only replaced
 
 
 @contextmanager
 def bound(**fields: Any) -> Iterator[None]:
-    """Every line that is logged in the block has these fields, in handlers that run in threads, too."""
+    """Add fields to every line that is logged in the block, also by handlers that run in threads."""
     token = _bound.set({**_bound.get(), **fields})
     try:
         yield
@@ -45,7 +48,7 @@ def bound(**fields: Any) -> Iterator[None]:
 
 
 def configure_logging(settings: Settings) -> None:
-    """Write what is logged in this process to standard error, as the settings say."""
+    """Write the log records of this process to standard error, in the format and from the level of the settings."""
     formatter = JsonFormatter if settings.log_format == "json" else ConsoleFormatter
     handler = logging.StreamHandler()
     handler.setFormatter(formatter(redactor([*settings.secrets(), *secrets_of(os.environ)])))
@@ -55,7 +58,7 @@ def configure_logging(settings: Settings) -> None:
 
 
 class _Formatter(logging.Formatter):
-    """What both forms share. ``clean`` takes the secrets out of a text."""
+    """The common part of both formats. ``clean`` removes the secrets from a text."""
 
     def __init__(self, clean: Callable[[str], str]) -> None:
         super().__init__()
@@ -71,7 +74,9 @@ class _Formatter(logging.Formatter):
 
 
 class JsonFormatter(_Formatter):
-    """A JSON object in ASCII on one line: ``time`` (UTC, RFC 3339), ``level``, ``logger``, ``message``, then what was bound."""
+    """A JSON object in ASCII on one line: ``time`` (UTC, RFC 3339), ``level``, ``logger``, ``message``, then the bound
+    fields.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
@@ -89,17 +94,17 @@ class JsonFormatter(_Formatter):
 
 
 class ConsoleFormatter(_Formatter):
-    """A line of text; a traceback follows with a mark in front of each of its lines."""
+    """A line of text; a traceback follows with a mark at the start of each of its lines."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The line or lines."""
-        told = "".join(f" {name}={_plain(str(value))}" for name, value in _bound.get().items())
-        line = f"{_time(record)} {record.levelname} {_logger(record.name)}: {_plain(self._message(record))}{self._clean(told)}"
+        fields = "".join(f" {name}={_plain(str(value))}" for name, value in _bound.get().items())
+        line = f"{_time(record)} {record.levelname} {_logger(record.name)}: {_plain(self._message(record))}{self._clean(fields)}"
         return "\n  | ".join([line, *map(_plain, self._traceback(record).splitlines())])
 
 
 def _logger(name: str) -> str:
-    """Uvicorn calls the logger of its ordinary lines ``uvicorn.error``."""
+    """Return the name of the logger; Uvicorn names that of its ordinary lines ``uvicorn.error``."""
     return "uvicorn" if name == "uvicorn.error" else name
 
 
@@ -108,7 +113,7 @@ def _time(record: logging.LogRecord) -> str:
 
 
 def _plain(text: str) -> str:
-    """Without what would end the line or steer a terminal."""
+    """Escape the characters that would end the line or control a terminal."""
     if text.isprintable():
         return text
     return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)

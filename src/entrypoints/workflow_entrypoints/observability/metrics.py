@@ -1,6 +1,6 @@
-"""What is measured, for Prometheus: standard names, base units, and label values of which there are few.
+"""Metrics for Prometheus: standard names, base units, and label values of low cardinality.
 
-No workflow's name, no run id and no path is ever a label: their number has no bound, and each would be a series of its own.
+Names of workflows, run ids and paths are never labels: their number is unbounded, and each would be a separate series.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
     from workflow_core.ports.clock import ClockPort
-    from workflow_core.ports.workflow import WorkflowPort
+    from workflow_core.ports.database import Database
 
 _log = logging.getLogger(__name__)
 
@@ -41,7 +41,10 @@ SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 """The buckets of every duration."""
 
 _CALLS: Final[Mapping[System, tuple[str, str]]] = {
-    System.AIRFLOW: ("airflow_client_request_duration_seconds", "Calls of Airflow; one may be several HTTP requests."),
+    System.AIRFLOW: (
+        "airflow_client_request_duration_seconds",
+        "Calls of Airflow; one call may be several HTTP requests.",
+    ),
     System.DATABASE: (
         "database_client_operation_duration_seconds",
         "Operations on the database, each one transaction.",
@@ -55,15 +58,17 @@ BREAKER_STATES: Final = ("closed", "open", "half_open")
 
 @runtime_checkable
 class Pooled(Protocol):
-    """What keeps a bounded number of connections."""
+    """An adapter with a bounded number of connections."""
 
     def connections(self) -> tuple[int, int]:
-        """How many are in use, and how many there may be."""
+        """Return the number of connections in use, and their maximum."""
         ...
 
 
 class Metrics(Collector):
-    """The measurements of one process. Its :meth:`call` is a :class:`~workflow_entrypoints.observability.instrumentation.Instrument`."""
+    """The measurements of one process. Its :meth:`call` is a
+    :class:`~workflow_entrypoints.observability.instrumentation.Instrument`.
+    """
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -88,27 +93,29 @@ class Metrics(Collector):
             for system, (name, what) in _CALLS.items()
         }
         self._breakers: dict[str, Callable[[], str]] = {}
-        self._state: tuple[WorkflowPort, ClockPort] | None = None
+        self._state: tuple[Database, ClockPort] | None = None
         self.registry.register(self)
 
     def text(self) -> bytes:
-        """Everything, as Prometheus reads it. Asks the database what there is to do, if :meth:`follow` was told which."""
+        """Return all metrics in the text format of Prometheus. Reads those of the database from the one given to
+        :meth:`follow`.
+        """
         return generate_latest(self.registry)
 
-    def follow(self, workflows: WorkflowPort, clock: ClockPort) -> None:
-        """Tell at each scrape what this database holds."""
-        self._state = workflows, clock
+    def follow(self, database: Database, clock: ClockPort) -> None:
+        """Report the counts of this database at each scrape."""
+        self._state = database, clock
 
     def breaker(self, dependency: str, state: Callable[[], str]) -> None:
-        """Tell at each scrape which of :data:`BREAKER_STATES` the circuit breaker of a dependency is in."""
+        """Report at each scrape which of :data:`BREAKER_STATES` the circuit breaker of a dependency is in."""
         self._breakers[dependency] = state
 
     def request_began(self) -> None:
-        """A request came in."""
-        self._active += 1  # by the event loop alone
+        """Count a request that has arrived."""
+        self._active += 1  # only the event loop calls this
 
     def request_ended(self, method: str, route: str, status: int | None, seconds: float) -> None:
-        """It was answered (``status`` None: nobody was there to take the answer)."""
+        """Record that it was answered (``status`` None: the client had disconnected)."""
         self._active -= 1
         of_class = "none" if status is None else f"{status // 100}xx"
         self._requests.labels(method, route, of_class).observe(seconds)
@@ -130,11 +137,11 @@ class Metrics(Collector):
             self._calls[system].labels(operation, outcome).observe(time.perf_counter() - began)
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing is asked while metrics are being registered."""
+        """Return nothing: no system is called while metrics are registered."""
         return ()
 
     def collect(self) -> Iterable[Metric]:
-        """What is looked up when somebody asks."""
+        """Yield the metrics that are read at each scrape."""
         yield _gauge("http_server_active_requests", "Requests that are being handled.", {(): self._active})
         if self._breakers:
             states: dict[tuple[str, ...], float] = {
@@ -148,27 +155,27 @@ class Metrics(Collector):
         if self._state is not None:
             yield from self._held(*self._state)
 
-    def _held(self, workflows: WorkflowPort, clock: ClockPort) -> Iterable[Metric]:
-        if isinstance(workflows, Pooled):
-            used, most = workflows.connections()
+    def _held(self, database: Database, clock: ClockPort) -> Iterable[Metric]:
+        if isinstance(database, Pooled):
+            used, most = database.connections()
             yield _gauge("database_connections_in_use", "Connections in use in this process.", {(): used})
-            yield _gauge("database_connections_max", "Connections that there may be.", {(): most})
+            yield _gauge("database_connections_max", "Maximum number of connections.", {(): most})
         try:
-            counts, mirror = workflows.counts(), workflows.airflow_state()
+            counts, mirror = database.counts(), database.observations.airflow_state()
         except WorkflowError as error:
-            _log.warning("the database cannot be asked for metrics: %s", error.message)
+            _log.warning("cannot read metrics from the database: %s", error.message)
             yield _gauge("database_up", "Whether the database answered this scrape.", {(): 0})
             return
         yield _gauge("database_up", "Whether the database answered this scrape.", {(): 1})
         phases: dict[tuple[str, ...], float] = {(phase.value,): number for phase, number in counts.workflows.items()}
         yield _gauge(
-            "workflow_core_workflows", "Workflows by phase; all but `served` want attention.", phases, ("phase",)
+            "workflow_core_workflows", "Workflows by phase; all but `served` need attention.", phases, ("phase",)
         )
         statuses: dict[tuple[str, ...], float] = {(status.value,): number for status, number in counts.runs.items()}
         yield _gauge("workflow_core_active_runs", "Runs that have not ended, by status.", statuses, ("status",))
         if mirror.reached_at is not None:
             age = (clock.now() - mirror.reached_at).total_seconds()
-            yield _gauge("workflow_core_mirror_age_seconds", "Since Airflow was last followed.", {(): max(0.0, age)})
+            yield _gauge("workflow_core_mirror_age_seconds", "Seconds since the last mirror pass.", {(): max(0.0, age)})
 
 
 def _gauge(

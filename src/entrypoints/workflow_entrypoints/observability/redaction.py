@@ -1,4 +1,4 @@
-"""Secrets are taken out of whatever is shown or logged: by where they stand, and by their values where those are known."""
+"""Removes secrets from text that is shown or logged: by their position, and by their values where those are known."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ if TYPE_CHECKING:
 MASK: Final = "****"
 
 SHORTEST: Final = 6
-"""Characters of the shortest secret that is looked for by its value: a shorter one (``admin``) is in many an innocent word."""
+"""Minimum length of a secret that is searched for by its value: a shorter one (``admin``) occurs in ordinary words."""
 
 _AWS: Final = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN")
 _OTLP: Final = ("OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS")
 
 _PATTERNS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
-    # The user stays. Up to the last @ of the word: a password may hold "/", and one that is not quoted as it should be may hold "@".
+    # The user stays. Up to the last @ of the word: a password may hold "/", and one that is not quoted may hold "@".
     (re.compile(r"(://(?:[^\s:/?#@\"'<>]*:)?)[^\s\"'<>]*@"), rf"\1{MASK}@"),
-    # postgresql://host/name?password=… is as good as a password in front of the host; so is a signature of S3.
+    # postgresql://host/name?password=… exposes a password just like one in front of the host; so does a signature of
+    # S3.
     (
         re.compile(
             r"([?&][^\s=&\"']*(?:pass|secret|token|key|signature|credential)[^\s=&\"']*=)[^\s&\"']*", re.IGNORECASE
@@ -34,7 +35,7 @@ _PATTERNS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
     ),
     # the scheme alone; no word of a sentence about "basic authentication" has digits or capitals
     (re.compile(r"\b((?i:bearer|basic)\s+)(?=\S*[0-9A-Z])[A-Za-z0-9._~+/-]{8,}=*"), rf"\1{MASK}"),
-    # API tokens of ours, of which the id may stay, and JSON web tokens
+    # our API tokens, whose id may stay, and JSON web tokens
     (re.compile(r"\b(dli_[0-9a-f]{16}_)[0-9a-f]{8,}"), rf"\1{MASK}"),
     (re.compile(r"\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"), MASK),
     # password=…, "access_token": "…"
@@ -49,14 +50,14 @@ _PATTERNS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
 
 
 def redact(text: str) -> str:
-    """The text without credentials in URLs, headers and assignments."""
+    """Mask the credentials in URLs, headers and assignments."""
     for pattern, replacement in _PATTERNS:
         text = pattern.sub(replacement, text)
     return text
 
 
 def secrets_of(environment: Mapping[str, str]) -> Iterator[str]:
-    """The secrets in variables that are not ours: boto3 and OpenTelemetry read them, and may quote what was answered to them."""
+    """Yield the secrets in variables of boto3 and OpenTelemetry, which may quote responses that contain them."""
     yield from (environment.get(name, "") for name in _AWS)
     for name in _OTLP:  # key=value,key=value, percent-encoded
         for pair in environment.get(name, "").split(","):
@@ -65,7 +66,7 @@ def secrets_of(environment: Mapping[str, str]) -> Iterator[str]:
 
 
 def redactor(secrets: Iterable[str]) -> Callable[[str], str]:
-    """:func:`redact` that knows these secrets by their values, too, wherever they stand."""
+    """Return a :func:`redact` that also masks these secrets by their values, at any position."""
     known = sorted({secret for secret in secrets if len(secret) >= SHORTEST}, key=len, reverse=True)
     if not known:
         return redact

@@ -1,8 +1,8 @@
 """OpenTelemetry traces: a span for each request and each pass of the worker, and below it one for every call of a port.
 
-Off unless ``WORKFLOWS_TRACES`` says otherwise; needs the extra ``[otel]``. Where spans go, and how many are kept, is said in
-OpenTelemetry's own variables (``OTEL_EXPORTER_OTLP_ENDPOINT``, ``OTEL_TRACES_SAMPLER``, ``OTEL_SERVICE_NAME`` …). Errors are told by their
-codes: a message may hold what does not belong into another system.
+``WORKFLOWS_TRACES`` switches them on; they need the extra ``[otel]``. OpenTelemetry's own variables set their
+destination and sampling (``OTEL_EXPORTER_OTLP_ENDPOINT``, ``OTEL_TRACES_SAMPLER``, ``OTEL_SERVICE_NAME`` …). Spans
+carry the codes of errors only: a message may contain data that must not reach another system.
 """
 
 from __future__ import annotations
@@ -34,32 +34,36 @@ _SERVER_FAULT: Final = 500
 
 
 def open_traces() -> Traces:
-    """Traces that are sent by OTLP over HTTP, in batches."""
+    """Return traces that are sent by OTLP over HTTP, in batches."""
     provider = TracerProvider(resource=Resource.create({"service.name": SERVICE}), shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     return Traces(provider)
 
 
 class Traces:
-    """The spans of one process. Its :meth:`call` is a :class:`~workflow_entrypoints.observability.instrumentation.Instrument`."""
+    """The spans of one process. Its :meth:`call` is a
+    :class:`~workflow_entrypoints.observability.instrumentation.Instrument`.
+    """
 
     def __init__(self, provider: TracerProvider) -> None:
         self._provider = provider
         self._tracer = provider.get_tracer(SERVICE)
 
     def close(self) -> None:
-        """Send what is left, and end."""
+        """Send the remaining spans, and stop."""
         self._provider.shutdown()
 
     def headers(self) -> Mapping[str, str]:
-        """What tells the one who is asked which span it is that asks (W3C Trace Context); empty outside of any."""
+        """Return the headers that pass the current span on to the called system (W3C Trace Context); empty outside of
+        any span.
+        """
         carrier: dict[str, str] = {}
         _W3C.inject(carrier)
         return carrier
 
     @contextmanager
     def request(self, exchange: Exchange) -> Iterator[None]:
-        """Around the handling of a request, as a part of its sender's trace if it says which."""
+        """Open a span around the handling of a request, within the trace of its sender if the headers name one."""
         sent = {name.decode("latin-1"): value.decode("latin-1") for name, value in exchange.scope["headers"]}
         with self._tracer.start_as_current_span(
             exchange.method,
@@ -83,7 +87,7 @@ class Traces:
 
     @contextmanager
     def call(self, system: System, operation: str) -> Iterator[None]:
-        """Around one call: a step of what is being done, or the beginning of a pass of the worker."""
+        """Open a span around one call, or around a pass of the worker."""
         kind = SpanKind.INTERNAL if system is System.WORKER else SpanKind.CLIENT
         with self._tracer.start_as_current_span(
             f"{system} {operation}",

@@ -13,21 +13,22 @@ if TYPE_CHECKING:
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 _MARKS: Final = re.compile(r"\\\$\{|\$\{|\}")
-"""What begins a placeholder or ends one; a backslash before it makes it text."""
+"""The marks that begin or end a placeholder; a backslash before one makes it text."""
 
 MOST: Final = 20
-"""How deep placeholders may stand in each other's defaults."""
+"""Maximum nesting of placeholders in each other's defaults."""
 
 
 def expanded(value: Any, environment: Mapping[str, str], *, where: str) -> Any:
-    r"""The value with each placeholder replaced, in lists and mappings as well.
+    r"""Replace each placeholder in a value, also in lists and mappings.
 
-    Everything after the first colon is the default, and may be empty or have placeholders itself. A variable that is empty counts as not
-    set, as everywhere in the settings. ``\${`` is the text ``${``. What a variable holds is never expanded again. ``where`` is file and
-    key, for the message.
+    Everything after the first colon is the default, and may be empty or contain placeholders. An empty variable counts
+    as not set, as everywhere in the settings. ``\${`` is the text ``${``. The value of a variable is never expanded
+    again. ``where`` is file and key, for the message.
 
     Raises:
-        ConfigurationError: a variable without a default is not set, or a placeholder is malformed; the message shows no value.
+        ConfigurationError: a variable without a default is not set, or a placeholder is malformed; the message contains
+            no value.
     """
     if isinstance(value, dict):
         return {key: expanded(inner, environment, where=f"{where}.{key}") for key, inner in value.items()}
@@ -39,31 +40,31 @@ def expanded(value: Any, environment: Mapping[str, str], *, where: str) -> Any:
 
 
 class _Text:
-    """One value, read from left to right."""
+    """A parser of one value, from left to right."""
 
     def __init__(self, text: str, environment: Mapping[str, str], where: str) -> None:
         self._text, self._environment, self._where = text, environment, where
         self._at = 0
 
     def all(self) -> str:
-        """The whole text, expanded."""
+        """Return the whole text, expanded."""
         parts = [self._until_mark(depth=0)]
         while self._at < len(self._text):
             parts.append(self._until_mark(depth=0))
         return "".join(parts)
 
     def _until_mark(self, *, depth: int) -> str:
-        """The text up to the end, or, inside a placeholder, up to the brace that ends it."""
+        """Return the text up to the end, or, inside a placeholder, up to the brace that ends it."""
         parts: list[str] = []
-        while found := _MARKS.search(self._text, self._at):
-            parts.append(self._text[self._at : found.start()])
-            self._at = found.end()
-            if found[0] == "${":
+        while mark := _MARKS.search(self._text, self._at):
+            parts.append(self._text[self._at : mark.start()])
+            self._at = mark.end()
+            if mark[0] == "${":
                 parts.append(self._placeholder(depth + 1))
-            elif found[0] == "}" and depth:
+            elif mark[0] == "}" and depth:
                 return "".join(parts)
             else:
-                parts.append(found[0].removeprefix("\\"))
+                parts.append(mark[0].removeprefix("\\"))
         if depth:
             self._refuse("a placeholder has no closing brace; write \\${ for the characters themselves")
         parts.append(self._text[self._at :])
@@ -72,7 +73,7 @@ class _Text:
 
     def _placeholder(self, depth: int) -> str:
         if depth > MOST:
-            self._refuse(f"placeholders stand more than {MOST} deep in each other")
+            self._refuse(f"placeholders are nested more than {MOST} deep")
         end = re.compile(r"[:}]").search(self._text, self._at)
         name = self._text[self._at : end.start() if end else len(self._text)]
         if end is None or not _NAME.match(name):
@@ -80,19 +81,19 @@ class _Text:
         self._at = end.end() if end else self._at
         value = self._environment.get(name, "")
         if end is not None and end[0] == ":":
-            default = self._until_mark(depth=depth) if not value else self._passed_over(depth)
+            default = self._until_mark(depth=depth) if not value else self._skipped(depth)
             return value or default
         if not value:
             self._refuse(f"the variable {name} is not set, and ${{{name}}} has no default; write ${{{name}:default}}")
         return value
 
-    def _passed_over(self, depth: int) -> str:
-        """Step over a default that is not needed: what stands in it need not be set."""
-        kept, self._environment = self._environment, _Anything()
+    def _skipped(self, depth: int) -> str:
+        """Skip a default that is not needed: the variables in it need not be set."""
+        environment, self._environment = self._environment, _Anything()
         try:
             return self._until_mark(depth=depth)
         finally:
-            self._environment = kept
+            self._environment = environment
 
     def _refuse(self, why: str) -> None:
         msg = f"{self._where}: {why}"
@@ -103,5 +104,5 @@ class _Anything(dict[str, str]):
     """An environment in which every variable is set."""
 
     def get(self, key: str, default: Any = None) -> Any:  # noqa: ARG002 - the signature of a mapping
-        """Something."""
+        """Return a value for every variable."""
         return "-"

@@ -1,4 +1,6 @@
-"""Environment variables that look like settings and are none: a misspelt one would silently leave the default in force."""
+"""Warns about environment variables that look like settings but are not: a misspelt one would silently leave the
+default in force.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +19,13 @@ _OURS: Final = ("WORKFLOWS_", "DLI_")
 _SHARED: Final = "AIRFLOW_"
 _AIRFLOWS: Final = re.compile(r"AIRFLOW_(?:_|HOME$|CONFIG$|VERSION$|UID$|GID$|CONN_|VAR_|CTX_)")
 _KUBERNETES: Final = re.compile(r".+_(?:SERVICE_HOST|SERVICE_PORT.*|PORT_[0-9]+_.*)")
-"""What Kubernetes sets for a service that is called ``workflows`` or ``dli``."""
+"""The variables that Kubernetes sets for a service named ``workflows`` or ``dli``."""
 
 
 def unknown_variables(environment: Mapping[str, str] | None = None) -> Iterator[str]:
-    """A warning for each. Variables with the prefix ``AIRFLOW_`` are Airflow's, unless one is close to a name of ours."""
+    """Yield a warning for each. Variables with the prefix ``AIRFLOW_`` belong to Airflow, unless one is similar to a
+    setting.
+    """
     for name in sorted(os.environ if environment is None else environment):
         if name in _KNOWN or _KUBERNETES.fullmatch(name):
             continue
@@ -32,8 +36,8 @@ def unknown_variables(environment: Mapping[str, str] | None = None) -> Iterator[
 
 
 def _similar_to(name: str) -> str | None:
-    """The setting whose name is nearly this one; the prefix, which many names share, does not count."""
+    """Return the setting with the most similar name; the prefix, which many names share, does not count."""
     prefix = next((prefix for prefix in (*_OURS, _SHARED) if name.startswith(prefix)), "")
-    names = [known.removeprefix(prefix) for known in _KNOWN if known.startswith(prefix)]
+    names = [setting.removeprefix(prefix) for setting in _KNOWN if setting.startswith(prefix)]
     close = get_close_matches(name.removeprefix(prefix), names, n=1, cutoff=0.75)
     return prefix + close[0] if close else None

@@ -1,7 +1,7 @@
 """What an installation lets a spec name: operator classes, and functions for ``python_callable``.
 
 Both are matched as text, so that a spec is checked without importing anything. What a path leads to is checked once more by the side
-that imports it (``docs/adr/0031-code-that-a-spec-may-name.md``).
+that imports it (``docs/adr/0031-allowed-operators-and-callables.md``).
 """
 
 from __future__ import annotations

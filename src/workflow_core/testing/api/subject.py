@@ -10,7 +10,7 @@ import pytest
 from workflow_core.api import RegisterRequest, RunRequest
 from workflow_core.domain.caller import Caller
 from workflow_core.errors import WorkflowError
-from workflow_core.fakes import InMemoryAirflow, InMemoryStorage, InMemoryWorkflows, ManualClock
+from workflow_core.fakes import InMemoryAirflow, InMemoryDatabase, InMemoryStorage, ManualClock
 from workflow_core.service import WorkflowService
 from workflow_core.sweeper import Sweeper
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from workflow_core.api import WorkflowApi
-    from workflow_core.ports.workflow import WorkflowPort
+    from workflow_core.ports.database import Database
 
 T = TypeVar("T")
 
@@ -43,12 +43,12 @@ tasks:
 class ApiWorld:
     """A service over the fakes, whose clock stands; ``workflows`` may be another, empty implementation."""
 
-    def __init__(self, workflows: WorkflowPort | None = None) -> None:
+    def __init__(self, database: Database | None = None) -> None:
         self.clock = ManualClock(AT)
         self.storage = InMemoryStorage()
         self.airflow = InMemoryAirflow(storage=self.storage, clock=self.clock, queue_seconds=1, task_seconds=2)
         self.service = WorkflowService(
-            workflows=workflows or InMemoryWorkflows(),
+            database=database or InMemoryDatabase(),
             airflow=self.airflow,
             storage=self.storage,
             clock=self.clock,

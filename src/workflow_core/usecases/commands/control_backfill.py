@@ -1,4 +1,4 @@
-"""Pause, resume and stop a backfill as a whole."""
+"""Pause, resume or stop a backfill as a whole."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from workflow_core.errors import BackfillNotActive, ConcurrentUpdate, DatabaseUn
 from workflow_core.usecases.commands.reason import check_reason
 from workflow_core.usecases.commands.trigger import check_runnable
 from workflow_core.usecases.context import require_backfill, summarize
-from workflow_core.usecases.reconcile.backfill import try_to_advance
+from workflow_core.usecases.reconcile.backfill import try_to_advance_backfill
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from workflow_core.usecases.context import Context
 
     Step = Callable[[Backfill, Sequence[Run]], tuple[Backfill, Sequence[Run]]]
-    """What a wish makes of a backfill, and of which of its runs."""
+    """Returns the changed backfill and those of its runs that change with it."""
 
 
 @frozen(kw_only=True)
 class ControlBackfill:
-    """The wish to pause, resume or stop a backfill; only a pause and a stop have a reason."""
+    """Command: pause, resume or stop a backfill. Only a pause and a stop have a reason."""
 
     caller: Caller
     backfill_id: str
@@ -36,14 +36,14 @@ class ControlBackfill:
 
 
 def pause_backfill(command: ControlBackfill, context: Context) -> BackfillSummary:
-    """Send no more of its runs; those under way go on. One that is paused already stays as it was, with its first reason.
+    """Pause a backfill: submit no further runs; active runs continue.
 
-    Needs no Airflow: after the answer nothing more is sent.
+    A backfill that is already paused keeps its first reason. Airflow is not needed.
 
     Raises:
-        InvalidRequest, BackfillNotFound: the id, or the reason.
-        BackfillNotActive: it has ended, or is being stopped.
-        WorkflowPermissionDenied: of a CODE workflow, unless the policy allows it.
+        InvalidRequest, BackfillNotFound: the id or the reason is invalid, or no backfill has the id.
+        BackfillNotActive: the backfill has ended or is being stopped.
+        WorkflowPermissionDenied: the workflow is CODE and the configuration denies it.
         DatabaseUnavailable: nothing was recorded.
     """
     check_reason(command.reason)
@@ -53,41 +53,43 @@ def pause_backfill(command: ControlBackfill, context: Context) -> BackfillSummar
         _refuse_ended(backfill, runs)
         return backfill.paused(command.caller.name, command.reason, context.clock.now()), ()
 
-    return _told(*_change(command, Action.PAUSE_BACKFILL, context, step), context)
+    return _current_summary(*_change(command, Action.PAUSE_BACKFILL, context, step), context)
 
 
 def resume_backfill(command: ControlBackfill, context: Context) -> BackfillSummary:
-    """Go on, over whatever failed until now; a no-op for one that is not paused.
+    """Resume a paused backfill, accepting the failures so far; a no-op for a backfill that is not paused.
 
     Raises:
-        InvalidRequest, BackfillNotFound: the id.
-        BackfillNotActive: it has ended, or is being stopped.
-        WorkflowNotFound, WorkflowPaused, WorkflowNotRunnable: nothing of its workflow could run.
-        WorkflowPermissionDenied: of a CODE workflow, unless the policy allows it.
+        InvalidRequest, BackfillNotFound: the id is invalid, or no backfill has it.
+        BackfillNotActive: the backfill has ended or is being stopped.
+        WorkflowNotFound, WorkflowPaused, WorkflowNotRunnable: runs of its workflow cannot be started now.
+        WorkflowPermissionDenied: the workflow is CODE and the configuration denies it.
         DatabaseUnavailable: nothing was recorded.
     """
     _check_permitted(command, context)
 
     def step(backfill: Backfill, runs: Sequence[Run]) -> tuple[Backfill, Sequence[Run]]:
         _refuse_ended(backfill, runs)
-        owner = context.workflows.workflow_by_id(backfill.workflow_id)
+        owner = context.db.workflows.workflow_by_id(backfill.workflow_id)
         if owner is not None:
             check_runnable(owner, context)
         return backfill.resumed(command.caller.name, runs, context.clock.now()), ()
 
     changed, runs = _change(command, Action.RESUME_BACKFILL, context, step)
-    try_to_advance(changed, context)
-    return _told(changed, runs, context)
+    try_to_advance_backfill(changed, context)
+    return _current_summary(changed, runs, context)
 
 
 def stop_backfill(command: ControlBackfill, context: Context) -> BackfillSummary:
-    """Have it end: what was not sent is cancelled at once and never reaches Airflow, what is under way is stopped as any other run.
-    One that is stopping, or was stopped, already stays as it is, with its first reason.
+    """Stop a backfill.
+
+    Runs that were not submitted are cancelled at once, and active runs are stopped like any other run. A backfill that
+    is stopping or stopped keeps its first reason.
 
     Raises:
-        InvalidRequest, BackfillNotFound: the id, or the reason.
-        BackfillNotActive: it has ended.
-        WorkflowPermissionDenied: of a CODE workflow, unless the policy allows it.
+        InvalidRequest, BackfillNotFound: the id or the reason is invalid, or no backfill has the id.
+        BackfillNotActive: the backfill has ended.
+        WorkflowPermissionDenied: the workflow is CODE and the configuration denies it.
         DatabaseUnavailable: nothing was recorded.
     """
     check_reason(command.reason)
@@ -102,12 +104,15 @@ def stop_backfill(command: ControlBackfill, context: Context) -> BackfillSummary
         return backfill.stopping(by, command.reason, at), cancelled
 
     changed, runs = _change(command, Action.STOP_BACKFILL, context, step)
-    try_to_advance(changed, context)
-    return _told(changed, runs, context)
+    try_to_advance_backfill(changed, context)
+    return _current_summary(changed, runs, context)
 
 
-def _told(changed: Backfill, runs: Sequence[Run], context: Context) -> BackfillSummary:
-    """The backfill as it is recorded now; as it was changed, if the database does not answer any more: the wish is accepted."""
+def _current_summary(changed: Backfill, runs: Sequence[Run], context: Context) -> BackfillSummary:
+    """Return the backfill as currently recorded.
+
+    If the database no longer responds, return it with the change, which is already accepted.
+    """
     try:
         return summarize(require_backfill(changed.backfill_id, context), context)
     except DatabaseUnavailable:
@@ -115,29 +120,35 @@ def _told(changed: Backfill, runs: Sequence[Run], context: Context) -> BackfillS
 
 
 def _change(command: ControlBackfill, action: Action, context: Context, step: Step) -> tuple[Backfill, Sequence[Run]]:
-    """Record what the step makes of it, and of its runs. Somebody else's save in between means: read again, decide again."""
+    """Record the change that ``step`` makes to the backfill and its runs.
+
+    If another process saves the backfill first, read and decide again.
+    """
     while True:
         backfill = require_backfill(command.backfill_id, context)
-        runs = context.workflows.backfill_runs(command.backfill_id)
-        wanted, changed = step(backfill, runs)
-        act = on_backfill(command.caller, action, context.clock.now(), wanted, before=backfill)
-        if wanted is backfill:
-            context.workflows.record(act)
+        runs = context.db.backfills.backfill_runs(command.backfill_id)
+        desired, changed = step(backfill, runs)
+        act = on_backfill(command.caller, action, context.clock.now(), desired, before=backfill)
+        if desired is backfill:
+            context.db.audit.append(act)
             return backfill, runs
         try:
-            saved, changed = context.workflows.save_backfill(wanted, changed, act=act)
+            saved, changed = context.db.backfills.save_backfill(desired, changed, act=act)
             return saved, list(({run.run_id: run for run in runs} | {run.run_id: run for run in changed}).values())
         except ConcurrentUpdate:
             continue
 
 
 def _check_permitted(command: ControlBackfill, context: Context) -> None:
-    owner = context.workflows.workflow_by_id(require_backfill(command.backfill_id, context).workflow_id)
+    owner = context.db.workflows.workflow_by_id(require_backfill(command.backfill_id, context).workflow_id)
     if owner is not None and not owner.phase.has_left:
         context.check_execution(owner)
 
 
 def _refuse_ended(backfill: Backfill, runs: Sequence[Run]) -> None:
-    """A backfill that only waits for the runs of its skipped dates has nothing of its own to pause, resume or stop."""
+    """Raise :class:`BackfillNotActive` if the backfill has ended or is being stopped.
+
+    A backfill that only waits for the runs of its skipped dates has no runs left to pause, resume or stop.
+    """
     if all(run.status.is_final for run in runs) or backfill.wanted is Wanted.STOP:
         raise BackfillNotActive(backfill.backfill_id, backfill.status(counts_of(runs)))

@@ -1,6 +1,6 @@
 """Answer requests that come with an idempotency key: the same request again gets the same answer again, and no second effect.
 
-What is asked for is recorded together with the key (``act`` of :class:`~workflow_core.ports.workflow.WorkflowPort`), so the request is
+What is asked for is recorded together with the key (``act`` of :class:`~workflow_core.ports.database.Database`), so the request is
 simply carried out; that it came before shows where it would be recorded again, or where what it did stands in its own way.
 """
 
@@ -64,10 +64,10 @@ def idempotent(
     try:
         body = do()
     except WorkflowError as error:
-        if error.hides or isinstance(error, PermissionDenied):  # whatever was allowed when the key came first
+        if error.conceals or isinstance(error, PermissionDenied):  # whatever was allowed when the key came first
             raise
         with _not_known(unless=error):
-            found = context.workflows.key(caller.name, caller.key.text)
+            found = context.db.idempotency.key_record(caller.name, caller.key.text)
         if found is None:
             raise
         with _not_known():
@@ -107,7 +107,7 @@ def _told(
 def _kept(scope: str, text: str, body: str, context: Context) -> str:
     """The answer that is kept: this one, unless somebody was faster. One that cannot be kept is given all the same: it is done."""
     try:
-        kept = context.workflows.keep_answer(scope, text, body)
+        kept = context.db.idempotency.store_response(scope, text, body)
     except DatabaseUnavailable as error:
         _log.warning("the answer to Idempotency-Key %s is not kept: %s", text, error.message)
         return body

@@ -11,8 +11,8 @@ from workflow_core.domain.act import Action, on_workflow
 from workflow_core.domain.workflow import Phase
 from workflow_core.errors import AirflowRefused, ConcurrentUpdate, Unavailable, WorkflowNotFound
 from workflow_core.usecases.commands.reason import check_reason
-from workflow_core.usecases.reconcile.drain import pause_waits
-from workflow_core.usecases.reconcile.workflow import reconcile_workflow, tell_pause
+from workflow_core.usecases.reconcile.drain import is_draining
+from workflow_core.usecases.reconcile.workflow import apply_pause_in_airflow, reconcile_workflow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-PATIENCE: Final = 1.0
-"""Seconds for a worker that is applying the very same wish."""
+WAIT_FOR_WORKER: Final = 1.0
+"""How long a request waits for a worker that is applying the same change, in seconds."""
 
 
 @frozen(kw_only=True)
 class PauseWorkflow:
-    """The wish to start no further runs."""
+    """Command: start no further runs of a workflow."""
 
     caller: Caller
     dataset_name: str
@@ -39,21 +39,22 @@ class PauseWorkflow:
 
 @frozen(kw_only=True)
 class UnpauseWorkflow:
-    """The wish to run again."""
+    """Command: start runs of a paused workflow again."""
 
     caller: Caller
     dataset_name: str
 
 
 def pause(command: PauseWorkflow, context: Context) -> Workflow:
-    """Pause: new runs are refused from now on, and the schedule fires no more.
+    """Pause a workflow: new runs are refused from now on, and the schedule no longer fires.
 
-    In Airflow the DAG is paused when no run is under way, because a paused DAG starts no further task of a run. It is paused earlier where
-    the schedule would fire otherwise, or where no worker could do it later; what is left of the runs then waits for the unpause
-    (docs/adr/0035-pausing.md). A workflow that is paused already keeps its first reason, and takes one if it had none.
+    The DAG is paused in Airflow when no run is active, because a paused DAG starts no further tasks. It is paused
+    earlier if the schedule would fire otherwise, or if no worker could pause it later; the rest of the runs then waits
+    for the unpause (docs/adr/0035-pausing.md). A workflow that is already paused keeps its first reason, or gets one if
+    it had none.
 
     Raises:
-        InvalidRequest, WorkflowNotFound: the name, or the reason.
+        InvalidRequest, WorkflowNotFound: the name or the reason is invalid, or no workflow has the name.
         AirflowUnavailable, DatabaseUnavailable: nothing was recorded.
     """
     check_reason(command.reason)
@@ -61,64 +62,65 @@ def pause(command: PauseWorkflow, context: Context) -> Workflow:
         command,
         Action.PAUSE,
         context,
-        lambda found: found.paused(command.caller.name, command.reason, context.clock.now()),
+        lambda workflow: workflow.paused(command.caller.name, command.reason, context.clock.now()),
     )
 
 
 def unpause(command: UnpauseWorkflow, context: Context) -> Workflow:
-    """Unpause: the schedule fires again, and what waits in Airflow goes on. A pause that waits for runs is cancelled. A no-op for one that
-    is not paused.
+    """Unpause a workflow: the schedule fires again, and runs that wait in Airflow continue.
+
+    A draining pause is cancelled. A no-op for a workflow that is not paused.
 
     Raises:
-        InvalidRequest, WorkflowNotFound: the name.
+        InvalidRequest, WorkflowNotFound: the name is invalid, or no workflow has it.
         AirflowUnavailable, DatabaseUnavailable: nothing was recorded.
     """
-    return _change(command, Action.UNPAUSE, context, lambda found: found.unpaused(context.clock.now()))
+    return _change(command, Action.UNPAUSE, context, lambda workflow: workflow.unpaused(context.clock.now()))
 
 
 def _change(
     command: PauseWorkflow | UnpauseWorkflow, action: Action, context: Context, step: Callable[[Workflow], Workflow]
 ) -> Workflow:
-    """Record the step and have Airflow follow. Somebody else's save in between means: read again, decide again."""
+    """Record the change and apply it in Airflow; if another process saves first, read and decide again."""
     context.require(command.dataset_name)
     context.airflow.ping()
     while True:
-        found = context.require(command.dataset_name)
-        if found.removal is not None:
+        workflow = context.require(command.dataset_name)
+        if workflow.removal is not None:
             raise WorkflowNotFound(command.dataset_name)
-        wanted = step(found)
-        act = on_workflow(command.caller, action, context.clock.now(), wanted, before=found)
-        if wanted == found:
-            context.workflows.record(act)
-            return _apply_again(found, context)
+        desired = step(workflow)
+        act = on_workflow(command.caller, action, context.clock.now(), desired, before=workflow)
+        if desired == workflow:
+            context.db.audit.append(act)
+            return _apply_again(workflow, context)
         try:
-            saved = context.workflows.save_workflow(wanted, act=act)
+            saved = context.db.workflows.save_workflow(desired, act=act)
         except ConcurrentUpdate:
             continue
-        return reconcile_workflow(saved, context, within=PATIENCE)
+        return reconcile_workflow(saved, context, within=WAIT_FOR_WORKER)
 
 
-def _apply_again(found: Workflow, context: Context) -> Workflow:
-    """What is wanted is so already, here; in Airflow somebody may have changed it since."""
-    if found.phase is not Phase.SERVED or not found.settled:
-        return reconcile_workflow(found, context, within=PATIENCE)
+def _apply_again(workflow: Workflow, context: Context) -> Workflow:
+    """Apply a pause state that is already recorded, because it may have been changed in Airflow since."""
+    if workflow.phase is not Phase.SERVED or not workflow.settled:
+        return reconcile_workflow(workflow, context, within=WAIT_FOR_WORKER)
     try:
-        if pause_waits(found, context):  # somebody has unpaused it in Airflow, and runs are under way
-            return _forgotten(found, context)
-        tell_pause(found, context)
+        if is_draining(workflow, context):  # it was unpaused in Airflow, and runs are active
+            return _leave_to_worker(workflow, context)
+        apply_pause_in_airflow(workflow, context)
     except (Unavailable, AirflowRefused) as error:
-        _log.warning("the pause state of %s is not applied again yet: %s", found.dataset_name, error.message)
-        return _forgotten(found, context)
-    return found
+        _log.warning("The worker will apply the pause state of %s: %s", workflow.dataset_name, error.message)
+        return _leave_to_worker(workflow, context)
+    return workflow
 
 
-def _forgotten(found: Workflow, context: Context) -> Workflow:
-    """Have the worker apply whatever is wanted of the workflow, by anybody, when it comes to it."""
+def _leave_to_worker(workflow: Workflow, context: Context) -> Workflow:
+    """Mark the pause state as not applied, so that the worker applies the one that is desired then."""
     while True:
         try:
-            return context.workflows.save_workflow(found.pause_forgotten())
+            return context.db.workflows.save_workflow(workflow.pause_forgotten())
         except ConcurrentUpdate:
-            latest = context.workflows.workflow_by_id(found.id)
+            latest = context.db.workflows.workflow_by_id(workflow.id)
             if latest is None or latest.phase is not Phase.SERVED:
-                return latest or found
-            found = latest
+                return latest or workflow
+            workflow = latest

@@ -1,4 +1,4 @@
-"""Preview a registration: what it would change, and when the workflow would fire. Nothing is recorded."""
+"""Preview a registration: the changes that it would make, and the next fire times. Nothing is recorded."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ if TYPE_CHECKING:
     from workflow_core.usecases.context import Context
 
 
-PREVIEWED: Final = 5
-"""Fire times shown of each schedule."""
+PREVIEW_COUNT: Final = 5
+"""Number of fire times that a preview contains for each schedule."""
 
 
 def preview(command: RegisterWorkflow, context: Context) -> Preview:
-    """What registering this spec would change; nothing is stored anywhere.
+    """Return the changes that registering this spec would make; nothing is stored.
 
     Raises:
-        InvalidRequest, InvalidWorkflowSpec, InvalidCronExpression: it could not be registered at all.
+        InvalidRequest, InvalidWorkflowSpec, InvalidCronExpression: the spec cannot be registered.
         WorkflowPermissionDenied: as for a registration.
     """
     now = context.clock.now()
     draft = draft_of(command, context, now)
-    holder = context.workflows.workflow_by_dag(draft.dag_id)
+    holder = context.db.workflows.workflow_by_dag(draft.dag_id)
     if holder is not None and not may(command.caller, Verb.VIEW, holder):
-        msg = "cannot be had: choose another one"
+        msg = "is not available; choose another one"
         raise InvalidRequest.of([Problem(field="dataset_name", message=msg)])
     if holder is not None and holder.dataset_name != draft.dataset_name:
-        msg = f"would have the DAG id {draft.dag_id!r} in Airflow, as {holder.dataset_name!r} has"
+        msg = f"would have the DAG id {draft.dag_id!r} in Airflow, which {holder.dataset_name!r} already has"
         raise InvalidRequest.of([Problem(field="dataset_name", message=msg)])
     if holder is not None and holder.source_type is SourceType.CODE:
         msg = "is published as CODE; a CI pipeline owns it"
@@ -50,13 +50,13 @@ def preview(command: RegisterWorkflow, context: Context) -> Preview:
         current=holder,
         changes=() if holder is None else _changes(holder, draft),
         diff="\n".join(lines),
-        fires=draft.fires(now, PREVIEWED),
-        fires_now=() if holder is None else holder.fires(now, PREVIEWED),
+        fires=draft.fires(now, PREVIEW_COUNT),
+        fires_now=() if holder is None else holder.fires(now, PREVIEW_COUNT),
     )
 
 
 def _changes(before: Workflow, after: Workflow) -> Sequence[Change]:
-    old, new = _facts(before), _facts(after)
+    old, new = _flat_fields(before), _flat_fields(after)
     names = dict.fromkeys([*old, *new])
     return [
         Change(field=name, before=old.get(name), after=new.get(name))
@@ -65,13 +65,13 @@ def _changes(before: Workflow, after: Workflow) -> Sequence[Change]:
     ]
 
 
-def _facts(workflow: Workflow) -> Mapping[str, Any]:
-    """The fields of a spec by their dotted names, a task under its id."""
+def _flat_fields(workflow: Workflow) -> Mapping[str, Any]:
+    """Return the fields of a spec by their dotted names, and each task under its id."""
     document = json.loads(workflow.spec.model_dump_json(exclude_none=True))
     document["schedule"] = {"cron": workflow.schedule.cron, "timezone": workflow.schedule.timezone}
     tasks = {task["task_id"]: task for task in document.pop("tasks", [])}
-    found: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     for name, value in document.items():
         parts = value.items() if isinstance(value, dict) and value and name in {"schedule", "params"} else [("", value)]
-        found |= {f"{name}.{part}" if part else name: item for part, item in parts}
-    return found | {f"tasks.{task_id}": task for task_id, task in tasks.items()}
+        fields |= {f"{name}.{part}" if part else name: item for part, item in parts}
+    return fields | {f"tasks.{task_id}": task for task_id, task in tasks.items()}

@@ -1,4 +1,4 @@
-"""The reason that somebody gives for a pause or a stop."""
+"""Validate the reason for a pause or a stop."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from workflow_core.domain.names import unstorable
 from workflow_core.errors import InvalidRequest
 
 MAX_REASON: Final = 1000
-"""Characters of a reason."""
+"""Maximum length of a reason, in characters."""
 
 
 def check_reason(reason: str | None) -> None:
-    """Return if this may be stored as a reason; raise :class:`InvalidRequest` otherwise."""
+    """Return if the text is a valid reason; raise :class:`InvalidRequest` otherwise."""
     if reason is None:
         return
-    wrong = unstorable(reason)
+    problem = unstorable(reason)
     if len(reason) > MAX_REASON:
-        wrong = f"is {len(reason)} characters long; at most {MAX_REASON} are allowed"
-    if wrong:
-        raise InvalidRequest(wrong, field="reason")
+        problem = f"is {len(reason)} characters long; at most {MAX_REASON} are allowed"
+    if problem:
+        raise InvalidRequest(problem, field="reason")

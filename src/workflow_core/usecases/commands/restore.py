@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @frozen(kw_only=True)
 class RestoreRevision:
-    """The wish to have the spec of an earlier revision again; ``expected_revision`` as for a registration."""
+    """Command: restore the spec of an earlier revision; ``expected_revision`` as for a registration."""
 
     caller: Caller
     dataset_name: str
@@ -30,14 +30,15 @@ class RestoreRevision:
 
 
 def restore(command: RestoreRevision, context: Context) -> Workflow:
-    """Register the spec of an earlier revision again, as the next one: nothing of the history is lost.
+    """Register the spec of an earlier revision again, as the next revision; the history is kept.
 
     Raises:
-        InvalidRequest, WorkflowNotFound, RevisionNotFound: the name, or the number.
-        InvalidWorkflowSpec: what was accepted then is not accepted any more.
-        WorkflowPermissionDenied: a CODE workflow.
-        PermissionDenied: the caller may not register it so.
-        RevisionMismatch: it is at another revision than the caller expected.
+        InvalidRequest, WorkflowNotFound, RevisionNotFound: the name is invalid, or the workflow or the revision does
+            not exist.
+        InvalidWorkflowSpec: the spec is no longer valid under the current rules.
+        WorkflowPermissionDenied: the workflow is CODE.
+        PermissionDenied: the caller may not register the restored spec.
+        RevisionMismatch: the workflow is at another revision than expected.
         AirflowUnavailable, StorageUnavailable, DatabaseUnavailable, LoaderNotInstalled: nothing was recorded.
     """
     workflow = context.require(command.dataset_name)
@@ -46,13 +47,13 @@ def restore(command: RestoreRevision, context: Context) -> Workflow:
         raise WorkflowPermissionDenied(msg)
     if command.expected_revision not in {None, workflow.revision}:
         raise RevisionMismatch(workflow.dataset_name, command.expected_revision or 0, workflow.revision)
-    found = require_revision(workflow, command.number, context)
-    spec = parse_spec(found.yaml, dataset_name=workflow.dataset_name, rules=context.policy.rules)
+    revision = require_revision(workflow, command.number, context)
+    spec = parse_spec(revision.yaml, dataset_name=workflow.dataset_name, rules=context.policy.rules)
     schedule = Schedule(**spec.schedule.model_dump()) if spec.schedule else workflow.schedule
     sentinel = context.sentinel_of(workflow)
     if context.airflow.dag(sentinel) is None:
         raise LoaderNotInstalled(sentinel)
     context.storage.stat(workflow.source_type, workflow.dataset_name)
-    draft = evolve(workflow, spec=spec, yaml=found.yaml, schedule=schedule, owner=spec.owner or workflow.owner)
+    draft = evolve(workflow, spec=spec, yaml=revision.yaml, schedule=schedule, owner=spec.owner or workflow.owner)
     check_author(command.caller, draft)
-    return revise(workflow, draft, command.caller, context, restored_from=found.number)
+    return revise(workflow, draft, command.caller, context, restored_from=revision.number)

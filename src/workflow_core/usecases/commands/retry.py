@@ -1,7 +1,7 @@
-"""Have a run that has ended run again, under its own id, exactly once.
+"""Retry a run that has ended, under the same run id, exactly once.
 
-What is wanted is recorded before Airflow is told, with the end that the run had until then: as long as Airflow shows that end, it has
-not done it. Nothing that may still arrive there is repeated.
+The retry is recorded before the request to Airflow, together with the previous end time of the run. While Airflow
+reports that end time, it has not carried out the retry. A request that may still arrive is not repeated.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from workflow_core.errors import (
     WorkflowPaused,
 )
 from workflow_core.usecases.context import require_run
-from workflow_core.usecases.reconcile.retry import try_to_apply
+from workflow_core.usecases.reconcile.retry import try_to_apply_retry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +37,7 @@ _log = logging.getLogger(__name__)
 
 @frozen(kw_only=True)
 class RetryRun:
-    """The wish to have a run run again: what failed of it (after a stop: whatever has not succeeded), or all of it."""
+    """Command: retry a run: its failed tasks (after a stop, every task that did not succeed), or all of them."""
 
     caller: Caller
     run_id: str
@@ -45,40 +45,40 @@ class RetryRun:
 
 
 def retry(command: RetryRun, context: Context) -> Run:
-    """Have a run that has ended run again. It is PENDING from then on, without an end, and nothing is said of an earlier stop.
+    """Retry a run that has ended. It becomes PENDING, without an end time and without an earlier stop.
 
     Raises:
-        InvalidRequest: the id.
-        WorkflowRunNotFound, WorkflowNotFound: there is no such run, or its workflow is registered no more.
-        RunNotRetryable: it has not ended, Airflow does not have it, or there is nothing of it to run again.
-        WorkflowPaused, WorkflowNotRunnable: it could not run.
-        WorkflowPermissionDenied: a run of a CODE workflow, unless the policy allows it.
+        InvalidRequest: the id is invalid.
+        WorkflowRunNotFound, WorkflowNotFound: no run has this id, or its workflow is no longer registered.
+        RunNotRetryable: the run has not ended, is not in Airflow, or has no task to retry.
+        WorkflowPaused, WorkflowNotRunnable: runs of its workflow cannot be started now.
+        WorkflowPermissionDenied: the workflow is CODE and the configuration denies it.
         AirflowUnavailable, DatabaseUnavailable: nothing was recorded.
     """
     while True:
         run = require_run(command.run_id, context)
-        _check_owner(_owner(run, context), context)
-        seen, tasks = _ended_in_airflow(run, context)
-        names = _to_repeat(run, tasks, only_failed=command.only_failed)
-        wish = Retry(
+        _check_owner(_owner_of(run, context), context)
+        airflow_run, tasks = _ended_in_airflow(run, context)
+        task_ids = _tasks_to_retry(run, tasks, only_failed=command.only_failed)
+        request = Retry(
             by=command.caller.name,
             at=context.clock.now(),
             only_failed=command.only_failed,
-            tasks=names,
-            ended_before=seen.ended_at,
+            tasks=task_ids,
+            ended_before=airflow_run.ended_at,
         )
         try:
-            wanted = run.retrying(wish, tasks)
-            act = on_run(command.caller, Action.RETRY, wish.at, wanted, before=run)
-            run = context.workflows.save_run(wanted, act=act)
-        except ConcurrentUpdate:  # somebody else looked at it, or has it run again
+            retrying = run.retrying(request, tasks)
+            act = on_run(command.caller, Action.RETRY, request.at, retrying, before=run)
+            run = context.db.workflows.save_run(retrying, act=act)
+        except ConcurrentUpdate:  # another process recorded a new state, or a retry
             continue
-        return try_to_apply(run, context)
+        return try_to_apply_retry(run, context)
 
 
-def _owner(run: Run, context: Context) -> Workflow:
-    """The workflow of the run; one of the same name that came later would run something else."""
-    owner = context.workflows.workflow(run.dataset_name)
+def _owner_of(run: Run, context: Context) -> Workflow:
+    """Return the workflow of the run; a later workflow of the same name would run other tasks."""
+    owner = context.db.workflows.workflow(run.dataset_name)
     if owner is None or owner.id != run.workflow_id or owner.removal is not None:
         raise WorkflowNotFound(run.dataset_name)
     return owner
@@ -93,27 +93,27 @@ def _check_owner(owner: Workflow, context: Context) -> None:
 
 
 def _ended_in_airflow(run: Run, context: Context) -> tuple[AirflowRun, Sequence[TaskState]]:
-    """The run as Airflow has it now, and its tasks. What we know of its end may be old: it is looked at."""
+    """Poll the run and its tasks in Airflow, because the recorded state may be out of date."""
     if not run.settled:
         raise RunNotRetryable(run.run_id, f"it has not ended ({run.status})")
     key = (run.dag_id, run.airflow_run_id)
-    seen = context.airflow.run(*key)
-    if seen is None:
+    airflow_run = context.airflow.run(*key)
+    if airflow_run is None:
         raise RunNotRetryable(run.run_id, "Airflow does not have it; start a new one")
-    if not seen.status.is_final:
-        raise RunNotRetryable(run.run_id, f"it runs again already (in Airflow it is {seen.state})")
-    return seen, context.airflow.tasks([key]).get(key, ())
+    if not airflow_run.status.is_final:
+        raise RunNotRetryable(run.run_id, f"it is already running again (its state in Airflow is {airflow_run.state})")
+    return airflow_run, context.airflow.tasks([key]).get(key, ())
 
 
-def _to_repeat(run: Run, tasks: Sequence[TaskState], *, only_failed: bool) -> tuple[str, ...]:
-    """The tasks to run again. Those that a stop kept from running are skipped in Airflow, and would stay so."""
+def _tasks_to_retry(run: Run, tasks: Sequence[TaskState], *, only_failed: bool) -> tuple[str, ...]:
+    """Return the tasks to retry. Tasks that a stop prevented are skipped in Airflow and would stay so."""
     if not only_failed:
-        names = [task.task_id for task in tasks]
+        task_ids = [task.task_id for task in tasks]
     elif run.status is RunStatus.STOPPED:
-        names = [task.task_id for task in tasks if task.state != "success"]
+        task_ids = [task.task_id for task in tasks if task.state != "success"]
     else:
-        names = [task.task_id for task in tasks if task.state in FAILED_TASKS]
-    if not names:
-        what = "none of its tasks has failed; ask for all of them" if only_failed and tasks else "it has no tasks"
-        raise RunNotRetryable(run.run_id, what)
-    return tuple(sorted(set(names)))
+        task_ids = [task.task_id for task in tasks if task.state in FAILED_TASKS]
+    if not task_ids:
+        reason = "none of its tasks has failed; ask for all of them" if only_failed and tasks else "it has no tasks"
+        raise RunNotRetryable(run.run_id, reason)
+    return tuple(sorted(set(task_ids)))

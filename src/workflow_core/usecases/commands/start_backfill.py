@@ -1,4 +1,4 @@
-"""Start a backfill: decide what becomes of each date, record all of it, and begin to send."""
+"""Start a backfill: decide for each date whether it runs, record all runs, and submit the first."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from workflow_core.errors import (
     RunAlreadyExists,
 )
 from workflow_core.usecases.commands.trigger import check_dag, check_params, check_runnable
-from workflow_core.usecases.reconcile.backfill import try_to_advance
+from workflow_core.usecases.reconcile.backfill import try_to_advance_backfill
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -41,18 +41,23 @@ if TYPE_CHECKING:
     from workflow_core.usecases.context import Context
 
 MAX_ACTIVE: Final = 100
-"""The largest ``max_active``: what one request sends at once, and what one backfill may ask of Airflow."""
+"""Maximum value of ``max_active``, which limits the requests to Airflow of one backfill."""
 
 EARLIEST: Final = date(1970, 1, 1)
-"""The DAGs start on this day, in UTC: in zones east of it, a run for this very date would have no tasks."""
+"""Start date of every DAG, in UTC. In time zones east of it, a run for this very date would have no tasks."""
 
 
 @frozen(kw_only=True)
 class StartBackfill:
-    """The wish to run a workflow once for each date from ``start_date`` to ``end_date``, both included, in the workflow's time zone.
+    """Command: run a workflow once for each date of a range.
 
-    One after the other, unless ``parallel``: then up to ``max_active`` at a time (the policy's, unless given). ``on_failure`` None
-    means stop for one after the other, and continue for parallel. ``dry_run`` checks all that a real call would, and changes nothing.
+    Attributes:
+        start_date: the first date, in the workflow's time zone.
+        end_date: the last date, included.
+        parallel: whether several runs may be active at a time; otherwise the dates run one after the other.
+        max_active: the maximum number of active runs of a parallel backfill; None for the configured default.
+        on_failure: None means stop without ``parallel``, and continue with it.
+        dry_run: whether to make all checks of a real call and change nothing.
     """
 
     caller: Caller
@@ -69,12 +74,12 @@ class StartBackfill:
 
 
 def start_backfill(command: StartBackfill, context: Context) -> BackfillView:
-    """Accept a backfill with all its runs, and send the first of them to Airflow. What the request does not do, the worker does.
+    """Accept a backfill with all its runs, and submit the first of them; the worker submits the rest.
 
     Raises:
-        InvalidRequest: the name, a date, a param or ``max_active`` is wrong.
-        WorkflowNotFound, WorkflowPaused, WorkflowNotRunnable: there is nothing that could run.
-        WorkflowPermissionDenied: a CODE workflow, unless the policy allows it.
+        InvalidRequest: the name, a date, a param or ``max_active`` is invalid.
+        WorkflowNotFound, WorkflowPaused, WorkflowNotRunnable: runs of the workflow cannot be started now.
+        WorkflowPermissionDenied: the workflow is CODE and the configuration denies it.
         AirflowUnavailable, DatabaseUnavailable: nothing was recorded.
     """
     workflow = context.require(command.dataset_name)
@@ -86,26 +91,26 @@ def start_backfill(command: StartBackfill, context: Context) -> BackfillView:
         return BackfillView(backfill=backfill, runs=runs, now=context.clock.now())
     context.airflow.ping()
     backfill, runs = _accept(workflow, command, context)
-    try_to_advance(backfill, context)
-    with suppress(DatabaseUnavailable):  # it is recorded, whatever the database says now
-        runs = context.workflows.backfill_runs(backfill.backfill_id)
-        backfill = context.workflows.backfill(backfill.backfill_id) or backfill
+    try_to_advance_backfill(backfill, context)
+    with suppress(DatabaseUnavailable):  # the backfill is recorded even if it cannot be read now
+        runs = context.db.backfills.backfill_runs(backfill.backfill_id)
+        backfill = context.db.backfills.backfill(backfill.backfill_id) or backfill
     return BackfillView(backfill=backfill, runs=runs, now=context.clock.now())
 
 
 def _check(command: StartBackfill, workflow: Workflow, context: Context) -> None:
-    """What is wrong with the request, one thing at a time: a wrong date makes everything after it meaningless."""
+    """Raise the first problem of the request; after an invalid date, further problems would be meaningless."""
     start, end = command.start_date, command.end_date
     today = context.clock.now().astimezone(workflow.schedule.zone).date()
-    most = context.policy.backfill_max_dates
+    limit = context.policy.backfill_max_dates
     if start <= EARLIEST:
         raise InvalidRequest(f"{start} is not after {EARLIEST}", field="start_date")
     if end < start:
         raise InvalidRequest(f"{end} lies before the start_date {start}", field="end_date")
     if end > today:
         raise InvalidRequest(f"{end} lies after today, {today} in {workflow.schedule.timezone}", field="end_date")
-    if (number := (end - start).days + 1) > most:
-        raise InvalidRequest(f"{start} to {end} are {number} dates; at most {most} are allowed", field="end_date")
+    if (date_count := (end - start).days + 1) > limit:
+        raise InvalidRequest(f"{start} to {end} are {date_count} dates; at most {limit} are allowed", field="end_date")
     if command.max_active is not None and not command.parallel:
         raise InvalidRequest("needs parallel: otherwise the dates run one after the other", field="max_active")
     if command.max_active is not None and not 1 <= command.max_active <= MAX_ACTIVE:
@@ -116,13 +121,13 @@ def _check(command: StartBackfill, workflow: Workflow, context: Context) -> None
 
 
 def _accept(workflow: Workflow, command: StartBackfill, context: Context) -> tuple[Backfill, Sequence[Run]]:
-    """Record the plan; where somebody else was faster, plan anew."""
+    """Record the plan; if another process has changed the workflow or its runs, plan again."""
     nth = 1
     while True:
         backfill, runs, dated = _plan(workflow, command, context, nth=nth)
         try:
             act = on_backfill(command.caller, Action.BACKFILL, backfill.created_at, backfill)
-            context.workflows.add_backfill(backfill, runs, dated=dated, act=act)
+            context.db.backfills.add_backfill(backfill, runs, dated=dated, act=act)
         except (BackfillAlreadyExists, RunAlreadyExists):
             nth += 1
         except ConcurrentUpdate:
@@ -134,16 +139,16 @@ def _accept(workflow: Workflow, command: StartBackfill, context: Context) -> tup
 def _plan(
     workflow: Workflow, command: StartBackfill, context: Context, *, nth: int = 1
 ) -> tuple[Backfill, Sequence[Run], int]:
-    """The backfill under the first free id, its runs, and how many runs its dates had when that was decided."""
+    """Return the backfill under the first free id, its runs, and the number of existing runs considered."""
     now = context.clock.now()
-    seen = context.workflows.dated_runs(workflow, command.start_date, command.end_date)
-    latest = {run.run_date: run for run in seen if run.submission not in _NEVER_RAN}
+    existing = context.db.workflows.dated_runs(workflow, command.start_date, command.end_date)
+    latest = {run.run_date: run for run in existing if run.submission not in _NEVER_RAN}
     skipped = {
-        day: SkippedDate(date=day, run_id=there.run_id, status=there.status)
-        for day, there in latest.items()
-        if not _runs_again(there, command.reprocess)
+        day: SkippedDate(date=day, run_id=run.run_id, status=run.status)
+        for day, run in latest.items()
+        if not _is_reprocessed(run, command.reprocess)
     }
-    lanes = command.max_active or context.policy.backfill_max_active
+    max_active = command.max_active or context.policy.backfill_max_active
     backfill = Backfill(
         backfill_id=_free_id(command, context, nth),
         workflow_id=workflow.id,
@@ -152,7 +157,7 @@ def _plan(
         end_date=command.end_date,
         params=dict(command.params),
         parallel=command.parallel,
-        max_active=lanes if command.parallel else 1,
+        max_active=max_active if command.parallel else 1,
         reprocess=command.reprocess,
         run_backwards=command.run_backwards,
         on_failure=command.on_failure or (OnFailure.CONTINUE if command.parallel else OnFailure.STOP),
@@ -162,36 +167,40 @@ def _plan(
         updated_at=now,
         skipped=tuple(skipped[day] for day in sorted(skipped)),
     )
-    taken = {run.logical_date for run in seen}
+    taken = {run.logical_date for run in existing}
     days = [day for day in _days(command.start_date, command.end_date) if day not in skipped]
-    return backfill, [_slot(workflow, backfill, day, taken, now) for day in days], len(seen)
+    return backfill, [_slot(workflow, backfill, day, taken, now) for day in days], len(existing)
 
 
 _NEVER_RAN: Final = frozenset({Submission.CANCELLED, Submission.REFUSED})
-"""Runs that never were in Airflow: their dates have no run yet."""
+"""States of runs that never were in Airflow: their dates have no run yet."""
 
 
-def _runs_again(there: Run, reprocess: Reprocess) -> bool:
+def _is_reprocessed(run: Run, reprocess: Reprocess) -> bool:
     if reprocess is Reprocess.FAILED:
-        return there.status in {RunStatus.FAILED, RunStatus.STOPPED}
+        return run.status in {RunStatus.FAILED, RunStatus.STOPPED}
     return reprocess is Reprocess.ALL
 
 
 def _free_id(command: StartBackfill, context: Context, nth: int) -> str:
     while True:
-        found = backfill_id_for(command.dataset_name, command.start_date, command.end_date, nth=nth)
-        if context.workflows.backfill(found) is None:
-            return found
+        backfill_id = backfill_id_for(command.dataset_name, command.start_date, command.end_date, nth=nth)
+        if context.db.backfills.backfill(backfill_id) is None:
+            return backfill_id
         nth += 1
 
 
 def _days(start: date, end: date) -> Iterator[date]:
-    for number in range((end - start).days + 1):
-        yield start + timedelta(days=number)
+    for offset in range((end - start).days + 1):
+        yield start + timedelta(days=offset)
 
 
 def _slot(workflow: Workflow, backfill: Backfill, day: date, taken: set[datetime | None], now: datetime) -> Run:
-    """The run of one date. Its logical date is when the schedule first fired on that date, if it did; otherwise the day's beginning."""
+    """Return the run of one date.
+
+    Its logical date is the first fire time of the schedule on that date, if that has passed; otherwise the beginning of
+    the day.
+    """
     fired = workflow.schedule.first_on(day)
     logical = fired if fired is not None and fired <= now else workflow.schedule.start_of(day)
     while logical in taken:

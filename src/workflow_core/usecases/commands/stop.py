@@ -1,4 +1,4 @@
-"""Request the stop of a run; the request is recorded before Airflow is asked."""
+"""Request the stop of a run; the request is recorded before it is sent to Airflow."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from workflow_core.errors import ConcurrentUpdate, RunNotActive
 from workflow_core.usecases.commands.reason import check_reason
 from workflow_core.usecases.context import require_run
 from workflow_core.usecases.reconcile.runs import poll
-from workflow_core.usecases.reconcile.stop import try_to_end
+from workflow_core.usecases.reconcile.stop import try_to_apply_stop
 
 if TYPE_CHECKING:
     from workflow_core.domain.caller import Caller
@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 @frozen(kw_only=True)
 class StopRun:
-    """The wish to end a run."""
+    """Command: stop a run."""
 
     caller: Caller
     run_id: str
@@ -33,19 +33,21 @@ class StopRun:
 
 
 def stop(command: StopRun, context: Context) -> Run:
-    """End a run. One that was never sent is STOPPED at once and never reaches Airflow; any other is STOPPING until every task of it
-    has ended. One that is stopping, or stopped, already stays as it is, with its first reason.
+    """Stop a run.
+
+    A run that was never submitted is STOPPED at once and never reaches Airflow; any other run is STOPPING until all of
+    its tasks have ended. A run that is stopping or stopped keeps its first reason.
 
     Raises:
-        InvalidRequest: the id, or the reason.
-        WorkflowRunNotFound: there is no such run.
-        RunNotActive: it has ended, and keeps its result.
-        WorkflowPermissionDenied: a run of a CODE workflow, unless the policy allows it.
+        InvalidRequest: the id or the reason is invalid.
+        WorkflowRunNotFound: no run has this id.
+        RunNotActive: the run has ended, and keeps its result.
+        WorkflowPermissionDenied: the workflow is CODE and the configuration denies it.
         AirflowUnavailable, DatabaseUnavailable: nothing was recorded.
     """
     check_reason(command.reason)
     run = require_run(command.run_id, context)
-    owner = context.workflows.workflow(run.dataset_name)
+    owner = context.db.workflows.workflow(run.dataset_name)
     if owner is not None and owner.id == run.workflow_id:
         context.check_execution(owner)
     recorded = False
@@ -55,15 +57,15 @@ def stop(command: StopRun, context: Context) -> Run:
         if run.settled:
             raise RunNotActive(run.run_id, run.status)
         try:
-            wanted = run.stopping(command.caller.name, command.reason, context.clock.now())
-            act = on_run(command.caller, Action.STOP, context.clock.now(), wanted, before=run)
-            run, recorded = context.workflows.save_run(wanted, act=act), True
+            stopping = run.stopping(command.caller.name, command.reason, context.clock.now())
+            act = on_run(command.caller, Action.STOP, context.clock.now(), stopping, before=run)
+            run, recorded = context.db.workflows.save_run(stopping, act=act), True
         except ConcurrentUpdate:
             run = require_run(command.run_id, context)
     if not recorded:
-        context.workflows.record(on_run(command.caller, Action.STOP, context.clock.now(), run, before=run))
+        context.db.audit.append(on_run(command.caller, Action.STOP, context.clock.now(), run, before=run))
     if run.status is RunStatus.STOPPING:
-        run = try_to_end(run, context)
-    if run.stop is None:  # it ended between the look and the request
+        run = try_to_apply_stop(run, context)
+    if run.stop is None:  # it ended between the poll and the request
         raise RunNotActive(run.run_id, run.status)
     return run

@@ -8,7 +8,7 @@ from workflow_core.domain.act import Action, AuditEntry
 from workflow_core.domain.caller import Via
 from workflow_core.domain.lease import SYNC
 from workflow_core.domain.workflow import SourceType
-from workflow_core.usecases.reconcile.code_sync import HEARD_OF_AFTER, CodeSync, SyncCode
+from workflow_core.usecases.reconcile.code_sync import RENEW_EVERY, CodeSync, SyncCode
 from workflow_core.usecases.reconcile.leases import acquire_leadership
 
 if TYPE_CHECKING:
@@ -17,29 +17,32 @@ if TYPE_CHECKING:
 
 
 def sync(command: SyncCode, context: Context) -> SyncReport:
-    """Compare ``code/`` with what was seen of it, and record what was added, changed and removed.
+    """Import the changes below ``code/``: register, revise and unregister CODE workflows.
 
-    Each object is taken up by itself: what is wrong with one says the report, and it is read again only when it has changed. A name
-    that CODE publishes belongs to CODE: a MANUAL workflow of that name is kept below it. An empty listing, or one that lacks a large
-    share of the workflows, removes nothing unless the command allows it.
+    Each object is imported separately. The report contains the problems of an invalid object, which is read again only
+    when it has changed. A CODE workflow overrides a MANUAL workflow of the same name, which is kept for later. If the
+    listing is empty, or a large share of the workflows is missing from it, nothing is removed unless the command allows
+    removals.
 
     Raises:
-        StorageUnavailable: the listing, or an object, could not be read; what was recorded before stays, and the next sync goes on.
-        DatabaseUnavailable: likewise.
+        StorageUnavailable, DatabaseUnavailable: the sync ended early. Changes recorded before remain, and the next sync
+            continues.
     """
     if command.caller.via is not Via.WORKER and not command.dry_run:
-        context.workflows.record(AuditEntry(caller=command.caller, action=Action.SYNC, at=context.clock.now()))
-    known = context.workflows.code_objects()  # before the listing: what another sync takes up in between is not gone
+        context.db.audit.append(AuditEntry(caller=command.caller, action=Action.SYNC, at=context.clock.now()))
+    recorded = context.db.code_objects.code_objects()  # first: later imports are not removals
     listed = {ref.dataset_name: ref for ref in context.storage.list(SourceType.CODE)}
-    work = CodeSync(command=command, context=context, known=known)
-    for place, ref in enumerate(listed.values()):
-        work.look_at(ref)
-        if place % HEARD_OF_AFTER == 0 and SYNC in context.led:
+    code_sync = CodeSync(command=command, context=context, recorded=recorded)
+    for position, ref in enumerate(listed.values()):
+        code_sync.import_object(ref)
+        if position % RENEW_EVERY == 0 and SYNC in context.leaderships:
             acquire_leadership(SYNC, context)
-    work.drop([seen for name, seen in known.items() if name not in listed], listed=len(listed))
-    return work.finish()
+    code_sync.remove_missing(
+        [code_object for name, code_object in recorded.items() if name not in listed], listed=len(listed)
+    )
+    return code_sync.finish()
 
 
 def sync_in_turn(command: SyncCode, context: Context) -> SyncReport | None:
-    """As :func:`sync`, for workers that do so on a timer: one of them does, and None is what the others get."""
+    """Run :func:`sync` if this worker is or becomes the leader of the sync; None for any other worker."""
     return sync(command, context) if acquire_leadership(SYNC, context) else None

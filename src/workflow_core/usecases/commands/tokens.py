@@ -1,4 +1,4 @@
-"""Make API tokens, end them, and find out whose one is."""
+"""Create, revoke and authenticate API tokens."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @frozen(kw_only=True)
 class CreateToken:
-    """A token for ``name``; ``caller`` is who makes it. ``expires_at`` None: it never does."""
+    """Command: create a token for ``name``. Without ``expires_at`` the token never expires."""
 
     name: str
     grants: tuple[Grant, ...]
@@ -32,11 +32,14 @@ class CreateToken:
 
 
 def create_token(command: CreateToken, tokens: TokenPort, clock: ClockPort) -> tuple[Token, str]:
-    """The new token, and its text: told this once. The audit has who made it for whom.
+    """Create a token, and write an audit entry.
+
+    Returns:
+        The token and its text. The text is not stored and cannot be recovered.
 
     Raises:
-        InvalidRequest: the name, the grants or the moment of expiry.
-        DatabaseUnavailable: nothing was kept.
+        InvalidRequest: the name, the grants or the expiry is invalid.
+        DatabaseUnavailable: nothing was stored.
     """
     at, caller = clock.now(), command.caller
     token, text = new_token(command.name, command.grants, at=at, by=caller.name, expires_at=command.expires_at)
@@ -45,34 +48,39 @@ def create_token(command: CreateToken, tokens: TokenPort, clock: ClockPort) -> t
 
 
 def revoke_token(token_id: str, caller: Caller, tokens: TokenPort, clock: ClockPort) -> Token:
-    """The token, which is of no use from now on; the audit has who ended it.
+    """Revoke a token, write an audit entry, and return the token.
 
     Raises:
-        InvalidRequest: this is no token's id.
-        DatabaseUnavailable: it counts as before.
+        InvalidRequest: the text is not the id of a token.
+        DatabaseUnavailable: the token remains valid.
     """
-    found = tokens.token(check_token_id(token_id))
-    if found is None:
+    token = tokens.token(check_token_id(token_id))
+    if token is None:
         raise InvalidRequest("belongs to no token", field="id")
     at = clock.now()
-    act = on_token(caller, Action.REVOKE_TOKEN, at, found.revoked(at=at, by=caller.name), before=found)
-    return tokens.revoke_token(found.id, at=at, by=caller.name, act=act) or found
+    act = on_token(caller, Action.REVOKE_TOKEN, at, token.revoked(at=at, by=caller.name), before=token)
+    return tokens.revoke_token(token.id, at=at, by=caller.name, act=act) or token
 
 
 def live_token(text: str, find: Callable[[str], Token | None], at: datetime) -> Token:
-    """The token of this text; ``find`` is :meth:`TokenPort.token`, or remembers what that said.
+    """Return the valid token with this text.
+
+    Args:
+        text: the credential that the caller presented.
+        find: :meth:`TokenPort.token`, or a cache of it.
+        at: the current time.
 
     Raises:
-        Unauthenticated: it is none, or counts no more; the message is for the log, and holds nothing of the secret.
-        DatabaseUnavailable: nobody can say.
+        Unauthenticated: the text is not a valid token. The message is for the log and contains nothing of the secret.
+        DatabaseUnavailable: the token cannot be looked up.
     """
     parts = presented(text)
     if parts is None:
-        raise Unauthenticated("this is no API token")
+        raise Unauthenticated("the credential is not an API token")
     token = find(parts.id)
     if token is None or not token.fits(parts.secret):
-        raise Unauthenticated("there is no such API token")
+        raise Unauthenticated("the API token does not exist")
     if not token.is_live(at):
-        how = "was revoked" if token.revoked_at is not None else "has expired"
-        raise Unauthenticated(f"the API token {token.id} {how}")
+        reason = "was revoked" if token.revoked_at is not None else "has expired"
+        raise Unauthenticated(f"the API token {token.id} {reason}")
     return token

@@ -1,4 +1,4 @@
-"""Start a run now."""
+"""Trigger a run now."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _log = logging.getLogger(__name__)
 
 @frozen(kw_only=True)
 class TriggerRun:
-    """The wish to run a workflow now; ``dry_run`` checks all that a real call would, and changes nothing anywhere."""
+    """Command: run a workflow now. A ``dry_run`` makes all checks of a real call and changes nothing."""
 
     caller: Caller
     dataset_name: str
@@ -52,27 +52,27 @@ class TriggerRun:
 
 
 def trigger(command: TriggerRun, context: Context) -> Run:
-    """Accept a run and send it to Airflow, under an id that is known before Airflow is called.
+    """Accept a run and submit it to Airflow, under a run id that is assigned before Airflow is called.
 
     Raises:
-        InvalidRequest: the name or a param is wrong.
-        WorkflowNotFound, WorkflowPaused, WorkflowNotRunnable: there is nothing that could run.
-        WorkflowPermissionDenied: a CODE workflow, unless the policy allows it.
+        InvalidRequest: the name or a param is invalid.
+        WorkflowNotFound, WorkflowPaused, WorkflowNotRunnable: runs of the workflow cannot be started now.
+        WorkflowPermissionDenied: the workflow is CODE and the configuration denies it.
         AirflowUnavailable, DatabaseUnavailable: nothing was recorded.
     """
     if command.dry_run:
-        return _rehearsed(command, context)
-    run = _accepted(command, context)
+        return _dry_run(command, context)
+    run = _accept_current(command, context)
     if run.submission is not Submission.SENDING:
         return run
     try:
         return send(run, context)
-    except DatabaseUnavailable as error:  # it is recorded as being sent: the worker sees what became of that
-        _log.warning("%s: %s", run.run_id, error.message)
+    except DatabaseUnavailable as error:  # it is recorded as being sent: the worker polls the result
+        _log.warning("The result of sending %s was not recorded: %s", run.run_id, error.message)
         return run
 
 
-def _rehearsed(command: TriggerRun, context: Context) -> Run:
+def _dry_run(command: TriggerRun, context: Context) -> Run:
     workflow = context.require(command.dataset_name)
     _check(workflow, command, context)
     check_dag(workflow, context)
@@ -81,28 +81,28 @@ def _rehearsed(command: TriggerRun, context: Context) -> Run:
 
 
 def _free_id(dataset_name: str, now: datetime, context: Context) -> str:
-    """The id that a real call would give a run now: never that of another run."""
+    """Return the id that a real call would give a run now; it is never the id of an existing run."""
     numbered = (run_id_for(dataset_name, now, nth=nth) for nth in count(1))
-    return next(run_id for run_id in numbered if context.workflows.run(run_id) is None)
+    return next(run_id for run_id in numbered if context.db.workflows.run(run_id) is None)
 
 
-def _accepted(command: TriggerRun, context: Context) -> Run:
-    """Decided on the workflow as this process read it last, if it still is that one; otherwise on the workflow as it is now."""
-    known = context.known.get(command.dataset_name)
-    if known is not None:
+def _accept_current(command: TriggerRun, context: Context) -> Run:
+    """Accept the run on the basis of the cached workflow; if that is out of date, read the workflow again."""
+    cached = context.cache.get(command.dataset_name)
+    if cached is not None:
         try:
-            return _accept(known, command, context)
+            return _accept(cached, command, context)
         except Unavailable:
             raise
         except WorkflowError:
-            _log.debug("%s is read again: it may have changed", command.dataset_name)
+            _log.debug("Reading %s again: it may have changed", command.dataset_name)
     while True:
         workflow = context.require(command.dataset_name)
         try:
             run = _accept(workflow, command, context)
-        except ConcurrentUpdate:  # it was paused, for example, since it was read
+        except ConcurrentUpdate:  # it has changed since it was read, for example was paused
             continue
-        context.known.keep(workflow)
+        context.cache.keep(workflow)
         return run
 
 
@@ -115,7 +115,10 @@ def check_runnable(workflow: Workflow, context: Context) -> None:
     """Return if runs of this workflow may be started now.
 
     Raises:
-        WorkflowNotFound, WorkflowPaused, WorkflowNotRunnable, WorkflowPermissionDenied: why not.
+        WorkflowNotFound: the workflow is being unregistered.
+        WorkflowPaused: the workflow is paused.
+        WorkflowNotRunnable: Airflow could not build its DAG.
+        WorkflowPermissionDenied: the workflow is CODE and the configuration denies it.
     """
     context.check_execution(workflow)
     if workflow.removal is not None:
@@ -127,7 +130,10 @@ def check_runnable(workflow: Workflow, context: Context) -> None:
 
 
 def check_dag(workflow: Workflow, context: Context) -> None:
-    """What a dry run asks of Airflow. A DAG that is not served yet is no obstacle: the run would wait for it."""
+    """Check for a dry run that Airflow can run the DAG.
+
+    A DAG that is not served yet is no obstacle: the run would wait for it.
+    """
     dag = context.airflow.dag(workflow.dag_id)
     if dag is not None and dag.error:
         raise WorkflowNotRunnable(workflow.dataset_name, dag.error)
@@ -136,24 +142,28 @@ def check_dag(workflow: Workflow, context: Context) -> None:
 
 
 def _accept(workflow: Workflow, command: TriggerRun, context: Context) -> Run:
-    """Record the run under the first free id of this second: as one that is being sent, unless Airflow still serves another
-    revision of the spec, or none. Raises :class:`ConcurrentUpdate` if the workflow is another one by now.
+    """Record the run under the first free id of this second.
+
+    It is recorded as being sent, unless Airflow does not serve the current revision of the spec yet.
+
+    Raises:
+        ConcurrentUpdate: the workflow has changed since it was read.
     """
     _check(workflow, command, context)
     context.airflow.ping()
     now = context.clock.now()
-    with context.run_ids.turn(workflow.dataset_name, now) as turn:
+    with context.run_ids.reserve(workflow.dataset_name, now) as reservation:
         while True:
-            run = _draft(workflow, command, now, run_id=turn.run_id)
+            run = _draft(workflow, command, now, run_id=reservation.run_id)
             if workflow.phase is Phase.SERVED:
                 run = run.sending(now)
             try:
                 act = on_run(command.caller, Action.RUN, now, run)
-                context.workflows.add_run(run, of_version=workflow.version, act=act)
+                context.db.workflows.add_run(run, of_version=workflow.version, act=act)
             except RunAlreadyExists:
-                turn.taken()
+                reservation.mark_taken()
                 continue
-            turn.taken()
+            reservation.mark_taken()
             return run
 
 
@@ -176,12 +186,12 @@ def _draft(workflow: Workflow, command: TriggerRun, now: datetime, *, run_id: st
 
 
 def check_params(spec: WorkflowSpec, params: Mapping[str, Any], *, max_bytes: int) -> None:
-    """Return if the params are declared by the spec and of the declared types; a spec that declares no ``params`` takes any.
+    """Return if the params are declared by the spec and have the declared types; a spec without ``params`` accepts any.
 
     ``date`` is always allowed: it is the date of the run, ``YYYY-MM-DD``.
 
     Raises:
-        InvalidRequest: with one problem for each param that is wrong.
+        InvalidRequest: contains one problem for each invalid param.
     """
     text = json.dumps(params, ensure_ascii=False, allow_nan=True)
     size = len(text.encode("utf-8", errors="surrogatepass"))
@@ -201,12 +211,12 @@ def _param_problems(spec: WorkflowSpec, params: Mapping[str, Any]) -> Iterator[P
             if not _is_date(value):
                 yield Problem(field=field, message=f"{quoted(str(value))} is not a calendar date like '2026-01-31'")
         elif declared is None and spec.params is not None:
-            known = ", ".join([DATE_PARAM, *spec.params])
-            yield Problem(field=field, message=f"is not declared in the workflow's YAML; declared are: {known}")
-        elif declared is not None and (wrong := declared.accepts(value)):
-            yield Problem(field=field, message=wrong)
-        if wrong := unstorable(name) or _unstorable(value):
-            yield Problem(field=field, message=wrong)
+            allowed = ", ".join([DATE_PARAM, *spec.params])
+            yield Problem(field=field, message=f"is not declared in the workflow's YAML; declared are: {allowed}")
+        elif declared is not None and (problem := declared.accepts(value)):
+            yield Problem(field=field, message=problem)
+        if problem := unstorable(name) or _unstorable(value):
+            yield Problem(field=field, message=problem)
 
 
 def _is_date(value: object) -> bool:
@@ -217,16 +227,16 @@ def _is_date(value: object) -> bool:
 
 
 def _unstorable(value: object) -> str | None:
-    """Why no database or no JSON could hold this value; None if both can."""
+    """Return why the database or JSON cannot contain this value; None if both can."""
     if isinstance(value, str):
         return unstorable(value)
     if isinstance(value, float) and not math.isfinite(value):
-        return "is not a number that JSON has"
+        return "is not a number that JSON can represent"
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 2**63:
-        return "is a whole number of more than 64 bits"
+        return "is an integer of more than 64 bits"
     parts: Iterable[object] = ()
     if isinstance(value, dict):
         parts = (part for pair in value.items() for part in pair)
     elif isinstance(value, list):
         parts = value
-    return next((wrong for part in parts if (wrong := _unstorable(part))), None)
+    return next((problem for part in parts if (problem := _unstorable(part))), None)

@@ -1,4 +1,4 @@
-"""Unregister a workflow: it goes, its name is free, its history stays."""
+"""Unregister a workflow: its name becomes free, and the history of its runs is kept."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @frozen(kw_only=True)
 class UnregisterWorkflow:
-    """The wish to have a workflow no more; ``force`` also while it has runs that have not ended: those are stopped."""
+    """Command: unregister a workflow. With ``force``, active runs are stopped first."""
 
     caller: Caller
     dataset_name: str
@@ -28,31 +28,34 @@ class UnregisterWorkflow:
 
 
 def unregister(command: UnregisterWorkflow, context: Context) -> Workflow:
-    """Unregister a MANUAL workflow. What the request does not finish, the worker does.
+    """Unregister a MANUAL workflow. The worker finishes what the request does not.
 
-    From :attr:`Phase.LEAVING <workflow_core.domain.workflow.Phase.LEAVING>` on the name may be registered again.
+    The name can be registered again from :attr:`Phase.LEAVING <workflow_core.domain.workflow.Phase.LEAVING>` on.
 
     Raises:
-        InvalidRequest, WorkflowNotFound: the name.
-        WorkflowPermissionDenied: a CODE workflow: it goes when its file goes.
-        WorkflowHasActiveRuns: it has runs that have not ended, and ``force`` is not given.
+        InvalidRequest, WorkflowNotFound: the name is invalid, or no workflow has it.
+        WorkflowPermissionDenied: the workflow is CODE; it is unregistered when its file is deleted.
+        WorkflowHasActiveRuns: the workflow has active runs, and ``force`` is not set.
         AirflowUnavailable, StorageUnavailable, DatabaseUnavailable: nothing was recorded.
     """
-    found = context.require(command.dataset_name)
-    if found.source_type is SourceType.CODE:
-        msg = f"Workflow {found.dataset_name!r} is CODE: it is unregistered when its file leaves the object store."
+    workflow = context.require(command.dataset_name)
+    if workflow.source_type is SourceType.CODE:
+        msg = (
+            f"Workflow {workflow.dataset_name!r} is CODE:"
+            " it is unregistered when its file is removed from the object store."
+        )
         raise WorkflowPermissionDenied(msg)
-    follow_changes(context)  # runs that Airflow made just now are in the way, too
-    context.storage.stat(found.source_type, found.dataset_name)
+    follow_changes(context)  # Airflow's newest runs count as active
+    context.storage.stat(workflow.source_type, workflow.dataset_name)
     recorded = False
-    while found.removal is None:
-        wanted = found.unregistering(command.caller.name, context.clock.now())
+    while workflow.removal is None:
+        unregistering = workflow.unregistering(command.caller.name, context.clock.now())
         try:
-            act = on_workflow(command.caller, Action.UNREGISTER, context.clock.now(), wanted, before=found)
-            found, recorded = context.workflows.retire_workflow(wanted, force=command.force, act=act), True
+            act = on_workflow(command.caller, Action.UNREGISTER, context.clock.now(), unregistering, before=workflow)
+            workflow, recorded = context.db.workflows.retire_workflow(unregistering, force=command.force, act=act), True
         except ConcurrentUpdate:
-            found = context.require(command.dataset_name)
+            workflow = context.require(command.dataset_name)
     if not recorded:
         now = context.clock.now()
-        context.workflows.record(on_workflow(command.caller, Action.UNREGISTER, now, found, before=found))
-    return reconcile_workflow(found, context, within=context.policy.register_wait)
+        context.db.audit.append(on_workflow(command.caller, Action.UNREGISTER, now, workflow, before=workflow))
+    return reconcile_workflow(workflow, context, within=context.policy.register_wait)

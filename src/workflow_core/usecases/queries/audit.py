@@ -1,4 +1,4 @@
-"""Read who has changed what."""
+"""Read the audit entries."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 
 def audit(where: AuditFilter, page: PageRequest, context: Context) -> Page[AuditEvent]:
-    """What was asked for and accepted, latest first. Of workflows that are not there any more, too.
+    """Return the audit entries, latest first, including those of workflows that are no longer registered.
 
     Raises:
-        InvalidRequest: the name is not legal, nobody can be called so, or the moments are the wrong way round.
+        InvalidRequest: the dataset name or the caller's name is invalid, or ``until`` is before ``since``.
     """
     if where.dataset_name is not None:
         check_dataset_name(where.dataset_name)
-    if where.who is not None and (wrong := unstorable(where.who)):
-        raise InvalidRequest(wrong, field="who")
+    if where.who is not None and (problem := unstorable(where.who)):
+        raise InvalidRequest(problem, field="who")
     if where.since and where.until and where.until < where.since:
         raise InvalidRequest("lies before since", field="until")
-    return context.workflows.audit(where, page)
+    return context.db.audit.list_events(where, page)

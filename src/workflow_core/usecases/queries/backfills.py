@@ -1,4 +1,4 @@
-"""Read backfills: one with its dates, and those of a workflow."""
+"""Read backfills: one with its dates, or the list of a workflow."""
 
 from __future__ import annotations
 
@@ -22,55 +22,65 @@ if TYPE_CHECKING:
     from workflow_core.usecases.context import Context
 
 RECENT: Final = 20
-"""How many runs the expected duration is taken from."""
+"""Number of recent runs from which the expected duration is computed."""
 
 
 def show_backfill(backfill_id: str, context: Context) -> BackfillView:
-    """One backfill with each of its dates, as Airflow's changes were last followed.
+    """Return one backfill with each of its dates, as last mirrored.
 
     Raises:
-        InvalidRequest, BackfillNotFound: the id.
+        InvalidRequest, BackfillNotFound: the id is invalid, or no backfill has it.
     """
     backfill = require_backfill(backfill_id, context)
-    runs = context.workflows.backfill_runs(backfill_id)
-    (seen,) = with_skipped_runs([backfill], context)
+    runs = context.db.backfills.backfill_runs(backfill_id)
+    (current,) = with_skipped_runs([backfill], context)
     active = any(not run.settled for run in runs)
     return BackfillView(
-        backfill=seen,
+        backfill=current,
         runs=runs,
         now=context.clock.now(),
         mean_seconds=_mean_seconds(backfill, runs, context) if active else None,
-        held=_held(seen, runs, context),
-        observed_at=context.workflows.observed_until() if active else None,
+        held=_held(current, runs, context),
+        observed_at=context.db.observations.observed_until() if active else None,
     )
 
 
 def list_backfills(
     dataset_name: str, page: PageRequest, context: Context, visible: Visibility | None = None
 ) -> Page[BackfillSummary]:
-    """Backfills of the workflow of this name, and of its predecessors, latest first; of those that are ``visible``.
+    """Return the backfills of the workflow of this name and of its predecessors, latest first.
+
+    Args:
+        dataset_name: the name of the workflow.
+        page: the page to return.
+        context: the ports and the configuration.
+        visible: restricts the list to the workflows that the caller may view.
 
     Raises:
-        InvalidRequest: the name or the cursor.
-        WorkflowNotFound: nothing is known, or may be seen, under this name.
+        InvalidRequest: the name or the page cursor is invalid.
+        WorkflowNotFound: no workflow of this name exists, or the caller may not view it.
     """
-    found = context.workflows.backfills(check_dataset_name(dataset_name), page, visible=visible)
-    if not found.total:
+    backfills = context.db.backfills.list_backfills(check_dataset_name(dataset_name), page, visible=visible)
+    if not backfills.total:
         workflow = context.require(dataset_name)
         if visible is not None and not visible.sees(workflow):
             raise WorkflowNotFound(dataset_name)
-    counts = context.workflows.backfill_counts(one.backfill_id for one in found.items)
-    seen = with_skipped_runs(found.items, context)
-    items = tuple(BackfillSummary(backfill=one, counts=counts.get(one.backfill_id, {})) for one in seen)
-    return Page(items=items, total=found.total, next_after=found.next_after)
+    counts = context.db.backfills.backfill_counts(backfill.backfill_id for backfill in backfills.items)
+    current = with_skipped_runs(backfills.items, context)
+    items = tuple(
+        BackfillSummary(backfill=backfill, counts=counts.get(backfill.backfill_id, {})) for backfill in current
+    )
+    return Page(items=items, total=backfills.total, next_after=backfills.next_after)
 
 
 def _mean_seconds(backfill: Backfill, runs: Sequence[Run], context: Context) -> float | None:
-    """From its own latest successes; before there is one, from the latest runs of the workflow before it."""
+    """Return the mean duration of the backfill's latest successes; without any, of earlier runs of the workflow."""
     seconds = _successes(runs)
     if not seconds:
-        before = PageRequest(limit=RECENT, after=(moment_key(backfill.created_at), ""))
-        seconds = _successes(context.workflows.history(HistoryFilter(dataset_name=backfill.dataset_name), before).items)
+        earlier = PageRequest(limit=RECENT, after=(moment_key(backfill.created_at), ""))
+        seconds = _successes(
+            context.db.workflows.history(HistoryFilter(dataset_name=backfill.dataset_name), earlier).items
+        )
     latest = seconds[-RECENT:]
     return sum(latest) / len(latest) if latest else None
 
@@ -85,16 +95,16 @@ def _held(backfill: Backfill, runs: Sequence[Run], context: Context) -> str | No
         return _awaited(backfill, runs)
     if backfill.wanted is not Wanted.RUN:
         return None
-    owner = context.workflows.workflow_by_id(backfill.workflow_id)
+    owner = context.db.workflows.workflow_by_id(backfill.workflow_id)
     if owner is None or owner.status is WorkflowStatus.ACTIVE:
         return None
-    return f"The workflow is {owner.status}: it goes on when the workflow may run again."
+    return f"The workflow is {owner.status}: the backfill continues when the workflow can run again."
 
 
 def _awaited(backfill: Backfill, runs: Sequence[Run]) -> str | None:
-    """That everything of its own has ended, and a run of a skipped date has not."""
-    going = [one for one in backfill.skipped if not one.status.is_final]
-    if any(not run.settled for run in runs) or not going:
+    """Return a message if only runs of skipped dates have not ended."""
+    active = [skipped for skipped in backfill.skipped if not skipped.status.is_final]
+    if any(not run.settled for run in runs) or not active:
         return None
-    more = f" and {len(going) - 1} more" if len(going) > 1 else ""
-    return f"Waits for run {going[0].run_id} of the skipped date {going[0].date}{more}."
+    more = f" and {len(active) - 1} more" if len(active) > 1 else ""
+    return f"Waiting for run {active[0].run_id} of the skipped date {active[0].date}{more}."

@@ -1,4 +1,4 @@
-"""Why something does not run: the facts, asked for now, and what follows from them."""
+"""Explain why a workflow or run does not run: collect the current facts, and derive the reasons."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @frozen(kw_only=True)
 class Explanation:
-    """Why ``subject`` (a dataset name or a run id), whose ``status`` is told, does not run."""
+    """The reasons why ``subject``, a dataset name or a run id, does not run, together with its status."""
 
     subject: str
     status: str
@@ -34,30 +34,36 @@ class Explanation:
 
 
 def why_workflow(dataset_name: str, context: Context) -> Explanation:
-    """Why a workflow does not run. Airflow is asked, whoever follows it: whoever asks this wants to know what is so now.
+    """Explain why a workflow does not run.
+
+    Airflow is polled even if a worker mirrors it, so that the answer is current.
 
     Raises:
-        InvalidRequest, WorkflowNotFound: the name.
+        InvalidRequest, WorkflowNotFound: the name is invalid, or no workflow has it.
     """
     facts = _facts(context.require(dataset_name), context)
     return Explanation(subject=dataset_name, status=facts.workflow.status, reasons=explain_workflow(facts))
 
 
 def why_run(run_id: str, context: Context) -> Explanation:
-    """Why a run does not go on.
+    """Explain why a run does not progress.
 
     Raises:
-        InvalidRequest, WorkflowRunNotFound: the id.
+        InvalidRequest, WorkflowRunNotFound: the id is invalid, or no run has it.
     """
     run = show_run(run_id, context).run
-    owner = context.workflows.workflow(run.dataset_name)
-    mine = owner if owner is not None and owner.id == run.workflow_id else None
-    others = [] if mine is None else [one for one in context.workflows.active_runs(mine) if one.run_id != run_id]
+    owner = context.db.workflows.workflow(run.dataset_name)
+    workflow = owner if owner is not None and owner.id == run.workflow_id else None
+    others = (
+        []
+        if workflow is None
+        else [other for other in context.db.workflows.active_runs(workflow) if other.run_id != run_id]
+    )
     facts = RunFacts(
         run=run,
-        owner=None if mine is None else _facts(mine, context),
+        owner=None if workflow is None else _facts(workflow, context),
         tasks=_tasks(run, context),
-        running=sum(one.status is RunStatus.RUNNING for one in others),
+        running=sum(other.status is RunStatus.RUNNING for other in others),
         now=context.clock.now(),
     )
     return Explanation(subject=run_id, status=run.status, reasons=explain_run(facts))
@@ -72,7 +78,7 @@ def _tasks(run: Run, context: Context) -> Sequence[TaskState]:
 
 
 def _facts(workflow: Workflow, context: Context) -> WorkflowFacts:
-    state, now = context.workflows.airflow_state(), context.clock.now()
+    state, now = context.db.observations.airflow_state(), context.clock.now()
     unhealthy: list[str] = []
     try:
         if workflow.phase in {Phase.SERVED, Phase.FAILED}:
@@ -82,14 +88,14 @@ def _facts(workflow: Workflow, context: Context) -> WorkflowFacts:
         state = state.reached(now, now)
     except AirflowUnavailable as error:
         state = state.failed(error.message, now)
-    seen = context.workflows.observations([workflow.id]).get(workflow.id)
+    observation = context.db.observations.observations([workflow.id]).get(workflow.id)
     next_run = workflow.next_run(now)
-    if next_run is not None and seen is not None:
-        next_run = seen.next_run_of(workflow, now) or next_run
+    if next_run is not None and observation is not None:
+        next_run = observation.next_run_of(workflow, now) or next_run
     return WorkflowFacts(
         workflow=workflow,
-        conditions=conditions(workflow, seen, state, under_way=runs_under_way(workflow, context)),
+        conditions=conditions(workflow, observation, state, under_way=runs_under_way(workflow, context)),
         unhealthy=unhealthy,
         next_run=next_run,
-        is_paused=seen is not None and seen.is_paused is True,
+        is_paused=observation is not None and observation.is_paused is True,
     )

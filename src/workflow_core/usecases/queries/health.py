@@ -1,4 +1,4 @@
-"""Whether the systems that the service depends on answer, and whether a worker follows Airflow."""
+"""Check whether the database, the object store and Airflow respond, and whether a worker mirrors Airflow."""
 
 from __future__ import annotations
 
@@ -16,14 +16,19 @@ if TYPE_CHECKING:
     from workflow_core.usecases.context import Context
 
 
-LATE: Final = 60.0
-"""Seconds after the last pass of a worker from which on it is late."""
+LATE_AFTER: Final = 60.0
+"""How long after the last pass of any worker the worker counts as late, in seconds."""
 
 
 @frozen(kw_only=True)
 class SystemHealth:
-    """One system: whether it can be used, in words why not, the states of its parts where it has any, and of the circuit breaker in
-    front of it.
+    """The health of one system.
+
+    Attributes:
+        ok: whether it can be used.
+        detail: the reason if not.
+        parts: the states of its components, if it has any.
+        breaker: the state of the circuit breaker in front of it, if there is one.
     """
 
     ok: bool
@@ -34,7 +39,7 @@ class SystemHealth:
 
 @frozen(kw_only=True)
 class Health:
-    """The three systems that must agree, and the worker that sees to it."""
+    """The health of the three systems and of the worker that keeps them in agreement."""
 
     database: SystemHealth
     storage: SystemHealth
@@ -48,7 +53,7 @@ class Health:
 
 
 def check_health(context: Context) -> Health:
-    """Ask each system, each within its own time limits. Never raises."""
+    """Check each system within its own time limits. Never raises."""
     return Health(
         database=check_database(context),
         storage=_checked(lambda: _plain(context.storage.check)),
@@ -58,12 +63,12 @@ def check_health(context: Context) -> Health:
 
 
 def check_database(context: Context) -> SystemHealth:
-    """Ask the database alone: without it nothing can be answered. Never raises."""
-    return _checked(lambda: _plain(context.workflows.check))
+    """Check only the database, without which no request can be answered. Never raises."""
+    return _checked(lambda: _plain(context.db.check))
 
 
 def breaker_state(context: Context) -> BreakerState | None:
-    """The state of the circuit breaker in front of Airflow, if there is one."""
+    """Return the state of the circuit breaker in front of Airflow, if there is one."""
     return context.airflow.breaker_state() if isinstance(context.airflow, Guarded) else None
 
 
@@ -80,7 +85,7 @@ def _plain(check: Callable[[], None]) -> SystemHealth:
 
 
 def _airflow(context: Context) -> SystemHealth:
-    """Usable means that it would take a run; a part that is down is named, because runs will then wait."""
+    """Airflow is usable if it accepts a run; an unhealthy component is named, because runs will wait for it."""
     context.airflow.ping()
     parts = context.airflow.health()
     down = sorted(name for name, state in parts.items() if state is not ComponentState.HEALTHY)
@@ -88,11 +93,11 @@ def _airflow(context: Context) -> SystemHealth:
 
 
 def _worker(context: Context) -> SystemHealth:
-    """Late if the last pass of any worker is long ago. Before the first one nothing is known."""
-    tried_at = context.workflows.airflow_state().tried_at
+    """The worker is late if no pass of any worker ended recently; before the first pass nothing is known."""
+    tried_at = context.db.observations.airflow_state().tried_at
     if tried_at is None:
-        return SystemHealth(ok=True, detail="no pass is recorded yet")
+        return SystemHealth(ok=True, detail="no pass has been recorded yet")
     seconds = (context.clock.now() - tried_at).total_seconds()
-    if seconds <= max(LATE, context.policy.fresh_for):
+    if seconds <= max(LATE_AFTER, context.policy.fresh_for):
         return SystemHealth(ok=True)
     return SystemHealth(ok=False, detail=f"the last pass ended {seconds:.0f} s ago: no worker runs, or it hangs")

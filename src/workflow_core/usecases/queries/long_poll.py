@@ -1,4 +1,4 @@
-"""Wait for a change of runs."""
+"""Wait for a change of a run."""
 
 from __future__ import annotations
 
@@ -18,37 +18,37 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 POLL_LIMIT: Final = 3
-"""Runs that are looked at in Airflow at one go, where no worker follows it."""
+"""Maximum number of runs polled per call when no worker mirrors Airflow."""
 
 POLL_INTERVAL: Final = 0.25
-"""Seconds between two looks of one who waits in this process."""
+"""Interval between two reads of a caller that waits in this process, in seconds."""
 
 
 def versions_of(run_ids: Collection[str], context: Context) -> Mapping[str, int]:
-    """The versions of these runs now. Where no worker follows Airflow, some of them are looked at there first, in no order."""
-    state = context.workflows.airflow_state()
+    """Return the current versions of these runs; when no worker mirrors Airflow, poll a random few of them first."""
+    state = context.db.observations.airflow_state()
     if not state.is_followed(context.clock.now(), context.policy.fresh_for):
-        _look_at_some(list(run_ids), context)
-    return context.workflows.run_versions(run_ids)
+        _poll_some(list(run_ids), context)
+    return context.db.workflows.run_versions(run_ids)
 
 
-def _look_at_some(run_ids: list[str], context: Context) -> None:
+def _poll_some(run_ids: list[str], context: Context) -> None:
     for run_id in secrets.SystemRandom().sample(run_ids, min(POLL_LIMIT, len(run_ids))):
-        run = context.workflows.run(run_id)
+        run = context.db.workflows.run(run_id)
         if run is None or run.settled:
             continue
         try:
             poll(run, context)
         except (Unavailable, AirflowRefused) as error:
-            _log.info("%s is as it was last seen: %s", run_id, error.message)
+            _log.info("Could not poll %s: %s", run_id, error.message)
 
 
 def wait_for_change(run_id: str, known: int | None, seconds: float, context: Context) -> int | None:
-    """The version of a run as soon as it is not ``known``, or when the time is over; holds the thread meanwhile."""
+    """Return the version of a run once it differs from ``known``, or at the timeout. Blocks the thread."""
     deadline = context.clock.now() + timedelta(seconds=seconds)
     while True:
         version = versions_of([run_id], context).get(run_id)
-        left = (deadline - context.clock.now()).total_seconds()
-        if version != known or left <= 0:
+        remaining = (deadline - context.clock.now()).total_seconds()
+        if version != known or remaining <= 0:
             return version
-        context.clock.sleep(min(POLL_INTERVAL, left))
+        context.clock.sleep(min(POLL_INTERVAL, remaining))

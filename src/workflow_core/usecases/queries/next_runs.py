@@ -1,4 +1,4 @@
-"""List the next fire times of a workflow, from its schedule; Airflow is not asked."""
+"""List the next fire times of a workflow, computed from its schedule without Airflow."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 def next_runs(dataset_name: str, count: int, context: Context) -> Forecast:
-    """The next fire times of a workflow, by its cron expression in its time zone.
+    """Return the next fire times of a workflow, by its cron expression in its time zone.
 
     Raises:
-        InvalidRequest, WorkflowNotFound: the name.
+        InvalidRequest, WorkflowNotFound: the name is invalid, or no workflow has it.
     """
     workflow = context.require(dataset_name)
     return Forecast(workflow=workflow, fires=workflow.fires(context.clock.now(), count))

@@ -1,4 +1,4 @@
-"""Check files that are about to be published as CODE, all together, without any server."""
+"""Validate files that are about to be published as CODE, all together, without any server."""
 
 from __future__ import annotations
 
@@ -20,8 +20,13 @@ if TYPE_CHECKING:
 
 @frozen(kw_only=True)
 class CheckedFile:
-    """A file, the dataset that it is for (None: its name is none), how many tasks it has, what is wrong with it, and what is allowed
-    but probably a mistake.
+    """The result of validating one file.
+
+    Attributes:
+        dataset_name: the dataset of the file; None if the file name is not a dataset name.
+        tasks: the number of its tasks.
+        problems: what is invalid.
+        warnings: what is valid but probably a mistake.
     """
 
     path: str
@@ -50,11 +55,11 @@ def _checked(path: str, data: bytes, rules: SpecRules, by_dag: Mapping[str, list
         message = "the file's name must be a dataset name and '.yaml', such as iceberg.analytics.daily_clicks.yaml"
         problems.append(Problem(message=message, line=1, column=1))
     elif is_sentinel(dag_id_for(name)):
-        message = "this name would be that of a loader file in Airflow; choose another"
+        message = "this is the name of a loader file in Airflow; choose another one"
         problems.append(Problem(message=message, line=1, column=1))
     try:
-        found = parse_complete_spec(stored_text(data, rules.max_bytes), dataset_name=name, rules=rules)
-        tasks, warnings = len(found.spec.tasks), found.warnings
+        parsed = parse_complete_spec(stored_text(data, rules.max_bytes), dataset_name=name, rules=rules)
+        tasks, warnings = len(parsed.spec.tasks), parsed.warnings
     except InvalidRequest as error:
         problems += error.problems
     if name is not None:

@@ -1,4 +1,4 @@
-"""Read what is recorded: one workflow, the list of workflows, the history of runs."""
+"""Read one workflow, the list of workflows, or the history of runs."""
 
 from __future__ import annotations
 
@@ -26,8 +26,12 @@ if TYPE_CHECKING:
 
 @frozen(kw_only=True)
 class WorkflowView:
-    """A workflow and what goes with it in answers. ``observed_at`` is when Airflow was last seen to have it, ``stale`` that it does not
-    answer now; ``conditions`` are what is not as it is wanted, known of a single workflow only.
+    """A workflow with the additional facts of an answer.
+
+    Attributes:
+        observed_at: when the workflow was last observed in Airflow.
+        stale: whether Airflow does not respond now.
+        conditions: the differences between desired and observed state; only determined for a single workflow.
     """
 
     workflow: Workflow
@@ -40,73 +44,78 @@ class WorkflowView:
 
 
 def show_workflow(dataset_name: str, context: Context) -> WorkflowView:
-    """One workflow, with what is not as it is wanted. Airflow is asked only where no worker follows it.
+    """Return one workflow with its conditions. Airflow is polled only when no worker mirrors it.
 
     Raises:
-        InvalidRequest, WorkflowNotFound: the name.
+        InvalidRequest, WorkflowNotFound: the name is invalid, or no workflow has it.
     """
     workflow = context.require(dataset_name)
-    workflow, seen, state = seen_now(workflow, context)
-    last_run = context.workflows.last_runs([dataset_name]).get(dataset_name)
+    workflow, observation, state = observe_workflow(workflow, context)
+    last_run = context.db.workflows.last_runs([dataset_name]).get(dataset_name)
     return evolve(
-        _view(workflow, last_run, seen, context.clock.now()),
-        conditions=conditions(workflow, seen, state, under_way=runs_under_way(workflow, context)),
-        observed_at=seen.observed_at if seen else None,
+        _view(workflow, last_run, observation, context.clock.now()),
+        conditions=conditions(workflow, observation, state, under_way=runs_under_way(workflow, context)),
+        observed_at=observation.observed_at if observation else None,
         stale=state.is_stale,
     )
 
 
-def seen_now(workflow: Workflow, context: Context) -> tuple[Workflow, Observation | None, AirflowState]:
-    """The workflow and what is seen of it: by the worker, if one follows Airflow, by ourselves otherwise."""
+def observe_workflow(workflow: Workflow, context: Context) -> tuple[Workflow, Observation | None, AirflowState]:
+    """Return the workflow, its observation and the state of Airflow, mirrored by the worker or polled now."""
     now = context.clock.now()
-    state = context.workflows.airflow_state()
+    state = context.db.observations.airflow_state()
     if workflow.phase in {Phase.SERVED, Phase.FAILED} and not state.is_followed(now, context.policy.fresh_for):
         try:
-            workflow, seen = poll_workflow(workflow, context)
+            workflow, observation = poll_workflow(workflow, context)
         except AirflowUnavailable as error:
             state = state.failed(error.message, now)
         else:
-            return workflow, seen, state.reached(now, now)
-    return workflow, context.workflows.observations([workflow.id]).get(workflow.id), state
+            return workflow, observation, state.reached(now, now)
+    return workflow, context.db.observations.observations([workflow.id]).get(workflow.id), state
 
 
 def list_workflows(where: WorkflowFilter, page: PageRequest, context: Context) -> Page[WorkflowView]:
-    """Workflows by name, each with its last and next run. Raises :class:`InvalidRequest` for an owner that nobody can be."""
-    if where.owner is not None and (wrong := unstorable(where.owner)):
-        raise InvalidRequest(wrong, field="owner")
-    found = context.workflows.workflows(where, page)
-    last = context.workflows.last_runs([workflow.dataset_name for workflow in found.items])
-    seen = context.workflows.observations(workflow.id for workflow in found.items)
+    """Return workflows by name, each with its last and next run.
+
+    Raises:
+        InvalidRequest: the owner in the filter is invalid.
+    """
+    if where.owner is not None and (problem := unstorable(where.owner)):
+        raise InvalidRequest(problem, field="owner")
+    workflows = context.db.workflows.list_workflows(where, page)
+    last_runs = context.db.workflows.last_runs([workflow.dataset_name for workflow in workflows.items])
+    observations = context.db.observations.observations(workflow.id for workflow in workflows.items)
     now = context.clock.now()
     stale = is_stale(context)
     views = tuple(
-        evolve(_view(one, last.get(one.dataset_name), seen.get(one.id), now), stale=stale) for one in found.items
+        evolve(_view(workflow, last_runs.get(workflow.dataset_name), observations.get(workflow.id), now), stale=stale)
+        for workflow in workflows.items
     )
-    return Page(items=views, total=found.total, next_after=found.next_after)
+    return Page(items=views, total=workflows.total, next_after=workflows.next_after)
 
 
 def history(where: HistoryFilter, page: PageRequest, context: Context) -> Page[Run]:
-    """Runs, latest first.
+    """Return runs, latest first.
 
     Raises:
-        InvalidRequest: the name is not legal, or the dates are the wrong way round.
+        InvalidRequest: the name is invalid, or ``end_date`` is before ``start_date``.
     """
     if where.dataset_name is not None:
         check_dataset_name(where.dataset_name)
     if where.start_date and where.end_date and where.end_date < where.start_date:
         msg = f"{where.end_date} lies before the start_date {where.start_date}"
         raise InvalidRequest(msg, field="end_date")
-    return context.workflows.history(where, page)
+    return context.db.workflows.history(where, page)
 
 
 def is_stale(context: Context) -> bool:
-    """Whether Airflow does not answer whoever follows it."""
-    return context.workflows.airflow_state().is_stale
+    """Return whether the mirror is stale, i.e. Airflow does not respond to the worker."""
+    return context.db.observations.airflow_state().is_stale
 
 
-def _view(workflow: Workflow, last_run: Run | None, seen: Observation | None, now: datetime) -> WorkflowView:
-    """Airflow's own next run counts, where it has told one of the schedule that is in force."""
+def _view(workflow: Workflow, last_run: Run | None, observation: Observation | None, now: datetime) -> WorkflowView:
+    """Return the view; the next run is Airflow's, if Airflow has reported one for the current schedule."""
     next_run = workflow.next_run(now)
-    if next_run is not None and seen is not None:
-        next_run = seen.next_run_of(workflow, now) or next_run
+    if next_run is not None and observation is not None:
+        next_run = observation.next_run_of(workflow, now) or next_run
     return WorkflowView(workflow=workflow, last_run=last_run, next_run=next_run, now=now)

@@ -1,4 +1,7 @@
-"""Go on with a backfill: send what is its turn, hold the failure policy, end what is to end. Repeatable, and safe for several at once."""
+"""Advance a backfill: submit due runs, apply the failure policy, carry out a stop.
+
+Idempotent and safe to call concurrently.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from workflow_core.domain.run import RunStatus, Submission
 from workflow_core.domain.workflow import WorkflowStatus
 from workflow_core.errors import AirflowRefused, ConcurrentUpdate, Unavailable
 from workflow_core.usecases.reconcile.leases import hold_lease
-from workflow_core.usecases.reconcile.stop import try_to_end
+from workflow_core.usecases.reconcile.stop import try_to_apply_stop
 from workflow_core.usecases.reconcile.submit import record_run, send
 
 if TYPE_CHECKING:
@@ -29,67 +32,73 @@ _SYSTEM: Final = Caller(name=SYSTEM, via=Via.WORKER)
 
 
 def advance_backfill(backfill: Backfill, context: Context) -> None:
-    """Take a backfill, as it was just read, as far as it goes now.
+    """Advance a backfill as far as it can go now.
+
+    Args:
+        backfill: the backfill as just read from the database.
+        context: the ports and the configuration.
 
     Raises:
-        ConcurrentUpdate: somebody else goes on with it.
-        AirflowUnavailable, AirflowOutcomeUnknown: Airflow cannot be asked now; what is recorded stays good.
+        ConcurrentUpdate: another process changed the backfill.
+        AirflowUnavailable, AirflowOutcomeUnknown: Airflow does not respond; what was recorded so far remains valid.
     """
-    runs = context.workflows.backfill_runs(backfill.backfill_id)
+    runs = context.db.backfills.backfill_runs(backfill.backfill_id)
     if backfill.wanted is Wanted.RUN:
-        _send(backfill, runs, context)
+        _submit_due(backfill, runs, context)
     if backfill.wanted is Wanted.STOP:
-        _end(backfill, runs, context)
+        _stop_runs(backfill, runs, context)
 
 
-def try_to_advance(backfill: Backfill, context: Context) -> None:
-    """As :func:`drive`; where it cannot go on now, the worker does."""
+def try_to_advance_backfill(backfill: Backfill, context: Context) -> None:
+    """Advance a backfill under its lease; if that is not possible now, leave it to the worker."""
     try:
-        with hold_lease(backfill_subject(backfill.backfill_id), context) as mine:
-            if mine:
+        with hold_lease(backfill_subject(backfill.backfill_id), context) as acquired:
+            if acquired:
                 advance_backfill(backfill, context)
     except (Unavailable, AirflowRefused, ConcurrentUpdate) as error:
-        _log.warning("%s goes on later: %s", backfill.backfill_id, error.message)
+        _log.warning("The worker will advance %s: %s", backfill.backfill_id, error.message)
 
 
-def _send(backfill: Backfill, runs: Sequence[Run], context: Context) -> None:
-    """Send as many as may be under way, and again those of which nobody knows whether they arrived.
+def _submit_due(backfill: Backfill, runs: Sequence[Run], context: Context) -> None:
+    """Submit as many runs as ``max_active`` allows, and resubmit those that may not have reached Airflow.
 
-    Which ones is recorded together with the backfill before any of them is sent. Whoever pauses, stops or drives it at the same
-    time saves the backfill too, so that one of both sees the other: never are more sent than ``max_active``, and none after a pause.
+    The chosen runs are recorded together with the backfill before any of them is submitted. A concurrent pause, stop or
+    advance also saves the backfill, so one of the two detects the other: never more than ``max_active`` runs are
+    submitted, and none after a pause.
     """
-    owner = context.workflows.workflow_by_id(backfill.workflow_id)
+    owner = context.db.workflows.workflow_by_id(backfill.workflow_id)
     if owner is None or owner.status is not WorkflowStatus.ACTIVE:
         return
     failure = backfill.failure(runs)
     now = context.clock.now()
     if failure is not None and waiting_of(runs):
-        reason = f"Run {failure.run_id} ended {failure.status}; resume goes on with the next date."
+        reason = f"Run {failure.run_id} ended {failure.status}; resume continues with the next date."
         paused = backfill.paused(SYSTEM, reason, now)
         act = on_backfill(_SYSTEM, Action.PAUSE_BACKFILL, now, paused, before=backfill)
-        context.workflows.save_backfill(paused, act=act)
+        context.db.backfills.save_backfill(paused, act=act)
         return
-    turn = [*being_sent(runs), *backfill.to_send(runs)]
-    if not turn:
+    due = [*being_sent(runs), *backfill.to_send(runs)]
+    if not due:
         return
     context.airflow.ping()
-    _, sending = context.workflows.save_backfill(backfill.touched(now), [run.sending(now) for run in turn])
-    for place, run in enumerate(sending):
-        if send(run, context).submission is Submission.WAITING:  # no Airflow, or no DAG yet: not for the others either
-            for other in sending[place + 1 :]:
-                record_run(other.put_back(), context)
+    _, sending = context.db.backfills.save_backfill(backfill.touched(now), [run.sending(now) for run in due])
+    for position, run in enumerate(sending):
+        if send(run, context).submission is Submission.WAITING:
+            # Airflow or the DAG is not available: the other runs would fail as well
+            for unsent in sending[position + 1 :]:
+                record_run(unsent.put_back(), context)
             return
 
 
-def _end(backfill: Backfill, runs: Sequence[Run], context: Context) -> None:
-    """Have every run of it end that has not."""
+def _stop_runs(backfill: Backfill, runs: Sequence[Run], context: Context) -> None:
+    """Request and carry out the stop of every run that has not ended."""
     for run in runs:
         if run.settled or run.stop is not None:
             continue
-        wish = backfill.wish
+        desired = backfill.wish
         try:
-            stopping = context.workflows.save_run(run.stopping(wish.by, wish.reason, context.clock.now()))
+            stopping = context.db.workflows.save_run(run.stopping(desired.by, desired.reason, context.clock.now()))
             if stopping.status is RunStatus.STOPPING:
-                try_to_end(stopping, context)
-        except ConcurrentUpdate:  # it has just changed: the next pass sees how
+                try_to_apply_stop(stopping, context)
+        except ConcurrentUpdate:  # it has just changed: the next pass reads it again
             continue

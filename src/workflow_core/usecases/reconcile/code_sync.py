@@ -1,8 +1,8 @@
-"""Take up what CI pipelines have published as CODE: compare what is in ``code/`` with what was seen, and record what changed.
+"""Import CODE workflows: compare ``code/`` with the objects that were read before, and record the changes.
 
-One listing and one read of our own memory where nothing changed. Airflow follows as after a registration: the next sweep settles
-what is recorded here. Any number of syncs may run at the same time: each save starts from a workflow that was read *before* its object
-was, so that nobody's older sight of an object takes the place of a newer one.
+If nothing changed, a sync costs one listing and one read of the database. The next sweep reconciles the recorded
+changes, as after a registration. Any number of syncs may run concurrently: each save is based on a workflow that was
+read *before* its object, so an older version of an object cannot replace a newer one.
 """
 
 from __future__ import annotations
@@ -31,21 +31,26 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-FEW: Final = 3
-"""So many workflows may be removed at once, whatever share of all they are."""
+ALWAYS_REMOVABLE: Final = 3
+"""Number of workflows that one sync may always remove, regardless of their share."""
 
-HEARD_OF_AFTER: Final = 20
-"""Objects after which a worker says that it still syncs; a few seconds at most."""
+RENEW_EVERY: Final = 20
+"""Number of objects after which the worker renews its lease of the sync; a few seconds at most."""
 
-_LOOK_AGAIN: Final = ""
-"""The ETag of an object that is refused for what others hold: no listing says this, so that every sync looks whether they still do."""
+_CHECK_AGAIN: Final = ""
+"""ETag recorded for an object that was rejected because of another workflow.
+
+It matches no listing, so every sync checks the object again: no listing shows when the other workflow changes.
+"""
 
 
 @frozen(kw_only=True)
 class SyncCode:
-    """The wish to take up what is published.
+    """Command: sync CODE workflows from the object store.
 
-    ``dry_run`` tells what would be done and changes nothing; ``allow_removals`` removes whatever is gone, however much it is.
+    Attributes:
+        dry_run: whether to report the changes without making them.
+        allow_removals: whether to remove every missing workflow, however many they are.
     """
 
     caller: Caller
@@ -55,14 +60,14 @@ class SyncCode:
 
 @define(kw_only=True)
 class CodeSync:
-    """One sync under way: what it has found so far."""
+    """One sync in progress, with its results so far."""
 
     command: SyncCode
     context: Context
-    known: Mapping[str, CodeObject]
-    seen: list[CodeObject] = field(factory=list)
-    gone: list[CodeObject] = field(factory=list)
-    taken: dict[str, str] = field(factory=dict)
+    recorded: Mapping[str, CodeObject]
+    observed: list[CodeObject] = field(factory=list)
+    missing: list[CodeObject] = field(factory=list)
+    added_dag_ids: dict[str, str] = field(factory=dict)
     added: list[str] = field(factory=list)
     changed: list[str] = field(factory=list)
     removed: list[str] = field(factory=list)
@@ -72,44 +77,49 @@ class CodeSync:
     guarded: list[HeldBack] = field(factory=list)
     unchanged: int = 0
 
-    def look_at(self, ref: StoredRef) -> None:
-        """Take an object up if it is not as it was."""
-        before = self.known.get(ref.dataset_name)
-        if before is None or before.etag != ref.etag:
-            self._take(ref)
-        elif not before.problems:
+    def import_object(self, ref: StoredRef) -> None:
+        """Import an object if it has changed since the last sync."""
+        previous = self.recorded.get(ref.dataset_name)
+        if previous is None or previous.etag != ref.etag:
+            self._import_changed(ref)
+        elif not previous.problems:
             self.unchanged += 1
-        elif before.checked_by != self._rules_key:
-            self._take(ref)
+        elif previous.checked_by != self._rules_key:
+            self._import_changed(ref)
         else:
-            self._tell_failure(before.dataset_name, before.problems)
+            self._add_failure(previous.dataset_name, previous.problems)
 
-    def drop(self, gone: Sequence[CodeObject], *, listed: int) -> None:
-        """Let go of what is published no more, unless that is too much to be meant."""
-        held = {seen.dataset_name: self.context.workflows.workflow(seen.dataset_name) for seen in gone}
-        leaving = {name: found for name, found in held.items() if found is not None and _is_of_code(found)}
-        reason = self._too_many(len(leaving), listed) if leaving else None
+    def remove_missing(self, missing: Sequence[CodeObject], *, listed: int) -> None:
+        """Remove the workflows whose objects are missing, unless their number suggests a mistake."""
+        workflows = {
+            code_object.dataset_name: self.context.db.workflows.workflow(code_object.dataset_name)
+            for code_object in missing
+        }
+        removable = {
+            name: workflow for name, workflow in workflows.items() if workflow is not None and _is_code(workflow)
+        }
+        reason = self._removal_objection(len(removable), listed) if removable else None
         if reason is not None:
-            self._hold(sorted(leaving), reason)
-        for seen in gone:
-            found = leaving.get(seen.dataset_name)
-            if found is None:
-                self.gone.append(seen)
-                self._release(seen)
+            self._skip(sorted(removable), reason)
+        for code_object in missing:
+            workflow = removable.get(code_object.dataset_name)
+            if workflow is None:
+                self.missing.append(code_object)
+                self._reconsider_displaced(code_object)
             elif reason is None:
-                self._let_go(found, seen)
+                self._remove(workflow, code_object)
 
     def finish(self) -> SyncReport:
-        """Record what belongs to no workflow, and tell."""
-        if (self.seen or self.gone) and not self.command.dry_run:
-            self.context.workflows.save_code_objects(self.seen, self.gone)
+        """Record the objects that belong to no workflow, and return the report."""
+        if (self.observed or self.missing) and not self.command.dry_run:
+            self.context.db.code_objects.save_code_objects(self.observed, self.missing)
         report = SyncReport(
             added=tuple(sorted(self.added)),
             changed=tuple(sorted(self.changed)),
             removed=tuple(sorted(self.removed)),
             overridden=tuple(sorted(self.overridden)),
             restored=tuple(sorted(self.restored)),
-            failed=tuple(sorted(self.failed, key=lambda one: one.dataset_name)),
+            failed=tuple(sorted(self.failed, key=lambda failure: failure.dataset_name)),
             guarded=tuple(self.guarded),
             unchanged=self.unchanged,
             dry_run=self.command.dry_run,
@@ -118,157 +128,167 @@ class CodeSync:
             _log_report(report)
         return report
 
-    # Objects that are there.
+    # Existing objects.
 
-    def _take(self, ref: StoredRef) -> None:
+    def _import_changed(self, ref: StoredRef) -> None:
         name, dag_id = ref.dataset_name, dag_id_for(ref.dataset_name)
         if is_sentinel(dag_id):
-            problem = Problem(message="this name would be that of a loader file in Airflow; choose another")
-            self._refuse(None, self._seen(name, ref.etag, (problem,)))
+            problem = Problem(message="this is the name of a loader file in Airflow; choose another one")
+            self._record_invalid(None, self._code_object(name, ref.etag, (problem,)))
             return
-        found = self.context.workflows.workflow(name)  # before the object is read, see the top
-        holder = self._holder(dag_id) if found is None else None
+        workflow = self.context.db.workflows.workflow(name)  # before the object is read, see the module docstring
+        holder = self._holder(dag_id) if workflow is None else None
         if holder is not None:
-            self._refuse_clash(name, dag_id, holder)
+            self._record_clash(name, dag_id, holder)
             return
-        if found is not None and found.removal is not None and found.source_type is SourceType.MANUAL:
-            self._hold([name], "The MANUAL workflow is being unregistered; a later sync takes the object up.")
+        if workflow is not None and workflow.removal is not None and workflow.source_type is SourceType.MANUAL:
+            self._skip([name], "The MANUAL workflow is being unregistered; a later sync imports the object.")
             return
         try:
             stored = self.context.storage.get(SourceType.CODE, name, limit=self.context.policy.rules.max_bytes)
         except InvalidRequest as error:
-            self._refuse(found, self._seen(name, ref.etag, error.problems))
+            self._record_invalid(workflow, self._code_object(name, ref.etag, error.problems))
             return
-        if stored is None:  # gone since the listing; the next one does not have it
+        if stored is None:  # removed since the listing
             return
         try:
             draft = self._draft(name, stored.text)
         except InvalidRequest as error:
-            self._refuse(found, self._seen(name, stored.etag, error.problems))
+            self._record_invalid(workflow, self._code_object(name, stored.etag, error.problems))
             return
-        self._publish(found, draft, self._seen(name, stored.etag, ()))
+        self._publish(workflow, draft, self._code_object(name, stored.etag, ()))
 
-    def _publish(self, found: Workflow | None, draft: Workflow, seen: CodeObject) -> None:
+    def _publish(self, workflow: Workflow | None, draft: Workflow, code_object: CodeObject) -> None:
         name = draft.dataset_name
-        if found is None:
-            self.taken[draft.dag_id] = name
-            if self._record(draft, seen):
+        if workflow is None:
+            self.added_dag_ids[draft.dag_id] = name
+            if self._record(draft, code_object):
                 self.added.append(name)
-        elif found.source_type is SourceType.MANUAL:
-            if self._record(found.published(draft), seen, read=found):
+        elif workflow.source_type is SourceType.MANUAL:
+            if self._record(workflow.published(draft), code_object, previous=workflow):
                 self.overridden.append(name)
-        elif found.removal is not None:  # it had gone, and its tasks were still at work
-            if self._record(found.published(draft), seen, read=found):
+        elif workflow.removal is not None:  # it was being unregistered, and waited for its tasks
+            if self._record(workflow.published(draft), code_object, previous=workflow):
                 self.added.append(name)
-        elif found.yaml != draft.yaml or found.phase is Phase.FAILED:
-            if self._record(found.published(draft), seen, read=found):
+        elif workflow.yaml != draft.yaml or workflow.phase is Phase.FAILED:
+            if self._record(workflow.published(draft), code_object, previous=workflow):
                 self.changed.append(name)
-        elif self._record(found, seen, read=found):
+        elif self._record(workflow, code_object, previous=workflow):
             self.unchanged += 1
 
-    def _refuse(self, found: Workflow | None, seen: CodeObject) -> None:
-        """Record that an object is no good. Airflow serves none for its name then, so a workflow that is there is broken."""
-        self._tell_failure(seen.dataset_name, seen.problems)
-        if found is None or found.removal is not None:
-            self.seen.append(seen)
-            return
-        url = self._url(seen.dataset_name)
-        reason = f"{url}: {'; '.join(map(str, seen.problems))}"
-        broken = found.broken(reason, s3_path=url, by=self.command.caller.name, at=self.context.clock.now())
-        if self._record(broken, seen, read=found) and found.source_type is SourceType.MANUAL:
-            self.overridden.append(seen.dataset_name)
+    def _record_invalid(self, workflow: Workflow | None, code_object: CodeObject) -> None:
+        """Record that an object is invalid.
 
-    def _refuse_clash(self, name: str, dag_id: str, holder: str) -> None:
+        The loader then serves no DAG for its name, so an existing workflow becomes broken.
+        """
+        self._add_failure(code_object.dataset_name, code_object.problems)
+        if workflow is None or workflow.removal is not None:
+            self.observed.append(code_object)
+            return
+        url = self._url(code_object.dataset_name)
+        reason = f"{url}: {'; '.join(map(str, code_object.problems))}"
+        broken = workflow.broken(reason, s3_path=url, by=self.command.caller.name, at=self.context.clock.now())
+        if self._record(broken, code_object, previous=workflow) and workflow.source_type is SourceType.MANUAL:
+            self.overridden.append(code_object.dataset_name)
+
+    def _record_clash(self, name: str, dag_id: str, holder: str) -> None:
         message = f"would have the Airflow DAG id {dag_id!r}, which workflow {holder!r} holds; rename one of the two"
-        seen = self._seen(name, _LOOK_AGAIN, (Problem(message=message),))
-        self._tell_failure(name, seen.problems)
-        before = self.known.get(name)
-        if before is None or before.problems != seen.problems:
-            self.seen.append(seen)
-        found = self.context.workflows.workflow(holder)
-        if found is not None and name < holder:  # the loader goes by the order of the names
-            displaced = found.failed(_displaced_by(name, dag_id), self.context.clock.now())
-            if (found.phase, found.phase_reason) != (displaced.phase, displaced.phase_reason):
-                self._record(displaced, None, read=found)
+        code_object = self._code_object(name, _CHECK_AGAIN, (Problem(message=message),))
+        self._add_failure(name, code_object.problems)
+        previous = self.recorded.get(name)
+        if previous is None or previous.problems != code_object.problems:
+            self.observed.append(code_object)
+        holding = self.context.db.workflows.workflow(holder)
+        if holding is not None and name < holder:  # the loader serves the first by name
+            displaced = holding.failed(_displaced_by(name, dag_id), self.context.clock.now())
+            if (holding.phase, holding.phase_reason) != (displaced.phase, displaced.phase_reason):
+                self._record(displaced, None, previous=holding)
 
     def _holder(self, dag_id: str) -> str | None:
-        holder = self.context.workflows.workflow_by_dag(dag_id)
-        return self.taken.get(dag_id) if holder is None else holder.dataset_name
+        holder = self.context.db.workflows.workflow_by_dag(dag_id)
+        return self.added_dag_ids.get(dag_id) if holder is None else holder.dataset_name
 
-    # Objects that are gone.
+    # Removed objects.
 
-    def _too_many(self, leaving: int, listed: int) -> str | None:
-        """Why so many removals are not believed; None if they are."""
+    def _removal_objection(self, leaving: int, listed: int) -> str | None:
+        """Return why the removals are rejected; None if they are accepted."""
         if self.command.allow_removals:
             return None
         if listed == 0:
             return "The listing is empty: nothing is removed unless removals are allowed."
-        page = self.context.workflows.workflows(WorkflowFilter(source_type=SourceType.CODE), PageRequest(limit=1))
+        page = self.context.db.workflows.list_workflows(
+            WorkflowFilter(source_type=SourceType.CODE), PageRequest(limit=1)
+        )
         share = self.context.policy.sync_max_removed
-        if leaving <= max(FEW, int(share * page.total)):
+        if leaving <= max(ALWAYS_REMOVABLE, int(share * page.total)):
             return None
         return (
-            f"{leaving} of {page.total} CODE workflows are gone, more than a share of {share:g} (WORKFLOWS_SYNC_MAX_REMOVED): nothing"
-            " is removed unless removals are allowed."
+            f"{leaving} of {page.total} CODE workflows are gone, more than a share of {share:g}"
+            " (WORKFLOWS_SYNC_MAX_REMOVED): nothing is removed unless removals are allowed."
         )
 
-    def _let_go(self, found: Workflow, seen: CodeObject) -> None:
-        name, now = found.dataset_name, self.context.clock.now()
-        if self.context.storage.stat(SourceType.CODE, name) is not None:  # it has come back since the listing
+    def _remove(self, workflow: Workflow, code_object: CodeObject) -> None:
+        name, now = workflow.dataset_name, self.context.clock.now()
+        if self.context.storage.stat(SourceType.CODE, name) is not None:  # it was published again since the listing
             return
-        if found.shadowed is None:
-            gone = found.unregistering(self.command.caller.name, now)
-            if self._record(gone, None, read=found, action=Action.WITHDRAW):
+        if workflow.shadowed is None:
+            unregistering = workflow.unregistering(self.command.caller.name, now)
+            if self._record(unregistering, None, previous=workflow, action=Action.WITHDRAW):
                 self.removed.append(name)
-                self.gone.append(seen)
+                self.missing.append(code_object)
             return
-        rules = SpecRules(max_bytes=len(found.shadowed.yaml.encode()), operators=("*",))  # it was accepted once
+        # it was valid when it was accepted
+        rules = SpecRules(max_bytes=len(workflow.shadowed.yaml.encode()), operators=("*",))
         try:
-            below = parse_complete_spec(found.shadowed.yaml, dataset_name=name, rules=rules)
+            manual = parse_complete_spec(workflow.shadowed.yaml, dataset_name=name, rules=rules)
         except InvalidRequest as error:
-            self._hold([name], f"The MANUAL workflow below it cannot be read any more: {error.message}")
+            self._skip([name], f"The MANUAL workflow that it overrides is no longer valid: {error.message}")
             return
-        back = found.restored(found.shadowed, below.spec, below.schedule, below.owner, now)
-        if self._record(back, None, read=found, action=Action.WITHDRAW):
+        restored = workflow.restored(workflow.shadowed, manual.spec, manual.schedule, manual.owner, now)
+        if self._record(restored, None, previous=workflow, action=Action.WITHDRAW):
             self.restored.append(name)
-            self.gone.append(seen)
+            self.missing.append(code_object)
 
-    def _release(self, seen: CodeObject) -> None:
-        """An object that stood in another's way is gone."""
-        dag_id = dag_id_for(seen.dataset_name)
-        found = self.context.workflows.workflow_by_dag(dag_id) if seen.etag == _LOOK_AGAIN else None
-        if found is not None and found.phase_reason == _displaced_by(seen.dataset_name, dag_id):
+    def _reconsider_displaced(self, code_object: CodeObject) -> None:
+        """Reconsider the workflow that was displaced by an object that is now removed."""
+        dag_id = dag_id_for(code_object.dataset_name)
+        displaced = self.context.db.workflows.workflow_by_dag(dag_id) if code_object.etag == _CHECK_AGAIN else None
+        if displaced is not None and displaced.phase_reason == _displaced_by(code_object.dataset_name, dag_id):
             now = self.context.clock.now()
-            self._record(found.reconsidered(now), None, read=found, action=Action.WITHDRAW)
+            self._record(displaced.reconsidered(now), None, previous=displaced, action=Action.WITHDRAW)
 
     # Helpers.
 
     def _record(
         self,
         workflow: Workflow,
-        seen: CodeObject | None,
+        code_object: CodeObject | None,
         *,
-        read: Workflow | None = None,
+        previous: Workflow | None = None,
         action: Action = Action.PUBLISH,
     ) -> bool:
-        """Whether the workflow, and what was seen of its object, is recorded (in a dry run: would be)."""
+        """Record the workflow together with the observed object.
+
+        Returns:
+            Whether they were recorded; in a dry run, True.
+        """
         if self.command.dry_run:
             return True
-        caller = evolve(self.command.caller, key=None)  # that of the sync as a whole
+        caller = evolve(self.command.caller, key=None)  # the key identifies the sync as a whole
         act = None
-        if workflow is not read:
-            act = on_workflow(caller, action, self.context.clock.now(), workflow, before=read)
+        if workflow is not previous:
+            act = on_workflow(caller, action, self.context.clock.now(), workflow, before=previous)
         try:
-            if read is None:
-                self.context.workflows.add_workflow(workflow, seen=seen, act=act)
-            elif workflow.revision == read.revision:
-                self.context.workflows.save_workflow(workflow, seen=seen, act=act)
+            if previous is None:
+                self.context.db.workflows.add_workflow(workflow, seen=code_object, act=act)
+            elif workflow.revision == previous.revision:
+                self.context.db.workflows.save_workflow(workflow, seen=code_object, act=act)
             else:
                 by, at = self.command.caller.name, workflow.updated_at
                 revision = Revision(number=workflow.revision, yaml=workflow.yaml, by=by, at=at)
-                self.context.workflows.revise_workflow(workflow, revision, seen=seen, act=act)
+                self.context.db.workflows.revise_workflow(workflow, revision, seen=code_object, act=act)
         except (ConcurrentUpdate, WorkflowAlreadyExists):
-            self._hold([workflow.dataset_name], "Somebody else is changing it; the next sync looks at it again.")
+            self._skip([workflow.dataset_name], "Another process is changing it; the next sync checks it again.")
             return False
         return True
 
@@ -289,21 +309,21 @@ class CodeSync:
             updated_at=now,
         )
 
-    def _seen(self, name: str, etag: str, problems: Sequence[Problem]) -> CodeObject:
-        before = self.known.get(name)
+    def _code_object(self, name: str, etag: str, problems: Sequence[Problem]) -> CodeObject:
+        previous = self.recorded.get(name)
         return CodeObject(
             dataset_name=name,
             etag=etag,
             seen_at=self.context.clock.now(),
             checked_by=self._rules_key,
             problems=tuple(problems),
-            version=before.version if before else 0,
+            version=previous.version if previous else 0,
         )
 
-    def _tell_failure(self, name: str, problems: tuple[Problem, ...]) -> None:
+    def _add_failure(self, name: str, problems: tuple[Problem, ...]) -> None:
         self.failed.append(FailedObject(dataset_name=name, url=self._url(name), problems=problems))
 
-    def _hold(self, names: Sequence[str], reason: str) -> None:
+    def _skip(self, names: Sequence[str], reason: str) -> None:
         self.guarded.append(HeldBack(dataset_names=tuple(names), reason=reason))
 
     def _url(self, name: str) -> str:
@@ -314,8 +334,8 @@ class CodeSync:
         return hashlib.sha256(self.context.policy.rules.key.encode()).hexdigest()[:12]
 
 
-def _is_of_code(found: Workflow) -> bool:
-    return found.source_type is SourceType.CODE and found.removal is None
+def _is_code(workflow: Workflow) -> bool:
+    return workflow.source_type is SourceType.CODE and workflow.removal is None
 
 
 def _displaced_by(name: str, dag_id: str) -> str:
@@ -323,8 +343,8 @@ def _displaced_by(name: str, dag_id: str) -> str:
 
 
 def _log_report(report: SyncReport) -> None:
-    for word in ("added", "changed", "removed", "overridden", "restored"):
-        for name in getattr(report, word):
-            _log.info("CODE workflow %s: %s", name, word)
-    for held in report.guarded:
-        _log.warning("the sync held back %s: %s", ", ".join(held.dataset_names), held.reason)
+    for change in ("added", "changed", "removed", "overridden", "restored"):
+        for name in getattr(report, change):
+            _log.info("CODE workflow %s: %s", name, change)
+    for skipped in report.guarded:
+        _log.warning("The sync held back %s: %s", ", ".join(skipped.dataset_names), skipped.reason)

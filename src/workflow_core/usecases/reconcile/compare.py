@@ -1,8 +1,9 @@
-"""Compare database, object store and Airflow in full, now and then, and mend what has drifted apart.
+"""Compare the database, the object store and Airflow in full at intervals, and repair drift.
 
-Sweeps settle what is recorded as unsettled. This finds what nobody recorded: a YAML that somebody removed or wrote over, one that was
-written by a process that had stood still until its workflow was gone, a DAG that Airflow dropped. What is wanted is what the database
-says; a pause state that somebody changed in Airflow is told, and stays (docs/adr/0017).
+Sweeps reconcile the items that the database marks as unsettled. The comparison finds what no record or event announced:
+a YAML that was deleted or overwritten, a YAML that a suspended process wrote after its workflow had been torn down, a
+DAG that Airflow dropped. The database holds the desired state. A pause state that was changed in Airflow is reported as
+a condition, not reverted (docs/adr/0017).
 """
 
 from __future__ import annotations
@@ -30,83 +31,88 @@ PAGE: Final = 500
 
 
 def compare(context: Context) -> int:
-    """One full comparison; returns how much was mended.
+    """Run one full comparison; return the number of repairs.
 
     Raises:
-        StorageUnavailable, DatabaseUnavailable: it ended early; the next one begins anew.
+        StorageUnavailable, DatabaseUnavailable: the comparison ended early; the next one starts from the beginning.
     """
     stored = {ref.dataset_name for ref in context.storage.list(SourceType.MANUAL)}
-    mended = 0
-    live: set[str] = set()
-    for workflow in _live(context):
-        live.add(workflow.dataset_name)
+    repaired = 0
+    names: set[str] = set()
+    for workflow in _registered_workflows(context):
+        names.add(workflow.dataset_name)
         if workflow.phase is Phase.SERVED:
-            mended += _mend(workflow, context, is_stored=workflow.dataset_name in stored)
-    for name in context.workflows.names_that_left(stored - live):
-        mended += _remove_orphan(name, context)
-    return mended
+            repaired += _repair(workflow, context, is_stored=workflow.dataset_name in stored)
+    for name in context.db.workflows.retired_names(stored - names):
+        repaired += _remove_orphan(name, context)
+    return repaired
 
 
-def _live(context: Context) -> Iterator[Workflow]:
-    page = PageRequest(limit=PAGE)
+def _registered_workflows(context: Context) -> Iterator[Workflow]:
+    request = PageRequest(limit=PAGE)
     while True:
-        found = context.workflows.workflows(WorkflowFilter(), page)
-        yield from found.items
-        if found.next_after is None:
+        workflows = context.db.workflows.list_workflows(WorkflowFilter(), request)
+        yield from workflows.items
+        if workflows.next_after is None:
             return
-        page = PageRequest(limit=PAGE, after=found.next_after)
+        request = PageRequest(limit=PAGE, after=workflows.next_after)
 
 
-def _mend(workflow: Workflow, context: Context, *, is_stored: bool) -> bool:
-    seen = context.workflows.observations([workflow.id]).get(workflow.id)
-    other_text = seen is not None and seen.is_stored and seen.stored_hash != workflow.spec_hash
-    not_served = seen is not None and (seen.is_served is False or seen.spec_hash not in {None, workflow.spec_hash})
-    is_ours = workflow.source_type is SourceType.MANUAL
-    mended = is_ours and (other_text or not is_stored) and _put_back(workflow, context)
-    if mended or not_served:
+def _repair(workflow: Workflow, context: Context, *, is_stored: bool) -> bool:
+    observation = context.db.observations.observations([workflow.id]).get(workflow.id)
+    other_text = observation is not None and observation.is_stored and observation.stored_hash != workflow.spec_hash
+    not_served = observation is not None and (
+        observation.is_served is False or observation.spec_hash not in {None, workflow.spec_hash}
+    )
+    is_manual = workflow.source_type is SourceType.MANUAL
+    repaired = is_manual and (other_text or not is_stored) and _restore_yaml(workflow, context)
+    if repaired or not_served:
         try:
             context.request_parse(workflow)
-        except (Unavailable, AirflowRefused) as error:  # Airflow reads its files by itself, later
-            _log.warning("%s is not served yet: %s", workflow.dataset_name, error.message)
-    return mended
+        except (Unavailable, AirflowRefused) as error:  # Airflow parses its files regularly anyway
+            _log.warning("Could not request a parse for %s: %s", workflow.dataset_name, error.message)
+    return repaired
 
 
-def _put_back(workflow: Workflow, context: Context) -> bool:
-    """Write the registered YAML, in the place of exactly what is there, while nobody else works on the workflow."""
-    with hold_lease(workflow_subject(workflow.id), context) as mine:
-        now = context.workflows.workflow_by_id(workflow.id)
-        if not mine or now is None or now.version != workflow.version:
-            return False  # somebody is at it: what was compared is old
-        there = context.storage.stat(SourceType.MANUAL, workflow.dataset_name)
-        if there is not None and _hash_of(workflow, context) == workflow.spec_hash:
+def _restore_yaml(workflow: Workflow, context: Context) -> bool:
+    """Write the registered YAML again, unless another process works on the workflow.
+
+    The write replaces exactly the object that was compared; if that has changed, nothing is written.
+    """
+    with hold_lease(workflow_subject(workflow.id), context) as acquired:
+        current = context.db.workflows.workflow_by_id(workflow.id)
+        if not acquired or current is None or current.version != workflow.version:
+            return False  # another process works on it: the comparison is out of date
+        stored = context.storage.stat(SourceType.MANUAL, workflow.dataset_name)
+        if stored is not None and _stored_hash(workflow, context) == workflow.spec_hash:
             return False
         try:
             context.storage.put(
-                SourceType.MANUAL, workflow.dataset_name, workflow.yaml, expected=there.etag if there else None
+                SourceType.MANUAL, workflow.dataset_name, workflow.yaml, expected=stored.etag if stored else None
             )
         except StorageConflict:
-            return False  # the next comparison sees what became of it
+            return False  # the object has just changed: the next comparison reads it again
     _log.warning(
-        "The YAML of %s was %s in the object store; the registered one was written again",
+        "The YAML of %s was %s in the object store; the registered one was restored",
         workflow.dataset_name,
-        "another" if there else "gone",
+        "modified" if stored else "missing",
     )
     return True
 
 
-def _hash_of(workflow: Workflow, context: Context) -> str | None:
+def _stored_hash(workflow: Workflow, context: Context) -> str | None:
     try:
         stored = context.storage.get(SourceType.MANUAL, workflow.dataset_name, limit=context.policy.rules.max_bytes)
-    except InvalidWorkflowSpec:  # nothing that was ever registered
+    except InvalidWorkflowSpec:  # never registered in this form
         return None
     return None if stored is None else spec_hash(stored.text)
 
 
 def _remove_orphan(name: str, context: Context) -> bool:
-    """Remove the YAML of a workflow that has left: Airflow would serve its DAG again."""
-    if context.workflows.workflow(name) is not None:
-        return False  # registered again meanwhile
+    """Remove the YAML of a workflow that was torn down, because Airflow would serve its DAG again."""
+    if context.db.workflows.workflow(name) is not None:
+        return False  # registered again since the comparison began
     removed = context.storage.delete(SourceType.MANUAL, name)
     if removed:
-        _log.warning("%s has left, but its YAML was in the object store; it was removed", name)
+        _log.warning("The YAML of %s was in the object store after its teardown; it was removed", name)
     return removed

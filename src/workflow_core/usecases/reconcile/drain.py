@@ -1,4 +1,7 @@
-"""A pause waits in Airflow for the runs under way: in a paused DAG nothing of them would go on (docs/adr/0035-pausing.md)."""
+"""Decide whether a pause must wait in Airflow until active runs have ended.
+
+A paused DAG starts no further tasks, so the runs would stand still (docs/adr/0035-pausing.md).
+"""
 
 from __future__ import annotations
 
@@ -16,14 +19,14 @@ if TYPE_CHECKING:
 _IN_AIRFLOW: Final = frozenset({Submission.SUBMITTED, Submission.RETRYING})
 
 
-def pause_waits(workflow: Workflow, context: Context) -> bool:
-    """Whether the DAG stays unpaused in Airflow for now, so that the runs under way can end.
+def is_draining(workflow: Workflow, context: Context) -> bool:
+    """Return whether the DAG stays unpaused in Airflow for now, so that its active runs can end.
 
-    It does not where nothing could pause it later, where the schedule is about to fire or may owe a run, or where Airflow has it paused
-    already. Decided anew in each pass of the worker.
+    The pause does not wait if no worker could apply it later, if the schedule is about to fire or a fire time is
+    overdue, or if the DAG is already paused in Airflow. Each pass of the worker decides again.
 
     Raises:
-        AirflowUnavailable: Airflow does not tell.
+        AirflowUnavailable: Airflow does not respond.
     """
     if workflow.pause is None or not _is_followed(context):
         return False
@@ -35,29 +38,33 @@ def pause_waits(workflow: Workflow, context: Context) -> bool:
     dag = context.airflow.dag(workflow.dag_id)
     if dag is None or dag.is_paused:
         return False
-    # Airflow knows of a fire time that is overdue; it names none at all while max_active_runs keeps the next run back
+    # Airflow's next run is in the past if a fire time is overdue, and missing while max_active_runs holds it back
     if fires and (dag.next_run is None or dag.next_run <= latest):
         return False
-    if any(_is_under_way(run, now, context) for run in context.workflows.active_runs(workflow)):
+    if any(_is_under_way(run, now, context) for run in context.db.workflows.active_runs(workflow)):
         return True
-    # the mirror may not know yet what the schedule has started
+    # the mirror may not have recorded the latest scheduled runs yet
     return context.airflow.runs_under_way(workflow.dag_id) > 0
 
 
 def runs_under_way(workflow: Workflow, context: Context) -> int:
-    """How many runs of the workflow have been sent to Airflow and have not ended, as far as that is recorded."""
+    """Count the runs of the workflow that were sent to Airflow and have not ended, according to the database."""
     now = context.clock.now()
-    return sum(_is_under_way(run, now, context) for run in context.workflows.active_runs(workflow))
+    return sum(_is_under_way(run, now, context) for run in context.db.workflows.active_runs(workflow))
 
 
 def _is_under_way(run: Run, now: datetime, context: Context) -> bool:
-    """A run that is on its way counts while its request may still arrive; after that it waits for the unpause, as runs never sent do."""
+    """Return whether a run is, or may be, in Airflow.
+
+    A run that is being sent counts while its request may still arrive. After that it waits for the unpause, like runs
+    that were never sent.
+    """
     if run.submission is Submission.SENDING:
-        return run.sent_at is not None and now - run.sent_at < context.policy.may_arrive
+        return run.sent_at is not None and now - run.sent_at < context.policy.in_flight_limit
     return run.submission in _IN_AIRFLOW
 
 
 def _is_followed(context: Context) -> bool:
-    """Whether a worker comes back to a workflow whose pause waits: this process, or one that was heard of within a lease."""
-    state = context.workflows.airflow_state()
-    return context.comes_back or state.is_followed(context.clock.now(), context.policy.lease)
+    """Return whether a worker will apply the pause later: this process, or one seen within ``lease`` seconds."""
+    state = context.db.observations.airflow_state()
+    return context.is_periodic or state.is_followed(context.clock.now(), context.policy.lease)

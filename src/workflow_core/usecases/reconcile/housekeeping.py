@@ -1,4 +1,4 @@
-"""Delete what has expired."""
+"""Delete expired records."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ if TYPE_CHECKING:
     from workflow_core.usecases.context import Context
 
 
-FORGOTTEN_AT_ONCE: Final = 1000
-"""Keys that one pass of the worker forgets at most."""
+PURGE_LIMIT: Final = 1000
+"""Maximum number of idempotency keys that one sweep deletes."""
 
 
-def forget_keys(context: Context) -> int:
-    """Forget keys that are older than the policy keeps them; how many."""
+def purge_keys(context: Context) -> int:
+    """Delete idempotency keys that are older than ``keep_keys``; return how many were deleted."""
     before = context.clock.now() - timedelta(seconds=context.policy.keep_keys)
-    return context.workflows.forget_keys(before, FORGOTTEN_AT_ONCE)
+    return context.db.idempotency.purge_keys(before, PURGE_LIMIT)

@@ -1,7 +1,8 @@
-"""Work under leases, so that requests and any number of workers share it and do not repeat each other's.
+"""Distribute work among requests and workers, using leases to avoid duplicates.
 
-What is written under a lease that somebody else has taken over is refused by the database
-(:meth:`~workflow_core.ports.workflow.WorkflowPort.under`), so the steps below stay right however long a worker stood still.
+The database rejects a write under a lease that another process has acquired since
+(:meth:`~workflow_core.ports.leases.LeasePort.under`). The steps below therefore stay correct however long a worker
+was suspended.
 """
 
 from __future__ import annotations
@@ -23,98 +24,120 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 CHUNK: Final = 10
-"""Things that a worker claims at a time: what comes after them is left for others."""
+"""Number of items for which a worker acquires leases at once; the remaining items stay available to other workers."""
 
 _log = logging.getLogger(__name__)
 
 
 @contextmanager
-def hold_lease(subject: str, context: Context) -> Iterator[bool]:
-    """Work in the block under the lease of a subject; False, and without one, if somebody else works on it."""
-    lease = _claimed([subject], context).get(subject)
+def hold_lease(lease_key: str, context: Context) -> Iterator[bool]:
+    """Hold the lease on a key for the duration of the block, and release it afterwards.
+
+    Yields:
+        True if the lease was acquired; writes in the block are fenced with it. False if another process holds it.
+    """
+    lease = _acquire([lease_key], context).get(lease_key)
     if lease is None:
         yield False
         return
     try:
-        with context.workflows.under(lease):
+        with context.db.leases.under(lease):
             yield True
     finally:
         _release([lease], context)
 
 
-def acquire_leadership(subject: str, context: Context) -> Lease | None:
-    """The lease of what one worker does all the time, if that is this one; it stays so, unless it is not heard of for a while."""
-    lease = context.led.get(subject)
+def acquire_leadership(lease_key: str, context: Context) -> Lease | None:
+    """Acquire or renew the lease of an activity that runs in only one worker at a time.
+
+    Returns:
+        The lease, or None if another worker is the leader. The leader keeps the lease until it fails to renew it in
+        time.
+    """
+    lease = context.leaderships.get(lease_key)
     if lease is not None:
         try:
-            lease = context.workflows.renew(lease, context.clock.now() + _length(context))
+            lease = context.db.leases.renew(lease, context.clock.now() + _lease_duration(context))
         except LeaseLost:
-            _log.warning("Somebody else has taken over: %s", subject)
+            _log.warning("Another worker has become the leader of %s", lease_key)
             lease = None
-    lease = lease or _claimed([subject], context).get(subject)
+    lease = lease or _acquire([lease_key], context).get(lease_key)
     if lease is None:
-        context.led.pop(subject, None)
+        context.leaderships.pop(lease_key, None)
     else:
-        context.led[subject] = lease
+        context.leaderships[lease_key] = lease
     return lease
 
 
 def release_leadership(context: Context) -> None:
-    """Leave to others what this worker leads in."""
-    leases = list(context.led.values())
-    context.led.clear()
-    context.workflows.release(leases)
+    """Release all leaderships of this process."""
+    leases = list(context.leaderships.values())
+    context.leaderships.clear()
+    context.db.leases.release(leases)
 
 
-def is_due(subject: str, every: timedelta, context: Context) -> bool:
-    """Whether something that is done now and then, by whichever worker comes first, is due; it then counts as done."""
+def is_due(lease_key: str, interval: timedelta, context: Context) -> bool:
+    """Return whether a periodic activity is due, and mark it as done until the next interval.
+
+    The first worker to ask gets True. The lease on the key is not released; its expiry is the interval.
+    """
     now = context.clock.now()
-    return bool(context.workflows.claim([subject], owner=context.worker, at=now, until=now + every))
+    return bool(context.db.leases.acquire([lease_key], owner=context.worker, at=now, until=now + interval))
 
 
 def process_leased(
-    items: Iterable[T], subject_of: Callable[[T], str], work: Callable[[T], bool], context: Context
+    items: Iterable[T], lease_key_of: Callable[[T], str], work: Callable[[T], bool], context: Context
 ) -> int:
-    """Do the work for each of the items that nobody else works on, a few of which are claimed at a time; returns for how many of them the
-    work said True.
+    """Process every item that is not leased by another process, acquiring leases in batches of :data:`CHUNK`.
 
-    One that somebody else has changed meanwhile is left as it is: the next pass sees how. Other errors end it, and what was claimed is
-    released.
+    An item that another process has changed is skipped: the next pass reads it again. Any other error ends the call,
+    and the leases are released.
+
+    Args:
+        items: the items, read lazily.
+        lease_key_of: returns the lease key of an item.
+        work: processes one item; its result is counted.
+        context: the ports and the configuration.
+
+    Returns:
+        How many calls of ``work`` returned True.
     """
-    rest = iter(items)
+    remaining = iter(items)
     count = 0
-    while chunk := list(islice(rest, CHUNK)):
-        leases = _claimed([subject_of(item) for item in chunk], context)
+    while chunk := list(islice(remaining, CHUNK)):
+        leases = _acquire([lease_key_of(item) for item in chunk], context)
         try:
             for item in chunk:
-                lease = leases.get(subject_of(item))
+                lease = leases.get(lease_key_of(item))
                 if lease is not None and lease.until > context.clock.now():
-                    count += _do(work, item, lease, context)
+                    count += _process(work, item, lease, context)
         finally:
             _release(leases.values(), context)
     return count
 
 
-def _do(work: Callable[[T], bool], item: T, lease: Lease, context: Context) -> bool:
+def _process(work: Callable[[T], bool], item: T, lease: Lease, context: Context) -> bool:
     try:
-        with context.workflows.under(lease):
+        with context.db.leases.under(lease):
             return work(item)
     except ConcurrentUpdate as error:
-        _log.info("Left to somebody else: %s", error.message)
+        _log.info("Skipped, changed by another process: %s", error.message)
         return False
 
 
 def _release(leases: Iterable[Lease], context: Context) -> None:
     try:
-        context.workflows.release(leases)
-    except DatabaseUnavailable as error:  # they end by themselves
-        _log.warning("%s", error.message)
+        context.db.leases.release(leases)
+    except DatabaseUnavailable as error:  # they expire
+        _log.warning("Leases were not released and will expire: %s", error.message)
 
 
-def _claimed(subjects: list[str], context: Context) -> dict[str, Lease]:
+def _acquire(lease_keys: list[str], context: Context) -> dict[str, Lease]:
     now = context.clock.now()
-    return dict(context.workflows.claim(subjects, owner=context.worker, at=now, until=now + _length(context)))
+    return dict(
+        context.db.leases.acquire(lease_keys, owner=context.worker, at=now, until=now + _lease_duration(context))
+    )
 
 
-def _length(context: Context) -> timedelta:
+def _lease_duration(context: Context) -> timedelta:
     return timedelta(seconds=context.policy.lease)

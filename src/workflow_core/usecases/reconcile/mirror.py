@@ -1,11 +1,15 @@
-"""Follow Airflow and the object store: every change of a run, and a share of everything else in each pass.
+"""Mirror Airflow and the object store into the database.
 
-A pass asks Airflow five times as long as its answers fit into a page each: for the runs that started and for those that changed
-otherwise, for the active runs of which a task ended, for the tasks of all these, and for a page of the DAGs it serves. What cannot be seen
-in the list (the spec that a DAG was built from, and whether its YAML is still there) is looked at in turn, what is missing from the list
-first; and so are active runs, in case that a change of one was never told. A pass that needed all of those requests leaves that to
-another one, unless too many have. One request more is spent on an active run that has no tasks: somebody may have deleted it, which is no
-change that Airflow tells.
+Each pass copies every change of a run, and a share of everything else.
+
+A pass sends five requests to Airflow, as long as each response fits into one page: the runs that started, the runs that
+changed otherwise, the active runs of which a task ended, the tasks of all these, and one page of the list of DAGs.
+
+The list of DAGs does not contain everything: the spec from which a DAG was built, and whether its YAML is still stored,
+are polled for one workflow after the other, those missing from the list first. Active runs are polled in the same way,
+in case Airflow never reported a change. A pass that needed all five requests leaves this poll to another pass, unless
+too many passes did. One more request checks an active run without tasks, because Airflow does not report that a run was
+deleted.
 """
 
 from __future__ import annotations
@@ -33,71 +37,81 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-LOOKS_INSTEAD: Final = 15
-"""Of so many passes that need all their requests, one looks at a workflow or run instead of the list; an odd number, so that both have
-their turn."""
+POLL_INSTEAD_INTERVAL: Final = 15
+"""One in this many full passes polls a workflow or run instead of reading the list of DAGs.
+
+The number is odd, so that workflows and runs alternate.
+"""
 
 POLL_LIMIT: Final = 1
-"""Workflows, or active runs, that a pass looks at by themselves."""
+"""Number of workflows, or of active runs, that one pass polls individually."""
 
 
-def watch(context: Context, *, comes_back: bool = True) -> int:
-    """One pass; returns how many runs were looked at. That Airflow does not answer is recorded, and raised.
+def mirror_changes(context: Context, *, is_periodic: bool = True) -> int:
+    """Run one pass of the mirror; return how many runs it read.
 
-    Only on somebody who comes back every few seconds can those who read rely.
+    Args:
+        context: the ports and the configuration.
+        is_periodic: whether this worker sweeps every few seconds. Readers rely only on a periodic worker, so another
+            one does not record the time of its pass.
+
+    Raises:
+        AirflowUnavailable: Airflow does not respond; this is recorded.
     """
-    state = before = context.workflows.airflow_state()
-    began = context.clock.now()
+    state = before = context.db.observations.airflow_state()
+    began_at = context.clock.now()
     try:
-        followed = follow_changes(context)
-        for run in followed.without_tasks[:POLL_LIMIT]:
+        changes = follow_changes(context)
+        for run in changes.without_tasks[:POLL_LIMIT]:
             poll_presence(run, context)
-        turn = next(context.turns)
-        instead = followed.has_asked_all and turn % LOOKS_INSTEAD == 0
-        if not instead:
-            state = _read_page(state, began, context)
-        if instead or not followed.has_asked_all:
-            _look(followed.active[:POLL_LIMIT] if turn % 2 else (), state.last_cycle_at or began, context)
+        pass_number = next(context.pass_counter)
+        polls_instead = changes.has_asked_all and pass_number % POLL_INSTEAD_INTERVAL == 0
+        if not polls_instead:
+            state = _read_dag_page(state, began_at, context)
+        if polls_instead or not changes.has_asked_all:
+            _poll_individually(
+                changes.active[:POLL_LIMIT] if pass_number % 2 else (), state.last_cycle_at or began_at, context
+            )
     except AirflowUnavailable as error:
         after = state.failed(error.message, context.clock.now())
-        context.workflows.save_airflow_state(after if comes_back else evolve(after, tried_at=before.tried_at))
+        context.db.observations.save_airflow_state(after if is_periodic else evolve(after, tried_at=before.tried_at))
         raise
-    after = state.reached(began, context.clock.now())
-    context.workflows.save_airflow_state(after if comes_back else evolve(after, tried_at=before.tried_at))
-    return followed.looked_at
+    after = state.reached(began_at, context.clock.now())
+    context.db.observations.save_airflow_state(after if is_periodic else evolve(after, tried_at=before.tried_at))
+    return changes.runs_read
 
 
-def _look(runs: Sequence[Run], listed_before: datetime, context: Context) -> None:
-    """At these runs, or where there are none at workflows."""
+def _poll_individually(runs: Sequence[Run], listed_before: datetime, context: Context) -> None:
+    """Poll these runs; without any, poll the workflows that were polled longest ago."""
     for run in runs:
         poll_presence(run, context)
     if not runs:
-        for workflow in context.workflows.workflows_to_look_at(POLL_LIMIT, listed_before=listed_before):
+        for workflow in context.db.workflows.workflows_to_poll(POLL_LIMIT, listed_before=listed_before):
             poll_workflow(workflow, context)
 
 
-def _read_page(state: AirflowState, at: datetime, context: Context) -> AirflowState:
+def _read_dag_page(state: AirflowState, at: datetime, context: Context) -> AirflowState:
     page = context.airflow.list_dags(state.offset)
     dags = {dag.dag_id: dag for dag in page.dags}
-    owners = context.workflows.workflows_of_dags(dags)
-    before = context.workflows.observations(owner.id for owner in owners.values())
-    seen = []
-    for dag_id, found in owners.items():
-        last = before.get(found.id) or Observation(workflow_id=found.id)
-        if last.is_newer_than(at):
+    owners = context.db.workflows.workflows_of_dags(dags)
+    recorded = context.db.observations.observations(owner.id for owner in owners.values())
+    observations = []
+    for dag_id, workflow in owners.items():
+        previous = recorded.get(workflow.id) or Observation(workflow_id=workflow.id)
+        if previous.is_newer_than(at):
             continue
-        owner = _undone(found, last, dags[dag_id].is_paused, context)
-        seen.append(_listed(last, dags[dag_id], at).remembering(owner, at))
-    context.workflows.save_observations(seen)
+        owner = _reapply_reverted_pause(workflow, previous, dags[dag_id].is_paused, context)
+        observations.append(_observed_in_list(previous, dags[dag_id], at).remembering(owner, at))
+    context.db.observations.save_observations(observations)
     began, end = at if state.offset == 0 else state.cycle_at, state.offset + len(page.dags)
     if page.dags and end < page.total:
         return evolve(state, offset=end, cycle_at=began)
     return evolve(state, offset=0, cycle_at=None, last_cycle_at=began)
 
 
-def _listed(seen: Observation, dag: ListedDag, at: datetime) -> Observation:
+def _observed_in_list(previous: Observation, dag: ListedDag, at: datetime) -> Observation:
     return evolve(
-        seen,
+        previous,
         listed_at=at,
         is_served=True,
         is_paused=dag.is_paused,
@@ -106,12 +120,14 @@ def _listed(seen: Observation, dag: ListedDag, at: datetime) -> Observation:
     )
 
 
-def with_observation(seen: Observation, dag: ServedDag | None, at: datetime) -> Observation:
-    """What was seen of a workflow, with what a look at its DAG tells."""
+def observed_dag(previous: Observation, dag: ServedDag | None, at: datetime) -> Observation:
+    """Update the observation of a workflow with its DAG as just polled."""
     if dag is None:
-        return evolve(seen, looked_at=at, is_served=False, is_paused=None, spec_hash=None, error=None, next_run=None)
+        return evolve(
+            previous, looked_at=at, is_served=False, is_paused=None, spec_hash=None, error=None, next_run=None
+        )
     return evolve(
-        seen,
+        previous,
         looked_at=at,
         is_served=True,
         is_paused=dag.is_paused,
@@ -122,72 +138,88 @@ def with_observation(seen: Observation, dag: ServedDag | None, at: datetime) -> 
 
 
 def poll_workflow(workflow: Workflow, context: Context) -> tuple[Workflow, Observation]:
-    """Look at its DAG and its YAML, and record what was seen, unless somebody has looked since; returns the workflow as it is recorded
-    then.
+    """Poll the DAG and the YAML of a workflow, and record the observation unless a newer one exists.
+
+    If the object store does not respond, the previous observation of the YAML is kept.
+
+    Returns:
+        The workflow and its observation as currently recorded.
 
     Raises:
-        AirflowUnavailable: Airflow does not answer. A store that does not answer leaves what was seen of the YAML as it was.
+        AirflowUnavailable: Airflow does not respond.
     """
     at = context.clock.now()
     dag = context.airflow.dag(workflow.dag_id)
-    before = context.last_seen(workflow)
-    if before.is_newer_than(at):
-        return workflow, before
-    workflow = _judged(workflow, before, dag, context)
+    previous = context.last_observation(workflow)
+    if previous.is_newer_than(at):
+        return workflow, previous
+    workflow = _update_phase(workflow, previous, dag, context)
     if dag is not None:
-        workflow = _undone(workflow, before, dag.is_paused, context)
-    seen = _with_yaml(with_observation(before, dag, at), workflow, context).remembering(workflow, at)
-    context.workflows.save_observations([seen])
-    return workflow, seen
+        workflow = _reapply_reverted_pause(workflow, previous, dag.is_paused, context)
+    observation = _observed_yaml(observed_dag(previous, dag, at), workflow, context).remembering(workflow, at)
+    context.db.observations.save_observations([observation])
+    return workflow, observation
 
 
-def _judged(workflow: Workflow, before: Observation, dag: ServedDag | None, context: Context) -> Workflow:
-    """Whether a DAG can be built from exactly this spec may change with what is installed in Airflow."""
+def _update_phase(workflow: Workflow, previous: Observation, dag: ServedDag | None, context: Context) -> Workflow:
+    """Update the phase of a workflow when Airflow begins or ceases to be able to build its DAG.
+
+    The same spec may become buildable, or unbuildable, when packages in Airflow change.
+    """
     if dag is None or dag.spec_hash != workflow.spec_hash:
         return workflow
     now = context.clock.now()
     changed = workflow
     if workflow.phase is Phase.SERVED and dag.error:
         changed = workflow.failed(dag.error, now)
-    # What failed for another reason, a sync decides: a CODE workflow whose file is broken keeps its last good spec, and a workflow whose
-    # place in Airflow another one takes is served until Airflow has read that one.
-    could_not_be_built = workflow.source_type is SourceType.MANUAL and before.error is not None
-    if workflow.phase is Phase.FAILED and dag.error is None and could_not_be_built:
+    # Other failures are resolved by a sync: a CODE workflow whose file is invalid keeps its last valid spec, and a
+    # workflow that was displaced in Airflow by another of the same DAG id is served until Airflow has parsed that one.
+    was_unbuildable = workflow.source_type is SourceType.MANUAL and previous.error is not None
+    if workflow.phase is Phase.FAILED and dag.error is None and was_unbuildable:
         changed = workflow.served(now)
     if changed is workflow:
         return workflow
     try:
-        return context.workflows.save_workflow(changed)
-    except ConcurrentUpdate:  # the next look is at what somebody else made of it
-        return context.workflows.workflow_by_id(workflow.id) or workflow
+        return context.db.workflows.save_workflow(changed)
+    except ConcurrentUpdate:  # another process changed it: the next poll reads its version
+        return context.db.workflows.workflow_by_id(workflow.id) or workflow
 
 
-def _undone(workflow: Workflow, before: Observation, is_paused: bool, context: Context) -> Workflow:  # noqa: FBT001 - a value
-    """Have the pause state that is wanted applied again, if a request of ours may be what undid it: Airflow carries a request out although
-    nobody waits for its answer any more, and one that was sent before the wish changed asks for the opposite of it.
+def _reapply_reverted_pause(
+    workflow: Workflow,
+    previous: Observation,
+    is_paused: bool,  # noqa: FBT001 - an observed value
+    context: Context,
+) -> Workflow:
+    """Mark the pause state for reapplication if a delayed request of this service may have reverted it.
+
+    Airflow carries out a request even after the service has stopped waiting for the response. A request that was sent
+    before the desired state changed therefore may revert it.
     """
     if workflow.phase is not Phase.SERVED or not workflow.settled or is_paused is (workflow.pause is not None):
         return workflow
     changed_at = workflow.pause_changed_at
-    if changed_at is None or (before.observed_at or changed_at) > changed_at + context.policy.may_arrive:
+    if changed_at is None or (previous.observed_at or changed_at) > changed_at + context.policy.in_flight_limit:
         return workflow
     _log.warning(
-        "%s is %s in Airflow, maybe by a late request of ours; it is told again",
+        "%s is %s in Airflow, possibly by a delayed request of this service; reapplying the desired state",
         workflow.dataset_name,
         "paused" if is_paused else "not paused",
     )
     try:
-        return context.workflows.save_workflow(workflow.pause_forgotten())
-    except ConcurrentUpdate:  # somebody changes it: then it is told anyway
-        return context.workflows.workflow_by_id(workflow.id) or workflow
+        return context.db.workflows.save_workflow(workflow.pause_forgotten())
+    except ConcurrentUpdate:  # another process changes it, and applies the pause state anyway
+        return context.db.workflows.workflow_by_id(workflow.id) or workflow
 
 
-def _with_yaml(seen: Observation, workflow: Workflow, context: Context) -> Observation:
+def _observed_yaml(observation: Observation, workflow: Workflow, context: Context) -> Observation:
     try:
         stored = context.storage.get(workflow.source_type, workflow.dataset_name, limit=context.policy.rules.max_bytes)
     except StorageUnavailable as error:
-        _log.warning("the YAML of %s cannot be looked at: %s", workflow.dataset_name, error.message)
-        return seen
-    except InvalidWorkflowSpec:  # not one that was registered
-        return evolve(seen, is_stored=True, stored_hash=None)
-    return evolve(seen, is_stored=stored is not None, stored_hash=None if stored is None else spec_hash(stored.text))
+        _log.warning("Could not read the YAML of %s: %s", workflow.dataset_name, error.message)
+        return observation
+    except InvalidWorkflowSpec:  # never registered in this form
+        return evolve(observation, is_stored=True, stored_hash=None)
+    return evolve(
+        observation, is_stored=stored is not None, stored_hash=None if stored is None else spec_hash(stored.text)
+    )

@@ -25,39 +25,41 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-def try_to_apply(run: Run, context: Context) -> Run:
-    """As :func:`carry_out`; where Airflow cannot be asked now, or somebody else goes on with it, the worker does the rest."""
+def try_to_apply_retry(run: Run, context: Context) -> Run:
+    """Apply a retry under the run's lease; if that is not possible now, leave it to the worker."""
     try:
-        with hold_lease(run_subject(run.run_id), context) as mine:
-            return apply_retry(run, context) if mine else run
+        with hold_lease(run_subject(run.run_id), context) as acquired:
+            return apply_retry(run, context) if acquired else run
     except (Unavailable, AirflowRefused, ConcurrentUpdate) as error:
-        _log.warning("%s does not run again yet: %s", run.run_id, error.message)
+        _log.warning("The worker will retry %s: %s", run.run_id, error.message)
         return context.recorded_run(run)
 
 
 def apply_retry(run: Run, context: Context) -> Run:
-    """Take a run that is RETRYING as far as it goes now. Safe to repeat, and by several at once: that Airflow is about to be told is
-    recorded before, and it is told again only when a request that was sent can no longer arrive.
+    """Advance a run that is RETRYING as far as it can go now. Safe to repeat and to call concurrently.
+
+    The request to Airflow is recorded before it is sent. It is sent again only when an earlier one can no longer
+    arrive.
     """
     if run.retry is None:
         raise AssertionError(run.run_id)
     key = (run.dag_id, run.airflow_run_id)
     now = context.clock.now()
-    seen = context.airflow.run(*key)
-    if seen is None:
+    airflow_run = context.airflow.run(*key)
+    if airflow_run is None:
         return record_run(run.gone(now), context)
-    if run.retry.is_done(seen):
-        return record_poll(run, run.observed(seen, context.airflow.tasks([key]).get(key, ()), now), context)
-    if run.sent_at is not None and now - run.sent_at < context.policy.may_arrive:
+    if run.retry.is_done(airflow_run):
+        return record_poll(run, run.observed(airflow_run, context.airflow.tasks([key]).get(key, ()), now), context)
+    if run.sent_at is not None and now - run.sent_at < context.policy.in_flight_limit:
         return run
-    run = context.workflows.save_run(run.retry_asked(now))
+    run = context.db.workflows.save_run(run.retry_asked(now))
     try:
         context.airflow.clear_run(*key, run.retry.tasks if run.retry else ())
     except AirflowOutcomeUnknown:
-        raise  # it may have been done: the next look tells
+        raise  # it may have taken effect: the next poll shows whether it did
     except (DagNotFound, Unavailable) as error:
-        _log.info("%s waits to run again: %s", run.run_id, error.message)
+        _log.info("%s waits to be retried: %s", run.run_id, error.message)
         return record_run(run.retry_put_back(), context)
     except AirflowRefused as error:
-        return record_run(run.retry_given_up(seen, error.message), context)
+        return record_run(run.retry_given_up(airflow_run, error.message), context)
     return poll(run, context)

@@ -1,4 +1,4 @@
-"""Look at runs in Airflow: one run when somebody asks, all changes when the worker follows."""
+"""Poll one run in Airflow, and read all changes of runs since the last pass."""
 
 from __future__ import annotations
 
@@ -25,156 +25,177 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-ACTIVE: Final = 1000
-"""Active runs that a pass follows the tasks of; of more, those observed longest ago."""
+ACTIVE_LIMIT: Final = 1000
+"""Maximum number of active runs whose tasks one pass follows; if there are more, those observed longest ago."""
 
-TASKS: Final = 80
-"""So many tasks a pass reads, those included that it has to: with new runs, of which nobody knows how many they have, they still fit into
-one page of Airflow's answers.
+TASK_TARGET: Final = 80
+"""Target number of tasks that one pass reads, including those of changed runs.
+
+It is low enough that the tasks of new runs, whose number is not known yet, still fit into the same page of Airflow's
+response.
 """
 
-TASKS_OF_NEW: Final = 5
-"""Tasks that a run is taken to have of which that is not known."""
+ASSUMED_TASKS: Final = 5
+"""Assumed number of tasks of a run whose tasks were never read."""
 
-COUNTED_AGAIN: Final = timedelta(seconds=5)
-"""So long after a look at an active run nobody looks at it again without need."""
+RECOUNT_INTERVAL: Final = timedelta(seconds=5)
+"""Minimum interval between two reads of the tasks of an active run that has not changed."""
 
-FIRST_LOOK_BACK: Final = timedelta(days=1)
-"""How far a new installation looks back in Airflow for runs that it does not know."""
+INITIAL_LOOKBACK: Final = timedelta(days=1)
+"""How far into the past a new installation imports runs from Airflow."""
 
 
 def poll(run: Run, context: Context) -> Run:
-    """The run as Airflow has it now, recorded."""
+    """Poll a run in Airflow, and record its state."""
     key = (run.dag_id, run.airflow_run_id)
     at = context.clock.now()
-    seen = context.airflow.run(*key)
-    if seen is not None:
-        return record_poll(run, run.observed(seen, context.airflow.tasks([key]).get(key, ()), at), context)
+    airflow_run = context.airflow.run(*key)
+    if airflow_run is not None:
+        return record_poll(run, run.observed(airflow_run, context.airflow.tasks([key]).get(key, ()), at), context)
     if run.submission in {Submission.SUBMITTED, Submission.RETRYING}:
         return record_poll(run, run.gone(at), context)
-    return run  # on its way: the worker sends it
+    return run  # not in Airflow yet: the worker sends it
 
 
 def poll_presence(run: Run, context: Context) -> Run:
-    """Whether Airflow still has an active run, recorded with the time of the look, so that others have their turn; one request."""
+    """Check with one request whether Airflow still has an active run.
+
+    The time of the poll is recorded, so that other runs are polled next.
+    """
     at = context.clock.now()
-    seen = context.airflow.run(run.dag_id, run.airflow_run_id)
-    return record_run(run.gone(at) if seen is None else run.observed(seen, None, at), context)
+    airflow_run = context.airflow.run(run.dag_id, run.airflow_run_id)
+    return record_run(run.gone(at) if airflow_run is None else run.observed(airflow_run, None, at), context)
 
 
 def record_poll(before: Run, after: Run, context: Context) -> Run:
-    """Save what was seen if it differs in more than the time of the look."""
+    """Save the polled run if it differs from the recorded one in more than the time of the poll."""
     if evolve(after, observed_at=before.observed_at) == before:
         return after
     return record_run(after, context)
 
 
 @frozen(kw_only=True)
-class Followed:
-    """What one pass saw: how many runs it looked at, the active ones, observed longest ago first, and those of them that have no tasks,
-    as a run that somebody deleted.
+class FollowedChanges:
+    """The result of reading the changes once.
+
+    Attributes:
+        runs_read: how many runs were read.
+        active: the active runs, those observed longest ago first.
+        without_tasks: active runs that have no tasks, as is the case for a run that was deleted in Airflow.
     """
 
-    looked_at: int
+    runs_read: int
     active: Sequence[Run]
     without_tasks: Sequence[Run]
 
     @property
     def has_asked_all(self) -> bool:
-        """Whether it needed all of its requests."""
-        return bool(self.active) and self.looked_at > 0
+        """Whether the pass needed all of its requests."""
+        return bool(self.active) and self.runs_read > 0
 
 
-def follow_changes(context: Context) -> Followed:
-    """Take over everything that changed in Airflow since the last call.
+def follow_changes(context: Context) -> FollowedChanges:
+    """Record everything that changed in Airflow since the last call.
 
-    Scheduled runs and runs started in Airflow's own UI appear in the history by this. Runs of DAGs that are not ours are passed over.
-    Airflow does not say that a run changed when only its tasks did. So of the active runs those are counted anew of which a task has
-    ended; the others in turn, a few in each pass: a task that was cleared, and a run that was deleted, are told by nothing else.
+    This imports scheduled runs and runs that were started in Airflow's UI. Runs of DAGs that this service does not
+    manage are ignored.
+
+    Airflow does not report a run as changed when only its tasks changed. The tasks of an active run are therefore read
+    again when one of them has ended. The tasks of the other active runs are read in rotation, a few in each pass,
+    because Airflow reports neither a cleared task nor a deleted run.
     """
-    since = context.workflows.observed_until() or context.clock.now() - FIRST_LOOK_BACK
+    since = context.db.observations.observed_until() or context.clock.now() - INITIAL_LOOKBACK
     at = context.clock.now()
     changed = context.airflow.changed_runs(since)
-    known = context.workflows.runs_by_airflow_id([(seen.dag_id, seen.run_id) for seen in changed.runs])
-    new = [seen for seen in changed.runs if (seen.dag_id, seen.run_id) not in known]
-    owners = {dag_id: context.workflows.workflow_by_dag(dag_id) for dag_id in {seen.dag_id for seen in new}}
-    adopted = [(seen, owner) for seen in new if (owner := owners[seen.dag_id]) is not None]
-    active = {(run.dag_id, run.airflow_run_id): run for run in context.workflows.runs_to_look_at(ACTIVE)}
-    moved = context.airflow.runs_with_ended_tasks(list(active), since) if active else ()
-    keys = list(dict.fromkeys([*known, *((seen.dag_id, seen.run_id) for seen, _ in adopted), *moved]))
-    keys += _in_turn(
-        [run for key, run in active.items() if key not in keys], at, room=TASKS - _rows(keys, known, active)
+    recorded = context.db.workflows.runs_by_airflow_id([(change.dag_id, change.run_id) for change in changed.runs])
+    unrecorded = [change for change in changed.runs if (change.dag_id, change.run_id) not in recorded]
+    owners = {
+        dag_id: context.db.workflows.workflow_by_dag(dag_id) for dag_id in {change.dag_id for change in unrecorded}
+    }
+    imported = [(change, owner) for change in unrecorded if (owner := owners[change.dag_id]) is not None]
+    active = {(run.dag_id, run.airflow_run_id): run for run in context.db.workflows.runs_to_poll(ACTIVE_LIMIT)}
+    with_ended_tasks = context.airflow.runs_with_ended_tasks(list(active), since) if active else ()
+    keys = list(
+        dict.fromkeys([*recorded, *((change.dag_id, change.run_id) for change, _ in imported), *with_ended_tasks])
+    )
+    keys += _next_in_rotation(
+        [run for key, run in active.items() if key not in keys],
+        at,
+        room=TASK_TARGET - _task_count(keys, recorded, active),
     )
     tasks = context.airflow.tasks(keys) if keys else {}
-    for seen in changed.runs:
-        run = known.get((seen.dag_id, seen.run_id))
+    for change in changed.runs:
+        run = recorded.get((change.dag_id, change.run_id))
         if run is not None:
-            record_poll(run, run.observed(seen, tasks.get((seen.dag_id, seen.run_id)), at), context)
-    for seen, owner in adopted:
-        _adopt(seen, tasks.get((seen.dag_id, seen.run_id)), owner, context)
-    counted = [key for key in keys if key in active and key not in known]
-    for key in counted:
+            record_poll(run, run.observed(change, tasks.get((change.dag_id, change.run_id)), at), context)
+    for change, owner in imported:
+        _import_run(change, tasks.get((change.dag_id, change.run_id)), owner, context)
+    recounted = [key for key in keys if key in active and key not in recorded]
+    for key in recounted:
         if key in tasks:
             record_run(active[key].counted(tasks[key], at), context)
-    context.workflows.mark_observed(changed.until)
-    without_tasks = [active[key] for key in counted if key not in tasks]
-    return Followed(looked_at=len(keys), active=list(active.values()), without_tasks=without_tasks)
+    context.db.observations.save_observed_until(changed.until)
+    without_tasks = [active[key] for key in recounted if key not in tasks]
+    return FollowedChanges(runs_read=len(keys), active=list(active.values()), without_tasks=without_tasks)
 
 
-def _rows(keys: Iterable[Key], *known: Mapping[Key, Run]) -> int:
-    """How many tasks these runs have, as far as is known."""
-    return sum(next((_tasks_of(runs[key]) for runs in known if key in runs), TASKS_OF_NEW) for key in keys)
+def _task_count(keys: Iterable[Key], *sources: Mapping[Key, Run]) -> int:
+    """Return how many tasks these runs have, estimated for runs whose tasks were never read."""
+    return sum(next((_expected_tasks(runs[key]) for runs in sources if key in runs), ASSUMED_TASKS) for key in keys)
 
 
-def _tasks_of(run: Run) -> int:
-    return TASKS_OF_NEW if run.progress is None else max(1, run.progress.total_tasks)
+def _expected_tasks(run: Run) -> int:
+    return ASSUMED_TASKS if run.progress is None else max(1, run.progress.total_tasks)
 
 
-def _in_turn(runs: Iterable[Run], at: datetime, *, room: int) -> Iterator[Key]:
-    """The first of these runs, observed longest ago, that were not observed a moment ago and whose tasks have room."""
+def _next_in_rotation(runs: Iterable[Run], at: datetime, *, room: int) -> Iterator[Key]:
+    """Yield the runs observed longest ago whose tasks fit into ``room``, except those observed a moment ago."""
     for run in runs:
-        room -= _tasks_of(run)
-        if room < 0 or (run.observed_at is not None and at - run.observed_at < COUNTED_AGAIN):
+        room -= _expected_tasks(run)
+        if room < 0 or (run.observed_at is not None and at - run.observed_at < RECOUNT_INTERVAL):
             return
         yield run.dag_id, run.airflow_run_id
 
 
-def _adopt(seen: AirflowRun, tasks: Sequence[TaskState] | None, owner: Workflow, context: Context) -> None:
-    """Remember a run that Airflow made without us, under an id of ours that says when it fired."""
+def _import_run(airflow_run: AirflowRun, tasks: Sequence[TaskState] | None, owner: Workflow, context: Context) -> None:
+    """Import a run that Airflow created, under a run id with the time at which it fired."""
     now = context.clock.now()
-    fired = seen.run_after or seen.logical_date or seen.queued_at or seen.started_at or now
-    with context.run_ids.turn(owner.dataset_name, fired) as turn:
+    fired = airflow_run.run_after or airflow_run.logical_date or airflow_run.queued_at or airflow_run.started_at or now
+    with context.run_ids.reserve(owner.dataset_name, fired) as reservation:
         while True:
             run = Run(
-                run_id=turn.run_id,
-                airflow_run_id=seen.run_id,
+                run_id=reservation.run_id,
+                airflow_run_id=airflow_run.run_id,
                 workflow_id=owner.id,
                 dataset_name=owner.dataset_name,
-                dag_id=seen.dag_id,
-                run_type=seen.run_type,
-                status=seen.status,
+                dag_id=airflow_run.dag_id,
+                run_type=airflow_run.run_type,
+                status=airflow_run.status,
                 submission=Submission.SUBMITTED,
-                triggered_by=seen.triggered_by or "airflow",
-                params=_storable(seen.conf),
-                run_date=run_date_of(seen.conf, seen.logical_date or fired, owner.schedule.zone),
-                accepted_at=seen.queued_at or fired,
+                triggered_by=airflow_run.triggered_by or "airflow",
+                params=_storable(airflow_run.conf),
+                run_date=run_date_of(airflow_run.conf, airflow_run.logical_date or fired, owner.schedule.zone),
+                accepted_at=airflow_run.queued_at or fired,
                 started_at=fired,
-            ).observed(seen, tasks, now)
+            ).observed(airflow_run, tasks, now)
             try:
-                context.workflows.add_run(run)
+                context.db.workflows.add_run(run)
             except RunAlreadyExists:
-                if context.workflows.runs_by_airflow_id([(seen.dag_id, seen.run_id)]):
-                    return  # another worker has adopted it: under which number is not known
-                turn.taken()
+                if context.db.workflows.runs_by_airflow_id([(airflow_run.dag_id, airflow_run.run_id)]):
+                    return  # another worker has imported it, under a number unknown here
+                reservation.mark_taken()
             except WorkflowNotFound:
                 return
             else:
-                turn.taken()
+                reservation.mark_taken()
                 return
 
 
 def _storable(value: Any) -> Any:
-    """What Airflow was given, less what no database of ours can hold: this API refuses such values, Airflow takes them."""
+    """Replace values that the database cannot store.
+
+    This API rejects such values in params; Airflow accepts them.
+    """
     if isinstance(value, str):
         return value.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Carry out a requested stop: a run is STOPPED only when none of its tasks runs any longer."""
+"""Carry out a requested stop: a run becomes STOPPED only when none of its tasks is running."""
 
 from __future__ import annotations
 
@@ -25,107 +25,123 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-SEES_WITHIN: Final = timedelta(seconds=30)
-"""So long after its last task has ended, Airflow's scheduler may not have seen yet that a run is over."""
+SCHEDULER_LAG: Final = timedelta(seconds=30)
+"""How long Airflow's scheduler may take to notice that a run is over, after its last task has ended."""
 
 
-TELL_AGAIN: Final = timedelta(seconds=10)
-"""So long after Airflow was told to end a run its tasks have time to end; then it is told again."""
+STOP_REPEAT_INTERVAL: Final = timedelta(seconds=10)
+"""How long tasks may take to end after a request to end their run; then the request is repeated."""
 
 
-def try_to_end(run: Run, context: Context) -> Run:
-    """As :func:`end`; where Airflow cannot be asked now, or somebody else goes on with it, the worker does the rest."""
+def try_to_apply_stop(run: Run, context: Context) -> Run:
+    """Apply a stop under the run's lease; if that is not possible now, leave it to the worker."""
     try:
-        with hold_lease(run_subject(run.run_id), context) as mine:
-            return end(run, context) if mine else run
+        with hold_lease(run_subject(run.run_id), context) as acquired:
+            return apply_stop(run, context) if acquired else run
     except (Unavailable, AirflowRefused, ConcurrentUpdate) as error:
-        _log.warning("%s is not stopped yet: %s", run.run_id, error.message)
+        _log.warning("The worker will stop %s: %s", run.run_id, error.message)
         return context.recorded_run(run)
 
 
-def end(run: Run, context: Context, *, leaves: bool = False) -> Run:
-    """Take a run that is STOPPING as far as it goes now. Safe to repeat, and by several at once.
+def apply_stop(run: Run, context: Context, *, dag_is_leaving: bool = False) -> Run:
+    """Advance a run that is STOPPING as far as it can go now. Safe to repeat and to call concurrently.
 
-    Airflow is told only while the run is active there: told of a run that has ended, it would turn a success into a failure.
-    That we are about to tell it is recorded before, so that after a death in between nobody takes our failure for the run's own.
-    ``leaves``: its DAG is about to go; this is the last time that Airflow 2.11 can be told.
+    Airflow is asked to end the run only while the run is active there: the request would turn an ended run's success
+    into a failure. The request is recorded before it is sent, so that after a crash in between a failure caused by the
+    stop is not taken for the run's own.
+
+    Args:
+        run: the run as recorded.
+        context: the ports and the configuration.
+        dag_is_leaving: whether the DAG is about to be removed; Airflow 2.11 accepts no request for the run after that.
+
+    Returns:
+        The run as currently recorded.
     """
     now = context.clock.now()
     key = (run.dag_id, run.airflow_run_id)
-    seen = context.airflow.run(*key)
-    if seen is None:
-        return _not_there(run, context)
+    airflow_run = context.airflow.run(*key)
+    if airflow_run is None:
+        return _handle_absent(run, context)
     tasks = context.airflow.tasks([key]).get(key, ())
-    run = record_poll(run, run.observed(seen, tasks, now), context)
+    run = record_poll(run, run.observed(airflow_run, tasks, now), context)
     if run.status is not RunStatus.STOPPING or run.stop is None:
         return run
     if run.submission is Submission.RETRYING:
-        return _not_cleared(run, seen, context)
-    if seen.status.is_final:
-        return _ended(run, seen, tasks, context)
-    if leaves and have_ended(tasks):
-        return tell_how_it_ended(run, tasks, context)
-    if not _about_to_end(tasks, now):  # otherwise Airflow says how it ended
-        run = context.workflows.save_run(run.stop_asked(now))
+        return _give_up_retry(run, airflow_run, context)
+    if airflow_run.status.is_final:
+        return _finish_stop(run, airflow_run, tasks, context)
+    if dag_is_leaving and all_tasks_ended(tasks):
+        return report_final_state(run, tasks, context)
+    if not _is_about_to_end(tasks, now):  # Airflow is about to determine the final state
+        run = context.db.workflows.save_run(run.stop_asked(now))
         context.airflow.end_run(*key, EndState.FAILED)
     return run
 
 
-def _not_there(run: Run, context: Context) -> Run:
+def _handle_absent(run: Run, context: Context) -> Run:
     now = context.clock.now()
     if run.submission in {Submission.SUBMITTED, Submission.RETRYING}:
         return record_run(run.gone(now), context)
-    if run.sent_at is not None and now - run.sent_at < context.policy.may_arrive:
+    if run.sent_at is not None and now - run.sent_at < context.policy.in_flight_limit:
         return run
     return record_run(run.cancelled(now), context)
 
 
-def _not_cleared(run: Run, seen: AirflowRun, context: Context) -> Run:
-    """It was to run again, and Airflow was not told, or has not done it: then it will not, once no request of ours is under way."""
-    if run.sent_at is not None and context.clock.now() - run.sent_at < context.policy.may_arrive:
-        return run
-    return record_run(run.retry_given_up(seen, NOT_RETRIED), context)
+def _give_up_retry(run: Run, airflow_run: AirflowRun, context: Context) -> Run:
+    """Give up a retry that Airflow has not carried out.
 
-
-def _ended(run: Run, seen: AirflowRun, tasks: Sequence[TaskState], context: Context) -> Run:
-    """Airflow has ended the run because we told it to: wait for the tasks, and for their processes.
-
-    A scheduler that had the run in hand when we told Airflow may have scheduled a task of it afterwards, which nobody queues any more: the
-    run has ended. Telling it again ends the task, too.
+    Its request may never have been sent. Once no request can still arrive, the retry will not happen.
     """
-    asked_at, now = run.stop.asked_at if run.stop else None, context.clock.now()
-    if asked_at is None:
+    if run.sent_at is not None and context.clock.now() - run.sent_at < context.policy.in_flight_limit:
+        return run
+    return record_run(run.retry_given_up(airflow_run, NOT_RETRIED), context)
+
+
+def _finish_stop(run: Run, airflow_run: AirflowRun, tasks: Sequence[TaskState], context: Context) -> Run:
+    """Handle a run that Airflow ended because of the stop: wait for its tasks and their processes.
+
+    A scheduler that was working on the run when Airflow ended it may have scheduled one more task. Airflow never queues
+    that task, because the run has ended; a repeated request ends it.
+    """
+    requested_at, now = run.stop.asked_at if run.stop else None, context.clock.now()
+    if requested_at is None:
         return run
     if any(task.is_under_way for task in tasks):
-        if now - asked_at >= TELL_AGAIN:
-            run = context.workflows.save_run(run.stop_asked(now))
+        if now - requested_at >= STOP_REPEAT_INTERVAL:
+            run = context.db.workflows.save_run(run.stop_asked(now))
             context.airflow.end_run(run.dag_id, run.airflow_run_id, EndState.FAILED)
         return run
     if tasks and all(task.state == "success" for task in tasks):
         put_back = context.airflow.end_run(run.dag_id, run.airflow_run_id, EndState.SUCCESS)
-        return record_run(run.outlived_stop(put_back or seen), context)
-    # What was queued at our mark is "skipped", and its process may have been starting; a try counts from the moment it is queued.
+        return record_run(run.outlived_stop(put_back or airflow_run), context)
+    # A task that was queued when the run was ended is "skipped", and its process may have been starting. Airflow counts
+    # a try from the moment it is queued.
     may_have_processes = any(task.try_number > 0 and task.state != "success" for task in tasks)
-    if may_have_processes and now - asked_at < timedelta(seconds=context.policy.stop_grace):
+    if may_have_processes and now - requested_at < timedelta(seconds=context.policy.stop_grace):
         return run
-    return record_run(run.stopped(seen.ended_at or now), context)
+    return record_run(run.stopped(airflow_run.ended_at or now), context)
 
 
-def tell_how_it_ended(run: Run, tasks: Sequence[TaskState], context: Context) -> Run:
-    """A run all tasks of which have ended, in a DAG that is about to go: Airflow would never see that the run is over. It is told as it
-    would have counted.
+def report_final_state(run: Run, tasks: Sequence[TaskState], context: Context) -> Run:
+    """Set the final state of a run in Airflow whose tasks have all ended and whose DAG is about to be removed.
+
+    Airflow would no longer notice the end. The state is the one that Airflow would have derived from the tasks.
     """
-    well = all(task.state in COMPLETED_TASKS for task in tasks)
-    context.airflow.end_run(run.dag_id, run.airflow_run_id, EndState.SUCCESS if well else EndState.FAILED)
+    succeeded = all(task.state in COMPLETED_TASKS for task in tasks)
+    context.airflow.end_run(run.dag_id, run.airflow_run_id, EndState.SUCCESS if succeeded else EndState.FAILED)
     return poll(run, context)
 
 
-def have_ended(tasks: Sequence[TaskState]) -> bool:
-    """Whether there are tasks, and each has ended."""
+def all_tasks_ended(tasks: Sequence[TaskState]) -> bool:
+    """Return whether there are tasks and all of them have ended."""
     return bool(tasks) and all(task.state in COMPLETED_TASKS | FAILED_TASKS for task in tasks)
 
 
-def _about_to_end(tasks: Sequence[TaskState], now: datetime) -> bool:
-    """Whether every task has ended just now, which Airflow is about to see. In a paused DAG it may take a minute."""
+def _is_about_to_end(tasks: Sequence[TaskState], now: datetime) -> bool:
+    """Return whether all tasks have just ended, so that Airflow is about to end the run.
+
+    In a paused DAG this may take a minute.
+    """
     ended = bool(tasks) and all(task.state is not None and not task.is_under_way for task in tasks)
-    return ended and any(task.ended_at is not None and now - task.ended_at < SEES_WITHIN for task in tasks)
+    return ended and any(task.ended_at is not None and now - task.ended_at < SCHEDULER_LAG for task in tasks)

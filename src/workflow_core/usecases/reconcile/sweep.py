@@ -1,4 +1,4 @@
-"""One pass of the worker: everything that is not settled, taken as far as it goes now (level-triggered)."""
+"""One pass of the worker: take every unsettled item as far as it can go now (level-triggered)."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from workflow_core.domain.workflow import Phase
 from workflow_core.errors import AirflowRefused, ConcurrentUpdate, LeaseLost, StorageConflict, Unavailable
 from workflow_core.usecases.reconcile.backfill import advance_backfill
 from workflow_core.usecases.reconcile.compare import compare
-from workflow_core.usecases.reconcile.housekeeping import forget_keys
+from workflow_core.usecases.reconcile.housekeeping import purge_keys
 from workflow_core.usecases.reconcile.leases import acquire_leadership, hold_lease, is_due, process_leased
-from workflow_core.usecases.reconcile.mirror import watch
+from workflow_core.usecases.reconcile.mirror import mirror_changes
 from workflow_core.usecases.reconcile.retry import apply_retry
-from workflow_core.usecases.reconcile.stop import end
+from workflow_core.usecases.reconcile.stop import apply_stop
 from workflow_core.usecases.reconcile.submit import submit
 from workflow_core.usecases.reconcile.workflow import step_workflow
 
@@ -36,160 +36,180 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 BATCH: Final = 100
+"""Maximum number of runs or backfills per step of a pass."""
 
-WORKFLOWS: Final = 500
-"""Workflows that one pass takes up at most: many come at once where a CI pipeline publishes."""
+WORKFLOW_LIMIT: Final = 500
+"""Maximum number of workflows per pass; a CI pipeline may publish many at once."""
 
 TIDY_EVERY: Final = timedelta(minutes=10)
-LEASES_KEPT: Final = timedelta(hours=1)
-"""So long after its end nobody works under a lease any more: each call to another system is over within minutes."""
+"""Interval between two deletions of old leases."""
+LEASE_RETENTION: Final = timedelta(hours=1)
+"""Expired leases are deleted after this time. No holder can still be running: every call ends within minutes."""
 
-SETTLE_FOR: Final = timedelta(seconds=5)
-"""So long one pass settles workflows before it goes on to the runs."""
+RECONCILE_BUDGET: Final = timedelta(seconds=5)
+"""How long one pass reconciles workflows before it continues with the runs."""
 
-MISSES: Final = 3
-"""So many workflows of one loader file that Airflow does not serve yet, or has not dropped yet, one after the other, mean that it has not
-parsed the file yet."""
+MISS_LIMIT: Final = 3
+"""How many consecutive unsettled workflows of one loader file show that Airflow has not parsed the file yet.
 
-_WAITING: Final = frozenset({Phase.REGISTERING, Phase.LEAVING})
+The rest of the file's workflows is then skipped in this pass.
+"""
+
+_AWAITING_AIRFLOW: Final = frozenset({Phase.REGISTERING, Phase.LEAVING})
 
 
 @frozen(kw_only=True)
 class SweepReport:
-    """What one pass did, counted."""
+    """The result of one pass, as counts."""
 
     workflows_settled: int = 0
     runs_submitted: int = 0
     runs_stopped: int = 0
     runs_retried: int = 0
     runs_observed: int = 0
-    backfills_driven: int = 0
-    keys_forgotten: int = 0
-    drifts_mended: int = 0
+    backfills_advanced: int = 0
+    keys_purged: int = 0
+    drifts_repaired: int = 0
 
 
-def sweep(context: Context, *, comes_back: bool = True) -> SweepReport:
-    """Settle workflows, send waiting runs, follow Airflow's changes, drive backfills, settle retries and stops, forget old keys. Where a
-    system is down, a step ends early, not with an error; the next pass tries again. ``comes_back``: every few seconds, so that reads
-    need not ask Airflow.
+def sweep(context: Context, *, is_periodic: bool = True) -> SweepReport:
+    """Run one pass over everything that is due.
+
+    The steps: reconcile workflows, submit runs, mirror Airflow, advance backfills, apply retries and stops, purge keys,
+    compare. A step ends early if a system is unavailable, without an error; the next pass tries again.
+
+    Args:
+        context: the ports and the configuration.
+        is_periodic: whether this process sweeps every few seconds, so that reads can be answered from the mirror
+            without polling Airflow.
     """
     return SweepReport(
-        workflows_settled=_step(partial(_settle_workflows, comes_back=comes_back), context),
-        runs_submitted=_step(_send_runs, context),
-        runs_observed=_step(partial(_watch, comes_back=comes_back), context),
-        backfills_driven=_step(_drive_backfills, context),
-        runs_retried=_step(_settle_retries, context),
-        runs_stopped=_step(_settle_stops, context),
-        keys_forgotten=_step(forget_keys, context),
-        drifts_mended=_step(_compare, context),
+        workflows_settled=_run_step(partial(_reconcile_workflows, is_periodic=is_periodic), context),
+        runs_submitted=_run_step(_submit_runs, context),
+        runs_observed=_run_step(partial(_mirror, is_periodic=is_periodic), context),
+        backfills_advanced=_run_step(_advance_backfills, context),
+        runs_retried=_run_step(_apply_retries, context),
+        runs_stopped=_run_step(_apply_stops, context),
+        keys_purged=_run_step(purge_keys, context),
+        drifts_repaired=_run_step(_compare, context),
     )
 
 
-def _tidy(context: Context) -> None:
-    """Remove what is needed no more, if nobody has for a while."""
+def _purge_leases(context: Context) -> None:
+    """Delete old leases, if no worker has done so recently."""
     if is_due(TIDY, TIDY_EVERY, context):
-        context.workflows.forget_leases(context.clock.now() - LEASES_KEPT)
+        context.db.leases.purge_leases(context.clock.now() - LEASE_RETENTION)
 
 
 def _compare(context: Context) -> int:
-    """If nobody has for a while; only workers that come back."""
-    every = timedelta(seconds=context.policy.compare_every)
-    return compare(context) if every and MIRROR in context.led and is_due(COMPARE, every, context) else 0
+    """Compare the three systems, if no worker has done so recently; only the leader of the mirror does."""
+    interval = timedelta(seconds=context.policy.compare_every)
+    return compare(context) if interval and MIRROR in context.leaderships and is_due(COMPARE, interval, context) else 0
 
 
-def _step(step: Callable[[Context], int], context: Context) -> int:
+def _run_step(step: Callable[[Context], int], context: Context) -> int:
     try:
         return step(context)
     except (Unavailable, AirflowRefused, LeaseLost) as error:
-        _log.warning("some work was not done, and will be tried again: %s", error.message)
+        _log.warning("A step of the sweep ended early and will be tried again: %s", error.message)
         return 0
 
 
-def _watch(context: Context, *, comes_back: bool) -> int:
-    """Of several workers that come back one follows Airflow; when it is not heard of for a while, another one does."""
-    if not comes_back:
-        with hold_lease(MIRROR, context) as mine:
-            return watch(context, comes_back=False) if mine else 0
+def _mirror(context: Context, *, is_periodic: bool) -> int:
+    """Mirror Airflow, if this process is the leader or becomes it.
+
+    Of several periodic workers one is the leader; if it fails to renew its lease, another takes over. A single pass
+    takes the lease only for the duration of the pass.
+    """
+    if not is_periodic:
+        with hold_lease(MIRROR, context) as acquired:
+            return mirror_changes(context, is_periodic=False) if acquired else 0
     lease = acquire_leadership(MIRROR, context)
     if lease is None:
         return 0
-    _tidy(context)
-    with context.workflows.under(lease):
-        return watch(context)
+    _purge_leases(context)
+    with context.db.leases.under(lease):
+        return mirror_changes(context)
 
 
-def _settle_workflows(context: Context, *, comes_back: bool) -> int:
-    """Each loader file is asked for once, and not every workflow of a file that is not parsed yet is looked for.
+def _reconcile_workflows(context: Context, *, is_periodic: bool) -> int:
+    """Reconcile unsettled workflows.
 
-    Those that were tried come last in the next pass, so that none that can never be settled keeps others waiting.
+    Each loader file is parsed on request at most once, and the workflows of a file that Airflow has not parsed yet are
+    skipped.
+
+    The workflows that were tried come last in the next pass, so that one that can never be settled does not delay the
+    others.
     """
-    context = evolve(context, parsed=set(), comes_back=comes_back)
+    context = evolve(context, requested_parses=set(), is_periodic=is_periodic)
     clock = context.clock
-    until = clock.now() + SETTLE_FOR
+    deadline = clock.now() + RECONCILE_BUDGET
     tried: list[Workflow] = []
     misses: Counter[tuple[str, Phase]] = Counter()
 
     def settle(workflow: Workflow) -> bool:
-        kind = context.sentinel_of(workflow), workflow.phase
-        if clock.now() >= until or (workflow.phase in _WAITING and misses[kind] >= MISSES):
+        group = context.sentinel_of(workflow), workflow.phase
+        if clock.now() >= deadline or (workflow.phase in _AWAITING_AIRFLOW and misses[group] >= MISS_LIMIT):
             return False
         tried.append(workflow)
-        after = _advanced(workflow, context)
-        misses[kind] = misses[kind] + 1 if after.phase is workflow.phase else 0
+        after = _step_workflow(workflow, context)
+        misses[group] = misses[group] + 1 if after.phase is workflow.phase else 0
         return after.settled
 
-    open_ones = context.workflows.unsettled_workflows(WORKFLOWS)
+    unsettled = context.db.workflows.unsettled_workflows(WORKFLOW_LIMIT)
     try:
         return process_leased(
-            takewhile(lambda _: clock.now() < until, open_ones),
+            takewhile(lambda _: clock.now() < deadline, unsettled),
             lambda workflow: workflow_subject(workflow.id),
             settle,
             context,
         )
     finally:
-        context.workflows.mark_tried(tried, clock.now())
+        context.db.workflows.record_attempt(tried, clock.now())
 
 
-def _advanced(workflow: Workflow, context: Context) -> Workflow:
+def _step_workflow(workflow: Workflow, context: Context) -> Workflow:
     try:
         return step_workflow(workflow, context, context.clock.now())
-    except ConcurrentUpdate:  # somebody else goes on with it
+    except ConcurrentUpdate:  # another process works on it
         return workflow
     except (AirflowRefused, StorageConflict) as error:
         _log.warning("%s is not settled yet: %s", workflow.dataset_name, error.message)
         return workflow
 
 
-def _send_runs(context: Context) -> int:
+def _submit_runs(context: Context) -> int:
     sent_before = context.clock.now() - timedelta(seconds=context.policy.resend_after)
-    return _over_runs(
-        context.workflows.runs_to_send(BATCH, sent_before=sent_before),
+    return _process_runs(
+        context.db.workflows.runs_to_send(BATCH, sent_before=sent_before),
         lambda run: submit(run, context).submission is Submission.SUBMITTED,
         context,
     )
 
 
-def _settle_retries(context: Context) -> int:
-    return _over_runs(
-        context.workflows.retrying_runs(BATCH),
+def _apply_retries(context: Context) -> int:
+    return _process_runs(
+        context.db.workflows.retrying_runs(BATCH),
         lambda run: apply_retry(run, context).submission is not Submission.RETRYING,
         context,
     )
 
 
-def _settle_stops(context: Context) -> int:
-    return _over_runs(context.workflows.stopping_runs(BATCH), lambda run: end(run, context).settled, context)
+def _apply_stops(context: Context) -> int:
+    return _process_runs(
+        context.db.workflows.stopping_runs(BATCH), lambda run: apply_stop(run, context).settled, context
+    )
 
 
-def _over_runs(runs: Sequence[Run], step: Callable[[Run], bool], context: Context) -> int:
-    """Take a step with each of the runs; returns of how many it is told to be the last one."""
+def _process_runs(runs: Sequence[Run], step: Callable[[Run], bool], context: Context) -> int:
+    """Take one step with each of the runs; return for how many of them the step was the last one."""
     return process_leased(runs, lambda run: run_subject(run.run_id), step, context)
 
 
-def _drive_backfills(context: Context) -> int:
-    def one(backfill: Backfill) -> bool:
+def _advance_backfills(context: Context) -> int:
+    def advance(backfill: Backfill) -> bool:
         advance_backfill(backfill, context)
         return True
 
-    found = context.workflows.active_backfills(BATCH)
-    return process_leased(found, lambda backfill: backfill_subject(backfill.backfill_id), one, context)
+    backfills = context.db.backfills.active_backfills(BATCH)
+    return process_leased(backfills, lambda backfill: backfill_subject(backfill.backfill_id), advance, context)

@@ -1,4 +1,4 @@
-"""Have a workflow that is being unregistered leave the object store and Airflow: repeatable steps, one pass after the other."""
+"""Tear down an unregistered workflow in the object store and Airflow, in idempotent steps."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from workflow_core.domain.run import RunStatus
 from workflow_core.domain.workflow import SourceType
 from workflow_core.errors import DagNotFound
 from workflow_core.usecases.reconcile.runs import follow_changes, poll
-from workflow_core.usecases.reconcile.stop import end, have_ended, tell_how_it_ended
+from workflow_core.usecases.reconcile.stop import all_tasks_ended, apply_stop, report_final_state
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,69 +20,72 @@ if TYPE_CHECKING:
 
 REASON: Final = "The workflow was unregistered."
 
-_AT_WORK: Final = frozenset({"running", "restarting"})
+_RUNNING_STATES: Final = frozenset({"running", "restarting"})
 """States of a task that has a process."""
 
 
 def teardown(workflow: Workflow, context: Context) -> Workflow:
-    """Pause the DAG, tell its runs to stop, remove the YAML: then the name is free. Safe to repeat.
+    """Pause the DAG, stop its runs and remove the YAML; then the name is free. Safe to repeat.
 
-    The tasks of a CODE workflow that are at work end by themselves, over as many passes as that takes.
+    The running tasks of a CODE workflow may finish first, over as many passes as they need.
     """
-    with suppress(DagNotFound):  # then nothing of it can start either
+    with suppress(DagNotFound):  # without a DAG no run can start
         context.airflow.set_paused(workflow.dag_id, paused=True)
-    workflow = context.workflows.save_workflow(workflow.pause_confirmed(paused=True))
-    follow_changes(context)  # from now on the schedule makes no more runs; those that it has made are known now
-    runs = list(context.workflows.active_runs(workflow))
+    workflow = context.db.workflows.save_workflow(workflow.pause_confirmed(paused=True))
+    follow_changes(context)  # the schedule creates no further runs now; record those that it has created
+    runs = list(context.db.workflows.active_runs(workflow))
     if workflow.source_type is SourceType.CODE:
-        runs, waits = _wound_up(runs, context)
-        if waits:
+        runs, has_running_tasks = _finish_runs(runs, context)
+        if has_running_tasks:
             return workflow
     for run in runs:
         by = workflow.removal.by if workflow.removal else "anonymous"
         stopping = run.stopping(by, REASON, context.clock.now())
         if stopping is not run:
-            run = context.workflows.save_run(stopping)  # noqa: PLW2901 - the same run, as it is now
+            run = context.db.workflows.save_run(stopping)  # noqa: PLW2901 - the same run in its new state
         if run.status is RunStatus.STOPPING:
-            end(run, context, leaves=True)
-    workflow = context.workflows.save_workflow(workflow)  # nobody else goes on with it, and its name is still its own
+            apply_stop(run, context, dag_is_leaving=True)
+    workflow = context.db.workflows.save_workflow(workflow)  # fails if another process has changed the workflow
     if workflow.source_type is SourceType.MANUAL:
         context.storage.delete(workflow.source_type, workflow.dataset_name)
     context.request_parse(workflow)
-    return context.workflows.save_workflow(workflow.left(context.clock.now()))
+    return context.db.workflows.save_workflow(workflow.left(context.clock.now()))
 
 
-def _wound_up(runs: Sequence[Run], context: Context) -> tuple[list[Run], bool]:
-    """The runs that are left to stop, and whether a task of one is at work: that one is waited for.
+def _finish_runs(runs: Sequence[Run], context: Context) -> tuple[list[Run], bool]:
+    """Finish the runs of a CODE workflow whose file was removed.
 
-    Nobody asked to stop the runs of a CODE workflow, its file went. Without the file no further task can start, and Airflow does not even
-    notice that all tasks of a run have ended: it is told how the run ended.
+    No caller has requested the stop of these runs, so running tasks may finish. Without the file no further task can
+    start, and Airflow does not notice that all tasks of a run have ended, so the final state is set there.
+
+    Returns:
+        The runs that are left to stop, and whether a task of one of them is still running.
     """
-    left: list[Run] = []
-    waits = False
-    for known in runs:
-        key = (known.dag_id, known.airflow_run_id)
-        run = poll(known, context) if known.stop is None else known
+    remaining: list[Run] = []
+    has_running_tasks = False
+    for recorded in runs:
+        key = (recorded.dag_id, recorded.airflow_run_id)
+        run = poll(recorded, context) if recorded.stop is None else recorded
         if run.settled:
             continue
-        left.append(run)
+        remaining.append(run)
         states = () if run.stop else context.airflow.tasks([key]).get(key, ())
-        waits |= any(task.state in _AT_WORK for task in states)
-        if have_ended(states):
-            left[-1:] = [] if tell_how_it_ended(run, states, context).settled else [run]
-    return left, waits
+        has_running_tasks |= any(task.state in _RUNNING_STATES for task in states)
+        if all_tasks_ended(states):
+            remaining[-1:] = [] if report_final_state(run, states, context).settled else [run]
+    return remaining, has_running_tasks
 
 
 def await_dag_removal(workflow: Workflow, context: Context) -> Workflow:
-    """Wait, over many passes, until Airflow has dropped the DAG; a successor of the same DAG id takes it over.
+    """Complete the teardown once Airflow has dropped the DAG, or a successor with the same DAG id has taken it over.
 
-    A write of the YAML that somebody gave up waiting for may have arrived after the YAML was removed: then that is done again.
+    A write of the YAML that timed out may have taken effect after the YAML was removed; then the YAML is removed again.
     """
-    if context.workflows.workflow_by_dag(workflow.dag_id) is None:
-        place = (workflow.source_type, workflow.dataset_name)
-        if workflow.source_type is SourceType.MANUAL and context.storage.stat(*place) is not None:
-            context.storage.delete(*place)
+    if context.db.workflows.workflow_by_dag(workflow.dag_id) is None:
+        location = (workflow.source_type, workflow.dataset_name)
+        if workflow.source_type is SourceType.MANUAL and context.storage.stat(*location) is not None:
+            context.storage.delete(*location)
         context.request_parse(workflow)
         if context.airflow.dag(workflow.dag_id) is not None:
             return workflow
-    return context.workflows.save_workflow(workflow.gone(context.clock.now()))
+    return context.db.workflows.save_workflow(workflow.gone(context.clock.now()))

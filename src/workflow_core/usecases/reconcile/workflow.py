@@ -1,6 +1,7 @@
-"""Drive the object store and Airflow to what is recorded of a workflow: repeatable steps, from a request or from the worker.
+"""Reconcile a workflow: bring the object store and Airflow to the state that the database records.
 
-Each step looks first and then does what is missing, so that it may be repeated after a death at any point.
+The request and the worker run the same steps. Each step reads the actual state first and does only what is missing, so
+it can be repeated after a crash at any point.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from attrs import evolve
 from workflow_core.domain.lease import workflow_subject
 from workflow_core.domain.workflow import Phase, SourceType
 from workflow_core.errors import AirflowRefused, ConcurrentUpdate, StorageConflict, StorageRefused, Unavailable
-from workflow_core.usecases.reconcile.drain import pause_waits
+from workflow_core.usecases.reconcile.drain import is_draining
 from workflow_core.usecases.reconcile.leases import hold_lease
-from workflow_core.usecases.reconcile.mirror import with_observation
+from workflow_core.usecases.reconcile.mirror import observed_dag
 from workflow_core.usecases.reconcile.teardown import await_dag_removal, teardown
 
 if TYPE_CHECKING:
@@ -28,27 +29,38 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-ASK_AGAIN: Final = timedelta(seconds=2)
-"""A parse that began before our write may answer our request; asking again makes sure that one begins after it."""
+PARSE_REQUEST_INTERVAL: Final = timedelta(seconds=2)
+"""Interval between two parse requests.
+
+A parse that began before the YAML was written may satisfy the first request; the next request makes sure that one
+begins after the write.
+"""
 
 
 def reconcile_workflow(workflow: Workflow, context: Context, *, within: float = 0.0) -> Workflow:
-    """Take a recorded workflow as far as the other systems allow now, waiting at most ``within`` seconds for Airflow, and for somebody
-    else who is at it, too: of a request and the worker, one may be faster at each step.
+    """Reconcile a workflow as far as the other systems allow now.
 
-    Never raises for a system that is down: what is missing stays recorded as missing. Returns the workflow as it is recorded.
+    An unavailable system raises nothing: the missing steps remain recorded as missing, and the worker takes them.
+
+    Args:
+        workflow: the workflow as recorded.
+        context: the ports and the configuration.
+        within: how long to wait for Airflow, and for another process that holds the lease, in seconds.
+
+    Returns:
+        The workflow as currently recorded.
     """
     deadline = context.clock.now() + timedelta(seconds=within)
     while True:
         try:
-            with hold_lease(workflow_subject(workflow.id), context) as mine:
-                if mine:
+            with hold_lease(workflow_subject(workflow.id), context) as acquired:
+                if acquired:
                     return step_workflow(workflow, context, deadline)
         except (Unavailable, AirflowRefused, StorageConflict) as error:
             _log.warning("%s is not settled yet: %s", workflow.dataset_name, error.message)
             return context.recorded_workflow(workflow)
         except ConcurrentUpdate:
-            _log.debug("%s was changed by somebody else", workflow.dataset_name)
+            _log.debug("%s was changed by another process", workflow.dataset_name)
         workflow = context.recorded_workflow(workflow)
         if workflow.settled or context.clock.now() >= deadline:
             return workflow
@@ -56,32 +68,32 @@ def reconcile_workflow(workflow: Workflow, context: Context, *, within: float = 
 
 
 def step_workflow(workflow: Workflow, context: Context, deadline: datetime) -> Workflow:
-    """As :func:`settle_workflow`; what comes in between goes to the caller.
+    """Take the next steps of a workflow under its lease, until the deadline.
 
     Raises:
-        Unavailable, AirflowRefused, StorageConflict, ConcurrentUpdate: it is not settled yet.
+        Unavailable, AirflowRefused, StorageConflict, ConcurrentUpdate: the workflow is not settled yet.
     """
     try:
-        return _advance(workflow, context, deadline)
+        return _take_steps(workflow, context, deadline)
     except StorageRefused as error:
-        _note_refusal(context.recorded_workflow(workflow), error, context)
+        _record_refusal(context.recorded_workflow(workflow), error, context)
         raise
 
 
-def _note_refusal(workflow: Workflow, error: StorageRefused, context: Context) -> None:
-    """Record why nothing goes on: it is a condition of the workflow until the store takes what it refuses."""
-    waits = workflow.phase in {Phase.REGISTERING, Phase.UNREGISTERING}
-    if waits and workflow.storage_refusal != error.discreet:
-        context.workflows.save_workflow(workflow.refused_by_storage(error.discreet))
+def _record_refusal(workflow: Workflow, error: StorageRefused, context: Context) -> None:
+    """Record the reason of the object store; it is a condition of the workflow until the store accepts the YAML."""
+    is_unsettled = workflow.phase in {Phase.REGISTERING, Phase.UNREGISTERING}
+    if is_unsettled and workflow.storage_refusal != error.discreet:
+        context.db.workflows.save_workflow(workflow.refused_by_storage(error.discreet))
 
 
-def _advance(workflow: Workflow, context: Context, deadline: datetime) -> Workflow:
+def _take_steps(workflow: Workflow, context: Context, deadline: datetime) -> Workflow:
     if workflow.phase is Phase.REGISTERING:
         if workflow.source_type is SourceType.MANUAL:
             _store(workflow, context)
             if workflow.storage_refusal is not None:
-                workflow = context.workflows.save_workflow(workflow.refused_by_storage(None))
-        workflow = _have_served(workflow, context, deadline)
+                workflow = context.db.workflows.save_workflow(workflow.refused_by_storage(None))
+        workflow = _await_dag(workflow, context, deadline)
     if workflow.phase is Phase.SERVED and not workflow.settled:
         workflow = _apply_pause(workflow, context)
     if workflow.phase is Phase.UNREGISTERING:
@@ -92,58 +104,59 @@ def _advance(workflow: Workflow, context: Context, deadline: datetime) -> Workfl
 
 
 def _store(workflow: Workflow, context: Context) -> None:
-    """Write the YAML. A repeat finds its own text; what an earlier holder of the name left behind is replaced."""
-    place = (workflow.source_type, workflow.dataset_name)
+    """Write the YAML, replacing the object that an earlier workflow of the same name may have left behind."""
+    location = (workflow.source_type, workflow.dataset_name)
     try:
-        context.storage.put(*place, workflow.yaml, expected=None)
+        context.storage.put(*location, workflow.yaml, expected=None)
     except StorageConflict:
-        there = context.storage.stat(*place)
-        context.storage.put(*place, workflow.yaml, expected=there.etag if there else None)
+        stored = context.storage.stat(*location)
+        context.storage.put(*location, workflow.yaml, expected=stored.etag if stored else None)
 
 
-def _have_served(workflow: Workflow, context: Context, deadline: datetime) -> Workflow:
-    """Have Airflow parse the loader file until the DAG that it serves carries this spec's hash."""
+def _await_dag(workflow: Workflow, context: Context, deadline: datetime) -> Workflow:
+    """Request parses of the loader file until Airflow serves a DAG with the hash of this spec."""
     clock = context.clock
-    ask_at = clock.now()
+    next_request = clock.now()
     while True:
-        if clock.now() >= ask_at:
+        if clock.now() >= next_request:
             context.request_parse(workflow)
-            ask_at = clock.now() + ASK_AGAIN
+            next_request = clock.now() + PARSE_REQUEST_INTERVAL
         dag = context.airflow.dag(workflow.dag_id)
         if dag is not None and dag.spec_hash == workflow.spec_hash:
-            return _known_as_served(workflow, dag, context)
+            return _record_served(workflow, dag, context)
         if clock.now() >= deadline:
             return workflow
         clock.sleep(context.policy.poll)
 
 
-def _known_as_served(workflow: Workflow, dag: ServedDag, context: Context) -> Workflow:
+def _record_served(workflow: Workflow, dag: ServedDag, context: Context) -> Workflow:
     now = context.clock.now()
-    known = workflow.found_served(now, paused=dag.is_paused)
+    served = workflow.found_served(now, paused=dag.is_paused)
     if dag.error is None:
-        return context.workflows.save_workflow(known.served(now))
-    # the mirror serves it again as soon as Airflow can build it, if it knows that this was the reason
-    context.workflows.save_observations([with_observation(context.last_seen(workflow), dag, now)])
-    return context.workflows.save_workflow(known.failed(dag.error, now))
+        return context.db.workflows.save_workflow(served.served(now))
+    # because of this observation, the mirror marks the workflow as served once Airflow can build the DAG
+    context.db.observations.save_observations([observed_dag(context.last_observation(workflow), dag, now)])
+    return context.db.workflows.save_workflow(served.failed(dag.error, now))
 
 
 def _apply_pause(workflow: Workflow, context: Context) -> Workflow:
-    """Have Airflow follow. A pause that waits for runs under way stays recorded as unsettled: the next pass decides again."""
-    if pause_waits(workflow, context):
+    """Apply the pause state in Airflow. A draining pause remains unsettled; the next pass decides again."""
+    if is_draining(workflow, context):
         return workflow
-    tell_pause(workflow, context)
-    return context.workflows.save_workflow(workflow.pause_confirmed(paused=workflow.pause is not None))
+    apply_pause_in_airflow(workflow, context)
+    return context.db.workflows.save_workflow(workflow.pause_confirmed(paused=workflow.pause is not None))
 
 
-def tell_pause(workflow: Workflow, context: Context) -> None:
-    """Have Airflow take over the pause state that is wanted, and record that it was seen so: whoever asked Airflow before and records it
-    later has seen less.
+def apply_pause_in_airflow(workflow: Workflow, context: Context) -> None:
+    """Set the desired pause state in Airflow, and record the observation.
+
+    The recorded time makes sure that a process that read Airflow earlier does not overwrite the observation.
 
     Raises:
-        AirflowUnavailable, AirflowRefused: it is not known to have it.
+        AirflowUnavailable, AirflowRefused: it is unknown whether Airflow has the desired state.
     """
-    wanted = workflow.pause is not None
-    context.airflow.set_paused(workflow.dag_id, paused=wanted)
+    paused = workflow.pause is not None
+    context.airflow.set_paused(workflow.dag_id, paused=paused)
     now = context.clock.now()
-    seen = evolve(context.last_seen(workflow), listed_at=now, is_served=True, is_paused=wanted)
-    context.workflows.save_observations([seen.remembering(workflow, now)])
+    observation = evolve(context.last_observation(workflow), listed_at=now, is_served=True, is_paused=paused)
+    context.db.observations.save_observations([observation.remembering(workflow, now)])

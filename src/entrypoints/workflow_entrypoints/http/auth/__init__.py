@@ -1,4 +1,4 @@
-"""Who asks: a request's headers and peer in, a verified identity out."""
+"""Authentication: from the headers and the peer of a request to a verified identity."""
 
 from workflow_entrypoints.http.auth.authentication import Authentication
 from workflow_entrypoints.http.auth.protocol import Authenticator, AuthRequest

@@ -1,4 +1,4 @@
-"""The authenticators that the settings ask for, one after the other."""
+"""The chain of the configured authenticators."""
 
 from __future__ import annotations
 
@@ -23,38 +23,38 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-REFUSAL: Final = "Who asks is not known: send a credential that is valid here, as Authorization: Bearer. The log of the service says more."
-"""All that a caller is told, whatever was wrong."""
+REFUSAL: Final = (
+    "Authentication failed. Send a valid bearer token in the Authorization header. The service log has the reason."
+)
+"""The only message that unauthenticated callers get; the reason goes to the log."""
 
 
 class Authentication:
-    """Finds out who asks, or refuses."""
+    """Authenticate callers, with the first authenticator that recognizes the credential."""
 
     def __init__(self, authenticators: Sequence[Authenticator]) -> None:
         self._authenticators = authenticators
 
     @classmethod
     def of(cls, settings: Settings, tokens: TokenPort | None, now: Callable[[], datetime]) -> Authentication | None:
-        """What ``WORKFLOWS_AUTH`` asks for; None for ``none``. ``tokens`` are needed for ``token``.
+        """Make the authenticators of ``WORKFLOWS_AUTH``; None for ``none``. With ``token``, ``tokens`` is required.
 
         Raises:
-            ConfigurationError: something is not there that it needs.
+            ConfigurationError: A part is missing.
         """
         if not settings.authenticates:
             return None
         readers: list[BearerReader] = []
         if AuthKind.TOKEN in settings.auth:
             if tokens is None:
-                raise ConfigurationError(
-                    "WORKFLOWS_AUTH asks for API tokens, and there is no place where they are kept."
-                )
+                raise ConfigurationError("WORKFLOWS_AUTH contains token, but there is no store of API tokens.")
             readers.append(TokenReader(tokens, now))
         if AuthKind.JWT in settings.auth:
             readers.append(
                 JwtReader(KeySet(settings.jwt_jwks_url or "", settings.jwt_algorithms), _jwt_rules(settings))
             )
         authenticators: list[Authenticator] = [BearerAuthenticator(readers)] if readers else []
-        if AuthKind.PROXY in settings.auth:  # at last: who brings a bearer token, too, stands or falls by that
+        if AuthKind.PROXY in settings.auth:  # last: if a bearer token is present, only the token decides
             authenticators.append(
                 ProxyAuthenticator(
                     peers=settings.proxy_peers,
@@ -65,16 +65,16 @@ class Authentication:
             )
         return cls(authenticators)
 
-    def identify(self, asked: AuthRequest) -> Identity:
-        """Who asks. May take a moment, so that it belongs in a thread.
+    def identify(self, request: AuthRequest) -> Identity:
+        """Return the identity of the caller. Blocks for I/O, so call it in a thread.
 
         Raises:
-            Unauthenticated: nobody that is known, always in the same words.
-            DatabaseUnavailable, IdentityProviderUnavailable: nobody can say now.
+            Unauthenticated: The caller is unknown; the message is always the same.
+            DatabaseUnavailable, IdentityProviderUnavailable: The credential cannot be verified now.
         """
         try:
             for authenticator in self._authenticators:
-                if identity := authenticator.authenticate(asked):
+                if identity := authenticator.authenticate(request):
                     return identity
         except Unauthenticated as error:
             _log.info("not authenticated: %s", error.message)
@@ -82,7 +82,7 @@ class Authentication:
         raise Unauthenticated(REFUSAL)
 
     def close(self) -> None:
-        """Close the connections of all of them."""
+        """Close the connections of every authenticator."""
         for authenticator in self._authenticators:
             authenticator.close()
 

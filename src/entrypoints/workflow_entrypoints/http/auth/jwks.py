@@ -1,4 +1,4 @@
-"""The public keys of the identity provider (RFC 7517), from one configured URL and from nowhere else."""
+"""The public keys of the identity provider (RFC 7517), from the one configured URL only."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 FETCH_TIME: Final = 5.0
-"""Seconds that one fetch may take in all."""
+"""Seconds for one fetch as a whole."""
 MAX_BODY: Final = 262_144
-"""Bytes of the largest answer that is believed to be a set of keys."""
+"""Maximum bytes of a key set."""
 COOL_DOWN: Final = 10.0
-"""Seconds from one fetch to the next, however many unknown keys are asked for."""
+"""Minimum seconds between two fetches for unknown keys."""
 RENEW_AFTER: Final = 300.0
-"""Seconds after which known keys are fetched again, so that one that was taken out counts no more."""
+"""Seconds after which known keys are fetched again, so that a removed key becomes invalid."""
 RENEW_AGAIN: Final = 60.0
-"""Seconds to the next attempt at that, where one has failed; the old keys count meanwhile."""
+"""Seconds between two attempts to renew the keys; the old keys stay valid until one succeeds."""
 MAX_WAITING: Final = 8
-"""Requests that may wait for a fetch under way, each in a thread that others need."""
+"""Maximum number of requests that wait for a running fetch, each in a thread that other requests need."""
 MIN_RSA_BITS: Final = 2048
 
 _NEEDS: Final[Mapping[str, tuple[str, str | None]]] = {
@@ -43,25 +43,28 @@ _NEEDS: Final[Mapping[str, tuple[str, str | None]]] = {
     "ES512": ("EC", "P-521"),
     "EdDSA": ("OKP", "Ed25519"),
 }
-"""The type and the curve of the keys of each algorithm."""
+"""Key type and curve of each algorithm."""
 
 ALGORITHMS: Final = tuple(_NEEDS)
-"""What may be configured: signatures that only the owner of a private key can make. Never HS256 or none."""
+"""The algorithms that may be configured: only signatures by a private key, never HS256 or none."""
 
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 Keys = dict[tuple[str, str], PyJWK]
-"""By key id and algorithm: a key is used for no other algorithm than its own."""
+"""Keys by id and algorithm: a key is valid for one algorithm only."""
 
 
 class KeySet:
-    """Keys, for many threads. An unknown one has the set fetched again, by one thread, at most once in :data:`COOL_DOWN`."""
+    """A key set, safe for many threads.
+
+    An unknown key makes one thread fetch the set again, at most once in :data:`COOL_DOWN`.
+    """
 
     def __init__(self, url: str, algorithms: Sequence[str], *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._url = checked_url(url, "WORKFLOWS_JWT_JWKS_URL")
         if httpx.URL(self._url).scheme != "https" and httpx.URL(self._url).host not in _LOOPBACK:
             raise ConfigurationError(
-                "WORKFLOWS_JWT_JWKS_URL must be https: whoever can change what comes from there can be anybody."
+                "WORKFLOWS_JWT_JWKS_URL must be https: an attacker who can change its content can impersonate any user."
             )
         self._algorithms = tuple(algorithms)
         self._monotonic = monotonic
@@ -76,16 +79,16 @@ class KeySet:
         self._has_failed = True
 
     def key(self, key_id: str, algorithm: str) -> PyJWK | None:
-        """The key of this id for this algorithm; None if there is none.
+        """Return the key with this id for this algorithm; None if there is none.
 
         Raises:
-            IdentityProviderUnavailable: the keys cannot be had now, and it is none of those that are known.
+            IdentityProviderUnavailable: The key is unknown, and the set cannot be fetched now.
         """
         wanted = (key_id, algorithm)
         if wanted not in self._keys:
             self._fetch(at_most_every=COOL_DOWN, wait=True)
             if wanted not in self._keys and self._has_failed:
-                raise IdentityProviderUnavailable("The keys of the identity provider cannot be had; the log tells why.")
+                raise IdentityProviderUnavailable("Could not fetch the identity provider's keys; see the log.")
         elif self._age() > RENEW_AFTER:
             self._fetch(at_most_every=RENEW_AGAIN, wait=False)
         return self._keys.get(wanted)
@@ -98,7 +101,10 @@ class KeySet:
         return float("inf") if self._fetched_at is None else self._monotonic() - self._fetched_at
 
     def _fetch(self, *, at_most_every: float, wait: bool) -> None:
-        """Fetch the set, unless that was tried just now; if somebody else is at it, ``wait`` for that, or go on."""
+        """Fetch the set unless it was tried within ``at_most_every``.
+
+        If another thread fetches it, ``wait`` for that, or return.
+        """
         if self._fetching.acquire(blocking=False):
             try:
                 if self._tried_at is None or self._monotonic() - self._tried_at >= at_most_every:
@@ -107,7 +113,7 @@ class KeySet:
                 self._fetching.release()
         elif wait:
             if not self._waiting.acquire(blocking=False):
-                raise IdentityProviderUnavailable("Too many wait for the keys of the identity provider.")
+                raise IdentityProviderUnavailable("Too many requests wait for the identity provider's keys.")
             try:
                 if self._fetching.acquire(timeout=FETCH_TIME + 1):
                     self._fetching.release()
@@ -115,21 +121,21 @@ class KeySet:
                 self._waiting.release()
 
     def _try(self) -> None:
-        """Fetch the set; where that fails, the one before stays."""
+        """Fetch the set; if the fetch fails, the previous set stays."""
         self._tried_at = self._monotonic()
         try:
             keys = usable_keys(self._answer(), self._algorithms)
         except (httpx.HTTPError, OutOfTimeError, UnreadableError, ValueError) as error:
             self._has_failed = True
-            told = str(error) if isinstance(error, ValueError) else type(error).__name__
-            _log.warning("the keys at %s cannot be had: %s", quoted(self._url, limit=200), told)
+            reason = str(error) if isinstance(error, ValueError) else type(error).__name__
+            _log.warning("could not fetch the keys at %s: %s", quoted(self._url, limit=200), reason)
             return
         self._keys, self._fetched_at, self._has_failed = keys, self._monotonic(), False
 
     def _answer(self) -> bytes:
         with time_limit(FETCH_TIME):
             response, body = exchange(self._http, self._http.request("GET", self._url), changes=False)
-        if response.status_code != httpx.codes.OK:  # a redirect, too: only the configured URL is believed
+        if response.status_code != httpx.codes.OK:  # also for a redirect: only the configured URL is trusted
             raise ValueError(f"HTTP {response.status_code}")
         if len(body) > MAX_BODY:
             raise ValueError(f"more than {MAX_BODY} bytes")
@@ -137,16 +143,15 @@ class KeySet:
 
 
 def usable_keys(body: bytes, algorithms: Sequence[str]) -> Keys:
-    """The keys of a JWK set for these algorithms; those that are of no use for signatures, or too short, are passed over.
+    """Return the keys of a JWK set for these algorithms, without those that are too short or not for signatures.
 
     Raises:
-        ValueError: it is no such set, or nothing in it is of use.
+        ValueError: The body is not a JWK set, or none of its keys is usable.
     """
     try:
-        found = json.loads(body)
-        listed = list(found["keys"])
+        listed = list(json.loads(body)["keys"])
     except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise ValueError("this is no JWK set") from error
+        raise ValueError("this is not a JWK set") from error
     keys: Keys = {}
     for jwk in listed:
         for algorithm in algorithms:
@@ -154,7 +159,7 @@ def usable_keys(body: bytes, algorithms: Sequence[str]) -> Keys:
             if key is not None:
                 keys.setdefault((jwk["kid"], algorithm), key)
     if not keys:
-        raise ValueError("no key in it is of use")
+        raise ValueError("it has no usable key")
     return keys
 
 

@@ -1,4 +1,4 @@
-"""JSON web tokens of an identity provider (RFC 7519, OpenID Connect; what is checked follows RFC 8725)."""
+"""JSON Web Tokens of an identity provider (RFC 7519, OpenID Connect), verified as RFC 8725 recommends."""
 
 from __future__ import annotations
 
@@ -18,14 +18,24 @@ if TYPE_CHECKING:
     from workflow_entrypoints.settings.grants import GrantRule
 
 _TYPES: Final = frozenset({"jwt", "at+jwt", "application/jwt", "application/at+jwt"})
-"""What ``typ`` may say, if it is there: an ID token or an access token (RFC 9068), not a logout token or whatever else is signed."""
+"""The accepted values of ``typ``: ID tokens and access tokens (RFC 9068), but no logout tokens."""
 
 _MOST_GROUPS: Final = 1000
 
 
 @frozen(kw_only=True)
 class JwtRules:
-    """What a token must say. ``leeway`` is in seconds; ``name_claim`` holds who it is for, ``groups_claim`` the groups of that one."""
+    """The claims that a token must have.
+
+    Attributes:
+        issuer: The required ``iss``.
+        audience: The required ``aud``.
+        algorithms: The accepted algorithms.
+        leeway: Seconds of tolerance for clocks.
+        name_claim: The claim with the name of the user.
+        groups_claim: The claim with the groups of the user.
+        grants: The rules that grant roles to users and groups.
+    """
 
     issuer: str
     audience: str
@@ -37,14 +47,14 @@ class JwtRules:
 
 
 class JwtReader:
-    """Tokens that are signed with a key of the set. Nothing in a token's header says where a key is, or what it is."""
+    """Reads tokens that are signed with a key of the set. Keys and key URLs in the header of a token are ignored."""
 
     def __init__(self, keys: KeySet, rules: JwtRules) -> None:
         self._keys = keys
         self._rules = rules
 
     def identity(self, text: str) -> Identity | None:
-        """As the protocol of bearer readers says."""
+        """See :class:`~workflow_entrypoints.http.auth.bearer.BearerReader`."""
         try:
             claims = self._claims(text)
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
@@ -52,11 +62,11 @@ class JwtReader:
         name = self._name(claims)
         groups = claims.get(self._rules.groups_claim)
         listed = [groups] if isinstance(groups, str) else groups if isinstance(groups, list) else []
-        mine = [group for group in listed[:_MOST_GROUPS] if isinstance(group, str)]
-        return Identity(name=name, access=access_of(name, mine, self._rules.grants))
+        names = [group for group in listed[:_MOST_GROUPS] if isinstance(group, str)]
+        return Identity(name=name, access=access_of(name, names, self._rules.grants))
 
     def close(self) -> None:
-        """Close the connection for keys."""
+        """Close the connection of the key set."""
         self._keys.close()
 
     def _claims(self, text: str) -> Mapping[str, Any]:
@@ -67,7 +77,7 @@ class JwtReader:
                 "a JSON web token is signed with an algorithm that is not in WORKFLOWS_JWT_ALGORITHMS"
             )
         if not isinstance(key_id, str) or "crit" in header or str(header.get("typ", "JWT")).lower() not in _TYPES:
-            raise Unauthenticated("a JSON web token names no key, is not for access, or asks for an extension")
+            raise Unauthenticated("a JSON web token names no key, is not for access, or requires an extension")
         key = self._keys.key(key_id, algorithm)
         if key is None:
             raise Unauthenticated("a JSON web token is signed with a key that the identity provider does not have")
@@ -85,7 +95,7 @@ class JwtReader:
     def _name(self, claims: Mapping[str, Any]) -> str:
         name = claims.get(self._rules.name_claim)
         if self._rules.name_claim == "email" and claims.get("email_verified") is not True:
-            raise Unauthenticated("a JSON web token holds an e-mail address that is not verified")
+            raise Unauthenticated("a JSON web token contains an e-mail address that is not verified")
         if not isinstance(name, str) or not is_user_name(name):
-            raise Unauthenticated("a JSON web token holds no name, in WORKFLOWS_JWT_NAME_CLAIM, that a user can have")
+            raise Unauthenticated("a JSON web token contains no valid user name in WORKFLOWS_JWT_NAME_CLAIM")
         return name

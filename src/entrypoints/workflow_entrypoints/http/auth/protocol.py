@@ -1,4 +1,4 @@
-"""What an authenticator sees of a request, and what it says."""
+"""The protocol of an authenticator, and the part of a request that it reads."""
 
 from __future__ import annotations
 
@@ -16,36 +16,39 @@ if TYPE_CHECKING:
 
 @frozen(kw_only=True)
 class AuthRequest:
-    """The headers as they came, names in lower case, and the address of the other end of the connection (None: it has none)."""
+    """The raw headers, and the address of the peer (None: the connection has no address)."""
 
     headers: Sequence[tuple[bytes, bytes]]
     peer: str | None
 
     @classmethod
     def of(cls, scope: Scope | HTTPScope) -> AuthRequest:
-        """What is to be seen of this request."""
+        """Return this part of a request."""
         client = scope.get("client")
         return cls(headers=tuple(scope["headers"]), peer=client[0] if client else None)
 
     def all(self, name: str) -> list[bytes]:
-        """Every header of this name."""
+        """Return every header of this name."""
         wanted = name.lower().encode()
         return [value for key, value in self.headers if key.lower() == wanted]
 
 
 class Authenticator(Protocol):
-    """One way to find out who asks. May take a moment (a read from the database, a fetch of keys), so that it belongs in a thread."""
+    """One way to authenticate a caller.
 
-    def authenticate(self, asked: AuthRequest) -> Identity | None:
-        """The identity that the request proves; None if it says nothing of the kind that this one judges.
+    It blocks for I/O (a database read, a fetch of keys), so call it in a thread.
+    """
+
+    def authenticate(self, request: AuthRequest) -> Identity | None:
+        """Return the identity that the request proves; None if it carries no credential of this kind.
 
         Raises:
-            Unauthenticated: it says something that is not so. The message is for the log of the service, never for the caller, and holds
-                nothing of the credential but an id that is no secret.
-            DatabaseUnavailable, IdentityProviderUnavailable: nobody can say now.
+            Unauthenticated: The credential is invalid. The message is for the log of the service, never for the caller,
+                and contains no part of the credential except a public id.
+            DatabaseUnavailable, IdentityProviderUnavailable: The credential cannot be verified now.
         """
         ...
 
     def close(self) -> None:
-        """Close its connections."""
+        """Close the connections."""
         ...

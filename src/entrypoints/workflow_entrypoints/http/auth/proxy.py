@@ -1,4 +1,4 @@
-"""Headers of a proxy that has found out who asks, believed only where they come from it."""
+"""Headers of an authenticating proxy, trusted only from the proxy's address."""
 
 from __future__ import annotations
 
@@ -22,8 +22,13 @@ Network = IPv4Network | IPv6Network
 
 @frozen(kw_only=True)
 class ProxyAuthenticator:
-    """``peers`` are those whose ``user_header`` and ``groups_header`` (separated by commas; None: no groups are read) are believed;
-    nobody else's are looked at.
+    """Trust the headers of listed peers, and ignore those of all others.
+
+    Attributes:
+        peers: The networks of the trusted proxies.
+        user_header: The header with the name of the user.
+        groups_header: The header with the groups, separated by commas; None: no groups are read.
+        grants: The rules that grant roles to users and groups.
     """
 
     peers: Sequence[Network]
@@ -31,24 +36,24 @@ class ProxyAuthenticator:
     groups_header: str | None
     grants: Sequence[GrantRule]
 
-    def authenticate(self, asked: AuthRequest) -> Identity | None:
-        """As the seam says."""
-        if not self._is_listed(asked.peer):
+    def authenticate(self, request: AuthRequest) -> Identity | None:
+        """See :class:`~workflow_entrypoints.http.auth.protocol.Authenticator`."""
+        if not self._is_listed(request.peer):
             return None
-        users = asked.all(self.user_header)
-        groups = asked.all(self.groups_header) if self.groups_header else []
+        users = request.all(self.user_header)
+        groups = request.all(self.groups_header) if self.groups_header else []
         if len(users) > 1 or len(groups) > 1:
-            raise Unauthenticated("the proxy sends a header twice: it passes on what its clients send")
+            raise Unauthenticated("the proxy sends a header twice, so it forwards headers of its clients")
         if not users:
             return None
         name = _text(users[0])
-        if "," in name or not is_user_name(name):  # with a comma, it may be two headers that somebody has joined
-            raise Unauthenticated("the proxy sends a name that no user can have")
-        mine = [group.strip() for group in _text(groups[0]).split(",")] if groups else []
-        return Identity(name=name, access=access_of(name, mine, self.grants))
+        if "," in name or not is_user_name(name):  # a comma may be the joint of two headers
+            raise Unauthenticated("the proxy sends an invalid user name")
+        names = [group.strip() for group in _text(groups[0]).split(",")] if groups else []
+        return Identity(name=name, access=access_of(name, names, self.grants))
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: there are no connections."""
 
     def _is_listed(self, peer: str | None) -> bool:
         try:
@@ -56,7 +61,7 @@ class ProxyAuthenticator:
         except ValueError:  # a socket without addresses
             return False
         if isinstance(address, IPv6Address) and address.ipv4_mapped:
-            address = address.ipv4_mapped  # how an IPv4 peer shows on a socket for both
+            address = address.ipv4_mapped  # how an IPv4 peer appears on a dual-stack socket
         return any(address in network for network in self.peers)
 
 
