@@ -127,6 +127,7 @@ def test_every_read_of_the_ports_is_one():
 
 def test_a_point_is_where_the_service_called_from(tmp_path):
     """Named by operation, place and call, met once, and deadly only where it is armed; calls of others are no points."""
+    from workflow_core.api import RegisterRequest
     from workflow_core.fakes import InMemoryAirflow, InMemoryDatabase, InMemoryStorage, ManualClock
     from workflow_core.service import WorkflowService
 
@@ -145,7 +146,8 @@ def test_a_point_is_where_the_service_called_from(tmp_path):
         for name, port in ports.items()
     }
     service = WorkflowService(**wrapped, clock=clock)
-    service.register("a.b", "version: v1\nname: a.b\nowner: o\nschedule: {cron: 0 6 1 1 *}\n")
+    yaml = "version: v1\nname: a.b\nowner: o\nschedule: {cron: 0 6 1 1 *}\n"
+    service.register(RegisterRequest(dataset_name="a.b", yaml_content=yaml))
     service.workflows()
     met = points.met()
     assert {operation_of(point) for point in met} == {"register"}

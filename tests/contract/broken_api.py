@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from attrs import evolve
@@ -25,7 +25,7 @@ from workflow_core.api import (
     UnregisterFilters,
     WorkflowFilters,
 )
-from workflow_core.local import LocalWorkflowApi
+from workflow_core.service import WorkflowService
 from workflow_core.testing.api import ApiContract
 from workflow_core.testing.api.subject import CALLER
 
@@ -57,7 +57,7 @@ WHERE: dict[str, type[Given]] = {
 """Where each call's request is made."""
 
 
-def losing(method: str, field: str) -> type[LocalWorkflowApi]:
+def losing(method: str, field: str) -> type[WorkflowService]:
     """The API whose ``method`` does not pass on this field of its request."""
 
     def without(self: Any, *given: Any, **named: Any) -> Any:
@@ -65,27 +65,27 @@ def losing(method: str, field: str) -> type[LocalWorkflowApi]:
             given if given and not isinstance(given[-1], str | int) else (*given, WHERE[method].model_construct())
         )
         default = WHERE[method].model_fields[field].get_default(call_default_factory=True)
-        return getattr(LocalWorkflowApi, method)(self, *names, request.model_copy(update={field: default}), **named)
+        return getattr(WorkflowService, method)(self, *names, request.model_copy(update={field: default}), **named)
 
-    return type(f"{method.title()}Loses{field.title().replace('_', '')}", (LocalWorkflowApi,), {method: without})
+    return type(f"{method.title()}Loses{field.title().replace('_', '')}", (WorkflowService,), {method: without})
 
 
-def changing(name: str, method: str, how: Callable[[Any], Any]) -> type[LocalWorkflowApi]:
+def changing(name: str, method: str, how: Callable[[Any], Any]) -> type[WorkflowService]:
     """The API that answers ``method`` with something else."""
 
     def changed(self: Any, *given: Any, **named: Any) -> Any:
-        return how(getattr(LocalWorkflowApi, method)(self, *given, **named))
+        return how(getattr(WorkflowService, method)(self, *given, **named))
 
-    return type(name, (LocalWorkflowApi,), {method: changed})
+    return type(name, (WorkflowService,), {method: changed})
 
 
-def failing(name: str, how: Callable[[errors.WorkflowError], Exception]) -> type[LocalWorkflowApi]:
+def failing(name: str, how: Callable[[errors.WorkflowError], Exception]) -> type[WorkflowService]:
     """The API that raises something else, whatever was asked."""
 
     def wrapped(method: str) -> Callable[..., Any]:
         def call(self: Any, *given: Any, **named: Any) -> Any:
             try:
-                return getattr(LocalWorkflowApi, method)(self, *given, **named)
+                return getattr(WorkflowService, method)(self, *given, **named)
             except errors.WorkflowError as error:
                 raise how(error) from None
 
@@ -119,7 +119,7 @@ def failing(name: str, how: Callable[[errors.WorkflowError], Exception]) -> type
         "stop_backfill",
         "audit",
     )
-    return type(name, (LocalWorkflowApi,), {method: wrapped(method) for method in methods})
+    return type(name, (WorkflowService,), {method: wrapped(method) for method in methods})
 
 
 def without(*fields: str) -> Callable[[Any], Any]:
@@ -143,7 +143,7 @@ def _without_clocks(answer: Any) -> Any:
     return answer.model_copy(update={"next_runs": fires})
 
 
-BROKEN: list[type[LocalWorkflowApi]] = [
+BROKEN: list[type[WorkflowService]] = [
     *(losing("register", field) for field in ("source_type", "schedule", "owner", "team", "description")),
     *(losing("run", field) for field in ("params", "dry_run")),
     losing("pause", "reason"),
@@ -230,12 +230,14 @@ BROKEN: list[type[LocalWorkflowApi]] = [
 ]
 
 
-class TestBroken(ApiContract):
-    """The suite, held against each of them in turn by ``until_red.py``."""
-
-    kinds: ClassVar[list[type[LocalWorkflowApi]]] = [LocalWorkflowApi, *BROKEN]
-    kind: type[LocalWorkflowApi]
+class _Broken(ApiContract):
+    kind: type[WorkflowService]
 
     @pytest.fixture
-    def api(self, world: ApiWorld) -> LocalWorkflowApi:
-        return self.kind(world.service, CALLER)
+    def api(self, world: ApiWorld) -> WorkflowService:
+        return self.kind.over(world.service.context, CALLER)
+
+
+_every: list[type[WorkflowService]] = [WorkflowService, *BROKEN]
+for _kind in _every:
+    vars()[f"Test{_kind.__name__}"] = type(f"Test{_kind.__name__}", (_Broken,), {"kind": _kind})

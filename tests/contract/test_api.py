@@ -10,7 +10,6 @@ import pytest
 from tests.support.http_served import serving
 from workflow_adapters.remote import RemoteWorkflowApi
 from workflow_adapters.sql import SqlDatabase, make_engine
-from workflow_core.local import LocalWorkflowApi
 from workflow_core.testing.api import ApiContract, ApiWorld
 from workflow_core.testing.api.subject import CALLER
 from workflow_entrypoints.http import create_app
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.http_served import Switchboard
+    from workflow_core.api import WorkflowApi
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +33,8 @@ class InThisProcess:
     """The service asked directly."""
 
     @pytest.fixture
-    def api(self, world: ApiWorld) -> LocalWorkflowApi:
-        return LocalWorkflowApi(world.service, CALLER)
+    def api(self, world: ApiWorld) -> WorkflowApi:
+        return world.service
 
 
 class OverHttp:

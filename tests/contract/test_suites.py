@@ -33,7 +33,7 @@ ALL = [
     Broken("broken_storage.py", "InMemoryStorage", 30),
     Broken("broken_tokens.py", "InMemoryTokens", 15),
     Broken("broken_airflow.py", "InMemoryAirflow", 50, 4),
-    Broken("broken_api.py", "LocalWorkflowApi", 40, 4, "not any_ and not is_no_"),
+    Broken("broken_api.py", "WorkflowService", 40, 4, "not any_ and not is_no_"),
 ]
 PARTS = [
     pytest.param(broken, part, id=f"{broken.whole}-{part}/{broken.parts}")

@@ -19,7 +19,7 @@ from workflow_core.domain.identity import is_user_name
 from workflow_core.domain.token import new_token
 from workflow_core.errors import ConfigurationError, DatabaseUnavailable, InvalidRequest, Unauthenticated
 from workflow_core.fakes.tokens import InMemoryTokens
-from workflow_core.local import LocalWorkflowApi
+from workflow_core.service import WorkflowService
 from workflow_core.testing.tokens import a_token
 from workflow_entrypoints.bind_address import listen_address
 from workflow_entrypoints.http import create_app
@@ -65,9 +65,9 @@ def refused(answer: Response) -> str:
     return str(body["detail"])
 
 
-def spied(api: LocalWorkflowApi, seen: list[Caller], *_: object) -> None:
+def spied(api: WorkflowService, seen: list[Caller], *_: object) -> None:
     """In the place of a method of the API: note who asks, and answer nothing."""
-    seen.append(api._caller)
+    seen.append(api.caller)
     raise DatabaseUnavailable("seen")
 
 
@@ -171,7 +171,7 @@ def test_a_body_cannot_say_who_asks(stack, tokens, path, body):
 def test_the_grants_of_a_token_reach_the_service(stack, tokens, monkeypatch):
     """Exactly what was granted, and nothing by ownership."""
     seen: list[Caller] = []
-    monkeypatch.setattr(LocalWorkflowApi, "workflows", partialmethod(spied, seen))
+    monkeypatch.setattr(WorkflowService, "workflows", partialmethod(spied, seen))
     grants = (Grant(role=Role.OPERATOR, team="@ads", names="iceberg.*"), Grant(role=Role.VIEWER))
     _, headers = kept(tokens, grants=grants)
     stack.client.get("/api/v1/workflows", headers=headers)
@@ -349,7 +349,7 @@ def test_without_authentication_everybody_is_the_user_of_the_settings():
 def test_without_authentication_everything_is_allowed(monkeypatch):
     """As for whoever embeds the service."""
     seen: list[Caller] = []
-    monkeypatch.setattr(LocalWorkflowApi, "health", partialmethod(spied, seen))
+    monkeypatch.setattr(WorkflowService, "health", partialmethod(spied, seen))
     with http_stack() as stack:
         stack.client.get("/dependencies")
     assert [caller.access for caller in seen] == [EVERYTHING]
@@ -358,7 +358,7 @@ def test_without_authentication_everything_is_allowed(monkeypatch):
 def test_on_routes_for_everybody_one_may_nothing(stack, tokens, monkeypatch):
     """Whoever asks there, with or without a credential, is nobody."""
     seen: list[Caller] = []
-    monkeypatch.setattr(LocalWorkflowApi, "health", partialmethod(spied, seen))
+    monkeypatch.setattr(WorkflowService, "health", partialmethod(spied, seen))
     stack.client.get("/dependencies")
     stack.client.get("/dependencies", headers=kept(tokens)[1])
     assert [(caller.name, caller.access) for caller in seen] == [("anonymous", Access(owns=False))] * 2
@@ -423,7 +423,7 @@ def test_two_tokens_are_never_alike():
     assert {len(text[21:]) * 4 for text in texts} == {256}
 
 
-def test_nobody_unknown_stands_in_line(tokens):
+def test_nobody_unknown_stands_in_line(tokens, monkeypatch):
     """While changes wait for a place, who is not known is refused at once, and takes no place from those who are."""
     held, entered = threading.Event(), threading.Event()
 
@@ -434,7 +434,7 @@ def test_nobody_unknown_stands_in_line(tokens):
 
     with http_stack(auth="token", tokens=tokens, threads=2, changes_waiting=1, changes_patience=20) as stack:
         _, headers = kept(tokens)
-        stack.service.run = slow  # type: ignore[method-assign, assignment]
+        monkeypatch.setattr(WorkflowService, "run", slow)
         url = f"/api/v1/workflows/{NAME}/run"
         with ThreadPoolExecutor(2) as threads:
             under_way = [threads.submit(stack.client.post, url, headers=headers, json={})]

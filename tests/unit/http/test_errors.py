@@ -12,6 +12,7 @@ from litestar.testing import TestClient
 from tests.support.http_stack import NAME, ROOT, USER, YAML, check_answer, http_stack
 from tests.support.log_lines import logged
 from workflow_core import errors
+from workflow_core.service import WorkflowService
 from workflow_entrypoints.http import create_app
 from workflow_entrypoints.http.errors import HTTP_CODES, STATUS, title
 from workflow_entrypoints.settings import Settings
@@ -500,7 +501,7 @@ def test_no_status_is_left_over():
 @pytest.mark.parametrize("error", every_error(), ids=lambda error: error.__name__)
 def test_every_error_is_a_problem(stack, error, monkeypatch):
     """Whichever error a use case raises, the body has the one shape, and its own code and status."""
-    monkeypatch.setattr(stack.service, "workflow", raising(made(error)))
+    monkeypatch.setattr(WorkflowService, "workflow", raising(made(error)))
     answer = stack.client.get(f"{ROOT}/{NAME}")
     code = error.code if STATUS[error.code] != 500 else "INTERNAL_ERROR"
     assert_problem(answer, STATUS[error.code], code)
@@ -544,7 +545,7 @@ def test_method_not_allowed_says_what_is(stack):
 
 def test_the_unexpected_is_logged_and_not_told(stack, monkeypatch):
     """The log has the traceback under the id of the answer, without its secrets; the answer has nothing of it."""
-    monkeypatch.setattr(stack.service, "workflow", raising(RuntimeError("seen with password=hunter2")))
+    monkeypatch.setattr(WorkflowService, "workflow", raising(RuntimeError("seen with password=hunter2")))
     with logged("workflow_entrypoints.http.errors") as lines:
         answer = stack.get(NAME, headers={"X-Request-ID": "find-me"})
     assert_problem(answer, 500, "INTERNAL_ERROR")
@@ -558,7 +559,7 @@ def test_the_unexpected_is_logged_and_not_told(stack, monkeypatch):
 def test_the_unexpected_is_not_told_in_debug_mode_either(stack, monkeypatch):
     """Litestar's own pages with tracebacks are never shown, whatever its environment says."""
     monkeypatch.setenv("LITESTAR_DEBUG", "1")
-    monkeypatch.setattr(stack.service, "workflow", raising(RuntimeError("hunter2")))
+    monkeypatch.setattr(WorkflowService, "workflow", raising(RuntimeError("hunter2")))
     with TestClient(create_app(stack.service, Settings(user=USER)), raise_server_exceptions=False) as client:
         answer = client.get(f"{ROOT}/{NAME}", headers={"Accept": "text/html"})
     check_answer(answer)

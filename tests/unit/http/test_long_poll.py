@@ -17,6 +17,8 @@ from workflow_adapters.remote import RemoteWorkflowApi
 from workflow_core.api import RunFilters
 from workflow_core.domain.run import RunStatus
 from workflow_core.testing.api.subject import NAME, ApiWorld, a_registration
+from workflow_core.usecases.context import require_run
+from workflow_core.usecases.queries.long_poll import wait_for_change
 from workflow_entrypoints.http import create_app
 from workflow_entrypoints.http.long_poll import preferred_wait, version_of
 from workflow_entrypoints.settings import Settings
@@ -35,22 +37,22 @@ class Served:
         self.world, self.app = world, app
         self.client = httpx.Client(base_url=url, timeout=30, trust_env=False)
         given = a_registration()
-        world.service.register(NAME, given.yaml_content)
+        world.service.register(given)
         self.run_id = world.service.run(NAME).run_id
         self.path = f"{ROOT}/runs/{self.run_id}"
 
     @property
     def database(self) -> Any:
-        return self.world.service._context.db
+        return self.world.service.context.db
 
     def follow(self) -> None:
         """As a worker that follows Airflow: from now on reads rely on it."""
-        self.world.service.sweep()
+        self.world.sweeper.sweep()
 
     def change(self) -> None:
         """The run makes a step: its row changes, as when a worker has seen it."""
         self.world.clock.sleep(2)
-        self.world.service.sweep()
+        self.world.sweeper.sweep()
 
     def once_waited_for(self, what: Any) -> None:
         """It happens as soon as the version of the run was asked for: whatever changes from then on ends the wait, however slow this is."""
@@ -347,9 +349,10 @@ def test_the_remote_client_waits():
 def test_the_status_is_waited_for_in_this_process_too():
     """The library holds the caller's thread."""
     world = ApiWorld()
-    world.service.register(NAME, a_registration().yaml_content)
+    world.service.register(a_registration())
     run = world.service.run(NAME)
-    while (seen := world.service.status(run.run_id).run).status is RunStatus.PENDING:
-        assert world.service.wait_for_change(run.run_id, seen.version, 30) != seen.version
+    context = world.service.context
+    while (seen := require_run(run.run_id, context)).status is RunStatus.PENDING:
+        assert wait_for_change(run.run_id, seen.version, 30, context) != seen.version
     assert seen.status is RunStatus.RUNNING
-    assert world.service.wait_for_change("no.such_20260101_000000", None, 1) is None
+    assert wait_for_change("no.such_20260101_000000", None, 1, context) is None

@@ -13,6 +13,7 @@ from litestar.testing import TestClient
 from tests.support.http_stack import NAME, ROOT, TEN, USER, YAML, http_stack
 from tests.support.log_lines import logged
 from workflow_core.domain.run import Progress, Run, RunStatus, RunType, Submission
+from workflow_core.service import WorkflowService
 from workflow_entrypoints.http import create_app
 from workflow_entrypoints.settings import Settings
 
@@ -577,8 +578,8 @@ def test_the_dependencies_are_told_one_by_one(stack):
 
 def test_a_worker_that_is_late_is_told(stack):
     """A minute after the last pass; before the first one nothing is known."""
-    assert stack.get("/dependencies").json()["worker"] == {"status": "ok", "detail": "no pass has been recorded yet"}
-    stack.service.sweep()
+    assert stack.get("/dependencies").json()["worker"] == {"status": "ok", "detail": "no pass is recorded yet"}
+    stack.sweeper.sweep()
     stack.clock.sleep(59)
     assert stack.get("/dependencies").json()["worker"]["status"] == "ok"
     stack.clock.sleep(2)
@@ -636,7 +637,7 @@ def test_a_request_for_nothing_is_a_line_too(stack, path):
 
 def test_what_a_handler_logs_in_its_thread_has_the_id_of_the_request(stack, monkeypatch):
     """Whatever is logged on the way, the adapters' lines included, can be found by the id of the answer."""
-    monkeypatch.setattr(stack.service, "workflow", lambda *_: logging.getLogger("workflow_adapters.x").info("here"))
+    monkeypatch.setattr(WorkflowService, "workflow", lambda *_: logging.getLogger("workflow_adapters.x").info("here"))
     with logged("workflow_adapters.x") as lines:
         answer = stack.client.get(f"{ROOT}/{NAME}")
     assert [line["request_id"] for line in lines] == [answer.headers["x-request-id"]]

@@ -100,7 +100,7 @@ class BackfilledRules(ApiSubject):
         twins.answer(lambda api: api.stop(run_id))
         for _ in range(15):
             twins.each(lambda world: world.clock.sleep(2))
-            twins.each(lambda world: world.service.sweep())
+            twins.each(lambda world: world.sweeper.sweep())
         for dry_run in (True, False):
             answer = self.backfill(twins, start_date=DEC_30, end_date=DEC_30, dry_run=dry_run)
             assert (answer.status, answer.total_runs) == (BackfillStatus.FAILED, 0)
@@ -119,7 +119,7 @@ class BackfilledRules(ApiSubject):
         for _ in range(15):
             found = twins.answer(lambda api: api.backfill_status(backfill_id))
             twins.each(lambda world: world.clock.sleep(1))
-            twins.each(lambda world: world.service.sweep())
+            twins.each(lambda world: world.sweeper.sweep())
         assert (found.status, found.percent, found.eta) == (BackfillStatus.SUCCESS, 100, None)
         assert {run.status for run in found.runs} == {RunStatus.SUCCESS}
         assert all(run.started_at and run.ended_at for run in found.runs)

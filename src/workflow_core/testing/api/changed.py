@@ -231,10 +231,10 @@ class ChangedRules(ApiSubject):
         twins.register()
         ended = twins.run()
         twins.each(lambda world: world.clock.sleep(60))
-        twins.each(lambda world: world.service.sweep())
+        twins.each(lambda world: world.sweeper.sweep())
         active = twins.run()
         twins.each(lambda world: world.airflow.go_down())
-        twins.each(lambda world: world.service.sweep())
+        twins.each(lambda world: world.sweeper.sweep())
         stale = {item.run_id: item.stale for item in twins.answer(lambda api: api.history()).items}
         assert stale == {ended: False, active: True}
         assert [item.stale for item in twins.answer(lambda api: api.workflows()).items] == [True]

@@ -118,7 +118,7 @@ class ListedRules(ApiSubject):
                 logical_date=moment,
             )
             world.clock.sleep(60)
-            world.service.sweep()
+            world.sweeper.sweep()
 
         twins.each(scheduled)
         (item,) = self._history(twins, HistoryFilters()).items

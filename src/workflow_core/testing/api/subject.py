@@ -11,8 +11,8 @@ from workflow_core.api import RegisterRequest, RunRequest
 from workflow_core.domain.caller import Caller
 from workflow_core.errors import WorkflowError
 from workflow_core.fakes import InMemoryAirflow, InMemoryDatabase, InMemoryStorage, ManualClock
-from workflow_core.local import LocalWorkflowApi
 from workflow_core.service import WorkflowService
+from workflow_core.sweeper import Sweeper
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,15 +52,17 @@ class ApiWorld:
             airflow=self.airflow,
             storage=self.storage,
             clock=self.clock,
+            caller=CALLER,
         )
+        self.sweeper = Sweeper(self.service.context)
 
 
 class Twins:
-    """The API under test and a :class:`LocalWorkflowApi`, over two worlds to which the same is done."""
+    """The API under test and a :class:`~workflow_core.service.WorkflowService`, over two worlds to which the same is done."""
 
     def __init__(self, subject: WorkflowApi, world: ApiWorld) -> None:
         twin = ApiWorld()
-        self._apis = (subject, LocalWorkflowApi(twin.service, CALLER))
+        self._apis = (subject, twin.service)
         self._worlds = (world, twin)
 
     def answer(self, ask: Callable[[WorkflowApi], T]) -> T:
