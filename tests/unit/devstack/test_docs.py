@@ -94,7 +94,7 @@ def test_every_link_to_a_heading_leads_to_one(path):
 def test_every_path_of_the_project_that_a_page_names_exists(path):
     """A path in a code span begins in the root, in ``src`` or in one of the packages."""
     spans = re.findall(
-        r"`((?:src|tests|docs|devstack|benchmarks|usecases|domain|ports|api)/[^`\s…:]*)",
+        r"`((?:src|tests|docs|devstack|benchmarks|usecases|domain|ports|api)/[^`\s…:{]*)[`:]",
         path.read_text(encoding="utf-8"),
     )
     folders = [ROOT, ROOT / "src" / "workflow_core"]
