@@ -1,4 +1,4 @@
-"""The service over a real HTTP server, with nothing but fakes behind it."""
+"""Fixtures: the service over a real HTTP server, with fakes behind it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def board():
 
 @pytest.fixture
 def stack(board):
-    """A client of an application of its own, with one workflow."""
+    """A client of a separate application with one workflow."""
     client: Any = httpx.Client(base_url=board.url, trust_env=False)
     with client, http_stack(client=client) as parts:
         board.app = create_app(parts.service, Settings(user=USER))

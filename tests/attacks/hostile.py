@@ -1,4 +1,4 @@
-"""A real HTTP server that answers whatever it likes, byte for byte."""
+"""A real HTTP server that sends arbitrary bytes as responses."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ CANARY = "HOSTILE"
 
 
 @frozen(kw_only=True)
-class Asked:
-    """A request that has come in."""
+class ReceivedRequest:
+    """A request that the server has received."""
 
     method: str
     path: str
@@ -27,15 +27,15 @@ class Asked:
 
 
 @frozen(kw_only=True)
-class Hostile:
-    """Where it is, and what it was asked for."""
+class HostileServer:
+    """The server's URL and the requests it has received."""
 
     url: str
-    asked: list[Asked] = field(factory=list)
+    asked: list[ReceivedRequest] = field(factory=list)
 
 
 def answer(body: bytes | str, status: str = "200 OK", **headers: str) -> bytes:
-    """A whole answer."""
+    """A complete response."""
     data = body.encode() if isinstance(body, str) else body
     lines = {"Content-Type": "application/json", "Content-Length": str(len(data)), "Connection": "close"}
     lines |= {name.replace("_", "-"): value for name, value in headers.items()}
@@ -43,8 +43,8 @@ def answer(body: bytes | str, status: str = "200 OK", **headers: str) -> bytes:
 
 
 @contextmanager
-def hostile(talk: Callable[[Asked], Iterable[bytes] | bytes]) -> Iterator[Hostile]:
-    """A server that says to each request what ``talk`` says, and then hangs up."""
+def hostile(talk: Callable[[ReceivedRequest], Iterable[bytes] | bytes]) -> Iterator[HostileServer]:
+    """Run a server that sends the result of ``talk`` for each request and then closes the connection."""
 
     class Handler(BaseHTTPRequestHandler):
         def handle_one_request(self) -> None:
@@ -53,20 +53,20 @@ def hostile(talk: Callable[[Asked], Iterable[bytes] | bytes]) -> Iterator[Hostil
             if not self.raw_requestline or not self.parse_request():
                 return
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            asked = Asked(method=self.command, path=self.path, headers=dict(self.headers), body=body)
+            asked = ReceivedRequest(method=self.command, path=self.path, headers=dict(self.headers), body=body)
             made.asked.append(asked)
             said = talk(asked)
-            with suppress(OSError):  # who had enough hangs up
+            with suppress(OSError):  # clients may disconnect early
                 for part in [said] if isinstance(said, bytes) else said:
                     self.wfile.write(part)
             self.close_connection = True
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Write no log."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    made = Hostile(url=f"http://127.0.0.1:{server.server_port}")
+    made = HostileServer(url=f"http://127.0.0.1:{server.server_port}")
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:

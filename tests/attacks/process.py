@@ -1,4 +1,4 @@
-"""``dli`` as it is started, in a process of its own."""
+"""Run ``dli`` in a separate process."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ DLI = [sys.executable, "-m", "workflow_entrypoints.cli.main"]
 
 
 def dli(environment: dict[str, str], *arguments: str) -> bytes:
-    """Everything that a command says."""
+    """All output of a command."""
     done = subprocess.run([*DLI, *arguments], env=environment, capture_output=True, timeout=60, check=False)
     return done.stdout + done.stderr
 
 
 @contextmanager
 def serving(environment: dict[str, str], log: Path) -> Iterator[str]:
-    """The address of a service that writes ``log``."""
+    """The URL of a service whose log goes to ``log``."""
     with log.open("wb") as file:
         process = subprocess.Popen([*DLI, "serve"], env=environment, stderr=file, stdout=file)
     try:

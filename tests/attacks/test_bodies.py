@@ -1,4 +1,4 @@
-"""Bodies that want to set what is not theirs to set, or to make the service ask somebody."""
+"""Request bodies that try to set read-only fields, or to make the service call another address."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ WELL: dict[str, dict[str, Any]] = {"register": {"dataset_name": "a.daily_clicks"
 
 
 def writes() -> Iterator[tuple[str, str]]:
-    """Every operation that takes a body."""
+    """Each operation that takes a body."""
     for path, operations in DOCUMENT["paths"].items():
         for method, operation in operations.items():
             if "requestBody" in operation:
@@ -53,8 +53,10 @@ ANSWERED = {name for schema in SCHEMAS.values() for name in schema.get("properti
 
 
 @pytest.mark.parametrize(("method", "path"), list(writes()), ids=str)
-def test_no_body_sets_what_is_only_answered(stack, method, path):
-    """Every field of every answer and entity that is not the request's own is unknown there: 400 names it, and nothing changes."""
+def test_no_body_sets_a_read_only_field(stack, method, path):
+    """Each field of a response or entity that is not a field of the request is unknown: the answer is 400 with its
+    name, and nothing changes.
+    """
     url = path.replace("{dataset_name}", NAME).replace("{number}", "1")
     url = url.replace("{run_id}", "a.b_20260101_100000").replace("{backfill_id}", "a.b_backfill_20260101_20260102")
     before = stack.stored()
@@ -71,14 +73,14 @@ def test_no_body_sets_what_is_only_answered(stack, method, path):
 @pytest.mark.parametrize(
     "name", ["__proto__", "constructor", "__class__", "__init__", "self", "model_fields", "$ref", "@type", "_id"]
 )
-def test_no_field_is_a_way_into_the_program(stack, name):
-    """Names that mean something to some language are unknown fields."""
+def test_no_field_name_reaches_the_program(stack, name):
+    """Names with a meaning in a programming language are unknown fields."""
     found = stack.post(f"{NAME}/run", {name: {"is_admin": True}})
     assert (found.status_code, found.json()["code"]) == (400, "INVALID_REQUEST")
 
 
-def test_no_field_makes_the_service_ask_anybody(stack):
-    """An address in every text that a caller may write, the YAML included: it is kept as text, and never asked."""
+def test_no_field_makes_the_service_call_an_address(stack):
+    """An address in each text of a request, including the YAML, is stored as text and never called."""
     with hostile(lambda _: answer("{}")) as inside:
         url = f"{inside.url}/latest/meta-data/"
         yaml = f"""\

@@ -1,4 +1,6 @@
-"""Secrets are planted wherever a secret can stand; then everything fails, and everything that the service tells anybody is read."""
+"""Tests that no secret leaks: each place for a secret contains a marked one, everything fails, and all output is
+searched for the marks.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from tests.attacks.hostile import Asked, answer, hostile
+from tests.attacks.hostile import ReceivedRequest, answer, hostile
 from tests.attacks.process import dli, serving
 from tests.support.paths import PYTHONPATH
 from workflow_adapters.sql import SqlDatabase, make_engine, upgrade
@@ -49,10 +51,10 @@ TRACES = [b"CANARY", base64.b64encode(b"admin:CANARY-airflow-password-5e5e")[:24
 
 
 def echo() -> Any:
-    """A server that repeats what it was sent, secrets and all, in everything that an answer has; each time in another way."""
+    """A server that echoes the request, including secrets, in each part of its responses, and varies the form."""
     ways = cycle(range(6))
 
-    def talk(asked: Asked) -> bytes:
+    def talk(asked: ReceivedRequest) -> bytes:
         said = json.dumps(
             {"headers": dict(asked.headers), "body": asked.body.decode(errors="replace"), "path": asked.path}
         )
@@ -86,8 +88,8 @@ def kept(tmp_path: Path) -> tuple[str, str]:
     return url, run.run_id
 
 
-def asked_of(client: httpx.Client, run_id: str) -> list[httpx.Response]:
-    """Every operation of the document, with and without being let in, and what is not in it."""
+def responses_to_everything(client: httpx.Client, run_id: str) -> list[httpx.Response]:
+    """The responses to each operation of the document and to unknown paths, with and without authentication."""
     names = {
         "{dataset_name}": NAME,
         "{run_id}": run_id,
@@ -101,7 +103,7 @@ def asked_of(client: httpx.Client, run_id: str) -> list[httpx.Response]:
             url = url.replace(name, value)
         for method in operations:
             if url.endswith("/events"):
-                continue  # never ends
+                continue  # its response does not end
             for headers in ({}, HEADERS):
                 given: dict[str, Any] = {"headers": headers} if headers else {}
                 answers += [
@@ -117,9 +119,9 @@ def asked_of(client: httpx.Client, run_id: str) -> list[httpx.Response]:
 
 @pytest.mark.parametrize("form", ["json", "console"])
 @pytest.mark.parametrize("way", ["password", "token"])
-def test_no_secret_is_told_to_anybody(tmp_path, form, way):
-    """With DEBUG logs, traces, a worker, and an Airflow, a store and a collector that repeat all they are sent: not in a log, an answer, a
-    span, a metric, the document, the database, or what ``dli`` shows.
+def test_no_secret_is_disclosed(tmp_path, form, way):
+    """With DEBUG logs, traces, a worker, and an Airflow, a store and a collector that echo all requests, no secret is
+    in a log, response, span, metric, document, database or the output of ``dli``.
     """
     database, run_id = kept(tmp_path)
     log = tmp_path / "log"
@@ -154,7 +156,7 @@ def test_no_secret_is_told_to_anybody(tmp_path, form, way):
         )
         with serving(environment, log) as url, httpx.Client(base_url=url, trust_env=False, timeout=30) as client:
             client.headers["Authorization"] = f"Bearer {token}"
-            answers = asked_of(client, run_id)
+            answers = responses_to_everything(client, run_id)
         shown = dli(environment, "config", "show") + dli(environment, "config", "show", "-o", "json")
         for wrong in ("workflow list", f"workflow run {NAME}"):
             shown += dli(environment | {"DLI_SERVER_URL": airflow.url, "DLI_PATIENCE": "0"}, *wrong.split())
@@ -197,8 +199,8 @@ def test_no_secret_is_told_to_anybody(tmp_path, form, way):
     ],
 )
 @pytest.mark.parametrize("command", ["db check", "serve", "config show", "workflow list"])
-def test_no_password_of_a_database_that_fails_is_shown(tmp_path, url, command):
-    """Whatever is wrong with it, in the message and at DEBUG."""
+def test_no_password_of_a_failing_database_is_disclosed(tmp_path, url, command):
+    """Neither the message nor the DEBUG log contains the password for any kind of failure."""
     environment = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": PYTHONPATH,

@@ -1,4 +1,4 @@
-"""The log of a running service, with everything that a caller can write written so as to forge a line of it."""
+"""Tests of the log of a running service whose callers send texts that try to forge log lines."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ HEADERS = [
 
 
 def write_everything(url: str, text: str) -> None:
-    """This text in every place of a request that may reach the log."""
+    """Send this text in each place of a request that may reach the log."""
     with httpx.Client(base_url=url, trust_env=False, timeout=30) as client:
         whole = quote(text, safe="")
         for path in (
@@ -66,7 +66,7 @@ def write_everything(url: str, text: str) -> None:
         for path, body in bodies:
             client.post(f"{ROOT}/{path}", json=body)
     parts = urlsplit(url)
-    for header in HEADERS:  # no client sends such a header: byte by byte
+    for header in HEADERS:  # HTTP clients refuse to send such a header
         with socket.create_connection((parts.hostname, parts.port), timeout=10) as connection:
             value = re.sub("[\r\n\0]", "", text).encode("utf-8")
             head = f"POST {ROOT}/{NAME}/run HTTP/1.1\r\nConnection: close\r\nContent-Length: 0\r\n".encode()
@@ -77,8 +77,10 @@ def write_everything(url: str, text: str) -> None:
 
 
 @pytest.mark.parametrize("form", ["json", "console"])
-def test_nothing_that_a_caller_writes_is_a_line_of_its_own(tmp_path, form):
-    """At DEBUG, with a worker at work: each line begins as a line does, and none holds what ends a line or steers a terminal."""
+def test_no_request_text_forges_a_log_line(tmp_path, form):
+    """At DEBUG and with an active worker, each line has the usual beginning, and none contains a line break or a
+    terminal control character.
+    """
     log = tmp_path / "log"
     environment = {
         "PATH": os.environ["PATH"],

@@ -1,4 +1,4 @@
-"""Headers that want to be more than they are: no header chooses the method, the path, the host, or who asks."""
+"""Headers with excess influence: no header may change the method, the path, the host or the caller."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_no_header_or_parameter_changes_the_method(stack, header, method):
 
 @pytest.mark.parametrize("header", PATHS)
 def test_no_header_changes_the_path(stack, header):
-    """What was asked for is what the request line says."""
+    """The path is that of the request line."""
     before = stack.stored()
     assert stack.get("/healthz", headers={header: f"{ROOT}/{NAME}"}).json() == {"status": "ok"}
     assert stack.post("a.b/pause", headers={header: f"{ROOT}/{NAME}/pause"}).status_code == 404
@@ -38,21 +38,21 @@ def test_no_header_changes_the_path(stack, header):
 
 
 @pytest.mark.parametrize("header", IDENTITIES)
-def test_no_header_says_who_asks(stack, header):
-    """Whoever asks over loopback without authentication is who the settings say."""
+def test_no_header_sets_the_caller(stack, header):
+    """Over loopback without authentication, the caller comes from the settings."""
     assert stack.post(f"{NAME}/pause", headers={header: "eve@example.com"}).json()["paused_by"] == USER
 
 
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "True-Client-IP", "CF-Connecting-IP"])
-def test_no_header_says_where_a_request_comes_from(stack, header):
-    """The audit has the address of the connection."""
+def test_no_header_sets_the_source_address(stack, header):
+    """The audit log contains the address of the connection."""
     stack.post(f"{NAME}/pause", headers={header: "for=10.0.0.1" if header == "Forwarded" else "10.0.0.1"})
     entries = stack.get("/api/v1/audit?action=pause").json()
     assert [entry["address"] for entry in entries] == ["127.0.0.1"]
 
 
-def test_no_header_leads_a_link_elsewhere(stack):
-    """The next page is a path: whatever host was asked for, it is not repeated."""
+def test_no_header_changes_the_host_of_a_link(stack):
+    """The link to the next page is a path, which does not repeat the requested host."""
     stack.register("other.clicks")
     answer = stack.get("?limit=1", headers={"X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "gopher"})
     assert answer.headers["Link"].startswith(f"<{ROOT}?")
@@ -70,8 +70,8 @@ REBOUND = [
 
 
 @pytest.mark.parametrize("host", REBOUND)
-def test_a_name_that_was_made_to_lead_here_opens_nothing(stack, host):
-    """A page in a browser on this host may have been served under that name (DNS rebinding): 403, for reads too."""
+def test_a_foreign_host_name_is_rejected(stack, host):
+    """A browser page on this host may have been served under that name (DNS rebinding), so that reads are also 403."""
     before = stack.stored()
     headers = {"Host": host, "Origin": f"http://{host}", "Sec-Fetch-Site": "same-origin"}
     for answer in (
@@ -86,6 +86,6 @@ def test_a_name_that_was_made_to_lead_here_opens_nothing(stack, host):
 @pytest.mark.parametrize(
     "host", ["localhost:8000", "LOCALHOST.", "127.0.0.1", "[::1]:8000", "dli.localhost", "192.0.2.1"]
 )
-def test_the_names_and_addresses_of_this_host_open_it(stack, host):
-    """They are no page's own name."""
+def test_the_names_and_addresses_of_this_host_are_accepted(stack, host):
+    """A page from another host cannot have these names."""
     assert stack.get("", headers={"Host": host}).status_code == 200

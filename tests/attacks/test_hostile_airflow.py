@@ -1,4 +1,4 @@
-"""An Airflow, or whatever answers in its place, that means harm: through the whole service and over real sockets."""
+"""Tests of the whole service with a hostile Airflow, over real sockets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from litestar.testing import TestClient
 
-from tests.attacks.hostile import CANARY, Asked, answer, hostile
+from tests.attacks.hostile import CANARY, ReceivedRequest, answer, hostile
 from tests.support.http_served import serving
 from tests.support.http_stack import NAME, ROOT, YAML, check_answer
 from tests.support.log_lines import logged
@@ -42,8 +42,8 @@ ENDLESS = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length:
 NUMBERS = count()
 
 
-def pages(asked: Asked) -> bytes:
-    """A page without end: every row is new, and there are always more."""
+def pages(asked: ReceivedRequest) -> bytes:
+    """An endless list: each row is new, and each page announces another one."""
     row: dict[str, Any] = {
         "dag_id": DAG,
         "state": "success",
@@ -56,26 +56,26 @@ def pages(asked: Asked) -> bytes:
     return answer(json.dumps(dict.fromkeys(names, rows) | {"total_entries": 10**12}))
 
 
-def texts(asked: Asked) -> bytes:
-    """Every field that Airflow has, each a text that would forge a line or a page."""
+def texts(asked: ReceivedRequest) -> bytes:
+    """Each field of Airflow contains a text that would forge a log line or a web page."""
     text = f"{CANARY}\r\n2026-01-01 CRITICAL root: forged\x1b[2J\u2028<script>{{{{ 7*7 }}}}"
     names = ["dag_id", "dag_run_id", "state", "run_type", "note", "access_token", "version", "file_token", "task_id"]
     return answer(json.dumps(dict.fromkeys([*names, "start_date", "end_date", "conf", "total_entries"], text)))
 
 
-def spaces(asked: Asked) -> Iterator[bytes]:
+def spaces(asked: ReceivedRequest) -> Iterator[bytes]:
     yield ENDLESS
     for _ in range(100):
         yield b" " * 2**20
 
 
-def hints(asked: Asked) -> Iterator[bytes]:
+def hints(asked: ReceivedRequest) -> Iterator[bytes]:
     while True:
         yield b"HTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\n"
         time.sleep(0.001)
 
 
-SAID: dict[str, Callable[[Asked], Any]] = {
+SAID: dict[str, Callable[[ReceivedRequest], Any]] = {
     "HTML": lambda _: answer(f"<html>{CANARY}</html>", Content_Type="text/html"),
     "HTML and 502": lambda _: answer(f"<html>{CANARY}</html>", "502 Bad Gateway", Content_Type="text/html"),
     "HTML that is called JSON": lambda _: answer(f"<html>{CANARY}</html>"),
@@ -133,8 +133,10 @@ def in_front_of(url: str, api: Any) -> Iterator[tuple[TestClient[Any], WorkflowS
 
 @pytest.mark.parametrize("api", ["v1", "v2"])
 @pytest.mark.parametrize("talk", SAID.values(), ids=SAID)
-def test_whatever_airflow_says_every_answer_is_a_declared_one(talk, api):
-    """In bounded time, never 500, and nothing of what was said is repeated: not in an answer, not in the log. No run is made of it."""
+def test_every_airflow_response_leads_to_a_declared_response(talk, api):
+    """The service responds in bounded time and never with 500; no text of Airflow is in a response or the log, and no
+    run results from it.
+    """
     with hostile(talk) as airflow, in_front_of(airflow.url, api) as (client, service, run_id), logged("") as lines:
         for method, path, body in [
             *REQUESTS,
@@ -156,8 +158,8 @@ def test_whatever_airflow_says_every_answer_is_a_declared_one(talk, api):
     assert airflow.asked
 
 
-def test_an_airflow_that_nobody_vouches_for_gets_no_credentials(tmp_path, monkeypatch):
-    """A certificate that it has signed itself: AIRFLOW_CONNECTION_FAILED, and nothing was sent to it."""
+def test_an_airflow_with_an_untrusted_certificate_gets_no_credentials(tmp_path, monkeypatch):
+    """With a self-signed certificate the error is AIRFLOW_CONNECTION_FAILED, and nothing was sent."""
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     certificate, key = certified(tmp_path)
     asked: list[Any] = []
@@ -178,7 +180,7 @@ def test_an_airflow_that_nobody_vouches_for_gets_no_credentials(tmp_path, monkey
 )
 @pytest.mark.parametrize("api", ["v1", "v2", "auto"])
 def test_no_redirect_of_airflow_is_followed(api, status):
-    """Whatever stands where it leads, such as a cloud's metadata service, is never asked; credentials go nowhere."""
+    """The target, such as a cloud's metadata service, is never called, so that it gets no credentials."""
     with hostile(lambda _: answer("{}")) as inside:
         away = f"{inside.url}/latest/meta-data/"
         with (

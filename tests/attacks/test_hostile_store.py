@@ -1,4 +1,4 @@
-"""An object store, or whatever answers in its place, that means harm: over real sockets."""
+"""Tests of the object storage with a hostile store, over real sockets."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from tests.attacks.hostile import CANARY, Asked, answer, hostile
+from tests.attacks.hostile import CANARY, ReceivedRequest, answer, hostile
 from workflow_adapters.storage.bounded import MAX_ANSWER
 from workflow_adapters.storage.s3 import S3Storage, s3_client
 from workflow_core.domain.workflow import SourceType
@@ -33,7 +33,7 @@ LAUGHS = '<!DOCTYPE x [<!ENTITY a "ha">' + "".join(
 
 @pytest.fixture(scope="module")
 def session():
-    """One session: its models take longer to read than a test."""
+    """One session, because its models take longer to read than a test."""
     return boto3.session.Session()
 
 
@@ -68,8 +68,10 @@ def xml(body: str, status: str = "200 OK", **headers: str) -> bytes:
 @pytest.mark.parametrize("region", [None, "eu-west-1", "evil.example/#"])
 @pytest.mark.parametrize("status", ["301 Moved", "307 Temporary Redirect", "400 Bad Request"])
 @every_call
-def test_no_redirect_of_the_store_leads_elsewhere(store_at, call, status, region):
-    """Not by Location, not by the endpoint in the body, not by a region that is none: an outage, and nobody else is asked."""
+def test_no_redirect_of_the_store_is_followed(store_at, call, status, region):
+    """A Location, an endpoint in the body and an invalid region are each treated as an outage, and no other host is
+    called.
+    """
     with hostile(lambda _: answer("")) as inside:
         headers = {"Location": f"{inside.url}/"} | ({"x_amz_bucket_region": region} if region else {})
         body = (
@@ -84,8 +86,8 @@ def test_no_redirect_of_the_store_leads_elsewhere(store_at, call, status, region
 
 
 @every_call
-def test_no_entity_of_an_answer_is_fetched(store_at, call):
-    """A document type that names another address, or a file, is not resolved."""
+def test_no_external_entity_of_a_response_is_fetched(store_at, call):
+    """A document type that refers to another address or a file is not resolved."""
     with hostile(lambda _: answer("")) as inside:
         document = f'<!DOCTYPE x [<!ENTITY e SYSTEM "{inside.url}/"><!ENTITY f SYSTEM "file:///etc/passwd">]><Error><Code>&e;&f;</Code></Error>'
         with hostile(lambda _: xml(document, "403 Forbidden")) as server, pytest.raises(StorageUnavailable) as caught:
@@ -94,8 +96,8 @@ def test_no_entity_of_an_answer_is_fetched(store_at, call):
     assert "root:" not in caught.value.message
 
 
-def test_an_answer_of_a_billion_laughs_is_an_outage(store_at):
-    """Entities of entities are not written out."""
+def test_an_entity_expansion_attack_is_an_outage(store_at):
+    """Nested entities (billion laughs) are not expanded."""
     document = f"{LAUGHS}]><ListBucketResult><IsTruncated>false</IsTruncated><Name>&j;</Name></ListBucketResult>"
     with hostile(lambda _: xml(document)) as server:
         began = time.process_time()
@@ -104,11 +106,11 @@ def test_an_answer_of_a_billion_laughs_is_an_outage(store_at):
     assert time.process_time() - began < 2
 
 
-def test_a_listing_without_end_ends(store_at, monkeypatch):
-    """Each page says that there is another one, under a name that was not there before: an outage, and no half of a listing."""
+def test_an_endless_listing_is_aborted(store_at, monkeypatch):
+    """If each page announces another one under a new token, the listing is an outage, and no partial result is used."""
     monkeypatch.setattr("workflow_adapters.storage.s3.MAX_PAGES", 20)
 
-    def page(asked: Asked) -> bytes:
+    def page(asked: ReceivedRequest) -> bytes:
         token = f"<NextContinuationToken>{len(server.asked)}</NextContinuationToken>"
         return xml(f"<ListBucketResult><IsTruncated>true</IsTruncated>{token}</ListBucketResult>")
 
@@ -120,11 +122,11 @@ def test_a_listing_without_end_ends(store_at, monkeypatch):
 
 @pytest.mark.parametrize("status", ["200 OK", "403 Forbidden", "500 Internal Server Error"])
 @every_call
-def test_an_answer_of_100_mb_is_not_read_to_its_end(store_at, call, status):
-    """Nor an error of that size: it is given up at the limit."""
+def test_a_response_of_100_mb_is_not_read_completely(store_at, call, status):
+    """Reading stops at the limit, also for an error response."""
     sent = [0]
 
-    def spaces(_: Asked) -> Iterator[bytes]:
+    def spaces(_: ReceivedRequest) -> Iterator[bytes]:
         yield f"HTTP/1.1 {status}\r\nETag: x\r\nContent-Type: application/xml\r\nContent-Length: 104857600\r\n\r\n".encode()
         for _mib in range(100):
             yield b" " * 2**20
@@ -147,17 +149,17 @@ BROKEN = {
 @pytest.mark.parametrize("status", [b"200 OK", b"503 Slow Down"])
 @pytest.mark.parametrize("rest", BROKEN.values(), ids=BROKEN)
 @every_call
-def test_an_answer_that_breaks_off_is_an_outage(store_at, call, rest, status):
-    """Whatever becomes of the connection while it is read."""
+def test_a_truncated_response_is_an_outage(store_at, call, rest, status):
+    """This holds for each way in which the connection can end during a read."""
     with hostile(lambda _: b"HTTP/1.1 " + status + b"\r\n" + rest) as server, pytest.raises(StorageUnavailable):
         call(store_at(server.url))
 
 
-def test_an_answer_that_trickles_is_given_up(store_at, monkeypatch):
-    """A byte now and then never hits the read timeout."""
+def test_a_slow_response_is_aborted(store_at, monkeypatch):
+    """A response that sends single bytes never reaches the read timeout, so that the deadline aborts it."""
     monkeypatch.setattr("workflow_adapters.storage.bounded.MAX_SECONDS", 0.5)
 
-    def drip(_: Asked) -> Iterator[bytes]:
+    def drip(_: ReceivedRequest) -> Iterator[bytes]:
         yield b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"
         for _byte in range(1000):
             yield b" "
@@ -183,8 +185,8 @@ KEYS = [
 
 
 @pytest.mark.parametrize("key", KEYS)
-def test_a_key_that_no_workflow_has_is_no_workflow(store_at, key):
-    """Whoever may write into the bucket chooses the keys; those that are no dataset name are passed over."""
+def test_a_key_without_a_dataset_name_is_ignored(store_at, key):
+    """Clients with write access to the bucket choose the keys; keys that are not a dataset name are skipped."""
     item = f"<Contents><Key>workflows/code/{key}</Key><LastModified>2026-01-02T03:04:05.000Z</LastModified>"
     item += '<ETag>"e"</ETag><Size>1</Size></Contents>'
     with hostile(

@@ -1,4 +1,4 @@
-"""docs/attacks.md says what the tests say."""
+"""Tests that docs/attacks.md agrees with the tests."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ def test_every_attack_has_an_input_an_answer_and_a_test():
     assert [row for row in ROWS if not re.fullmatch(r"(`tests/[\w/]+\.py::\w+` ?)+", row[3])] == []
 
 
-def test_every_test_that_is_named_exists():
-    """None was renamed or removed without this page."""
+def test_every_named_test_exists():
+    """No test was renamed or removed without a change of the page."""
     assert [(path, name) for path, name in NAMED if name not in names_in(ROOT / path)] == []
 
 
 def test_every_test_of_an_attack_is_in_the_table():
-    """Whoever adds one says what it is good for."""
+    """A new test needs a row that describes its attack."""
     files = [*(ROOT / "tests" / "attacks").glob("test_*.py"), ROOT / "tests" / "airflow" / "test_attacks.py"]
     found = {(str(path.relative_to(ROOT)), name) for path in files if path != Path(__file__) for name in names_in(path)}
     assert found - set(NAMED) == set()
 
 
-def test_every_line_of_trust_has_its_attacks():
-    """SECURITY.md names, for each party that is not trusted with everything, rows of the table that hold it."""
+def test_every_trust_boundary_has_its_attacks():
+    """For each party that is not fully trusted, SECURITY.md names rows of the table."""
     page = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
     section = page.partition("## Who is trusted with what")[2].partition("\n## ")[0]
     lines = [line.strip("|").split(" | ") for line in section.splitlines() if line.startswith("| ")][1:]

@@ -1,4 +1,4 @@
-"""What is not quite HTTP, or says one thing twice: the server and a proxy in front must not disagree about where a request ends."""
+"""Malformed and ambiguous HTTP: the server and a proxy in front of it must agree on where a request ends."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ END = b"\r\n0\r\n\r\n"
 
 
 def sent(url: str, data: bytes) -> tuple[list[int], bool]:
-    """The statuses of the answers to these bytes, and whether the server then closed the connection."""
+    """The statuses of the responses to these bytes, and whether the server then closed the connection."""
     parts = urlsplit(url)
     answer = b""
     with socket.create_connection((parts.hostname, parts.port), timeout=10.0) as connection:
@@ -68,8 +68,8 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("head", MALFORMED.values(), ids=MALFORMED)
-def test_a_request_whose_end_is_uncertain_ends_the_connection(board, stack, head):
-    """At most one answer, 400, and nothing that follows on the connection is taken for a request."""
+def test_a_request_with_an_ambiguous_end_closes_the_connection(board, stack, head):
+    """There is at most one response, 400, and later bytes on the connection are not parsed as a request."""
     before = stack.stored()
     statuses, closed = sent(board.url, head + PAUSE)
     assert (statuses or [400], closed) == ([400], True)
@@ -78,8 +78,8 @@ def test_a_request_whose_end_is_uncertain_ends_the_connection(board, stack, head
 
 @pytest.mark.parametrize("first", ["Content-Length", "Transfer-Encoding"])
 @pytest.mark.parametrize("path", ["/healthz", f"{ROOT}/{NAME}", "/nothing"])
-def test_after_a_length_and_chunks_the_connection_is_closed(board, stack, first, path):
-    """What one reading takes for a body is not carried out as the next request (RFC 9112, section 6.1)."""
+def test_a_request_with_length_and_chunks_closes_the_connection(board, stack, first, path):
+    """Bytes that one interpretation reads as a body are not executed as the next request (RFC 9112, section 6.1)."""
     before = stack.stored()
     lines = [f"Content-Length: {len(PAUSE) + 5}", "Transfer-Encoding: chunked"]
     lines = lines if first == "Content-Length" else lines[::-1]
@@ -89,8 +89,8 @@ def test_after_a_length_and_chunks_the_connection_is_closed(board, stack, first,
     assert stack.stored() == before
 
 
-def test_the_hidden_request_is_a_good_one(board, stack):
-    """Sent as it should be, it does what the attacker wants: these tests can fail."""
+def test_the_smuggled_request_is_effective_when_sent_properly(board, stack):
+    """Sent regularly, the smuggled request has the attacker's effect, so that these tests can fail."""
     last = PAUSE.replace(b"Content-Length", b"Connection: close\r\nContent-Length")
     assert sent(board.url, ALIVE + b"\r\n" + last) == ([200, 200], True)
     assert stack.get(NAME).json()["status"] == "paused"
@@ -119,8 +119,8 @@ ODD = {
 
 
 @pytest.mark.parametrize(("line", "status"), ODD.values(), ids=ODD)
-def test_each_thing_has_one_way_to_be_asked_for(board, stack, line, status):
-    """No other spelling of a method or a path reaches what stands behind the right one."""
+def test_each_resource_has_one_spelling(board, stack, line, status):
+    """No other spelling of a method or a path reaches the same handler."""
     before = stack.stored()
     statuses, _ = sent(
         board.url, f"{line}\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
@@ -130,7 +130,7 @@ def test_each_thing_has_one_way_to_be_asked_for(board, stack, line, status):
 
 
 @pytest.mark.parametrize("upgrade", ["websocket", "h2c", "TLS/1.0"])
-def test_no_other_protocol_is_spoken(board, stack, upgrade):
-    """An upgrade is not answered 101, and what follows is HTTP."""
+def test_protocol_upgrades_are_ignored(board, stack, upgrade):
+    """An upgrade is not answered with 101, and the response is HTTP."""
     more = f"Upgrade: {upgrade}\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
     assert sent(board.url, ALIVE + more + ALIVE + b"Connection: close\r\n\r\n") == ([200, 200], True)

@@ -1,4 +1,4 @@
-"""JSON web tokens of an identity provider: over the real application, with real keys."""
+"""Tests of JSON web tokens from an identity provider, over the real application and with real keys."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def running():
 
 @pytest.fixture
 def provider(running):
-    """As it was at the start."""
+    """The identity provider in its initial state."""
     running.keys, running.paths = Provider().keys, []
     running.is_held.set()
     return running
@@ -76,14 +76,14 @@ def stack(provider):
         yield made
 
 
-def asked(stack: Stack, token: str, **given: Any) -> Response:
+def request_with(stack: Stack, token: str, **given: Any) -> Response:
     answer = stack.client.get("/api/v1/workflows", headers={"Authorization": f"Bearer {token}"}, **given)
     check_answer(answer)
     return answer
 
 
-def who(stack: Stack, token: str) -> str:
-    """Under which name something is recorded."""
+def recorded_caller(stack: Stack, token: str) -> str:
+    """The name of the caller that is recorded for this token."""
     answer = stack.post(f"{NAME}/run", {}, headers={"Authorization": f"Bearer {token}"})
     assert answer.status_code == 202, answer.text
     return str(answer.json()["triggered_by"])
@@ -93,11 +93,11 @@ def public_pem() -> bytes:
     return rsa_key().public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
-def test_a_good_token_says_who_asks(stack):
-    """Signed with RS256 or ES256, whatever its type is called."""
-    assert who(stack, signed()) == "user@example.com"
-    assert who(stack, signed(ec_key(), "ES256", "ec")) == "user@example.com"
-    assert who(stack, signed(headers={"typ": "at+jwt"}, aud=["other", "workflows"])) == "user@example.com"
+def test_a_valid_token_identifies_the_caller(stack):
+    """Tokens signed with RS256 or ES256 are accepted with each of the usual values of ``typ``."""
+    assert recorded_caller(stack, signed()) == "user@example.com"
+    assert recorded_caller(stack, signed(ec_key(), "ES256", "ec")) == "user@example.com"
+    assert recorded_caller(stack, signed(headers={"typ": "at+jwt"}, aud=["other", "workflows"])) == "user@example.com"
 
 
 def _swapped() -> str:
@@ -149,7 +149,7 @@ ATTACKS: dict[str, Callable[[], str]] = {
     "subject a list": lambda: signed(sub=["user@example.com"]),
     "subject of an API token": lambda: signed(sub="token:ci"),
     "subject a group": lambda: signed(sub="group:data"),
-    "subject everybody": lambda: signed(sub="*"),
+    "subject of all callers": lambda: signed(sub="*"),
     "subject the system": lambda: signed(sub="system"),
     "subject of two lines": lambda: signed(sub="user\nINFO forged"),
     "claims a list": lambda: by_hand({"alg": "RS256", "kid": "rsa"}, [1]),
@@ -167,31 +167,31 @@ ATTACKS: dict[str, Callable[[], str]] = {
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_an_attack_is_refused(stack, attack, caplog):
-    """401, in the same words as for nobody; no part of the token is in the log."""
+def test_a_forged_token_is_rejected(stack, attack, caplog):
+    """The answer is 401 with the same body as without a credential, and no part of the token is in the log."""
     caplog.set_level(logging.DEBUG)
     token = ATTACKS[attack]()
-    answer = asked(stack, token)
+    answer = request_with(stack, token)
     assert answer.status_code == 401
     assert answer.json()["detail"] == stack.client.get("/api/v1/workflows").json()["detail"]
     assert answer.headers["www-authenticate"] == "Bearer"
-    told = "\n".join(str(record.__dict__) for record in caplog.records)
-    assert ("not authenticated: " in told, token[-40:] in told, token[:40] in told) == (True, False, False)
+    message = "\n".join(str(record.__dict__) for record in caplog.records)
+    assert ("not authenticated: " in message, token[-40:] in message, token[:40] in message) == (True, False, False)
 
 
-def test_clocks_may_differ_a_little(stack):
-    """By the leeway of the settings, 30 s."""
+def test_clock_skew_within_the_leeway_is_accepted(stack):
+    """The leeway is a setting with a default of 30 s."""
     now = int(time.time())
-    assert asked(stack, signed(exp=now - 20, nbf=now + 20, iat=now + 20)).status_code == 200
+    assert request_with(stack, signed(exp=now - 20, nbf=now + 20, iat=now + 20)).status_code == 200
 
 
-def test_a_key_url_in_the_header_is_never_asked(stack, provider):
-    """``jku`` and ``x5u`` are passed over: the foreign set is not fetched, and its key is not believed."""
+def test_a_key_url_in_the_header_is_never_fetched(stack, provider):
+    """``jku`` and ``x5u`` are ignored: the foreign key set is not fetched, and its key is not trusted."""
     with identity_provider() as foreign:
         foreign.keys = [jwk(rsa_key("eve"), "rsa"), jwk(rsa_key("eve"), "eve")]
         for kid in ("rsa", "eve"):
             headers = {"jku": f"{foreign.url}/jwks", "x5u": f"{foreign.url}/x5u"}
-            assert asked(stack, signed(rsa_key("eve"), kid=kid, headers=headers)).status_code == 401
+            assert request_with(stack, signed(rsa_key("eve"), kid=kid, headers=headers)).status_code == 401
         assert foreign.paths == []
     assert set(provider.paths) == {"/jwks"}
 
@@ -207,10 +207,10 @@ def test_a_key_url_in_the_header_is_never_asked(stack, provider):
         ({"email_verified": True}, 401),
     ],
 )
-def test_an_email_counts_only_when_it_is_verified(provider, changes, status):
-    """Anybody can write anybody's address into an account."""
+def test_an_email_identifies_the_caller_only_if_verified(provider, changes, status):
+    """An unverified email is not accepted, because a user can enter the address of another person."""
     with http_stack(**provider.settings, jwt_name_claim="email") as stack:
-        assert asked(stack, signed(**changes)).status_code == status
+        assert request_with(stack, signed(**changes)).status_code == status
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,9 @@ def test_an_email_counts_only_when_it_is_verified(provider, changes, status):
     ],
 )
 def test_grants_come_from_the_settings(provider, changes, expected):
-    """By name, by group, for everybody; nothing that the token says of roles counts. Users may operate what they own."""
+    """Grants apply by name, by group and to all callers; claims about roles in the token are ignored. Users may operate
+    what they own.
+    """
     authentication = Authentication.of(Settings(**provider.settings, grants=json.dumps(GRANTS)), None, lambda: None)  # type: ignore[arg-type, return-value]
     assert authentication is not None
     header = f"Bearer {signed(**changes)}".encode()
@@ -237,22 +239,22 @@ def test_grants_come_from_the_settings(provider, changes, expected):
     assert identity.access == Access(grants=tuple(rules[number].grant for number in expected), owns=True)
 
 
-def test_tokens_of_both_kinds_are_taken_side_by_side(provider):
-    """And a user called as a token is somebody else."""
+def test_api_tokens_and_jwts_are_accepted_side_by_side(provider):
+    """A user whose name equals that of a token is a different caller."""
     tokens = InMemoryTokens()
     grants = json.dumps([{"who": "ci", "role": "operator"}])
     with http_stack(**{**provider.settings, "auth": "token,jwt"}, grants=grants, tokens=tokens) as stack:
         stack.register()
         command = CreateToken(name="ci", grants=(Grant(role=Role.ADMIN),), caller=Caller(name="x"))
         _, text = create_token(command, tokens, stack.clock)
-        assert who(stack, text) == "token:ci"
-        assert who(stack, signed(sub="ci")) == "ci"
-        assert asked(stack, signed(sub="token:ci")).status_code == 401
+        assert recorded_caller(stack, text) == "token:ci"
+        assert recorded_caller(stack, signed(sub="ci")) == "ci"
+        assert request_with(stack, signed(sub="token:ci")).status_code == 401
 
 
-def test_an_api_token_is_no_json_web_token(stack):
-    """Where only the latter are taken."""
-    assert asked(stack, f"dli_{'0' * 16}_{'0' * 64}").status_code == 401
+def test_an_api_token_is_rejected_where_only_jwts_are_configured(stack):
+    """An API token is not a JSON web token."""
+    assert request_with(stack, f"dli_{'0' * 16}_{'0' * 64}").status_code == 401
 
 
 @pytest.fixture
@@ -268,15 +270,17 @@ def keys(provider, clock):
 
 
 def test_keys_are_fetched_once_for_many_tokens(keys, provider, clock):
-    """Then kept for minutes."""
+    """Keys are cached for minutes."""
     for _ in range(50):
         assert keys.key("rsa", "RS256")
         clock.now += 5
     assert provider.fetches == 1
 
 
-def test_a_new_key_is_found(keys, provider, clock):
-    """A token under a key that is not known yet has the set fetched again; an earlier miss delays that by seconds at most."""
+def test_a_new_key_is_fetched(keys, provider, clock):
+    """A token with an unknown key id causes a new fetch of the key set; an earlier miss delays the fetch by a few
+    seconds at most.
+    """
     assert keys.key("rsa", "RS256")
     provider.keys = [jwk(rsa_key("two"), "new")]
     assert keys.key("new", "RS256") is None
@@ -286,8 +290,8 @@ def test_a_new_key_is_found(keys, provider, clock):
     assert provider.fetches == 2
 
 
-def test_a_storm_of_unknown_keys_is_a_fetch_in_ten_seconds(keys, provider, clock):
-    """However many ask, one after the other or all at once."""
+def test_unknown_keys_cause_at_most_one_fetch_in_ten_seconds(keys, provider, clock):
+    """The limit applies to sequential and to concurrent requests."""
     assert keys.key("rsa", "RS256")
     for number in range(500):
         assert keys.key(f"unknown-{number}", "RS256") is None
@@ -300,8 +304,8 @@ def test_a_storm_of_unknown_keys_is_a_fetch_in_ten_seconds(keys, provider, clock
     assert provider.fetches == before + 1
 
 
-def test_only_some_wait_for_keys(keys, provider):
-    """While the provider is slow, the threads of the service are not all held: whoever comes too many is told to come back."""
+def test_few_threads_wait_for_keys(keys, provider):
+    """While the provider is slow, only some threads wait for it; further requests are rejected with Retry-After."""
     provider.is_held.clear()
     with ThreadPoolExecutor(30) as threads:
         waiting = [threads.submit(keys.key, "rsa", "RS256") for _ in range(30)]
@@ -317,8 +321,8 @@ def test_only_some_wait_for_keys(keys, provider):
     assert provider.fetches == 1
 
 
-def test_a_key_that_was_taken_out_counts_no_more(keys, provider, clock):
-    """After five minutes, though nothing unknown was asked for."""
+def test_a_removed_key_is_rejected_after_the_cache_expires(keys, provider, clock):
+    """After five minutes the key is no longer accepted, even if no unknown key was requested."""
     assert keys.key("ec", "ES256")
     provider.keys = [jwk(rsa_key(), "rsa")]
     clock.now += RENEW_AFTER
@@ -327,8 +331,8 @@ def test_a_key_that_was_taken_out_counts_no_more(keys, provider, clock):
     assert keys.key("ec", "ES256") is None
 
 
-def test_many_who_find_the_keys_old_do_not_wait(keys, provider, clock):
-    """One fetches; the others go on with the keys as they are."""
+def test_expired_keys_are_refreshed_by_one_request_while_others_continue(keys, provider, clock):
+    """One request fetches the key set; concurrent requests continue with the cached keys."""
     assert keys.key("rsa", "RS256")
     clock.now += RENEW_AFTER + 1
     provider.is_held.clear()
@@ -362,8 +366,10 @@ FAULTS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_old_keys_count_while_new_ones_cannot_be_had(clock, fault, caplog):
-    """Users go on working; the log says why. Whoever comes with an unknown key is asked to come back, for it may be a new one."""
+def test_cached_keys_are_used_while_new_ones_are_unavailable(clock, fault, caplog):
+    """Users with known keys continue to work, and the log contains the reason. An unknown key may be new, so that the
+    answer to it is 503 with Retry-After.
+    """
     keys = KeySet(URL, ["RS256"], monotonic=clock)
     with respx.mock(assert_all_called=False) as provider:
         route = provider.get(URL).mock(return_value=httpx.Response(200, json={"keys": [jwk(rsa_key(), "rsa")]}))
@@ -382,19 +388,19 @@ def test_old_keys_count_while_new_ones_cannot_be_had(clock, fault, caplog):
     keys.close()
 
 
-def test_without_any_keys_nobody_can_say(provider):
-    """503 and when to come back, not 401: the token may be good. Whoever brings none is told so."""
+def test_without_any_keys_the_answer_is_503(provider):
+    """The token may be valid, so that the answer is 503 with Retry-After. Without a token it is 401."""
     provider.keys = []
     with http_stack(**provider.settings) as stack:
-        answer = asked(stack, signed())
+        answer = request_with(stack, signed())
         assert (answer.status_code, answer.json()["code"]) == (503, "IDENTITY_PROVIDER_UNAVAILABLE")
         assert int(answer.headers["retry-after"]) > 0
         assert stack.client.get("/api/v1/workflows").status_code == 401
-        assert asked(stack, by_hand({"alg": "none"}, {})).status_code == 401
+        assert request_with(stack, by_hand({"alg": "none"}, {})).status_code == 401
 
 
-def test_a_fetch_takes_five_seconds_at_most(provider, monkeypatch):
-    """Though the provider has accepted the connection, and says nothing."""
+def test_a_fetch_takes_at_most_five_seconds(provider, monkeypatch):
+    """The limit holds for a provider that accepts the connection and sends nothing."""
     monkeypatch.setattr(jwks, "FETCH_TIME", 0.2)
     provider.is_held.clear()
     keys = KeySet(f"{provider.url}/jwks", ["RS256"])
@@ -421,14 +427,16 @@ def test_a_fetch_takes_five_seconds_at_most(provider, monkeypatch):
         lambda: {"kty": "RSA", "kid": "k"},
     ],
 )
-def test_a_key_that_is_not_for_this_is_passed_over(published):
-    """For encryption, of another algorithm or curve, too short, private, symmetric, or broken; the good one beside it counts."""
+def test_unsuitable_keys_are_ignored(published):
+    """Keys for encryption, of another algorithm or curve, too short, private, symmetric or malformed are ignored; a
+    valid key in the same set is used.
+    """
     body = json.dumps({"keys": [published(), jwk(rsa_key("good"), "good")]}).encode()
     assert list(usable_keys(body, ["RS256", "ES256"])) == [("good", "RS256")]
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"WORKFLOWS_JWT_ISSUER": ""}, "needs WORKFLOWS_JWT_ISSUER"),
         ({"WORKFLOWS_JWT_AUDIENCE": ""}, "needs WORKFLOWS_JWT_AUDIENCE"),
@@ -438,8 +446,8 @@ def test_a_key_that_is_not_for_this_is_passed_over(published):
         ({"WORKFLOWS_JWT_JWKS_URL": "file:///keys"}, "WORKFLOWS_JWT_JWKS_URL"),
     ],
 )
-def test_half_a_configuration_is_refused(changes, told):
-    """At the start, by the names of the settings."""
+def test_an_incomplete_configuration_is_rejected(changes, message):
+    """The service refuses to start and names the settings."""
     good = {
         "WORKFLOWS_AUTH": "jwt",
         "WORKFLOWS_JWT_ISSUER": ISSUER,
@@ -447,18 +455,18 @@ def test_half_a_configuration_is_refused(changes, told):
         "WORKFLOWS_JWT_JWKS_URL": URL,
     }
     assert load_settings(good).authenticates
-    with pytest.raises(ConfigurationError, match=told):
+    with pytest.raises(ConfigurationError, match=message):
         load_settings(good | changes)
 
 
-def test_keys_come_over_https():
-    """Whoever stands in between could make everybody's tokens otherwise; http is for loopback."""
+def test_keys_are_fetched_over_https_only():
+    """Plain http is allowed on loopback only, because a party in between could otherwise forge tokens."""
     with pytest.raises(ConfigurationError, match="https"):
         KeySet("http://issuer.example.com/jwks", ["RS256"])
 
 
 @pytest.mark.parametrize(
-    ("grants", "told"),
+    ("grants", "message"),
     [
         ("{", "JSON"),
         ("{}", "list"),
@@ -478,14 +486,14 @@ def test_keys_come_over_https():
         ("[" * 100_000, "JSON"),
     ],
 )
-def test_a_grant_that_cannot_be_is_refused(grants, told):
-    """At the start, saying which one and what is wrong."""
-    with pytest.raises(ConfigurationError, match=f"WORKFLOWS_GRANTS.*{told}"):
+def test_an_invalid_grant_is_rejected(grants, message):
+    """The service refuses to start and names the grant and the error."""
+    with pytest.raises(ConfigurationError, match=f"WORKFLOWS_GRANTS.*{message}"):
         load_settings({"WORKFLOWS_GRANTS": grants})
 
 
-def test_grants_may_be_a_list_in_the_file(tmp_path):
-    """The same as JSON in the environment, and shown as such."""
+def test_grants_may_be_a_list_in_the_settings_file(tmp_path):
+    """A list in the file is equivalent to JSON in the environment variable, and is displayed as JSON."""
     file = tmp_path / "application.yaml"
     file.write_text("workflows:\n  grants:\n    - {who: 'group:data', role: operator, names: iceberg.*}\n")
     settings = load_settings({"WORKFLOWS_CONFIG": str(file)})

@@ -1,4 +1,4 @@
-"""Headers of a trusted proxy: over a real server, which sees where connections come from."""
+"""Tests of the headers of a trusted proxy, over a real server that sees the address of each connection."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def stack():
 
 @pytest.fixture
 def run(board, stack: Stack):
-    """Serve with these settings, and start a run; the answer to that."""
+    """Serve with these settings, trigger a run, and return the response."""
 
     def asked(headers: Any, tokens: InMemoryTokens | None = None, **settings: Any) -> httpx.Response:
         board.app = create_app(stack.service, Settings(**{**LISTED, **settings}), tokens=tokens)
@@ -59,16 +59,18 @@ def run(board, stack: Stack):
     return asked
 
 
-def test_a_listed_proxy_says_who_asks(run):
-    """Whatever stands in the header; groups are optional."""
+def test_a_listed_proxy_identifies_the_caller(run):
+    """Each valid user name in the header is accepted; groups are optional."""
     for name in ("alice", "alice@example.com", "CORP\\alice"):
         answer = run({USER: name})
         assert (answer.status_code, answer.json()["triggered_by"]) == (202, name)
 
 
 @pytest.mark.parametrize("peers", ["10.0.0.0/8", "127.0.0.2", "::1", "fd00::/64,192.168.0.0/16"])
-def test_a_forged_header_counts_for_nothing(run, stack, peers):
-    """From any other peer, whatever it says of where it comes from; nothing was done."""
+def test_a_forged_header_is_ignored(run, stack, peers):
+    """The header of an unlisted peer is ignored, also if the peer claims another source address, and nothing is
+    changed.
+    """
     forged = {USER: "alice", GROUPS: "data", "X-Forwarded-For": "10.0.0.1", "X-Real-IP": "10.0.0.1"}
     before = stack.stored()
     answer = run({**forged, "Forwarded": "for=10.0.0.1;by=10.0.0.1"}, proxy_peers=peers)
@@ -98,13 +100,15 @@ def test_a_forged_header_counts_for_nothing(run, stack, peers):
         [("X-Forwarded-Email", "alice")],
     ],
 )
-def test_what_is_not_one_name_is_refused(run, headers):
-    """No header, two of them, or one that no user can be called, from the proxy itself."""
+def test_a_header_that_is_not_exactly_one_name_is_rejected(run, headers):
+    """A missing, duplicate or invalid user name is rejected, even if it comes from the proxy."""
     assert run(headers).status_code == 401
 
 
-def test_a_bearer_token_goes_before_the_header(run, stack):
-    """Who brings one stands or falls by it, also behind the proxy; without tokens the header is not looked at."""
+def test_a_bearer_token_takes_precedence_over_the_header(run, stack):
+    """A request with a bearer token is judged by that token, also behind the proxy; if tokens are disabled, the
+    Authorization header is ignored.
+    """
     tokens = InMemoryTokens()
     command = CreateToken(name="ci", grants=(Grant(role=Role.ADMIN),), caller=Caller(name="x"))
     _, text = create_token(command, tokens, stack.clock)
@@ -124,16 +128,16 @@ def identified(peer: str | None, *headers: tuple[bytes, bytes], peers: str = "10
 
 
 @pytest.mark.parametrize("peer", ["10.1.2.3", "::ffff:10.1.2.3", "fd00::1"])
-def test_a_peer_is_listed_in_any_form(peer):
-    """Also IPv4 on a socket for both."""
+def test_a_peer_is_recognized_in_each_notation(peer):
+    """This includes IPv4 addresses on a dual-stack socket."""
     assert identified(peer)
 
 
 @pytest.mark.parametrize(
     "peer", [None, "", "11.0.0.1", "::ffff:11.0.0.1", "fd00:1::1", "testclient", "10.0.0.1, 11.0.0.1"]
 )
-def test_any_other_peer_is_not(peer):
-    """A socket without an address neither."""
+def test_an_unlisted_peer_is_not_trusted(peer):
+    """A socket without an address is not trusted either."""
     assert identified(peer) is None
 
 
@@ -147,25 +151,25 @@ def test_any_other_peer_is_not(peer):
     ],
 )
 def test_groups_are_separated_by_commas(groups, roles):
-    """Each is looked up in the grants, letter by letter."""
+    """Each group is compared with the grants exactly."""
     found = identified("10.0.0.1", (b"x-user", b"alice"), (b"x-groups", groups))
     assert found is not None
     assert ([grant.role for grant in found.access.grants], found.access.owns) == (roles, True)
 
 
-def test_groups_are_read_only_where_that_is_said(board, stack):
-    """A proxy that sets the name alone passes on whatever groups its clients send: those count for nothing."""
+def test_groups_are_read_only_if_configured(board, stack):
+    """A proxy that sets only the user name forwards the group headers of its clients, so that these are ignored."""
     roles = {}
     for header in (None, GROUPS):
         board.app = create_app(stack.service, Settings(**{**LISTED, "proxy_groups_header": header}))
-        told = httpx.get(f"{board.url}/api/v1/whoami", headers={USER: "bob", GROUPS: "data"}).json()
-        roles[header] = [grant["role"] for grant in told["grants"]]
+        answer = httpx.get(f"{board.url}/api/v1/whoami", headers={USER: "bob", GROUPS: "data"}).json()
+        roles[header] = [grant["role"] for grant in answer["grants"]]
     assert roles == {None: [], GROUPS: ["operator"]}
     assert Settings().proxy_groups_header is None
 
 
-def test_a_name_may_have_any_letters():
-    """In UTF-8."""
+def test_a_name_may_contain_non_ascii_letters():
+    """Names are encoded in UTF-8."""
     found = identified("10.0.0.1", (b"x-user", "ünï".encode()))
     assert found is not None
     assert found.name == "ünï"
@@ -174,7 +178,7 @@ def test_a_name_may_have_any_letters():
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({}, "needs WORKFLOWS_PROXY_PEERS"),
         ({"WORKFLOWS_PROXY_PEERS": "0.0.0.0/0"}, "every address"),
@@ -183,14 +187,14 @@ def test_a_name_may_have_any_letters():
         ({"WORKFLOWS_PROXY_PEERS": "10.0.0.1", "WORKFLOWS_PROXY_USER_HEADER": "X User"}, "WORKFLOWS_PROXY_USER_HEADER"),
     ],
 )
-def test_a_proxy_must_be_named(changes, told):
-    """By its address: nobody is trusted by default, and everybody never."""
-    with pytest.raises(ConfigurationError, match=told):
+def test_a_proxy_must_be_listed_by_address(changes, message):
+    """No proxy is trusted by default, and a setting that trusts all addresses is rejected."""
+    with pytest.raises(ConfigurationError, match=message):
         load_settings({"WORKFLOWS_AUTH": "proxy", **changes})
 
 
-def test_peers_are_shown_as_they_are_meant():
-    """An address is a network of one."""
+def test_peers_are_displayed_as_networks():
+    """A single address is displayed as a network of one address."""
     settings = load_settings({"WORKFLOWS_PROXY_PEERS": "10.0.0.5, fd00::/64"})
     assert {name: value for name, value, _ in described(settings, {})}[
         "WORKFLOWS_PROXY_PEERS"

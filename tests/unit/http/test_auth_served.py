@@ -1,4 +1,4 @@
-"""Authentication in ``dli serve`` as it is started, on a database that ``dli token`` writes to."""
+"""Tests of authentication in a real ``dli serve`` process, on a database to which ``dli token`` writes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LIST = "/api/v1/workflows"
 
 @pytest.fixture
 def environment(tmp_path):
-    """Of all commands of a test."""
+    """The environment of all commands of a test."""
     made = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": PYTHONPATH,
@@ -43,7 +43,7 @@ def environment(tmp_path):
         "AIRFLOW_PASSWORD": CANARY,
         "AIRFLOW_TOKEN": CANARY,
         "DLI_TOKEN": CANARY,
-        "FORWARDED_ALLOW_IPS": "*",  # which uvicorn reads
+        "FORWARDED_ALLOW_IPS": "*",  # uvicorn reads it
     }
     run(made, "db", "upgrade")
     return made
@@ -57,16 +57,16 @@ def run(environment: dict[str, str], *arguments: str) -> str:
 
 @contextmanager
 def served(environment: dict[str, str], log: Path) -> Iterator[httpx.Client]:
-    """A client of a service in a process of its own, which writes ``log``."""
+    """A client of a service in a separate process, whose log goes to ``log``."""
     with log.open("w") as file:
         process = subprocess.Popen([*DLI, "serve"], env=environment, stderr=file, stdout=file)
     try:
         deadline = time.monotonic() + 60
-        while "Serving at " not in (told := log.read_text()):
-            assert process.poll() is None, told
-            assert time.monotonic() < deadline, told
+        while "Serving at " not in (text := log.read_text()):
+            assert process.poll() is None, text
+            assert time.monotonic() < deadline, text
             time.sleep(0.05)
-        url = told.partition("Serving at ")[2].split()[0]
+        url = text.partition("Serving at ")[2].split()[0]
         with httpx.Client(base_url=url, trust_env=False) as client:
             yield client
     finally:
@@ -74,9 +74,9 @@ def served(environment: dict[str, str], log: Path) -> Iterator[httpx.Client]:
         assert process.wait(30) == 0
 
 
-def test_a_token_from_its_making_to_its_end(environment, tmp_path):
-    """Made beside the running service, it opens at once; revoked, it does so for five seconds more at most. No secret is in the log, nor
-    in what the service and ``dli config show`` tell.
+def test_a_token_is_valid_from_creation_to_revocation(environment, tmp_path):
+    """A token that is created beside the running service is valid at once, and for at most five seconds after its
+    revocation. No secret is in the log, or in the output of the service and of ``dli config show``.
     """
     log = tmp_path / "log"
     with served(environment, log) as client:
@@ -100,29 +100,33 @@ def test_a_token_from_its_making_to_its_end(environment, tmp_path):
             assert time.monotonic() - since < REMEMBERED + 1
             time.sleep(0.1)
         assert client.get(LIST, headers=headers).status_code == 401
-    told = log.read_text() + run(environment, "config", "show") + "".join(answer.text for answer in answers)
+    output = log.read_text() + run(environment, "config", "show") + "".join(answer.text for answer in answers)
     assert "401" in log.read_text()
-    assert [word for word in (CANARY, token, token[-64:], token[-64:-40]) if word in told] == []
+    assert [word for word in (CANARY, token, token[-64:], token[-64:-40]) if word in output] == []
 
 
-def test_no_header_says_where_a_request_comes_from(environment, tmp_path):
-    """The peer is whoever is connected, though uvicorn could take it from a header; so the forged user counts for nothing."""
+def test_no_header_changes_the_source_address(environment, tmp_path):
+    """The source address is that of the connection, although uvicorn could read it from a header, so that the forged
+    user is ignored.
+    """
     forged = {"X-Forwarded-User": "alice", "X-Forwarded-For": "10.0.0.1", "X-Forwarded-Proto": "https"}
     with served(environment, tmp_path / "log") as client:
         assert client.get(LIST, headers=forged).status_code == 401
         assert client.get(LIST, headers={**forged, "X-Forwarded-For": "10.0.0.1, 10.0.0.2"}).status_code == 401
 
 
-def test_a_large_body_is_not_in_the_way_of_the_refusal(environment, tmp_path):
-    """Whoever sends a megabyte without a credential gets to read why it was refused, and may send again."""
+def test_a_large_body_does_not_hide_the_401(environment, tmp_path):
+    """A client that sends a megabyte without a credential can read the 401 and send another request."""
     with served(environment, tmp_path / "log") as client:
         for _ in range(5):
             answer = client.post(f"{LIST}/register", content=b" " * 1_000_000)
             assert (answer.status_code, answer.json()["code"]) == (401, "UNAUTHENTICATED")
 
 
-def test_beyond_this_host_with_authentication_only(environment, tmp_path):
-    """And then with a word about encryption; without authentication nothing is started."""
+def test_non_loopback_addresses_require_authentication(environment, tmp_path):
+    """With authentication the service starts and logs a warning about encryption; without authentication it refuses to
+    start.
+    """
     log = tmp_path / "log"
     with served({**environment, "WORKFLOWS_HOST": "0.0.0.0"}, log) as client:
         port = client.base_url.port

@@ -1,4 +1,4 @@
-"""Authentication as a whole, and API tokens: over the real application."""
+"""Tests of authentication in general and of API tokens, over the real application."""
 
 from __future__ import annotations
 
@@ -46,17 +46,17 @@ def stack(tokens):
         yield running
 
 
-def kept(
+def stored_token(
     tokens: InMemoryTokens, name: str = "ci", grants: tuple[Grant, ...] = ADMIN, **given: Any
 ) -> tuple[Token, dict[str, str]]:
-    """A token that is kept, and the header that carries it."""
+    """Store a token and return its header."""
     token, text = new_token(name, grants, at=TEN, by="admin", **given)
     tokens.add_token(token)
     return token, {"Authorization": f"Bearer {text}"}
 
 
 def refused(answer: Response) -> str:
-    """Assert that this is the one answer to whoever is not known."""
+    """Assert that the response is the one for unauthenticated requests, and return its body."""
     check_answer(answer)
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"] == "Bearer"
@@ -66,7 +66,7 @@ def refused(answer: Response) -> str:
 
 
 def spied(api: WorkflowService, seen: list[Caller], *_: object) -> None:
-    """In the place of a method of the API: note who asks, and answer nothing."""
+    """Replace a method of the API: record the caller, and return nothing."""
     seen.append(api.caller)
     raise DatabaseUnavailable("seen")
 
@@ -90,8 +90,8 @@ def spied(api: WorkflowService, seen: list[Caller], *_: object) -> None:
         ("GET", "/schema/openapi.json"),
     ],
 )
-def test_nobody_gets_anything(stack, method, path):
-    """Without a credential: 401, the same for what exists and what does not, before query and body are read."""
+def test_unauthenticated_requests_are_rejected(stack, method, path):
+    """Without a credential, existing and missing resources get the same 401, before the query and the body are read."""
     url = path if path.startswith("/") else f"/api/v1/workflows/{path}".rstrip("/")
     answer = stack.client.request(method, f"{url}?unknown=1", content=b"{")
     assert answer.status_code == 401
@@ -100,7 +100,7 @@ def test_nobody_gets_anything(stack, method, path):
 
 
 def test_every_route_but_the_health_checks_authenticates(stack):
-    """Whatever route is added: only ``/healthz``, ``/readyz`` and ``/dependencies`` answer without a credential."""
+    """Of all routes, only ``/healthz``, ``/readyz`` and ``/dependencies`` answer without a credential."""
     routes = {
         (route.path_format, method)
         for route in stack.client.app.routes
@@ -113,8 +113,8 @@ def test_every_route_but_the_health_checks_authenticates(stack):
         assert stack.client.request(method, url.replace("{number}", "1")).status_code == 401, (method, path)
 
 
-def test_health_answers_everybody_without_details(stack, caplog):
-    """A probe needs no credential, and learns nothing; the log has the details."""
+def test_health_checks_answer_without_credentials_and_without_details(stack, caplog):
+    """A probe needs no credential and gets no details; the log contains them."""
     stack.database.go_down()
     ready, dependencies = stack.get("/readyz"), stack.get("/dependencies")
     assert ready.status_code == dependencies.status_code == 503
@@ -124,16 +124,16 @@ def test_health_answers_everybody_without_details(stack, caplog):
     assert stack.get("/healthz").json() == {"status": "ok"}
 
 
-def test_a_token_opens_everything(stack, tokens):
-    """Measurements and the OpenAPI document, too, whatever was granted."""
-    _, headers = kept(tokens, grants=(Grant(role=Role.VIEWER, names="other.*"),))
+def test_a_token_opens_metrics_and_openapi(stack, tokens):
+    """A token may read the metrics and the OpenAPI document with any grant."""
+    _, headers = stored_token(tokens, grants=(Grant(role=Role.VIEWER, names="other.*"),))
     for path in ("/metrics", "/schema/openapi.json", "/api/v1/workflows"):
         assert stack.client.get(path, headers=headers).status_code == 200
 
 
-def test_what_is_done_with_a_token_is_recorded_under_its_name(stack, tokens):
-    """``token:<name>``, from the verified token and from nowhere else; the address is that of the connection."""
-    _, headers = kept(tokens)
+def test_changes_are_recorded_under_the_name_of_the_token(stack, tokens):
+    """The caller is ``token:<name>``, which comes only from the verified token; the address is that of the connection."""
+    _, headers = stored_token(tokens)
     forged = {
         **headers,
         "X-Forwarded-User": "eve",
@@ -159,9 +159,9 @@ def test_what_is_done_with_a_token_is_recorded_under_its_name(stack, tokens):
         ("register", {"dataset_name": NAME, "yaml_content": YAML, "registered_by": "eve"}),
     ],
 )
-def test_a_body_cannot_say_who_asks(stack, tokens, path, body):
-    """A field that claims an identity is unknown, and refused."""
-    _, headers = kept(tokens)
+def test_a_body_cannot_set_the_caller(stack, tokens, path, body):
+    """A field that claims an identity is unknown and rejected."""
+    _, headers = stored_token(tokens)
     answer = stack.post(path, body, headers=headers)
     assert answer.status_code == 400
     assert answer.json()["code"] == "INVALID_REQUEST"
@@ -169,18 +169,18 @@ def test_a_body_cannot_say_who_asks(stack, tokens, path, body):
 
 
 def test_the_grants_of_a_token_reach_the_service(stack, tokens, monkeypatch):
-    """Exactly what was granted, and nothing by ownership."""
+    """The caller has exactly the token's grants, and nothing by ownership."""
     seen: list[Caller] = []
     monkeypatch.setattr(WorkflowService, "workflows", partialmethod(spied, seen))
     grants = (Grant(role=Role.OPERATOR, team="@ads", names="iceberg.*"), Grant(role=Role.VIEWER))
-    _, headers = kept(tokens, grants=grants)
+    _, headers = stored_token(tokens, grants=grants)
     stack.client.get("/api/v1/workflows", headers=headers)
     (caller,) = seen
     assert (caller.name, caller.access) == ("token:ci", Access(grants=grants, owns=False))
 
 
 def _changed(text: str, **what: str) -> str:
-    """A token's text with one part of it changed."""
+    """The text of a token with one part replaced."""
     prefix, token_id, secret = text.split("_")
     parts = {"prefix": prefix, "id": token_id, "secret": secret} | what
     return "_".join(parts.values())
@@ -205,32 +205,36 @@ def _changed(text: str, **what: str) -> str:
         lambda _: "",
     ],
 )
-def test_a_token_that_is_not_quite_one_is_refused(stack, tokens, spoil):
-    """Another prefix, id or secret, truncated, oversized, twice in one header: all in the same words."""
-    _, headers = kept(tokens)
+def test_a_malformed_token_is_rejected(stack, tokens, spoil):
+    """A token with another prefix, id or secret, a truncated or oversized one, and two in one header get the same
+    response.
+    """
+    _, headers = stored_token(tokens)
     text = headers["Authorization"].removeprefix("Bearer ")
     answer = stack.client.get("/api/v1/workflows", headers={"Authorization": f"Bearer {spoil(text)}".encode("latin-1")})
     assert refused(answer) == refused(stack.client.get("/api/v1/workflows"))
 
 
 @pytest.mark.parametrize("scheme", ["Basic", "Digest", "Token", "", "Bearer:", "BearerX"])
-def test_another_scheme_is_refused(stack, tokens, scheme):
-    """A good token under another scheme is no bearer token."""
-    _, headers = kept(tokens)
+def test_another_scheme_is_rejected(stack, tokens, scheme):
+    """A valid token under another scheme is not a bearer token."""
+    _, headers = stored_token(tokens)
     text = headers["Authorization"].removeprefix("Bearer ")
     refused(stack.client.get("/api/v1/workflows", headers={"Authorization": f"{scheme} {text}".strip()}))
 
 
-def test_the_scheme_may_be_written_in_any_case(stack, tokens):
-    """RFC 9110, section 11.1."""
-    _, headers = kept(tokens)
+def test_the_scheme_is_case_insensitive(stack, tokens):
+    """RFC 9110, section 11.1, defines this."""
+    _, headers = stored_token(tokens)
     text = headers["Authorization"].removeprefix("Bearer ")
     assert stack.client.get("/api/v1/workflows", headers={"Authorization": f"bearer {text}"}).status_code == 200
 
 
-def test_two_credentials_are_refused(stack, tokens):
-    """Though both are good: who reads the first and who reads the last would disagree. Over a real server, which keeps them apart."""
-    one, other = kept(tokens)[1]["Authorization"], kept(tokens, name="other")[1]["Authorization"]
+def test_two_credentials_are_rejected(stack, tokens):
+    """Two Authorization headers are rejected even if both are valid, because servers differ in which one they read. The
+    test uses a real server, which keeps the headers apart.
+    """
+    one, other = stored_token(tokens)[1]["Authorization"], stored_token(tokens, name="other")[1]["Authorization"]
     with serving() as board:
         board.app = stack.client.app
         url = f"{board.url}/api/v1/workflows"
@@ -239,20 +243,20 @@ def test_two_credentials_are_refused(stack, tokens):
             assert httpx.get(url, headers=[("Authorization", one), (name, value)]).status_code == 401
 
 
-def test_an_expired_token_is_refused_from_its_moment_on(stack, tokens):
-    """Also when it was seen just before."""
-    _, headers = kept(tokens, expires_at=TEN + timedelta(seconds=2))
+def test_an_expired_token_is_rejected_from_its_expiry_on(stack, tokens):
+    """A cached token is also rejected."""
+    _, headers = stored_token(tokens, expires_at=TEN + timedelta(seconds=2))
     stack.clock.sleep(1)
     assert stack.client.get("/api/v1/workflows", headers=headers).status_code == 200
     stack.clock.sleep(1)
     refused(stack.client.get("/api/v1/workflows", headers=headers))
 
 
-def test_a_revoked_token_counts_for_some_seconds_at_most():
-    """One that was seen is looked up again after five seconds; one that was not, at once."""
+def test_a_revoked_token_is_accepted_for_a_few_seconds_at_most():
+    """A cached token is looked up again after five seconds; one that is not cached is looked up at once."""
     tokens, moments = InMemoryTokens(), [100.0]
     reader = TokenReader(tokens, lambda: TEN, monotonic=lambda: moments[-1])
-    token, headers = kept(tokens)
+    token, headers = stored_token(tokens)
     text = headers["Authorization"].removeprefix("Bearer ")
     assert reader.identity(text) == token.identity
     tokens.revoke_token(token.id, at=TEN, by="admin")
@@ -265,11 +269,11 @@ def test_a_revoked_token_counts_for_some_seconds_at_most():
         reader.identity(text)
 
 
-def test_a_wrong_secret_is_refused_while_the_right_one_is_remembered():
-    """What is remembered is the token, not that somebody knew its secret."""
+def test_a_wrong_secret_is_rejected_while_the_token_is_cached():
+    """The cache holds the token, and each request verifies the secret."""
     tokens = InMemoryTokens()
     reader = TokenReader(tokens, lambda: TEN)
-    _, headers = kept(tokens)
+    _, headers = stored_token(tokens)
     text = headers["Authorization"].removeprefix("Bearer ")
     assert reader.identity(text)
     with pytest.raises(Unauthenticated):
@@ -277,7 +281,7 @@ def test_a_wrong_secret_is_refused_while_the_right_one_is_remembered():
 
 
 class CountedTokens(InMemoryTokens):
-    """Counts the looks."""
+    """Counts the lookups."""
 
     looks = 0
 
@@ -287,18 +291,18 @@ class CountedTokens(InMemoryTokens):
 
 
 def test_a_token_is_looked_up_once_for_many_requests():
-    """One read in five seconds, however many ask."""
+    """There is one lookup in five seconds for any number of requests."""
     tokens = CountedTokens()
     reader = TokenReader(tokens, lambda: TEN, monotonic=lambda: 1.0)
-    _, headers = kept(tokens)
+    _, headers = stored_token(tokens)
     for _ in range(10):
         reader.identity(headers["Authorization"].removeprefix("Bearer "))
     assert tokens.looks == 1
 
 
-def test_without_a_database_nobody_can_say(stack, tokens):
-    """503, not 401: the credential may be good."""
-    _, headers = kept(tokens)
+def test_without_a_database_the_answer_is_503(stack, tokens):
+    """The credential may be valid, so that the answer is not 401."""
+    _, headers = stored_token(tokens)
     tokens.go_down()
     answer = stack.get("", headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (503, "DATABASE_UNAVAILABLE")
@@ -306,7 +310,7 @@ def test_without_a_database_nobody_can_say(stack, tokens):
 
 
 def test_a_token_and_a_user_of_one_name_are_two_callers():
-    """No user can be called as a token is, nor as a group, as everybody, or as the system itself."""
+    """No user can have the name of a token, of a group, of the set of all callers, or of the system."""
     token = a_token(name="alice")
     assert token.identity.name == "token:alice"
     illegal = [
@@ -328,18 +332,18 @@ def test_a_token_and_a_user_of_one_name_are_two_callers():
     ] == []
 
 
-def test_keys_of_two_callers_do_not_meet(stack, tokens):
-    """The same ``Idempotency-Key`` of another token is another key."""
+def test_idempotency_keys_of_two_callers_are_distinct(stack, tokens):
+    """The ``Idempotency-Key`` of another token is another key."""
     stack.register()
-    one, other = kept(tokens)[1], kept(tokens, name="other")[1]
+    one, other = stored_token(tokens)[1], stored_token(tokens, name="other")[1]
     answers = [stack.post(f"{NAME}/run", {}, headers={**who, "Idempotency-Key": "k"}) for who in (one, other, one)]
     assert [answer.status_code for answer in answers] == [202, 202, 202]
     assert [answer.json()["triggered_by"] for answer in answers] == ["token:ci", "token:other", "token:ci"]
     assert [answer.headers.get("idempotency-replayed") for answer in answers] == [None, None, "true"]
 
 
-def test_without_authentication_everybody_is_the_user_of_the_settings():
-    """Also who sends a credential."""
+def test_without_authentication_every_caller_is_the_user_of_the_settings():
+    """A credential in the request changes nothing."""
     with http_stack() as stack:
         stack.register()
         answer = stack.post(f"{NAME}/run", {}, headers={"Authorization": "Bearer x"})
@@ -347,7 +351,7 @@ def test_without_authentication_everybody_is_the_user_of_the_settings():
 
 
 def test_without_authentication_everything_is_allowed(monkeypatch):
-    """As for whoever embeds the service."""
+    """The caller has the same rights as an application that embeds the service."""
     seen: list[Caller] = []
     monkeypatch.setattr(WorkflowService, "health", partialmethod(spied, seen))
     with http_stack() as stack:
@@ -355,38 +359,38 @@ def test_without_authentication_everything_is_allowed(monkeypatch):
     assert [caller.access for caller in seen] == [EVERYTHING]
 
 
-def test_on_routes_for_everybody_one_may_nothing(stack, tokens, monkeypatch):
-    """Whoever asks there, with or without a credential, is nobody."""
+def test_public_routes_have_a_caller_without_rights(stack, tokens, monkeypatch):
+    """On public routes the caller has no identity, with or without a credential."""
     seen: list[Caller] = []
     monkeypatch.setattr(WorkflowService, "health", partialmethod(spied, seen))
     stack.client.get("/dependencies")
-    stack.client.get("/dependencies", headers=kept(tokens)[1])
+    stack.client.get("/dependencies", headers=stored_token(tokens)[1])
     assert [(caller.name, caller.access) for caller in seen] == [("anonymous", Access(owns=False))] * 2
 
 
 def test_secrets_are_in_no_log(stack, tokens, caplog):
-    """Whatever becomes of the request: neither a good token nor a wrong one is written down, an id is."""
+    """Neither a valid nor an invalid token is logged for any outcome of the request; the token's id is."""
     caplog.set_level(logging.DEBUG)
-    token, headers = kept(tokens, expires_at=TEN + timedelta(seconds=1))
+    token, headers = stored_token(tokens, expires_at=TEN + timedelta(seconds=1))
     text = headers["Authorization"].removeprefix("Bearer ")
     stack.client.get("/api/v1/workflows", headers=headers)
     stack.client.get("/api/v1/workflows", headers={"Authorization": f"Bearer {_changed(text, secret='f' * 64)}"})
     stack.clock.sleep(1)
     stack.client.get("/api/v1/workflows", headers=headers)
-    told = "\n".join(f"{record.getMessage()} {record.__dict__}" for record in caplog.records)
-    assert f"the API token {token.id} has expired" in told
-    assert (text[-64:] in told, "f" * 64 in told, token.digest in told) == (False, False, False)
+    logged = "\n".join(f"{record.getMessage()} {record.__dict__}" for record in caplog.records)
+    assert f"the API token {token.id} has expired" in logged
+    assert (text[-64:] in logged, "f" * 64 in logged, token.digest in logged) == (False, False, False)
 
 
 @pytest.mark.parametrize("auth", ["none,token", "token,token", "", ",", "password", "token;none"])
-def test_a_setting_that_says_no_one_thing_is_refused(auth):
-    """Nobody is let in because of a slip."""
+def test_an_ambiguous_auth_setting_is_rejected(auth):
+    """A mistake in the setting admits no caller."""
     with pytest.raises(ConfigurationError, match="WORKFLOWS_AUTH"):
         load_settings({"WORKFLOWS_AUTH": auth or " "})
 
 
-def test_beyond_loopback_only_with_authentication():
-    """Any address then; without, the refusal stays."""
+def test_non_loopback_addresses_require_authentication():
+    """With authentication each address is allowed; without it, only loopback is."""
     assert listen_address("0.0.0.0", authenticated=True) == "0.0.0.0"
     assert listen_address("localhost", authenticated=True) == "127.0.0.1"
     with pytest.raises(ConfigurationError, match="neither an IP address"):
@@ -395,36 +399,38 @@ def test_beyond_loopback_only_with_authentication():
         listen_address("0.0.0.0", authenticated=False)
 
 
-def test_nothing_is_served_without_what_authentication_needs():
-    """An application that was asked for tokens, and has none, is not made."""
+def test_the_application_is_not_built_without_what_authentication_needs():
+    """An application that is configured for tokens but has no token store is not built."""
     with http_stack() as stack, pytest.raises(ConfigurationError, match="API tokens"):
         create_app(stack.service, Settings(auth="token"))
 
 
 @pytest.mark.parametrize("name", ["", "-x", "a b", "a" * 101, "é", "a\n", "token:x"])
-def test_a_token_needs_a_name(name):
-    """Letters, digits and a few signs, so that it is told apart and written down everywhere."""
+def test_a_token_needs_a_valid_name(name):
+    """Names contain letters, digits and a few signs, so that they can be written in each place."""
     with pytest.raises(InvalidRequest, match="name"):
         new_token(name, ADMIN, at=TEN, by="x")
 
 
-def test_a_token_needs_a_grant_and_a_future():
-    """One that could do nothing, or never, is a slip."""
+def test_a_token_needs_a_grant_and_a_future_expiry():
+    """A token that could never do anything is a mistake."""
     with pytest.raises(InvalidRequest, match="grants"):
         new_token("ci", (), at=TEN, by="x")
     with pytest.raises(InvalidRequest, match="expires_at"):
         new_token("ci", ADMIN, at=TEN, by="x", expires_at=TEN)
 
 
-def test_two_tokens_are_never_alike():
+def test_two_tokens_always_differ():
     """Id and secret are random; the secret has 256 bits."""
     texts = [new_token("ci", ADMIN, at=TEN, by="x")[1] for _ in range(100)]
     assert len({text[4:20] for text in texts}) == len({text[21:] for text in texts}) == 100
     assert {len(text[21:]) * 4 for text in texts} == {256}
 
 
-def test_nobody_unknown_stands_in_line(tokens, monkeypatch):
-    """While changes wait for a place, who is not known is refused at once, and takes no place from those who are."""
+def test_unauthenticated_requests_are_rejected_before_queueing(tokens, monkeypatch):
+    """While changes wait for a slot, unauthenticated requests are rejected at once and take no slot from authenticated
+    ones.
+    """
     held, entered = threading.Event(), threading.Event()
 
     def slow(*_: object, **__: object) -> object:
@@ -433,7 +439,7 @@ def test_nobody_unknown_stands_in_line(tokens, monkeypatch):
         raise DatabaseUnavailable("seen")
 
     with http_stack(auth="token", tokens=tokens, threads=2, changes_waiting=1, changes_patience=20) as stack:
-        _, headers = kept(tokens)
+        _, headers = stored_token(tokens)
         monkeypatch.setattr(WorkflowService, "run", slow)
         url = f"/api/v1/workflows/{NAME}/run"
         with ThreadPoolExecutor(2) as threads:

@@ -1,4 +1,4 @@
-"""Section 3.2 of the specification, replayed; backfills watched and steered over HTTP."""
+"""Tests of backfills over HTTP: the examples of section 3.2 of the specification, their status and their control."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ REQUEST = {"start_date": "2026-01-01", "end_date": "2026-01-07", "params": {"reg
 
 @pytest.fixture
 def stack() -> Iterator[Stack]:
-    """On the day after the dates of the specification's example."""
+    """The clock is at the day after the dates in the specification's example."""
     with http_stack() as running:
         running.clock.sleep((datetime(2026, 1, 8, 10, tzinfo=UTC) - running.clock.now()).total_seconds())
         running.register()
         yield running
 
 
-def test_backfill_as_in_3_2(stack: Stack) -> None:
-    """The request of section 3.2 gives exactly its answer."""
+def test_backfill_example_of_section_3_2(stack: Stack) -> None:
+    """The request in section 3.2 of the specification gets exactly the response there."""
     answer = stack.post(f"{NAME}/backfill", REQUEST)
     assert answer.status_code == 202
     assert answer.json() == {
@@ -42,8 +42,8 @@ def test_backfill_as_in_3_2(stack: Stack) -> None:
     assert sorted(run.conf["date"] for run in sent) == [f"2026-01-0{day}" for day in range(1, 8)]
 
 
-def test_a_dry_run_changes_nothing_and_tells_all(stack: Stack) -> None:
-    """202 with the dates, ids and conflicts that a real call would have."""
+def test_a_dry_run_changes_nothing_and_returns_the_plan(stack: Stack) -> None:
+    """The answer is 202 with the dates, ids and conflicts that the real request would have."""
     stack.post(f"{NAME}/run", {"params": {"date": "2026-01-02"}})
     before = stack.stored()
     answer = stack.post(f"{NAME}/backfill", {**REQUEST, "end_date": "2026-01-03", "dry_run": True})
@@ -60,8 +60,8 @@ def test_a_dry_run_changes_nothing_and_tells_all(stack: Stack) -> None:
     assert stack.stored() == before
 
 
-def test_a_backfill_is_watched(stack: Stack) -> None:
-    """Each date with its run, the counts, the percentage, and when it will have ended."""
+def test_backfill_status_has_progress_and_estimate(stack: Stack) -> None:
+    """The status contains each date with its run, the counts, the percentage and the estimated end."""
     stack.post(f"{NAME}/backfill", {**REQUEST, "end_date": "2026-01-02", "parallel": False})
     backfill_id = f"{NAME}_backfill_20260101_20260102"
     for _ in range(6):
@@ -92,7 +92,7 @@ def test_a_backfill_is_watched(stack: Stack) -> None:
 
 
 def test_pause_resume_and_stop(stack: Stack) -> None:
-    """Each is told with who, when and why."""
+    """Each response contains the caller, the time and the reason."""
     stack.post(f"{NAME}/backfill", {**REQUEST, "max_active": 1})
     paused = stack.post(f"backfills/{ID}/pause", {"reason": "tea"}).json()
     assert (paused["status"], paused["changed_by"], paused["reason"]) == ("PAUSED", USER, "tea")
@@ -105,7 +105,7 @@ def test_pause_resume_and_stop(stack: Stack) -> None:
 
 
 def test_backfills_are_listed_page_by_page(stack: Stack) -> None:
-    """Latest first, with the total and the link."""
+    """The latest come first, with the total count and the Link header."""
     for day in (1, 2, 3):
         date = f"2026-01-0{day}"
         stack.post(f"{NAME}/backfill", {"start_date": date, "end_date": date})
@@ -138,7 +138,7 @@ def test_backfills_are_listed_page_by_page(stack: Stack) -> None:
         ({"typo": 1}, "typo"),
     ],
 )
-def test_wrong_input_is_400_and_names_its_field(stack: Stack, changes: dict[str, Any], field: str) -> None:
+def test_invalid_input_is_400_and_names_its_field(stack: Stack, changes: dict[str, Any], field: str) -> None:
     """Nothing is recorded."""
     before = stack.stored()
     answer = stack.post(f"{NAME}/backfill", {**REQUEST, **changes})
@@ -148,14 +148,14 @@ def test_wrong_input_is_400_and_names_its_field(stack: Stack, changes: dict[str,
 
 
 def test_dates_are_required(stack: Stack) -> None:
-    """Both, and a body."""
+    """Both dates and a body are required."""
     body = stack.post(f"{NAME}/backfill", {}).json()
     assert [item["field"] for item in body["errors"]] == ["start_date", "end_date"]
     assert stack.post(f"{NAME}/backfill").status_code == 400
 
 
-def test_what_is_not_there_is_404(stack: Stack) -> None:
-    """With the code that says which."""
+def test_missing_resources_are_404(stack: Stack) -> None:
+    """The code names the kind of resource."""
     for path in ("backfills/no.such", "backfills/no.such/pause", "backfills/no.such/resume", "backfills/no.such/stop"):
         answer = stack.post(path) if path.count("/") > 1 else stack.get(path)
         assert (answer.status_code, answer.json()["code"]) == (404, "BACKFILL_NOT_FOUND")
@@ -163,8 +163,8 @@ def test_what_is_not_there_is_404(stack: Stack) -> None:
         assert (answer.status_code, answer.json()["code"]) == (404, "WORKFLOW_NOT_FOUND")
 
 
-def test_what_does_not_allow_it_is_409_or_503(stack: Stack) -> None:
-    """A paused workflow; Airflow away, and then nothing is recorded."""
+def test_conflicts_are_409_and_outages_503(stack: Stack) -> None:
+    """A paused workflow is a conflict; while Airflow is unavailable, nothing is recorded."""
     before = stack.stored()
     stack.airflow.go_down()
     answer = stack.post(f"{NAME}/backfill", REQUEST)

@@ -1,4 +1,4 @@
-"""Conditional GETs: an ETag changes with the answer, and 304 stands for an answer that the caller has."""
+"""Tests of conditional GETs: an ETag changes with the response, and 304 stands for a response that the client has."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def stack():
 
 @pytest.fixture
 def paths(stack):
-    """Every kind of GET that has an ETag."""
+    """The path of each kind of GET that has an ETag."""
     run_id = stack.post(f"{NAME}/run").json()["run_id"]
     backfill = stack.post(f"{NAME}/backfill", {"start_date": "2025-12-30", "end_date": "2025-12-31"}).json()
     return {
@@ -42,7 +42,7 @@ def paths(stack):
 
 
 def test_every_get_is_conditional(stack, paths):
-    """The ETag of an answer, sent as ``If-None-Match``, is 304 with the same ETag and no body; another one is 200."""
+    """A response's ETag, sent as ``If-None-Match``, gets 304 with the same ETag and no body; another ETag gets 200."""
     tagged = {call.operation_id for route in ROUTES if (call := call_of(route)) and call.is_tagged}
     assert set(paths) == tagged
     for path in paths.values():
@@ -56,7 +56,7 @@ def test_every_get_is_conditional(stack, paths):
 
 
 def test_head_has_the_etag_of_get(stack, paths):
-    """And is answered 304 likewise."""
+    """HEAD is answered with 304 under the same conditions."""
     for path in paths.values():
         tag = stack.get(path).headers["etag"]
         assert stack.call("HEAD", path).headers["etag"] == tag
@@ -64,7 +64,7 @@ def test_head_has_the_etag_of_get(stack, paths):
 
 
 def test_a_pause_changes_the_etag_and_not_the_revision(stack):
-    """The tag is strong: another body has another one. ``If-Match`` compares the revision alone."""
+    """The ETag is strong, so that another body has another ETag. ``If-Match`` compares only the revision."""
     before = stack.get(NAME)
     stack.post(f"{NAME}/pause", {"reason": "x"})
     after = stack.get(NAME)
@@ -77,8 +77,8 @@ def test_a_pause_changes_the_etag_and_not_the_revision(stack):
     assert stack.post("register", changed, headers={"If-Match": '"2"'}).status_code == 201
 
 
-def test_the_etag_of_a_run_lasts_while_only_time_passes():
-    """It is weak: the duration that grows is no change; a change of the run is."""
+def test_the_etag_of_a_run_does_not_change_with_its_duration():
+    """The ETag is weak: a growing duration does not change it; a change of the run does."""
     with http_stack(task_seconds=100) as stack:
         stack.register()
         path = f"runs/{stack.post(f'{NAME}/run').json()['run_id']}"
@@ -96,7 +96,9 @@ def test_the_etag_of_a_run_lasts_while_only_time_passes():
 
 
 def test_a_list_has_the_etag_of_its_page(stack):
-    """A further page, which the body does not show, changes it: the link and the count belong to the answer."""
+    """An additional page changes the ETag although the body is the same, because the link and the count belong to the
+    response.
+    """
     before = stack.get("?limit=1")
     stack.register("z.other")
     after = stack.get("?limit=1")
@@ -106,17 +108,17 @@ def test_a_list_has_the_etag_of_its_page(stack):
 
 @pytest.mark.parametrize("header", ['"x', "x", "", ",", 'W/"y"', '"y", "z"', '"xx"'])
 def test_other_tags_do_not_match(header):
-    """Nor does what is no list of ETags."""
+    """A value that is not a list of ETags does not match either."""
     assert not matches(header, '"x"')
 
 
 def test_an_error_is_never_304(stack):
-    """``*`` means an answer that exists."""
+    """``*`` matches only successful responses."""
     assert stack.get("no.such", headers={"If-None-Match": "*"}).status_code == 404
 
 
 @pytest.mark.parametrize("header", ["*", '"0"', '"2-"', '"2-xyz"', 'W/"2"', '"2", "3"', "2"])
-def test_what_names_no_revision_is_refused(header):
-    """``If-Match`` is one strong tag of a workflow, or its revision in quotes."""
+def test_an_if_match_that_names_no_revision_is_rejected(header):
+    """``If-Match`` takes one strong ETag of a workflow, or its revision in quotes."""
     with pytest.raises(InvalidRequest, match="If-Match"):
         read_if_match(header)

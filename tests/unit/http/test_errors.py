@@ -1,4 +1,6 @@
-"""Every failure has one body shape, the right status and code, names the field, and leaves nothing behind."""
+"""Tests of error responses: each has the one body shape, the right status and code, names the field, and leaves no side
+effect.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,7 @@ def stack():
 
 
 def registration(**changes: Any) -> dict[str, Any]:
-    """A request that would be accepted but for the changes; None takes a field away."""
+    """A valid request with these changes; None removes a field."""
     body = {
         "dataset_name": "a.w",
         "schedule": {"cron": "0 6 * * *", "timezone": "UTC"},
@@ -49,12 +51,12 @@ def registration(**changes: Any) -> dict[str, Any]:
 
 
 def spec(text: str) -> dict[str, Any]:
-    """A registration of this YAML."""
+    """A registration with this YAML."""
     return registration(yaml_content=text)
 
 
 def refused(stack: Any, method: str, path: str, **given: Any) -> Any:
-    """The body of a refusal, after looking that nothing was stored anywhere."""
+    """The body of an error response, after a check that nothing was stored."""
     before = stack.stored()
     answer = stack.call(method, path, **given)
     assert stack.stored() == before
@@ -63,7 +65,7 @@ def refused(stack: Any, method: str, path: str, **given: Any) -> Any:
 
 
 def fields(body: Any) -> set[str]:
-    """The fields that a refusal names."""
+    """The fields that an error names."""
     return {item.get("field", "") for item in body["errors"]}
 
 
@@ -128,34 +130,34 @@ REGISTRATIONS = {
 
 
 @pytest.mark.parametrize(("body", "code", "field"), REGISTRATIONS.values(), ids=REGISTRATIONS)
-def test_bad_registrations_are_400(stack, body, code, field):
-    """A registration that is wrong is refused with its code and the field that is wrong."""
+def test_invalid_registrations_are_400(stack, body, code, field):
+    """An invalid registration is rejected with its code and the invalid field."""
     answer = refused(stack, "POST", "register", json=body)
     assert (answer["status"], answer["code"]) == (400, code)
     assert field is None or field in fields(answer)
 
 
-def test_the_size_limit_of_the_yaml_is_a_refusal(stack):
-    """YAML over its own limit is 400, though the body is within the limit of bodies."""
+def test_yaml_over_the_size_limit_is_rejected(stack):
+    """YAML over its limit is 400, even if the body is within the limit for bodies."""
     with http_stack() as roomy:
         answer = refused(roomy, "POST", "register", json=spec("# " + "x" * 300_000))
     assert answer["code"] == "INVALID_WORKFLOW_SPEC"
 
 
 def test_findings_in_the_yaml_have_line_and_column(stack):
-    """Each finding says where in the text it is."""
+    """Each finding contains its position in the text."""
     answer = refused(stack, "POST", "register", json=spec("version: v1\nname: w\ntask: []\nkey: 1\n"))
     assert [(item["line"], item["column"]) for item in answer["errors"]] == [(3, 1), (4, 1)]
 
 
 def test_an_existing_name_is_409(stack):
-    """A registered name is not registered again."""
+    """A registered name cannot be registered again."""
     answer = refused(stack, "POST", "register", json={"dataset_name": NAME, "yaml_content": YAML})
     assert (answer["status"], answer["code"]) == (409, "WORKFLOW_ALREADY_EXISTS")
 
 
 def test_a_second_name_with_the_same_dag_id_is_409(stack):
-    """The refusal says which workflow holds the DAG id."""
+    """The error names the workflow that has the DAG id."""
     yaml = YAML.replace("daily_clicks", "daily-clicks")
     body = {"dataset_name": "iceberg.analytics.daily-clicks", "yaml_content": yaml}
     answer = refused(stack, "POST", "register", json=body)
@@ -164,7 +166,7 @@ def test_a_second_name_with_the_same_dag_id_is_409(stack):
 
 
 def test_registering_as_code_is_403(stack):
-    """CODE workflows come from a pipeline."""
+    """Only a pipeline publishes CODE workflows."""
     answer = refused(stack, "POST", "register", json=registration(source_type="CODE"))
     assert (answer["status"], answer["code"]) == (403, "WORKFLOW_PERMISSION_DENIED")
 
@@ -186,8 +188,8 @@ RUNS = {
 
 
 @pytest.mark.parametrize(("body", "field"), RUNS.values(), ids=RUNS)
-def test_bad_runs_are_400(stack, body, field):
-    """Params and flags that are wrong are refused, naming the field."""
+def test_invalid_runs_are_400(stack, body, field):
+    """Invalid params and flags are rejected by field."""
     answer = refused(stack, "POST", f"{NAME}/run", json=body)
     assert (answer["status"], answer["code"]) == (400, "INVALID_REQUEST")
     assert field in fields(answer)
@@ -195,7 +197,7 @@ def test_bad_runs_are_400(stack, body, field):
 
 @pytest.mark.parametrize("flag", [True, False])
 def test_a_run_of_a_paused_workflow_is_409(stack, flag):
-    """Airflow would let it wait; a dry run says so, too."""
+    """The service rejects the run, which Airflow would queue; a dry run is also rejected."""
     stack.post(f"{NAME}/pause")
     answer = refused(stack, "POST", f"{NAME}/run", json={"dry_run": flag})
     assert (answer["status"], answer["code"]) == (409, "WORKFLOW_PAUSED")
@@ -203,21 +205,21 @@ def test_a_run_of_a_paused_workflow_is_409(stack, flag):
 
 @pytest.mark.parametrize("path", ["/run", "/pause", "/unpause", ""])
 @pytest.mark.parametrize("name", NAMES)
-def test_bad_names_in_paths_are_400(stack, name, path):
-    """A segment that is no dataset name is refused wherever a dataset name stands."""
+def test_invalid_names_in_paths_are_400(stack, name, path):
+    """A segment that is not a valid dataset name is rejected in each route that has one."""
     answer = refused(stack, "POST" if path else "GET", f"{name}{path}")
     assert (answer["status"], answer["code"], fields(answer)) == (400, "INVALID_REQUEST", {"dataset_name"})
 
 
 @pytest.mark.parametrize("name", ["history", "register"])
-def test_the_names_of_routes_are_no_names_of_workflows(stack, name):
-    """One segment is never a dataset name, so that no workflow can be hidden by a route."""
+def test_route_names_are_not_workflow_names(stack, name):
+    """A single segment is never a dataset name, so that no route can hide a workflow."""
     assert fields(refused(stack, "POST", f"{name}/run")) == {"dataset_name"}
 
 
 @pytest.mark.parametrize("run_id", ["a%20b", "a..b", "a%00", "x" * 251, "%C3%A9", "a%5Cb"])
-def test_bad_run_ids_are_400(stack, run_id):
-    """A run id that Airflow would refuse is refused here."""
+def test_invalid_run_ids_are_400(stack, run_id):
+    """A run id that Airflow would reject is rejected here."""
     answer = refused(stack, "GET", f"runs/{run_id}")
     assert (answer["status"], answer["code"], fields(answer)) == (400, "INVALID_REQUEST", {"run_id"})
 
@@ -232,8 +234,8 @@ def test_bad_run_ids_are_400(stack, run_id):
         ("GET", "runs/no.such_20260101_100000", "WORKFLOW_RUN_NOT_FOUND"),
     ],
 )
-def test_what_does_not_exist_is_404(stack, method, path, code):
-    """Unknown workflows and runs have codes of their own."""
+def test_missing_resources_are_404(stack, method, path, code):
+    """Unknown workflows and unknown runs have separate codes."""
     answer = refused(stack, method, path)
     assert (answer["status"], answer["code"]) == (404, code)
 
@@ -263,8 +265,8 @@ def test_what_does_not_exist_is_404(stack, method, path, code):
         ("%00=2", "'\\x00'"),
     ],
 )
-def test_bad_paging_is_400(stack, listed, query, field):
-    """Paging that is wrong, and parameters that nobody knows, are refused by name."""
+def test_invalid_paging_is_400(stack, listed, query, field):
+    """Invalid paging and unknown parameters are rejected by name."""
     answer = refused(stack, "GET", f"{listed}?{query}")
     assert (answer["status"], answer["code"], fields(answer)) == (400, "INVALID_REQUEST", {field})
 
@@ -291,21 +293,21 @@ def test_bad_paging_is_400(stack, listed, query, field):
         ("runs/a.b?x=1", "x"),
     ],
 )
-def test_bad_filters_are_400(stack, query, field):
-    """Filters that are wrong are refused by name."""
+def test_invalid_filters_are_400(stack, query, field):
+    """Invalid filters are rejected by name."""
     answer = refused(stack, "GET", query)
     assert (answer["status"], answer["code"], fields(answer)) == (400, "INVALID_REQUEST", {field})
 
 
-def test_all_findings_come_at_once(stack):
-    """One entry for each thing that is wrong, so that a caller mends all of them in one go."""
+def test_all_findings_are_returned_together(stack):
+    """The response has one entry for each error, so that a caller can fix all of them in one step."""
     answer = refused(stack, "GET", "?limit=0&offset=x&status=y&z=1")
     assert fields(answer) == {"limit", "offset", "status", "z"}
     assert "(and 3 more)" in answer["detail"]
 
 
 @pytest.mark.parametrize("path", [f"{NAME}/pause", f"{NAME}/run"])
-def test_endless_findings_are_cut(stack, path):
+def test_findings_are_truncated(stack, path):
     """A body of a thousand unknown fields is answered with the first fifty findings and the number of the others."""
     many = {f"x{n}": n for n in range(1000)}
     answer = refused(stack, "POST", path, json={"params": many} if path.endswith("run") else many)
@@ -314,12 +316,12 @@ def test_endless_findings_are_cut(stack, path):
 
 
 def test_a_query_that_is_not_utf8_is_400(stack):
-    """Bytes that are no text are refused, not guessed."""
+    """Invalid bytes are rejected, not guessed."""
     assert refused(stack, "GET", "?owner=%FF")["code"] == "INVALID_REQUEST"
 
 
-def test_a_query_of_endless_parameters_is_400(stack):
-    """The number of parameters is bounded."""
+def test_a_query_with_too_many_parameters_is_400(stack):
+    """The number of parameters is limited."""
     assert refused(stack, "GET", "?" + "&".join(["limit=1"] * 101))["code"] == "INVALID_REQUEST"
 
 
@@ -349,8 +351,8 @@ BODIES = {
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
-def test_bodies_that_are_no_json_object_are_400(stack, body):
-    """Whatever is not one JSON object in UTF-8 is refused, fast, and never breaks anything."""
+def test_bodies_that_are_not_a_json_object_are_400(stack, body):
+    """A body that is not one JSON object in UTF-8 is rejected quickly and without side effects."""
     started = time.perf_counter()
     answer = refused(stack, "POST", "register", content=body, headers=JSON)
     assert (answer["status"], answer["code"]) == (400, "INVALID_REQUEST")
@@ -358,8 +360,8 @@ def test_bodies_that_are_no_json_object_are_400(stack, body):
 
 
 @pytest.mark.parametrize("number", [b"NaN", b"Infinity", b"-Infinity"])
-def test_numbers_that_json_does_not_have_are_no_json(stack, number):
-    """They are refused as such, wherever they stand."""
+def test_numbers_outside_json_are_rejected(stack, number):
+    """NaN and infinities are rejected at any depth."""
     body = b'{"params": {"region": [' + number + b"]}}"
     assert "not JSON" in refused(stack, "POST", f"{NAME}/run", content=body, headers=JSON)["detail"]
 
@@ -372,20 +374,20 @@ def test_numbers_that_json_does_not_have_are_no_json(stack, number):
         (b'{"params": {"x": {"y": 1, "y": 1}}}', "y"),
     ],
 )
-def test_a_key_that_stands_twice_is_400(stack, body, field):
-    """Which of the two values is meant cannot be known."""
+def test_a_duplicate_key_is_400(stack, body, field):
+    """The service cannot know which of the two values the caller intended."""
     answer = refused(stack, "POST", f"{NAME}/{'run' if b'params' in body else 'pause'}", content=body, headers=JSON)
     assert field in fields(answer)
 
 
 @pytest.mark.parametrize("body", [{"reason": "x"}, {"dataset_name": NAME}])
 def test_unpause_takes_no_fields(stack, body):
-    """Unpausing has nothing to say."""
+    """A body of unpause must be empty."""
     assert refused(stack, "POST", f"{NAME}/unpause", json=body)["code"] == "INVALID_REQUEST"
 
 
 @pytest.mark.parametrize("reason", ["x" * 1001, 5, ["x"], "a\0b"])
-def test_bad_reasons_are_400(stack, reason):
+def test_invalid_reasons_are_400(stack, reason):
     """A reason is a text of at most 1,000 characters that can be stored."""
     assert fields(refused(stack, "POST", f"{NAME}/pause", json={"reason": reason})) == {"reason"}
 
@@ -402,7 +404,7 @@ def test_bad_reasons_are_400(stack, reason):
     ],
 )
 def test_other_media_types_are_415(stack, given):
-    """A body that is not called JSON in UTF-8 is not read as if it were."""
+    """A body whose media type is not JSON in UTF-8 is not parsed as JSON."""
     answer = refused(stack, "POST", f"{NAME}/pause", content=b"{}", headers={"Content-Type": given})
     assert (answer["status"], answer["code"]) == (415, "UNSUPPORTED_MEDIA_TYPE")
 
@@ -411,27 +413,27 @@ def test_other_media_types_are_415(stack, given):
     "given",
     ["application/json", "Application/JSON; Charset=UTF-8", 'application/json;charset="utf-8"', "application/x+json"],
 )
-def test_json_by_any_of_its_names_is_read(stack, given):
-    """The media type is compared as RFC 9110 says: case does not count."""
+def test_each_spelling_of_the_json_media_type_is_accepted(stack, given):
+    """The media type is compared without regard to case, as RFC 9110 requires."""
     assert stack.post(f"{NAME}/pause", content=b"{}", headers={"Content-Type": given}).status_code == 200
 
 
 @pytest.mark.parametrize("size", [200_001, 3_000_000])
 @pytest.mark.parametrize("path", ["register", f"{NAME}/run", f"{NAME}/pause", f"{NAME}/unpause"])
 def test_a_body_over_the_limit_is_413(stack, path, size):
-    """The limit holds whatever the body holds."""
+    """The limit applies to any content."""
     answer = refused(stack, "POST", path, content=b" " * size, headers=JSON)
     assert (answer["status"], answer["code"]) == (413, "PAYLOAD_TOO_LARGE")
 
 
 def test_a_body_at_the_limit_is_read(stack):
-    """Exactly as many bytes as allowed are allowed."""
+    """A body of exactly the maximum size is accepted."""
     answer = stack.post(f"{NAME}/pause", content=b"{}".ljust(200_000), headers=JSON)
     assert answer.status_code == 200
 
 
-def test_pages_of_other_sites_are_403(stack):
-    """A page in a browser on this host cannot start runs here."""
+def test_requests_from_other_sites_are_403(stack):
+    """A web page in a browser on this host cannot trigger runs here."""
     answer = refused(stack, "POST", f"{NAME}/run", headers={"Sec-Fetch-Site": "cross-site"})
     assert (answer["status"], answer["code"]) == (403, "PERMISSION_DENIED")
 
@@ -456,8 +458,8 @@ def test_pages_of_other_sites_are_403(stack):
         ("database", "GET", "runs/a.b", None, "DATABASE_UNAVAILABLE"),
     ],
 )
-def test_a_system_that_is_down_is_503_and_nothing_is_recorded(stack, system, method, path, body, code):
-    """The code says which system it is, Retry-After when to come again, and nothing is half done."""
+def test_an_unavailable_system_is_503_and_nothing_is_recorded(stack, system, method, path, body, code):
+    """The code names the system, Retry-After contains the delay, and no step of the request has happened."""
     before = stack.stored()
     getattr(stack, system).go_down()
     answer = stack.call(method, path, json=body) if body is not None else stack.call(method, path)
@@ -471,7 +473,7 @@ def test_a_system_that_is_down_is_503_and_nothing_is_recorded(stack, system, met
 
 
 def every_error() -> list[type[errors.WorkflowError]]:
-    """The root and all that derive from it."""
+    """The root of the error tree and all of its subclasses."""
     found = [errors.WorkflowError]
     for error in found:
         found += error.__subclasses__()
@@ -479,7 +481,7 @@ def every_error() -> list[type[errors.WorkflowError]]:
 
 
 def made(error: type[errors.WorkflowError]) -> errors.WorkflowError:
-    """An instance, whatever its constructor asks for."""
+    """An instance of the error with placeholder arguments."""
     found = error.__new__(error)
     errors.WorkflowError.__init__(found, "what went wrong")
     if isinstance(found, errors.InvalidRequest):
@@ -489,18 +491,18 @@ def made(error: type[errors.WorkflowError]) -> errors.WorkflowError:
 
 @pytest.mark.parametrize("error", every_error(), ids=lambda error: error.__name__)
 def test_every_error_has_a_status(error):
-    """No error of ours can become a 500 by being forgotten."""
+    """Each error of the project has a status, so that none becomes a 500."""
     assert STATUS[error.code] in {400, 401, 403, 404, 409, 412, 422, 429, 500, 502, 503}
 
 
-def test_no_status_is_left_over():
-    """Each code in the table is that of an error."""
+def test_every_code_in_the_status_table_belongs_to_an_error():
+    """The table contains no unused code."""
     assert set(STATUS) == {error.code for error in every_error()}
 
 
 @pytest.mark.parametrize("error", every_error(), ids=lambda error: error.__name__)
 def test_every_error_is_a_problem(stack, error, monkeypatch):
-    """Whichever error a use case raises, the body has the one shape, and its own code and status."""
+    """Each error that a use case can raise gets the one body shape with its code and status."""
     monkeypatch.setattr(WorkflowService, "workflow", raising(made(error)))
     answer = stack.client.get(f"{ROOT}/{NAME}")
     code = error.code if STATUS[error.code] != 500 else "INTERNAL_ERROR"
@@ -528,23 +530,23 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize(("method", "path", "given", "status"), REFUSALS.values(), ids=REFUSALS)
-def test_every_refusal_has_one_shape(stack, method, path, given, status):
-    """What is refused before a use case is reached has the same shape as what a use case refuses."""
+def test_every_early_error_has_the_same_shape(stack, method, path, given, status):
+    """Errors that occur before a use case is called have the same shape as those from use cases."""
     if status == 400 and "content" in given:
         given = {**given, "headers": JSON}
     answer = stack.client.request(method, path, **given)
     assert_problem(answer, status, answer.json()["code"])
 
 
-def test_method_not_allowed_says_what_is(stack):
-    """405 carries Allow."""
+def test_method_not_allowed_lists_the_methods(stack):
+    """A 405 contains Allow."""
     answer = stack.call("DELETE", f"{ROOT}/{NAME}/run")
     assert (answer.status_code, answer.json()["code"]) == (405, "METHOD_NOT_ALLOWED")
     assert {part.strip() for part in answer.headers["allow"].split(",")} == {"POST", "OPTIONS"}
 
 
-def test_the_unexpected_is_logged_and_not_told(stack, monkeypatch):
-    """The log has the traceback under the id of the answer, without its secrets; the answer has nothing of it."""
+def test_an_unexpected_error_is_logged_and_not_disclosed(stack, monkeypatch):
+    """The log contains the traceback, without secrets, under the id of the response; the response contains no detail."""
     monkeypatch.setattr(WorkflowService, "workflow", raising(RuntimeError("seen with password=hunter2")))
     with logged("workflow_entrypoints.http.errors") as lines:
         answer = stack.get(NAME, headers={"X-Request-ID": "find-me"})
@@ -556,8 +558,8 @@ def test_the_unexpected_is_logged_and_not_told(stack, monkeypatch):
     assert "RuntimeError: seen with password=****" in lines[0]["traceback"]
 
 
-def test_the_unexpected_is_not_told_in_debug_mode_either(stack, monkeypatch):
-    """Litestar's own pages with tracebacks are never shown, whatever its environment says."""
+def test_an_unexpected_error_is_not_disclosed_in_debug_mode(stack, monkeypatch):
+    """Litestar's pages with tracebacks are never served, regardless of its environment variables."""
     monkeypatch.setenv("LITESTAR_DEBUG", "1")
     monkeypatch.setattr(WorkflowService, "workflow", raising(RuntimeError("hunter2")))
     with TestClient(create_app(stack.service, Settings(user=USER)), raise_server_exceptions=False) as client:
@@ -576,7 +578,7 @@ def raising(error: Exception) -> Any:
 
 
 def assert_problem(answer: Any, status: int, code: str) -> None:
-    """RFC 9457, with our additions."""
+    """Assert that the response is an RFC 9457 problem with this project's fields."""
     body = answer.json()
     assert answer.status_code == body["status"] == status
     assert answer.headers["content-type"] == "application/problem+json"
@@ -592,6 +594,6 @@ def assert_problem(answer: Any, status: int, code: str) -> None:
 
 
 @pytest.mark.parametrize(("status", "name"), [(413, "Content Too Large"), (422, "Unprocessable Content")])
-def test_a_status_is_called_as_rfc_9110_calls_it(status, name):
-    """On every version of Python, whose own names differ."""
+def test_status_titles_are_those_of_rfc_9110(status, name):
+    """The titles do not depend on the version of Python, whose names differ."""
     assert title(status) == name

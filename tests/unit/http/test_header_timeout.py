@@ -1,4 +1,4 @@
-"""How long a connection may take for the head of a request; over real sockets, with a small application behind."""
+"""Tests of the time limit for the head of a request, over real sockets and with a small application."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SLOW = b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """Reads the body, takes its time where it is asked for that, and answers."""
+    """Read the body, delay the response if the request asks for it, and respond."""
     while (await receive()).get("more_body"):
         pass
     if scope["path"] == "/slow":
@@ -40,8 +40,8 @@ def connection(board):
         yield opened
 
 
-def told(connection: socket.socket, until: bytes | None = None) -> bytes:
-    """What comes, until that has come, or the connection ends."""
+def read_until(connection: socket.socket, until: bytes | None = None) -> bytes:
+    """Read until the given bytes have arrived or the connection ends."""
     received = b""
     while until is None or until not in received:
         try:
@@ -55,7 +55,7 @@ def told(connection: socket.socket, until: bytes | None = None) -> bytes:
 
 
 def trickle(connection: socket.socket, data: bytes) -> bool:
-    """Send a byte now and then; whether the other side took all of it."""
+    """Send the data byte by byte with pauses; return whether the server accepted all of it."""
     for byte in data:
         try:
             connection.sendall(bytes([byte]))
@@ -66,39 +66,39 @@ def trickle(connection: socket.socket, data: bytes) -> bool:
 
 
 @pytest.mark.parametrize("first", [b"", b"GET / HTTP/1.1\r\nHost:"], ids=["nothing", "half of it"])
-def test_a_head_that_does_not_come_ends_the_connection(connection, first):
-    """Without an answer."""
+def test_an_incomplete_head_ends_the_connection(connection, first):
+    """The server closes the connection without a response."""
     connection.sendall(first)
-    assert told(connection) == b""
+    assert read_until(connection) == b""
 
 
-def test_a_head_that_trickles_in_ends_the_connection(connection):
-    """Each byte in time does not make the whole so."""
+def test_a_head_that_arrives_slowly_ends_the_connection(connection):
+    """The limit applies to the whole head, not to each byte."""
     assert not trickle(connection, REQUEST)
 
 
-def test_so_does_that_of_a_second_request(connection):
-    """On a connection that has been good so far."""
+def test_an_incomplete_second_head_ends_the_connection(connection):
+    """The limit also applies to later requests on a connection."""
     connection.sendall(REQUEST)
-    assert told(connection, b"ok").startswith(b"HTTP/1.1 200 ")
+    assert read_until(connection, b"ok").startswith(b"HTTP/1.1 200 ")
     assert not trickle(connection, REQUEST)
 
 
-def test_an_answer_may_take_longer(connection):
-    """Only the head is bounded by this, and whoever sends a whole one may send another when it is answered."""
+def test_a_response_may_take_longer(connection):
+    """The limit applies only to the head, and the connection can be used again after the response."""
     for _ in range(2):
         connection.sendall(SLOW)
-        assert told(connection, b"ok").startswith(b"HTTP/1.1 200 ")
+        assert read_until(connection, b"ok").startswith(b"HTTP/1.1 200 ")
 
 
 def test_a_body_may_take_longer(connection):
-    """It has a time of its own."""
+    """The body has a separate time limit."""
     connection.sendall(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 12\r\n\r\n")
     assert trickle(connection, b"0123456789ab")
-    assert told(connection, b"ok").startswith(b"HTTP/1.1 200 ")
+    assert read_until(connection, b"ok").startswith(b"HTTP/1.1 200 ")
 
 
-def test_a_second_request_may_wait_for_the_first(connection):
-    """Both heads came in time; that the second one is read later is no fault of its sender."""
+def test_a_pipelined_request_may_wait_for_the_first(connection):
+    """Both heads arrived in time; the server reads the second one later."""
     connection.sendall(SLOW + REQUEST)
-    assert told(connection, b"okHTTP/1.1 200 ").count(b"HTTP/1.1 200 ") == 2
+    assert read_until(connection, b"okHTTP/1.1 200 ").count(b"HTTP/1.1 200 ") == 2

@@ -1,4 +1,6 @@
-"""``Idempotency-Key`` over HTTP: one effect and one answer for each key, whatever dies in between."""
+"""Tests of ``Idempotency-Key`` over HTTP: each key has one effect and one response, even if the process dies in
+between.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,7 @@ def stack() -> Iterator[Stack]:
 
 @frozen(kw_only=True)
 class Change:
-    """A request that changes something, and what has to be there before."""
+    """A request that changes something, and the state it requires."""
 
     method: str = "POST"
     path: str
@@ -118,7 +120,7 @@ every_change: Final = pytest.mark.parametrize("change", CHANGES.values(), ids=CH
 
 
 def facts(stack: Stack) -> Any:
-    """What the three systems hold, but for what a look at them may move."""
+    """The content of the three systems, without what a read may change."""
     workflows = [
         (one.dataset_name, one.phase, one.pause, one.revision, one.version, one.removal)
         for one in stack.database.store.workflows.values()
@@ -131,8 +133,8 @@ def facts(stack: Stack) -> Any:
 
 
 @every_change
-def test_the_same_request_gets_the_same_answer_again(stack: Stack, change: Change) -> None:
-    """Byte by byte, with the same status, marked, and nothing is changed a second time."""
+def test_a_repeated_request_gets_the_stored_response(stack: Stack, change: Change) -> None:
+    """The response has the same status and bytes and is marked as a replay, and nothing is changed again."""
     change.before(stack)
     first = change.send(stack)
     assert first.status_code < 300
@@ -146,8 +148,8 @@ def test_the_same_request_gets_the_same_answer_again(stack: Stack, change: Chang
 
 
 @every_change
-def test_the_answer_is_the_one_without_a_key(change: Change) -> None:
-    """A key changes nothing in it."""
+def test_a_key_does_not_change_the_response(change: Change) -> None:
+    """The response with a key equals the one without."""
     bodies = []
     for key in (None, "k"):
         with http_stack(queue_seconds=60, task_seconds=60) as stack:
@@ -157,15 +159,15 @@ def test_the_answer_is_the_one_without_a_key(change: Change) -> None:
 
 
 @every_change
-def test_another_request_with_the_key_is_refused(stack: Stack, change: Change) -> None:
-    """422, whatever differs, and nothing is done."""
+def test_another_request_with_the_same_key_is_rejected(stack: Stack, change: Change) -> None:
+    """Any difference in the request is answered with 422, and nothing is changed."""
     change.before(stack)
     change.send(stack)
     after = facts(stack)
     for name, other in CHANGES.items():
         if other != change:
             answer = other.send(stack)
-            # what is refused by itself is refused as what it is, before anything is recorded
+            # a request that is invalid regardless of its key gets its usual error, before anything is recorded
             assert answer.status_code >= 400, name
             assert answer.json()["code"] == "IDEMPOTENCY_KEY_REUSED", name
     assert facts(stack) == after
@@ -183,8 +185,8 @@ def test_another_request_with_the_key_is_refused(stack: Stack, change: Change) -
         ("register", {**NEXT, "force": False}, {"If-Match": '"1"'}),
     ],
 )
-def test_a_key_is_of_one_request(stack: Stack, path: str, body: Any, headers: dict[str, str]) -> None:
-    """Another body, another route, another precondition: another request."""
+def test_a_key_identifies_one_request(stack: Stack, path: str, body: Any, headers: dict[str, str]) -> None:
+    """Another body, route or precondition is another request."""
     stack.register()
     stack.post(f"{NAME}/run", {"params": {"region": "EU"}}, headers={"Idempotency-Key": "k"})
     answer = stack.post(path, body, headers={"Idempotency-Key": "k", **headers})
@@ -192,7 +194,7 @@ def test_a_key_is_of_one_request(stack: Stack, path: str, body: Any, headers: di
 
 
 def test_another_workflow_is_another_request(stack: Stack) -> None:
-    """The name in the path counts."""
+    """The name in the path is part of the request."""
     stack.register()
     stack.register("a.other")
     stack.post(f"{NAME}/run", headers={"Idempotency-Key": "k"})
@@ -200,7 +202,7 @@ def test_another_workflow_is_another_request(stack: Stack) -> None:
 
 
 def test_another_query_is_another_request(stack: Stack) -> None:
-    """So is another value in the query."""
+    """The query is part of the request."""
     stack.register()
     stack.call("DELETE", NAME, headers={"Idempotency-Key": "k"})
     assert stack.call("DELETE", f"{NAME}?force=true", headers={"Idempotency-Key": "k"}).status_code == 422
@@ -223,8 +225,8 @@ def test_another_revision_is_another_request(stack: Stack, precondition: str) ->
         ' {"dry_run":false, "params": {"date":"2026-01-01","region":"\\u0045U"} }',
     ],
 )
-def test_how_a_body_is_written_makes_no_difference(stack: Stack, text: str) -> None:
-    """The order of its fields, spaces, escapes, and defaults that are written out."""
+def test_the_formatting_of_a_body_makes_no_difference(stack: Stack, text: str) -> None:
+    """The order of fields, whitespace, escapes and explicit defaults are ignored."""
     stack.register()
     first = stack.post(
         f"{NAME}/run", {"params": {"date": "2026-01-01", "region": "EU"}}, headers={"Idempotency-Key": "k"}
@@ -233,15 +235,15 @@ def test_how_a_body_is_written_makes_no_difference(stack: Stack, text: str) -> N
     assert stack.post(f"{NAME}/run", content=text, headers=headers).content == first.content
 
 
-def test_no_body_is_an_empty_one(stack: Stack) -> None:
-    """Where a body may be left out."""
+def test_a_missing_body_equals_an_empty_one(stack: Stack) -> None:
+    """This applies to routes whose body is optional."""
     stack.register()
     first = stack.post(f"{NAME}/run", headers={"Idempotency-Key": "k"})
     assert stack.post(f"{NAME}/run", {}, headers={"Idempotency-Key": "k"}).content == first.content
 
 
-def test_keys_are_of_their_caller(stack: Stack) -> None:
-    """Another caller's key is another key."""
+def test_keys_belong_to_their_caller(stack: Stack) -> None:
+    """Another caller with the same key makes another request."""
     stack.register()
     stack.post(f"{NAME}/run", headers={"Idempotency-Key": "k"})
     app = create_app(stack.service, Settings(user="somebody.else@example.com"))
@@ -251,42 +253,42 @@ def test_keys_are_of_their_caller(stack: Stack) -> None:
     assert answer.json()["run_id"] == f"{RUN}_2"
 
 
-def test_without_a_key_each_request_is_one(stack: Stack) -> None:
-    """As ever."""
+def test_without_a_key_each_request_is_separate(stack: Stack) -> None:
+    """Each request has its effect."""
     stack.register()
     ids = [stack.post(f"{NAME}/run").json()["run_id"] for _ in range(2)]
     assert ids == [RUN, f"{RUN}_2"]
 
 
-# Keys that are none.
+# Invalid keys.
 
 
 @pytest.mark.parametrize("key", ["", " ", "a b", "ü", "a\tb", "x" * 256, "\x7f"])
-def test_what_is_no_key_is_refused(stack: Stack, key: str) -> None:
-    """400, naming the header, and nothing is done."""
+def test_an_invalid_key_is_rejected(stack: Stack, key: str) -> None:
+    """The answer is 400 and names the header, and nothing is changed."""
     stack.register()
     answer = stack.post(f"{NAME}/run", headers={"Idempotency-Key": key.encode()})
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "Idempotency-Key")
     assert stack.get("history").json() == []
 
 
-def test_two_keys_are_none(stack: Stack) -> None:
-    """Nobody knows which of them is meant."""
+def test_two_keys_are_rejected(stack: Stack) -> None:
+    """The service cannot know which of the two is intended."""
     stack.register()
     answer = stack.post(f"{NAME}/run", headers=[("Idempotency-Key", "a"), ("Idempotency-Key", "b")])
     assert answer.status_code == 400
 
 
 @pytest.mark.parametrize("key", ["!", "~" * 255, '"8e03978e-40d5-43dd-bc93-6894a57f9324"', "a,b;c=d"])
-def test_whatever_is_visible_is_a_key(stack: Stack, key: str) -> None:
-    """A quoted one, as a structured field has it, too."""
+def test_every_visible_ascii_text_is_a_key(stack: Stack, key: str) -> None:
+    """A quoted text, as in a structured field, is also a key."""
     stack.register()
     answers = [stack.post(f"{NAME}/run", headers={"Idempotency-Key": key}).json() for _ in range(2)]
     assert answers[0] == answers[1]
 
 
-def test_reads_pay_no_attention(stack: Stack) -> None:
-    """A GET changes nothing, so that its key is not looked at."""
+def test_reads_ignore_the_key(stack: Stack) -> None:
+    """A GET changes nothing, so that its key is not read."""
     stack.register()
     for key in ("k", "k", "no key"):
         answer = stack.get(NAME, headers={"Idempotency-Key": key})
@@ -294,11 +296,11 @@ def test_reads_pay_no_attention(stack: Stack) -> None:
         assert "Idempotency-Replayed" not in answer.headers
 
 
-# What is kept, and for how long.
+# What is stored, and for how long.
 
 
-def test_a_refusal_is_not_kept(stack: Stack) -> None:
-    """The same request is accepted as soon as nothing stands in its way."""
+def test_a_rejection_is_not_stored(stack: Stack) -> None:
+    """The request is accepted once the conflict is resolved."""
     paused(stack)
     run = Change(path=f"{NAME}/run")
     assert run.send(stack).json()["code"] == "WORKFLOW_PAUSED"
@@ -307,8 +309,8 @@ def test_a_refusal_is_not_kept(stack: Stack) -> None:
 
 
 @every_change
-def test_a_failure_before_anything_is_recorded_is_not_kept(stack: Stack, change: Change) -> None:
-    """503, and the same request succeeds when the database is back."""
+def test_a_failure_before_the_record_is_not_stored(stack: Stack, change: Change) -> None:
+    """The answer is 503, and the same request succeeds when the database is available again."""
     change.before(stack)
     stack.database.go_down()
     assert change.send(stack).status_code == 503
@@ -318,8 +320,8 @@ def test_a_failure_before_anything_is_recorded_is_not_kept(stack: Stack, change:
     assert "Idempotency-Replayed" not in answer.headers
 
 
-def test_an_answer_is_given_again_while_airflow_is_down_and_the_workflow_paused(stack: Stack) -> None:
-    """What was done is done: what would refuse it now does not matter."""
+def test_a_stored_response_does_not_depend_on_the_current_state(stack: Stack) -> None:
+    """The response is repeated while the workflow is paused and while Airflow is unavailable."""
     stack.register()
     run = Change(path=f"{NAME}/run")
     first = run.send(stack)
@@ -329,8 +331,8 @@ def test_an_answer_is_given_again_while_airflow_is_down_and_the_workflow_paused(
     assert run.send(stack).content == first.content
 
 
-def test_a_rehearsal_takes_no_key(stack: Stack) -> None:
-    """Nothing is changed by it, so that nothing is kept, and the key is free for the real one."""
+def test_a_dry_run_does_not_use_the_key(stack: Stack) -> None:
+    """A dry run changes nothing, so that no response is stored, and the key is free for the real request."""
     stack.register()
     for _ in range(2):
         answer = stack.post(f"{NAME}/run", {"dry_run": True}, headers={"Idempotency-Key": "k"})
@@ -340,8 +342,8 @@ def test_a_rehearsal_takes_no_key(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("path", [f"{NAME}/run", f"{NAME}/backfill", "sync"])
-def test_a_rehearsal_is_not_answered_by_what_a_key_keeps(stack: Stack, path: str) -> None:
-    """A dry run with the key of an earlier request tells what it has found itself; what is kept of the key stays."""
+def test_a_dry_run_does_not_get_a_stored_response(stack: Stack, path: str) -> None:
+    """A dry run with the key of an earlier request returns its own result; the stored response is unchanged."""
     stack.register()
     first = stack.post(f"{NAME}/pause", headers={"Idempotency-Key": "k"})
     stack.usecases.unpause(NAME)
@@ -351,8 +353,8 @@ def test_a_rehearsal_is_not_answered_by_what_a_key_keeps(stack: Stack, path: str
     assert stack.post(f"{NAME}/pause", headers={"Idempotency-Key": "k"}).content == first.content
 
 
-def test_a_key_is_forgotten_after_a_day(stack: Stack) -> None:
-    """By the worker's sweep, and not before."""
+def test_a_key_is_purged_after_a_day(stack: Stack) -> None:
+    """The worker's sweep purges it, and not before a day has passed."""
     stack.register()
     run = Change(path=f"{NAME}/run")
     run.send(stack)
@@ -364,22 +366,22 @@ def test_a_key_is_forgotten_after_a_day(stack: Stack) -> None:
     assert run.send(stack).json()["run_id"] != RUN
 
 
-# Requests that end without an answer.
+# Requests that end without a response.
 
 
-def test_a_request_under_way_is_told_as_such(stack: Stack) -> None:
-    """409 with Retry-After, while the first one with the key has not been answered."""
+def test_a_concurrent_request_with_the_key_is_409(stack: Stack) -> None:
+    """While the first request with the key is in progress, a second one gets 409 with Retry-After."""
     stack.register()
     run = Change(path=f"{NAME}/run")
     inner: list[Response] = []
     trigger = stack.airflow.trigger
 
-    def and_again(*given: Any, **named: Any) -> Any:
+    def repeat_inside(*given: Any, **named: Any) -> Any:
         stack.airflow.trigger = trigger  # type: ignore[method-assign]
         inner.append(run.send(stack))
         return trigger(*given, **named)
 
-    stack.airflow.trigger = and_again  # type: ignore[method-assign]
+    stack.airflow.trigger = repeat_inside  # type: ignore[method-assign]
     first = run.send(stack)
     assert (inner[0].status_code, inner[0].json()["code"]) == (409, "IDEMPOTENCY_KEY_IN_USE")
     assert inner[0].headers["Retry-After"] == "1"
@@ -387,8 +389,8 @@ def test_a_request_under_way_is_told_as_such(stack: Stack) -> None:
     assert len(stack.get("history").json()) == 1
 
 
-def test_what_was_recorded_is_never_answered_with_503(stack: Stack) -> None:
-    """The database goes away for a moment after the run was recorded: it is there, and that is the answer."""
+def test_a_recorded_request_is_never_answered_with_503(stack: Stack) -> None:
+    """If the database fails briefly after the run was recorded, the response reports the recorded run."""
     stack.register()
     run = Change(path=f"{NAME}/run")
     stack.database.fail("save_run")
@@ -397,8 +399,8 @@ def test_what_was_recorded_is_never_answered_with_503(stack: Stack) -> None:
     assert run.send(stack).content == first.content
 
 
-def test_an_answer_that_cannot_be_kept_is_given_all_the_same(stack: Stack) -> None:
-    """It is done; whoever asks later is told what is recorded."""
+def test_a_response_that_cannot_be_stored_is_still_returned(stack: Stack) -> None:
+    """The request succeeds, and a later request with the key gets a response from the recorded state."""
     stack.register()
     run = Change(path=f"{NAME}/run")
     stack.database.fail("store_response")
@@ -409,8 +411,8 @@ def test_an_answer_that_cannot_be_kept_is_given_all_the_same(stack: Stack) -> No
     assert (again.json()["run_id"], again.headers["Idempotency-Replayed"]) == (RUN, "true")
 
 
-def test_the_first_answer_wins(stack: Stack) -> None:
-    """A request that took so long that its repeat was answered from the record gives the answer of the repeat."""
+def test_the_first_stored_response_wins(stack: Stack) -> None:
+    """If a request is so slow that its repeat was answered from the record, it returns the response of the repeat."""
     stack.register()
     run = Change(path=f"{NAME}/run")
     inner: list[Response] = []
@@ -428,12 +430,12 @@ def test_the_first_answer_wins(stack: Stack) -> None:
     assert first.content == inner[0].content
 
 
-class Died(Exception):
-    """The end of a process: nothing of ours catches it."""
+class ProcessDeath(Exception):
+    """The end of a process, which no code of the project catches."""
 
 
-class Mortal:
-    """Ports that die at the ``at``-th call of any method, before it is made or after."""
+class MortalPorts:
+    """Ports that raise ProcessDeath at the ``at``-th call of any method, before or after the call."""
 
     def __init__(self, at: int, *, after: bool) -> None:
         self.at = at
@@ -455,16 +457,16 @@ class Mortal:
             mine = self.calls
             self.calls += 1
             if mine > self.at or (mine == self.at and not self.after):
-                raise Died
+                raise ProcessDeath
             answer = method(*given, **named)
             if mine == self.at:
-                raise Died
+                raise ProcessDeath
             return answer
 
         return called
 
 
-def mortal_service(stack: Stack, life: Mortal) -> WorkflowService:
+def mortal_service(stack: Stack, life: MortalPorts) -> WorkflowService:
     return WorkflowService(
         database=each_port(stack.database, life),
         airflow=life(stack.airflow),
@@ -473,21 +475,21 @@ def mortal_service(stack: Stack, life: Mortal) -> WorkflowService:
     )
 
 
-class Reincarnated:
-    """Whatever service it is now."""
+class CurrentService:
+    """Delegates to the service that is currently running."""
 
     alive: WorkflowService
 
     def run_versions(self, run_ids: Any) -> Any:
-        """What the application asks for before there is any."""
+        """The application calls this method before there is a service."""
         return self.alive.run_versions(run_ids)
 
     def now(self) -> Any:
-        """As well."""
+        """The application calls this method before there is a service."""
         return self.alive.now()
 
     def breaker_state(self) -> Any:
-        """As well."""
+        """The application calls this method before there is a service."""
         return self.alive.breaker_state()
 
     def __getattr__(self, name: str) -> Any:
@@ -500,8 +502,8 @@ NEVER: Final = 10_000
 @every_change
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_a_death_at_any_point_leaves_one_effect(change: Change, after: bool) -> None:
-    """The process dies at each call of a port in turn; the same request again, and again, gives one answer, and it was done once."""
-    service: Any = Reincarnated()
+    """The process dies at each port call in turn; the repeated requests get one response, and the change happens once."""
+    service: Any = CurrentService()
     with TestClient(create_app(service, Settings(user=USER)), raise_server_exceptions=False) as client:
 
         def world() -> Stack:
@@ -518,13 +520,13 @@ def test_a_death_at_any_point_leaves_one_effect(change: Change, after: bool) -> 
             kept = of.database.store.workflows.values()
             workflows = [(one.dataset_name, one.phase, one.revision, one.pause is None) for one in kept]
             runs = of.database.workflows.history(HistoryFilter(), PageRequest(limit=500)).items
-            told = [(run.run_type, run.status, run.stop is None, run.retry and run.retry.number) for run in runs]
+            states = [(run.run_type, run.status, run.stop is None, run.retry and run.retry.number) for run in runs]
             there = len(list(of.airflow.changed_runs(TEN - timedelta(days=9999)).runs))
-            # a sync that died is done again, and told again: it looked a second time
+            # a sync that died is repeated, and so is its report, because it lists the store a second time
             asked = sorted(event.action for event in of.database.store.events if event.action is not Action.SYNC)
             return (
                 workflows,
-                sorted(map(str, told)),
+                sorted(map(str, states)),
                 there,
                 len(of.database.store.backfills),
                 len(of.database.store.keys),
@@ -532,14 +534,14 @@ def test_a_death_at_any_point_leaves_one_effect(change: Change, after: bool) -> 
             )
 
         whole = world()
-        life = Mortal(NEVER, after=False)
+        life = MortalPorts(NEVER, after=False)
         service.alive = mortal_service(whole, life)
         assert change.send(whole).status_code < 300
         expected, points = effects(whole), life.calls
         assert points > 1
         for point in range(points):
             broken = world()
-            service.alive = mortal_service(broken, Mortal(point, after=after))
+            service.alive = mortal_service(broken, MortalPorts(point, after=after))
             assert change.send(broken).status_code == 500, point
             service.alive = broken.service
             broken.clock.sleep(60)
@@ -550,8 +552,8 @@ def test_a_death_at_any_point_leaves_one_effect(change: Change, after: bool) -> 
             assert effects(broken) == expected, point
 
 
-def test_nobody_knows_while_the_key_cannot_be_looked_up(stack, monkeypatch):
-    """What was done under a key is not told as certainly not recorded because the database is away when it is repeated."""
+def test_an_unreadable_key_leaves_the_outcome_unknown(stack, monkeypatch):
+    """If the database fails when a request is repeated, the response does not claim that nothing was recorded."""
     stack.register()
     key = {"Idempotency-Key": "k"}
     assert stack.post(f"{NAME}/run", {}, headers=key).status_code == 202
@@ -560,8 +562,8 @@ def test_nobody_knows_while_the_key_cannot_be_looked_up(stack, monkeypatch):
     assert (again.status_code, again.json()["code"]) == (503, "DATABASE_OUTCOME_UNKNOWN")
 
 
-def test_nothing_is_recorded_while_the_database_is_away(stack, monkeypatch):
-    """A request that did not get as far as its record is told so."""
+def test_a_failure_before_the_record_is_reported_as_not_recorded(stack, monkeypatch):
+    """A request that fails before its record is reported as certainly not recorded."""
     stack.register()
     monkeypatch.setattr(stack.database.workflows, "add_run", _away)
     monkeypatch.setattr(stack.database.idempotency, "key_record", _away)

@@ -1,4 +1,4 @@
-"""Waiting for a change of a run over HTTP: told at once, no thread held, resumable, and over when the server is."""
+"""Tests of waiting for a change of a run over HTTP: immediate delivery, no thread per client, resumption, and shutdown."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MANY = 200
 
 
 class Served:
-    """A run that has not ended, over a real server; ``change`` has it change."""
+    """An active run, over a real server; ``change`` changes it."""
 
     def __init__(self, url: str, world: ApiWorld, app: Any) -> None:
         self.world, self.app = world, app
@@ -46,33 +46,35 @@ class Served:
         return self.world.service.context.db
 
     def follow(self) -> None:
-        """As a worker that follows Airflow: from now on reads rely on it."""
+        """Act as a worker that follows Airflow, so that reads rely on the database."""
         self.world.sweeper.sweep()
 
     def change(self) -> None:
-        """The run makes a step: its row changes, as when a worker has seen it."""
+        """Advance the run, so that its row changes as after a worker's sweep."""
         self.world.clock.sleep(2)
         self.world.sweeper.sweep()
 
-    def once_waited_for(self, what: Any) -> None:
-        """It happens as soon as the version of the run was asked for: whatever changes from then on ends the wait, however slow this is."""
+    def when_waited_for(self, action: Any) -> None:
+        """Call ``action`` once the version of the run has been requested, so that each later change ends the wait,
+        regardless of the machine's speed.
+        """
         asked, versions = threading.Event(), self.database.workflows.run_versions
 
-        def told(*run_ids: Any) -> Any:
-            found = versions(*run_ids)
+        def recorded_versions(*run_ids: Any) -> Any:
+            answer = versions(*run_ids)
             asked.set()
-            return found
+            return answer
 
         def later() -> None:
             if asked.wait(20):
-                what()
+                action()
 
-        self.database.workflows.run_versions = told
+        self.database.workflows.run_versions = recorded_versions
         threading.Thread(target=later).start()
 
-    def after(self, seconds: float, what: Any) -> threading.Thread:
-        """Something that happens later, while the client waits."""
-        timer = threading.Timer(seconds, what)
+    def after(self, seconds: float, action: Any) -> threading.Thread:
+        """Call ``action`` after some seconds, while the client waits."""
+        timer = threading.Timer(seconds, action)
         timer.start()
         return timer
 
@@ -83,17 +85,17 @@ def served(**settings: Any) -> Iterator[Served]:
     with serving() as board:
         app = create_app(world.service, Settings(user="x", **settings))
         board.app = app
-        found = Served(board.url, world, app)
-        found.follow()
+        server = Served(board.url, world, app)
+        server.follow()
         try:
-            yield found
+            yield server
         finally:
-            app.is_draining = True  # whoever still waits is told
-            found.client.close()
+            app.is_draining = True  # ends the remaining waits
+            server.client.close()
 
 
 def events(lines: Iterator[str]) -> Iterator[dict[str, str]]:
-    """The events of a stream, comments and pauses left out."""
+    """The events of a stream, without comments and blank lines."""
     event: dict[str, str] = {}
     for line in lines:
         if not line:
@@ -105,8 +107,8 @@ def events(lines: Iterator[str]) -> Iterator[dict[str, str]]:
             event[name] = value
 
 
-def test_without_wait_it_is_answered_at_once():
-    """As ever, and with the ETag that a later wait may name."""
+def test_without_wait_the_response_is_immediate():
+    """The response contains the ETag that a later wait may name."""
     with served() as run:
         answer = run.client.get(run.path)
         assert (answer.status_code, answer.json()["status"]) == (200, "PENDING")
@@ -114,10 +116,10 @@ def test_without_wait_it_is_answered_at_once():
 
 
 @pytest.mark.parametrize("how", [{"params": {"wait": 20}}, {"headers": {"Prefer": "respond-async, wait=20"}}])
-def test_a_change_is_told_at_once(how):
-    """Long before the time is over."""
+def test_a_change_ends_the_wait_at_once(how):
+    """The response arrives long before the end of the wait."""
     with served() as run:
-        run.once_waited_for(run.change)
+        run.when_waited_for(run.change)
         began = time.monotonic()
         answer = run.client.get(run.path, **how)
         assert time.monotonic() - began < 10
@@ -125,8 +127,8 @@ def test_a_change_is_told_at_once(how):
         assert answer.headers.get("Preference-Applied") == ("wait=20" if "headers" in how else None)
 
 
-def test_after_the_time_the_same_is_told():
-    """Nothing has changed, and that is the answer."""
+def test_a_wait_without_a_change_returns_the_same_status():
+    """When the time is over, the unchanged status is the response."""
     with served() as run:
         began = time.monotonic()
         answer = run.client.get(run.path, params={"wait": 1})
@@ -134,8 +136,8 @@ def test_after_the_time_the_same_is_told():
         assert (answer.status_code, answer.json()["status"]) == (200, "PENDING")
 
 
-def test_what_has_ended_is_not_waited_for():
-    """It will not change."""
+def test_an_ended_run_is_not_waited_for():
+    """The status of an ended run does not change."""
     with served() as run:
         run.world.clock.sleep(60)
         run.follow()
@@ -145,7 +147,7 @@ def test_what_has_ended_is_not_waited_for():
 
 
 def test_a_change_between_two_requests_is_not_missed():
-    """Whoever sends the ETag of the last answer is told at once that there is another."""
+    """A client that sends the ETag of the last response gets a newer one at once."""
     with served() as run:
         tag = run.client.get(run.path, params={"wait": 1}).headers["ETag"]
         run.change()
@@ -157,23 +159,23 @@ def test_a_change_between_two_requests_is_not_missed():
 
 
 @pytest.mark.parametrize("wait", ["61", "-1", "1.5", "x", ""])
-def test_a_wrong_wait_is_refused(wait):
-    """The field is named."""
+def test_an_invalid_wait_is_rejected(wait):
+    """The error names the field."""
     with served() as run:
         answer = run.client.get(run.path, params={"wait": wait})
         assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "wait")
 
 
-def test_what_does_not_exist_is_not_waited_for():
-    """Neither by waiting nor by following."""
+def test_a_missing_run_is_not_waited_for():
+    """The answer is an immediate 404, both for a wait and for a stream."""
     with served() as run:
         for path in ("", "/events"):
             answer = run.client.get(f"{ROOT}/runs/no.such_20260101_000000{path}", params={} if path else {"wait": 5})
             assert (answer.status_code, answer.json()["code"]) == (404, "WORKFLOW_RUN_NOT_FOUND")
 
 
-def test_events_come_until_the_end():
-    """The run as it is, then each change, each with an id, and then the stream ends by itself."""
+def test_a_stream_ends_with_the_run():
+    """The stream contains the current status, then each change with an id, and ends when the run ends."""
     with served() as run, run.client.stream("GET", f"{run.path}/events") as stream:
         assert stream.headers["Content-Type"].startswith("text/event-stream")
         found = []
@@ -188,8 +190,8 @@ def test_events_come_until_the_end():
     assert ids == sorted(set(ids))
 
 
-def test_a_stream_goes_on_where_it_broke_off():
-    """What the client has seen is not sent again, what it has missed is; after the end there is nothing more."""
+def test_a_stream_resumes_where_it_broke_off():
+    """Events that the client has received are not sent again, missed ones are; after the end of the run there are none."""
     with served() as run:
         with run.client.stream("GET", f"{run.path}/events") as stream:
             first = next(events(stream.iter_lines()))
@@ -205,8 +207,10 @@ def test_a_stream_goes_on_where_it_broke_off():
         assert (answer.status_code, answer.content) == (204, b"")
 
 
-def test_many_wait_and_none_holds_a_thread():
-    """Half of them wait, half of them follow; others are answered meanwhile, and a change is told to all."""
+def test_many_clients_wait_without_holding_a_thread():
+    """Half of the clients wait and half follow the stream; other requests are answered in the meantime, and a change
+    reaches all clients.
+    """
     with served(threads=4) as run:
 
         async def wait(client: httpx.AsyncClient) -> str:
@@ -219,7 +223,7 @@ def test_many_wait_and_none_holds_a_thread():
                         return "RUNNING"
             return "nothing"
 
-        async def everybody() -> tuple[list[str], int, float]:
+        async def all_clients() -> tuple[list[str], int, float]:
             limits = httpx.Limits(max_connections=MANY + 10)
             before = threading.active_count()
             async with httpx.AsyncClient(
@@ -235,14 +239,14 @@ def test_many_wait_and_none_holds_a_thread():
                 await asyncio.to_thread(run.change)
                 return list(await asyncio.gather(*tasks)), threads, took
 
-        told, threads, took = asyncio.run(everybody())
-        assert told == ["RUNNING"] * MANY
-        assert threads <= 16  # those of the pools of both sides; none for each of them
+        statuses, threads, took = asyncio.run(all_clients())
+        assert statuses == ["RUNNING"] * MANY
+        assert threads <= 16  # the thread pools of client and server; no thread for each client
         assert took < 10
 
 
-def test_one_question_serves_all(monkeypatch):
-    """However many wait for however many runs."""
+def test_one_query_serves_all_waiting_clients(monkeypatch):
+    """The number of queries does not grow with the number of clients and runs."""
     with served() as run:
         asked: list[int] = []
         real = run.database.workflows.run_versions
@@ -251,17 +255,17 @@ def test_one_question_serves_all(monkeypatch):
             asked.append(len(list(run_ids)))
             return real(run_ids)
 
-        async def everybody() -> None:
+        async def all_clients() -> None:
             async with httpx.AsyncClient(base_url=str(run.client.base_url), timeout=60, trust_env=False) as client:
                 monkeypatch.setattr(run.database.workflows, "run_versions", counted)
                 await asyncio.gather(*(client.get(run.path, params={"wait": 3}) for _ in range(40)))
 
-        asyncio.run(everybody())
-        assert len(asked) <= 40 + 10  # one for each as it comes, and then two a second for all of them
+        asyncio.run(all_clients())
+        assert len(asked) <= 40 + 10  # one for each client on arrival, then two a second for all
 
 
-def test_no_more_may_wait_than_the_setting_says():
-    """Others are told to come later; without waiting they are answered."""
+def test_the_number_of_waiting_clients_is_limited():
+    """Further clients get 503 with Retry-After; requests without a wait are answered."""
     with served(max_waiting=1) as run:
         waits = threading.Thread(target=run.client.get, args=(run.path,), kwargs={"params": {"wait": 3}})
         waits.start()
@@ -275,10 +279,10 @@ def test_no_more_may_wait_than_the_setting_says():
         waits.join()
 
 
-def test_whoever_waits_when_the_server_ends_is_told():
-    """A wait with what is known, a stream with its end: the client comes again, elsewhere."""
+def test_waits_end_when_the_server_stops():
+    """A wait returns the last status and a stream ends, so that the client can reconnect to another replica."""
     with served() as run:
-        run.once_waited_for(lambda: setattr(run.app, "is_draining", True))
+        run.when_waited_for(lambda: setattr(run.app, "is_draining", True))
         began = time.monotonic()
         assert run.client.get(run.path, params={"wait": 60}).json()["status"] == "PENDING"
         with run.client.stream("GET", f"{run.path}/events", headers={"Last-Event-ID": "0"}) as stream:
@@ -286,17 +290,17 @@ def test_whoever_waits_when_the_server_ends_is_told():
         assert time.monotonic() - began < 20
 
 
-def test_without_a_worker_the_one_who_waits_has_airflow_looked_at():
-    """Nobody else would see that the run goes on."""
+def test_without_a_worker_a_waiting_request_polls_airflow():
+    """No other process would notice that the run progresses."""
     with served() as run:
-        run.world.clock.sleep(10)  # so long ago was the last pass of a worker
-        run.once_waited_for(lambda: run.world.clock.sleep(2))
+        run.world.clock.sleep(10)  # the last sweep of a worker is this old
+        run.when_waited_for(lambda: run.world.clock.sleep(2))
         answer = run.client.get(run.path, params={"wait": 20})
         assert answer.json()["status"] in {"RUNNING", "SUCCESS"}
 
 
-def test_a_database_that_is_away_keeps_them_waiting():
-    """It comes back, and so does the answer."""
+def test_waits_survive_a_database_outage():
+    """The response arrives after the database is available again."""
     with served() as run:
 
         def away_for_a_while() -> None:
@@ -305,7 +309,7 @@ def test_a_database_that_is_away_keeps_them_waiting():
             run.database.come_back()
             run.change()
 
-        run.once_waited_for(lambda: run.after(0.1, away_for_a_while))
+        run.when_waited_for(lambda: run.after(0.1, away_for_a_while))
         assert run.client.get(run.path, params={"wait": 20}).json()["status"] == "RUNNING"
 
 
@@ -325,7 +329,7 @@ def test_a_database_that_is_away_keeps_them_waiting():
     ],
 )
 def test_prefer(header, seconds):
-    """RFC 7240; it is a wish, so what makes no sense is passed over."""
+    """The header is a preference (RFC 7240), so that invalid values are ignored."""
     assert preferred_wait(header, 60) == seconds
 
 
@@ -334,20 +338,20 @@ def test_prefer(header, seconds):
     [("7", 7), (None, None), ("", None), ("x", None), ("-1", None), ('"7"', None), ("9" * 40, None)],
 )
 def test_versions(event_id, version):
-    """An id that is none of ours says nothing."""
+    """An unknown event id is ignored."""
     assert version_of(event_id) == version
 
 
 def test_the_remote_client_waits():
-    """Longer than its own patience for an answer, if that is what was asked for."""
+    """The client's timeout is extended by the requested wait."""
     with served() as run, RemoteWorkflowApi(str(run.client.base_url), read_timeout=2) as api:
-        run.once_waited_for(lambda: run.after(4, run.change))
+        run.when_waited_for(lambda: run.after(4, run.change))
         assert api.status(run.run_id, RunFilters(wait=20)).status is RunStatus.RUNNING
         assert api.status(run.run_id, RunFilters(wait=1)).status is RunStatus.RUNNING
 
 
-def test_the_status_is_waited_for_in_this_process_too():
-    """The library holds the caller's thread."""
+def test_waiting_for_a_status_works_in_process():
+    """The library blocks the caller's thread."""
     world = ApiWorld()
     world.service.register(a_registration())
     run = world.service.run(NAME)

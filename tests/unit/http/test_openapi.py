@@ -1,4 +1,4 @@
-"""The OpenAPI document is valid, complete and true."""
+"""Tests of the OpenAPI document: it is valid, complete and correct."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def stack():
 
 
 def test_the_document_is_valid():
-    """The validator of the OpenAPI project has nothing to say."""
+    """The validator of the OpenAPI project reports no error."""
     validate(DOCUMENT)
 
 
 def test_the_service_serves_it(stack):
-    """What is served is the document, as JSON, and refers to nothing outside of it."""
+    """The service serves the document as JSON, without references to other documents."""
     answer = stack.client.get("/schema/openapi.json")
     assert answer.json() == json.loads(json.dumps(DOCUMENT))
     assert answer.headers["content-type"] == "application/vnd.oai.openapi+json"
@@ -40,7 +40,7 @@ def test_the_service_serves_it(stack):
 
 
 def test_every_route_is_in_the_document(stack):
-    """No route and no method is missing, and none is invented."""
+    """The document has exactly the routes and methods of the application."""
     app = create_app(stack.service, Settings(user="x"))
     served = {
         (route.path_format, method)
@@ -51,8 +51,8 @@ def test_every_route_is_in_the_document(stack):
     assert served == {(path, method.upper()) for path, item in DOCUMENT["paths"].items() for method in item}
 
 
-def test_a_handler_takes_one_thread(stack):
-    """Two methods of one path, too: registered one by one, Litestar would wrap the first of them twice."""
+def test_a_handler_uses_one_thread(stack):
+    """This includes paths with two methods: registered separately, Litestar would wrap the first of them twice."""
     app = create_app(stack.service, Settings(user="x"))
     handlers = [handler for route in app.routes for handler in getattr(route, "route_handlers", ())]
     wrapped = [handler.fn.func for handler in handlers if isinstance(handler.fn, AsyncCallable)]
@@ -61,7 +61,7 @@ def test_a_handler_takes_one_thread(stack):
 
 
 def test_operation_ids_are_stable():
-    """Generated clients are named after them."""
+    """Generated clients derive their names from them."""
     assert sorted(OPERATIONS) == [
         "backfillWorkflow",
         "diffRevision",
@@ -99,7 +99,7 @@ def test_operation_ids_are_stable():
 
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
 def test_every_operation_is_described(operation):
-    """Summary, description, one tag that is explained, and a success."""
+    """Each operation has a summary, a description, one described tag and a success response."""
     assert operation["summary"]
     assert operation["description"]
     assert operation["tags"][0] in {tag["name"] for tag in DOCUMENT["tags"]}
@@ -108,7 +108,7 @@ def test_every_operation_is_described(operation):
 
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
 def test_every_failure_is_a_problem_with_its_codes(operation):
-    """Each declared failure says its codes, and each code stands under its own status; 422 is for keys that are used twice."""
+    """Each declared error lists its codes under the status of the code; 422 is for reused keys."""
     statuses = {code: [status] for code, status in STATUS.items()}
     for status, code in HTTP_CODES.items():
         statuses.setdefault(code, []).append(status)
@@ -124,8 +124,8 @@ def test_every_failure_is_a_problem_with_its_codes(operation):
 
 
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
-def test_every_example_fits_its_schema(operation):
-    """What the document shows is what it says, of requests and answers alike."""
+def test_every_example_is_valid_under_its_schema(operation):
+    """This applies to examples of requests and responses."""
     bodies = [
         operation.get("requestBody", {}).get("content", {}),
         *(r["content"] for r in operation["responses"].values() if "content" in r),
@@ -137,20 +137,20 @@ def test_every_example_fits_its_schema(operation):
 @pytest.mark.parametrize(
     "name", ["RegisterRequest", "RunRequest", "PauseRequest", "BackfillRequest", "BackfillReasonRequest"]
 )
-def test_requests_refuse_unknown_fields(name):
-    """The document says so as the service does."""
+def test_requests_reject_unknown_fields(name):
+    """The document declares this as the service does it."""
     assert DOCUMENT["components"]["schemas"][name]["additionalProperties"] is False
 
 
 @pytest.mark.parametrize(("operation", "default"), [("listWorkflows", 50), ("listRuns", 20), ("listBackfills", 20)])
 def test_limits_are_declared(operation, default):
-    """1 to 500, with the defaults of the specification."""
+    """Limits are 1 to 500, with the defaults of the specification."""
     limit = next(item for item in OPERATIONS[operation]["parameters"] if item["name"] == "limit")
     assert limit["schema"] == {"type": "integer", "minimum": 1, "maximum": 500, "default": default}
 
 
 def test_lists_declare_their_headers():
-    """The total count and the link are part of the promise."""
+    """The total count and the link are part of the contract."""
     for operation in ("listWorkflows", "listRuns", "listBackfills"):
         assert {"X-Total-Count", "Link", "X-Request-ID", "ETag"} == set(
             OPERATIONS[operation]["responses"]["200"]["headers"]
@@ -158,7 +158,7 @@ def test_lists_declare_their_headers():
 
 
 def test_the_examples_of_the_specification_are_in_the_document():
-    """Registration, run and pause show the specification's own requests."""
+    """Registration, run and pause contain the specification's requests."""
     shown = {
         name: OPERATIONS[name]["requestBody"]["content"]["application/json"]["example"]
         for name in ("registerWorkflow", "runWorkflow", "pauseWorkflow", "backfillWorkflow")
@@ -171,8 +171,10 @@ def test_the_examples_of_the_specification_are_in_the_document():
     assert shown["registerWorkflow"]["yaml_content"] == "version: v1\nname: new_workflow\n..."
 
 
-def test_no_answer_has_a_shape_that_generators_pass_over():
-    """Every body is a named schema, a list of one, or a text: openapi-python-client drops a composition that it cannot merge."""
+def test_no_response_has_a_shape_that_generators_skip():
+    """Each body is a named schema, a list of one, or a text, because openapi-python-client skips compositions that it
+    cannot merge.
+    """
     found = []
     for name, operation in OPERATIONS.items():
         for status, response in operation["responses"].items():
@@ -184,8 +186,8 @@ def test_no_answer_has_a_shape_that_generators_pass_over():
     assert found == []
 
 
-def test_no_schema_is_a_choice_of_one():
-    """``const``, ``allOf`` and enums of one value are what generated clients warn of, or have odd types for."""
+def test_no_schema_has_a_single_choice():
+    """For ``const``, ``allOf`` and enums of one value, generated clients warn or have unusual types."""
 
     def shapes(schema: Any, path: str) -> Any:
         if isinstance(schema, dict):
@@ -201,13 +203,13 @@ def test_no_schema_is_a_choice_of_one():
 
 
 def test_an_enum_has_one_name():
-    """In bodies and in queries: a client has one type for it."""
+    """A client has one type for an enum in bodies and queries."""
     for operation in OPERATIONS.values():
         for parameter in operation.get("parameters", ()):
             assert "enum" not in parameter["schema"], parameter["name"]
 
 
 def test_the_event_stream_is_described_as_events():
-    """A text of events, not the run that is in their data."""
+    """The schema is a text of events, not the run in their data."""
     content = OPERATIONS["followRun"]["responses"]["200"]["content"]
     assert content["text/event-stream"]["schema"]["type"] == "string"

@@ -1,4 +1,4 @@
-"""How often one caller may ask, and what goes with every answer."""
+"""Tests of the rate limit for each caller and of the security headers of all responses."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def clock():
     return Seconds()
 
 
-def test_a_burst_and_then_so_many_a_second(clock):
-    """There is room for the burst at once, then for one each time that one would have come; all of it after a while without any."""
+def test_a_burst_is_followed_by_a_steady_rate(clock):
+    """The burst is available at once, then one request per interval; after a pause, the whole burst is available again."""
     rate = Rate(per_second=2.0, burst=3, clock=clock)
     assert [(one.left, one.wait) for one in (rate.count("a") for _ in range(4))] == [
         (2, 0.0),
@@ -43,8 +43,8 @@ def test_a_burst_and_then_so_many_a_second(clock):
     assert [rate.count("a").left for _ in range(3)] == [2, 1, 0]
 
 
-def test_who_is_refused_is_not_counted(clock):
-    """Asking again too early does not push the moment away."""
+def test_rejected_requests_are_not_counted(clock):
+    """A request that comes too early does not extend the delay."""
     rate = Rate(per_second=1.0, burst=1, clock=clock)
     rate.count("a")
     assert {rate.count("a").wait for _ in range(100)} == {1.0}
@@ -52,14 +52,14 @@ def test_who_is_refused_is_not_counted(clock):
     assert rate.count("a").wait == 0.0
 
 
-def test_callers_do_not_count_for_each_other(clock):
-    """Each has a burst of its own."""
+def test_callers_are_counted_separately(clock):
+    """Each caller has a separate burst."""
     rate = Rate(per_second=1.0, burst=1, clock=clock)
     assert [rate.count(who).wait for who in ("a", "b", "a")] == [0.0, 0.0, 1.0]
 
 
-def test_only_so_many_callers_are_remembered(clock):
-    """Whoever asked longest ago is forgotten."""
+def test_the_number_of_remembered_callers_is_limited(clock):
+    """The caller with the oldest request is forgotten first."""
     rate = Rate(per_second=1.0, burst=1, clock=clock)
     for number in range(CALLERS + 1):
         rate.count(str(number))
@@ -67,8 +67,8 @@ def test_only_so_many_callers_are_remembered(clock):
     assert (rate.count("1").wait, rate.count("0").wait) == (1.0, 0.0)
 
 
-def test_the_headers_say_how_often(clock):
-    """As the draft has them: what there is in all, what is left, and when it is all there again."""
+def test_the_headers_contain_limit_remaining_and_reset(clock):
+    """The headers follow the IETF draft: the limit, the remaining requests, and the time until all are available."""
     rate = Rate(per_second=2.0, burst=5, clock=clock)
     assert rate.headers(rate.count("a")) == {
         "RateLimit-Policy": '"caller";q=5;w=3',
@@ -92,8 +92,10 @@ def limited():
         yield stack, token
 
 
-def test_whoever_asks_too_often_is_told_when_to_come_back(limited):
-    """429 before anything is read or done, for reads and changes alike; others are answered, and nobody is kept from the health checks."""
+def test_too_many_requests_are_429_with_retry_after(limited):
+    """The rejection comes before anything is read or changed, for reads and writes; other callers and the health checks
+    are unaffected.
+    """
     stack, token = limited
     mine, other = token("mine"), token("other")
     before = stack.stored()
@@ -111,23 +113,25 @@ def test_whoever_asks_too_often_is_told_when_to_come_back(limited):
     assert stack.get("/healthz", headers=mine).status_code == 200
 
 
-def test_whoever_guesses_is_slowed_down_by_address(limited):
-    """Those whom we know are not, from the same one."""
+def test_failed_authentication_is_limited_by_address(limited):
+    """Authenticated callers with the same address are unaffected."""
     stack, token = limited
     wrong = {"Authorization": "Bearer dli_0"}
     assert [stack.get("", headers=wrong).status_code for _ in range(5)] == [401, 401, 401, 429, 429]
     assert stack.get("", headers=token("x")).status_code == 200
 
 
-def test_nobody_is_counted_where_nobody_is_asked():
-    """Under `none` everybody is one and the same."""
+def test_without_authentication_there_is_no_rate_limit():
+    """With `none`, all callers are the same user."""
     with http_stack(rate=0.001, rate_burst=1) as stack:
         assert [stack.get("").status_code for _ in range(3)] == [200, 200, 200]
 
 
 @pytest.mark.parametrize("path", ["", NAME, "no.such", "/healthz", "/metrics", "/nothing", "history?limit=x"])
-def test_every_answer_is_hardened(path):
-    """A browser makes nothing of it but what it is, and nothing keeps it; what has a tag may be kept, and is asked for anew."""
+def test_every_response_has_security_headers(path):
+    """Browsers do not guess the content type, and no cache stores the response; a response with an ETag may be stored
+    but must be revalidated.
+    """
     with http_stack() as stack:
         stack.register()
         url = path if path.startswith("/") else f"/api/v1/workflows/{path}".rstrip("/")
@@ -139,8 +143,10 @@ def test_every_answer_is_hardened(path):
     assert "server" not in answer.headers
 
 
-def test_what_hardens_is_told_once():
-    """Whatever a route says of its own: a cache or a browser that meets two values takes the one it likes."""
+def test_security_headers_appear_once():
+    """A header that a route sets itself is replaced, because caches and browsers differ in which of two values they
+    use.
+    """
 
     @get("/")
     async def talkative() -> Response[None]:
@@ -151,17 +157,19 @@ def test_what_hardens_is_told_once():
     app.is_draining = True
     with TestClient(app) as client:
         answer = client.get("/", headers={"X-Request-ID": "mine"})
-    told = {
+    expected = {
         "cache-control": "no-store",
         "connection": "close",
         "referrer-policy": "no-referrer",
         "x-request-id": "mine",
     }
-    assert {name: answer.headers.get_list(name) for name in told} == {name: [value] for name, value in told.items()}
+    assert {name: answer.headers.get_list(name) for name in expected} == {
+        name: [value] for name, value in expected.items()
+    }
 
 
-def test_a_body_that_trickles_in_ends():
-    """408 in bounded time, the connection is closed, and meanwhile it took no place from anybody."""
+def test_a_body_that_arrives_slowly_is_aborted():
+    """The answer is 408 in bounded time, the connection is closed, and the request took no slot from others."""
     with http_stack() as made:
         made.register()
         app = create_app(made.service, Settings(user="x", threads=2, changes_waiting=0, body_timeout=1.0))
@@ -175,15 +183,15 @@ def test_a_body_that_trickles_in_ends():
 
             assert httpx.post(f"{url}/api/v1/workflows/{NAME}/run", json={}, trust_env=False).status_code == 202
             slow.settimeout(10)
-            told = b""
+            response = b""
             while chunk := slow.recv(65536):
-                told += chunk
-    assert told.startswith(b"HTTP/1.1 408 ")
-    assert b"REQUEST_TIMEOUT" in told
+                response += chunk
+    assert response.startswith(b"HTTP/1.1 408 ")
+    assert b"REQUEST_TIMEOUT" in response
 
 
 def test_limits_are_settings():
-    """A rate of nothing is none."""
+    """A rate of zero is invalid."""
     tokens = InMemoryTokens()
     with http_stack(tokens=tokens, auth="token", rate=0.0) as stack:
         answer = stack.get("")

@@ -1,4 +1,6 @@
-"""Sections 3.1 and 3.4 to 3.8 of the specification, replayed; lists, paging, paths, health."""
+"""Tests of the routes: the examples in sections 3.1 and 3.4 to 3.8 of the specification, lists, paging, paths and
+health.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,7 @@ def stack():
 
 
 def ended_run(stack: Any, started: datetime, *, seconds: int = 45, name: str = NAME, **changes: Any) -> Run:
-    """A finished scheduled run, put behind the API."""
+    """A finished scheduled run, saved behind the API."""
     workflow = stack.database.workflows.workflow(name)
     run_id = f"{name}_{started:%Y%m%d_%H%M%S}"
     run = Run(
@@ -63,11 +65,13 @@ def ended_run(stack: Any, started: datetime, *, seconds: int = 45, name: str = N
     return run
 
 
-# The examples of the specification, literally.
+# The literal examples of the specification.
 
 
-def test_register_as_in_3_8(stack):
-    """The request of section 3.8 gives its answer; a spec without tasks adds a warning, and s3_path is the object's URL."""
+def test_register_example_of_section_3_8(stack):
+    """The request gets the response in section 3.8; a spec without tasks adds a warning, and s3_path is the object's
+    URL.
+    """
     answer = stack.post("register", REGISTER)
     body = answer.json()
     assert answer.status_code == 201
@@ -84,7 +88,7 @@ def test_register_as_in_3_8(stack):
 
 
 def test_registration_reaches_all_three_systems(stack):
-    """What was registered stands in the database, in the object store and in Airflow."""
+    """A registration is recorded in the database, the object store and Airflow."""
     stack.post("register", REGISTER)
     workflow = stack.database.workflows.workflow(NEW)
     assert (workflow.schedule.cron, workflow.schedule.timezone) == ("0 8 * * *", TZ)
@@ -92,8 +96,8 @@ def test_registration_reaches_all_three_systems(stack):
     assert stack.airflow.dag(workflow.dag_id).spec_hash == workflow.spec_hash
 
 
-def test_run_as_in_3_1(stack):
-    """The request of section 3.1 gives exactly its answer."""
+def test_run_example_of_section_3_1(stack):
+    """The request gets exactly the response in section 3.1."""
     stack.register()
     answer = stack.post(f"{NAME}/run", {"params": {"date": "2026-01-01"}, "dry_run": False})
     assert answer.status_code == 202
@@ -107,8 +111,8 @@ def test_run_as_in_3_1(stack):
     }
 
 
-def test_run_status_as_in_3_4():
-    """A run in Airflow is told as in section 3.4, with its tasks counted and its duration until now."""
+def test_run_status_example_of_section_3_4():
+    """A run in Airflow is reported as in section 3.4, with its tasks counted and its duration until now."""
     with http_stack(queue_seconds=0, task_seconds=60) as stack:
         stack.register()
         run_id = stack.post(f"{NAME}/run", {"params": {"date": "2026-01-01"}}).json()["run_id"]
@@ -134,8 +138,8 @@ def test_run_status_as_in_3_4():
     }
 
 
-def test_a_run_is_followed_to_its_end(stack):
-    """A run that has ended says when, and its duration stands still."""
+def test_an_ended_run_has_an_end_and_a_final_duration(stack):
+    """The response contains the end time, and the duration no longer grows."""
     stack.register()
     run_id = stack.post(f"{NAME}/run").json()["run_id"]
     stack.clock.sleep(60)
@@ -146,8 +150,8 @@ def test_a_run_is_followed_to_its_end(stack):
     assert body["progress"] == {"total_tasks": 5, "completed_tasks": 5, "failed_tasks": 0, "current_task": None}
 
 
-def test_list_as_in_3_5(stack):
-    """A workflow in the list has exactly the fields of section 3.5."""
+def test_list_example_of_section_3_5(stack):
+    """A workflow in the list has exactly the fields in section 3.5."""
     stack.register()
     run = ended_run(stack, datetime(2026, 1, 1, 6, tzinfo=UTC))
     answer = stack.get("")
@@ -171,8 +175,8 @@ def test_list_as_in_3_5(stack):
     ]
 
 
-def test_history_as_in_3_6(stack):
-    """A run in the history has exactly the fields of section 3.6."""
+def test_history_example_of_section_3_6(stack):
+    """A run in the history has exactly the fields in section 3.6."""
     stack.register()
     ended_run(stack, datetime(2026, 1, 1, 6, tzinfo=UTC))
     answer = stack.get("history")
@@ -191,8 +195,8 @@ def test_history_as_in_3_6(stack):
     ]
 
 
-def test_pause_as_in_3_7(stack):
-    """The request of section 3.7 gives exactly its answer."""
+def test_pause_example_of_section_3_7(stack):
+    """The request gets exactly the response in section 3.7."""
     stack.register()
     answer = stack.post(f"{NAME}/pause", {"reason": "Maintenance window"})
     assert answer.status_code == 200
@@ -205,8 +209,8 @@ def test_pause_as_in_3_7(stack):
     }
 
 
-def test_unpause_as_in_3_7(stack):
-    """Unpausing needs no body and answers who did it when."""
+def test_unpause_example_of_section_3_7(stack):
+    """Unpausing needs no body, and the response contains the caller and the time."""
     stack.register()
     stack.post(f"{NAME}/pause", {"reason": "Maintenance window"})
     stack.clock.sleep(3600)
@@ -221,8 +225,8 @@ def test_unpause_as_in_3_7(stack):
     }
 
 
-def test_stop_as_in_3_3(stack):
-    """The request of section 3.3 gives exactly its answer."""
+def test_stop_example_of_section_3_3(stack):
+    """The request gets exactly the response in section 3.3."""
     stack.register()
     run_id = stack.post(f"{NAME}/run").json()["run_id"]
     stack.clock.sleep(300)
@@ -238,8 +242,8 @@ def test_stop_as_in_3_3(stack):
     }
 
 
-def test_unregister_as_in_3_9(stack):
-    """The request of section 3.9 gives exactly its answer."""
+def test_unregister_example_of_section_3_9(stack):
+    """The request gets exactly the response in section 3.9."""
     stack.register()
     answer = stack.call("DELETE", NAME)
     assert answer.status_code == 200
@@ -252,11 +256,11 @@ def test_unregister_as_in_3_9(stack):
     }
 
 
-# What the specification leaves to us.
+# What the specification leaves open.
 
 
 def test_one_workflow_with_its_spec(stack):
-    """A single workflow is what the list says of it, and its spec, its YAML and how far Airflow has followed."""
+    """A single workflow has the fields of the list, and its spec, its YAML and Airflow's progress."""
     stack.register()
     listed = stack.get("").json()[0]
     body = stack.get(NAME).json()
@@ -268,13 +272,13 @@ def test_one_workflow_with_its_spec(stack):
 
 @pytest.mark.parametrize("body", [None, {}, {"params": {}}])
 def test_a_run_needs_no_body(stack, body):
-    """Without a body, or without fields in it, the declared defaults hold."""
+    """Without a body or fields, the declared defaults apply."""
     stack.register()
     assert stack.post(f"{NAME}/run", body).json()["params"] == {}
 
 
 def test_dry_run_changes_nothing(stack):
-    """A dry run is accepted, says that it was one, and leaves no trace anywhere."""
+    """A dry run is accepted, marked as such, and changes nothing."""
     stack.register()
     before = stack.stored()
     answer = stack.post(f"{NAME}/run", {"dry_run": True})
@@ -289,8 +293,8 @@ def test_pause_needs_no_reason(stack):
     assert stack.post(f"{NAME}/pause").json()["reason"] is None
 
 
-def test_a_stop_needs_no_reason_and_is_seen_in_the_status(stack):
-    """Who wanted the end, and when, is told with the run; a second stop answers the same."""
+def test_a_stop_needs_no_reason_and_appears_in_the_status(stack):
+    """The status contains the caller and the time of the stop; a second stop gets the same response."""
     stack.register()
     run_id = stack.post(f"{NAME}/run").json()["run_id"]
     stack.clock.sleep(1)
@@ -304,8 +308,10 @@ def test_a_stop_needs_no_reason_and_is_seen_in_the_status(stack):
 @pytest.mark.parametrize(
     ("body", "again"), [(None, 1), ({}, 1), ({"only_failed": True}, 1), ({"only_failed": False}, 5)]
 )
-def test_a_retry_runs_what_failed_or_all(stack, body, again):
-    """202, the same run id; without a body, what failed; all of it only where that is asked for."""
+def test_a_retry_runs_failed_tasks_or_all(stack, body, again):
+    """The answer is 202 with the same run id; without a body only failed tasks run again, and all tasks only on
+    request.
+    """
     stack.register()
     dag_id = NAME.replace(".", "_")
     last = stack.get(NAME).json()["spec"]["tasks"][-1]["task_id"]
@@ -329,16 +335,16 @@ def test_a_retry_runs_what_failed_or_all(stack, body, again):
     assert (tries.count(2), stack.get(f"runs/{run_id}").json()["retried_by"]) == (again, USER)
 
 
-def test_what_has_not_ended_is_not_retried(stack):
-    """409, with its own code."""
+def test_an_active_run_cannot_be_retried(stack):
+    """The answer is 409 with its code."""
     stack.register()
     run_id = stack.post(f"{NAME}/run").json()["run_id"]
     answer = stack.post(f"runs/{run_id}/retry")
     assert (answer.status_code, answer.json()["code"]) == (409, "WORKFLOW_RUN_NOT_RETRYABLE")
 
 
-def test_what_has_ended_is_not_stopped(stack):
-    """409, with its own code."""
+def test_an_ended_run_cannot_be_stopped(stack):
+    """The answer is 409 with its code."""
     stack.register()
     run_id = stack.post(f"{NAME}/run").json()["run_id"]
     stack.clock.sleep(60)
@@ -346,8 +352,8 @@ def test_what_has_ended_is_not_stopped(stack):
     assert (answer.status_code, answer.json()["code"]) == (409, "WORKFLOW_RUN_NOT_ACTIVE")
 
 
-def test_what_runs_is_unregistered_by_force_only(stack):
-    """409 with its own code; with force the runs are stopped, and the history stays."""
+def test_a_workflow_with_active_runs_is_unregistered_by_force_only(stack):
+    """The answer is 409 with its code; with force, the runs are stopped and the history remains."""
     stack.register()
     run_id = stack.post(f"{NAME}/run").json()["run_id"]
     for query in ("", "?force=false"):
@@ -360,15 +366,15 @@ def test_what_runs_is_unregistered_by_force_only(stack):
 
 @pytest.mark.parametrize("value", ["yes", "1", "TRUE", ""])
 def test_force_is_true_or_false(stack, value):
-    """Whoever means yes says so."""
+    """Other values are rejected."""
     stack.register()
     answer = stack.call("DELETE", f"{NAME}?force={value}")
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "force")
     assert stack.get(NAME).status_code == 200
 
 
-def test_a_run_is_told_stale_while_airflow_is_down(stack):
-    """Reading goes on without Airflow, and says that it does not know better."""
+def test_a_run_is_stale_while_airflow_is_down(stack):
+    """Reads work without Airflow and mark the response as stale."""
     stack.register()
     run_id = stack.post(f"{NAME}/run").json()["run_id"]
     stack.clock.sleep(60)
@@ -379,14 +385,14 @@ def test_a_run_is_told_stale_while_airflow_is_down(stack):
 
 
 def test_whole_numbers_of_any_size_are_answered(stack):
-    """A run that Airflow's own UI was given a huge number for can be read."""
+    """A run for which Airflow's UI was given a huge number can be read."""
     stack.register()
     run = ended_run(stack, TEN, params={"huge": 10**30})
     assert stack.get(f"runs/{run.run_id}").json()["params"] == {"huge": 10**30}
 
 
-def test_the_caller_is_who_the_settings_say(stack):
-    """No header and no body says who asks."""
+def test_the_caller_comes_from_the_settings(stack):
+    """No header and no body determines the caller."""
     stack.register()
     answer = stack.post(f"{NAME}/run", headers={"X-User": "root", "Authorization": "Basic cm9vdDpyb290"})
     assert answer.json()["triggered_by"] == USER
@@ -412,7 +418,7 @@ def test_the_caller_is_who_the_settings_say(stack):
     ],
 )
 def test_workflows_by_filter(stack, query, found):
-    """Each filter of section 3.5 alone and together; items come by name."""
+    """The filters in section 3.5 work alone and together; items are ordered by name."""
     for name in ("a.z", "a.x", "a.y"):
         stack.register(name)
     stack.post("a.y/pause")
@@ -433,7 +439,7 @@ def test_workflows_by_filter(stack, query, found):
     ],
 )
 def test_history_by_filter(stack, query, days):
-    """Each filter of section 3.6; dates are inclusive days, the latest run comes first."""
+    """The filters in section 3.6 work; dates are inclusive days, the latest run comes first."""
     stack.register()
     for day in (1, 2, 3):
         ended_run(stack, datetime(2026, 2, day, 23, 59, tzinfo=UTC))
@@ -441,7 +447,7 @@ def test_history_by_filter(stack, query, days):
 
 
 def test_default_limits_are_those_of_the_specification(stack):
-    """50 workflows and 20 runs, unless a limit is given."""
+    """The defaults are 50 workflows and 20 runs."""
     for number in range(51):
         stack.register(f"a.w{number:02}")
     for second in range(21):
@@ -452,7 +458,7 @@ def test_default_limits_are_those_of_the_specification(stack):
 
 
 def test_pages_of_workflows_follow_the_link(stack):
-    """Following rel=next visits every match once, keeps the filters, and ends."""
+    """Following rel=next visits each match once, keeps the filters, and ends."""
     names = [f"a.w{number}" for number in range(7)]
     for name in names:
         stack.register(name)
@@ -463,7 +469,7 @@ def test_pages_of_workflows_follow_the_link(stack):
 
 
 def test_pages_of_history_follow_the_link(stack):
-    """Runs of the same second are neither lost nor told twice at the edge of a page."""
+    """Runs of the same second are neither lost nor repeated at a page boundary."""
     stack.register("a.b")
     stack.register("a.c")
     for second in range(3):
@@ -475,8 +481,8 @@ def test_pages_of_history_follow_the_link(stack):
     assert totals == {"6"}
 
 
-def test_pages_are_stable_while_workflows_come(stack):
-    """A workflow that is registered before the cursor moves nothing on the next page."""
+def test_pages_are_stable_while_workflows_are_added(stack):
+    """A workflow that is registered before the cursor does not shift the next page."""
     for name in ("a.m", "a.n", "a.o"):
         stack.register(name)
     link = stack.get("?limit=2").headers["link"]
@@ -491,7 +497,7 @@ def target(link: str) -> str:
 
 
 def follow(stack: Any, url: str) -> tuple[list[Any], set[str]]:
-    """All items from here on, and the total counts that were told."""
+    """All items from here on, and the total counts of the responses."""
     items: list[Any] = []
     totals = set()
     while True:
@@ -508,7 +514,7 @@ def follow(stack: Any, url: str) -> tuple[list[Any], set[str]]:
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/dependencies", ROOT, f"{ROOT}/history", f"{ROOT}/{NAME}"])
 def test_head_is_get_without_a_body(stack, path):
-    """Whatever can be read answers HEAD with the same status and headers."""
+    """Each readable path answers HEAD with the status and headers of GET."""
     stack.register()
     head, get = stack.call("HEAD", path), stack.get(path)
     changing = {"x-request-id", "date"}
@@ -521,8 +527,8 @@ def test_head_is_get_without_a_body(stack, path):
 @pytest.mark.parametrize(
     ("path", "methods"), [(f"{ROOT}/{NAME}/run", "OPTIONS, POST"), (f"{ROOT}/{NAME}", "DELETE, GET, HEAD, OPTIONS")]
 )
-def test_options_says_what_is_possible(stack, path, methods):
-    """OPTIONS answers the methods of a path, of all its handlers."""
+def test_options_lists_the_methods(stack, path, methods):
+    """OPTIONS returns the methods of all handlers of a path."""
     answer = stack.call("OPTIONS", path)
     assert (answer.status_code, answer.content) == (204, b"")
     assert answer.headers["allow"] == methods
@@ -530,7 +536,7 @@ def test_options_says_what_is_possible(stack, path, methods):
 
 @pytest.mark.parametrize("path", [f"{ROOT}/", f"{ROOT}/{NAME}/", f"{ROOT}//{NAME}", "/healthz/"])
 def test_each_resource_has_one_url(stack, path):
-    """A trailing or doubled slash is no other way to write it: an empty name never becomes the list."""
+    """A trailing or doubled slash is not an alias: an empty name never becomes the list."""
     stack.register()
     answer = stack.client.get(path)
     assert (answer.status_code, answer.json()["code"]) == (404, "NOT_FOUND")
@@ -538,7 +544,7 @@ def test_each_resource_has_one_url(stack, path):
 
 @pytest.mark.parametrize("path", [f"%2F{NAME}/pause", f"{NAME}%2F/pause", f"%2f%2f{NAME}/pause"])
 def test_an_encoded_slash_reaches_no_other_workflow(stack, path):
-    """A name with '/' is refused, and never taken for the name without it."""
+    """A name with '/' is rejected, and never read as the name without it."""
     stack.register()
     answer = stack.client.post(f"{ROOT}/{path}")
     assert (answer.status_code, answer.json()["code"]) == (400, "INVALID_REQUEST")
@@ -548,16 +554,16 @@ def test_an_encoded_slash_reaches_no_other_workflow(stack, path):
 # Health.
 
 
-def test_alive_asks_nobody(stack):
-    """The process is alive though everything else is down."""
+def test_liveness_calls_no_other_system(stack):
+    """The process is alive even if all other systems are down."""
     stack.database.go_down()
     stack.airflow.go_down()
     answer = stack.get("/healthz")
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
 
 
-def test_ready_needs_the_database_alone(stack):
-    """An outage of Airflow and of the object store takes no replica out of service; one of the database does."""
+def test_readiness_depends_on_the_database_alone(stack):
+    """An outage of Airflow or the object store takes no replica out of service; one of the database does."""
     stack.airflow.go_down()
     stack.storage.go_down()
     answer = stack.get("/readyz")
@@ -569,16 +575,16 @@ def test_ready_needs_the_database_alone(stack):
     assert answer.json()["database"]["detail"] != "ok"
 
 
-def test_the_dependencies_are_told_one_by_one(stack):
-    """200 with the state of database, storage, Airflow and worker."""
+def test_dependencies_are_reported_individually(stack):
+    """The answer is 200 with the state of the database, storage, Airflow and the worker."""
     body = stack.get("/dependencies").json()
     assert {body["status"], *(body[name]["status"] for name in ("database", "storage", "airflow", "worker"))} == {"ok"}
     assert body["airflow"]["parts"]["scheduler"] == "healthy"
 
 
-def test_a_worker_that_is_late_is_told(stack):
-    """A minute after the last pass; before the first one nothing is known."""
-    assert stack.get("/dependencies").json()["worker"] == {"status": "ok", "detail": "no pass is recorded yet"}
+def test_a_late_worker_is_reported(stack):
+    """The worker is late a minute after its last sweep; before the first sweep its state is unknown."""
+    assert stack.get("/dependencies").json()["worker"] == {"status": "ok", "detail": "no pass has been recorded yet"}
     stack.sweeper.sweep()
     stack.clock.sleep(59)
     assert stack.get("/dependencies").json()["worker"]["status"] == "ok"
@@ -589,8 +595,8 @@ def test_a_worker_that_is_late_is_told(stack):
 
 
 @pytest.mark.parametrize("system", ["database", "storage", "airflow"])
-def test_a_dependency_that_is_away_is_named(stack, system):
-    """If one system cannot be used the answer is 503, with that system and no other unavailable, and why."""
+def test_an_unavailable_dependency_is_named(stack, system):
+    """If a system is unavailable, the answer is 503 and names only that system and the reason."""
     {"database": stack.workflows, "storage": stack.storage, "airflow": stack.airflow}[system].go_down()
     answer = stack.get("/dependencies")
     body = answer.json()
@@ -603,21 +609,21 @@ def test_a_dependency_that_is_away_is_named(stack, system):
 # Ids and logs.
 
 
-def test_a_sane_request_id_comes_back(stack):
-    """The caller's own id is kept."""
+def test_a_valid_request_id_is_returned(stack):
+    """The caller's id is kept."""
     assert stack.get("/healthz", headers={"X-Request-ID": "abc-1.2_3"}).headers["x-request-id"] == "abc-1.2_3"
 
 
 @pytest.mark.parametrize("odd", ["", "a b", "x" * 129, "a;b"])
-def test_an_odd_request_id_is_replaced(stack, odd):
-    """What could break a log line or a header is not repeated."""
+def test_an_invalid_request_id_is_replaced(stack, odd):
+    """An id that could break a log line or a header is not repeated."""
     given = stack.get("/healthz", headers={"X-Request-ID": odd}).headers["x-request-id"]
     assert given != odd
     assert len(given) == 32
 
 
 def test_each_request_is_one_line_in_the_log(stack):
-    """Method, route, path, status, time and id; what a path holds cannot forge a second line."""
+    """The line contains method, route, path, status, time and id; the content of a path cannot forge a second line."""
     with logged("workflow_entrypoints.http.access") as lines:
         stack.get(f"{ROOT}/a%0Ab", headers={"X-Request-ID": "me"})
     assert len(lines) == 1
@@ -628,23 +634,23 @@ def test_each_request_is_one_line_in_the_log(stack):
 
 
 @pytest.mark.parametrize("path", ["/no/such/path", "/%0A"])
-def test_a_request_for_nothing_is_a_line_too(stack, path):
-    """Its route is none, whatever its path."""
+def test_a_request_without_a_route_is_logged(stack, path):
+    """Its route is empty for any path."""
     with logged("workflow_entrypoints.http.access") as lines:
         stack.client.get(path)
     assert [(line["route"], line["status"]) for line in lines] == [("none", 404)]
 
 
-def test_what_a_handler_logs_in_its_thread_has_the_id_of_the_request(stack, monkeypatch):
-    """Whatever is logged on the way, the adapters' lines included, can be found by the id of the answer."""
+def test_log_lines_of_a_handler_have_the_request_id(stack, monkeypatch):
+    """Each line that is logged during a request, including the adapters', has the id of the response."""
     monkeypatch.setattr(WorkflowService, "workflow", lambda *_: logging.getLogger("workflow_adapters.x").info("here"))
     with logged("workflow_adapters.x") as lines:
         answer = stack.client.get(f"{ROOT}/{NAME}")
     assert [line["request_id"] for line in lines] == [answer.headers["x-request-id"]]
 
 
-def test_hooks_run_around_the_serving(stack):
-    """on_startup and on_shutdown run once each, such as those of a worker."""
+def test_hooks_run_around_serving(stack):
+    """on_startup and on_shutdown, such as those of a worker, run once each."""
     seen: list[str] = []
     app = create_app(
         stack.service,
@@ -657,8 +663,8 @@ def test_hooks_run_around_the_serving(stack):
     assert seen == ["up", "down"]
 
 
-def test_warnings_about_a_spec_are_in_every_answer(stack):
-    """Of a validation, of the registration, and of the workflow from then on."""
+def test_warnings_about_a_spec_are_in_every_response(stack):
+    """The responses of validation, registration and later reads contain the warnings."""
     text = YAML.replace('bash_command: "true"', 'bash_command: "echo {{ ds }}"')
     assert text != YAML
     request = {"dataset_name": NAME, "yaml_content": text}

@@ -1,4 +1,4 @@
-"""Where the service listens, and how it starts and ends."""
+"""Tests of the server: its address, its start and its shutdown."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ service = Slow(database=InMemoryDatabase(), airflow=airflow, storage=storage, cl
 settings = Settings(port=0, drain=float(sys.argv[1]))
 app = create_app(service, settings, on_shutdown=[lambda: print("worker stopped", flush=True)])
 serve(
-    app, settings, on_ready=lambda url: print(url, flush=True), on_stop=lambda: print("told to stop", flush=True)
+    app, settings, on_ready=lambda url: print(url, flush=True), on_stop=lambda: print("stopping", flush=True)
 )
 print("cleaned up", flush=True)
 """
@@ -58,21 +58,21 @@ print("cleaned up", flush=True)
     [("127.0.0.1", "127.0.0.1"), ("127.1.2.3", "127.1.2.3"), ("::1", "::1"), ("localhost", "127.0.0.1")],
 )
 def test_loopback_hosts_are_allowed(host, address):
-    """127.0.0.0/8, ::1 and localhost."""
+    """The hosts are 127.0.0.0/8, ::1 and localhost."""
     assert loopback_address(host) == address
 
 
 @pytest.mark.parametrize(
     "host", ["0.0.0.0", "::", "192.168.1.5", "10.0.0.1", "example.com", "", "127.0.0.1.example.com"]
 )
-def test_other_hosts_are_refused_with_the_reason(host):
-    """Without authentication nobody else may reach the port."""
+def test_other_hosts_are_rejected_with_the_reason(host):
+    """Without authentication the port must not be reachable from other hosts."""
     with pytest.raises(ConfigurationError, match="no authentication"):
         loopback_address(host)
 
 
 def test_a_taken_port_is_named_and_nothing_is_started():
-    """The refusal names the port, before the application starts."""
+    """The error names the port and comes before the application starts."""
     started: list[str] = []
     with socket.create_server(("127.0.0.1", 0)) as other, http_stack() as stack:
         port = other.getsockname()[1]
@@ -83,14 +83,16 @@ def test_a_taken_port_is_named_and_nothing_is_started():
     assert started == []
 
 
-def test_a_port_that_is_served_cannot_be_had_a_second_time():
-    """Two services never share a port."""
+def test_two_services_cannot_share_a_port():
+    """The second one fails to start."""
     with listen(Settings(port=0)) as first, pytest.raises(ConfigurationError, match="Port"):
         listen(Settings(port=first.getsockname()[1]))
 
 
-def test_answers_are_not_held_back():
-    """What asyncio needs to know of a listener to send small answers at once: Nagle's algorithm costs 40 ms on a kept connection."""
+def test_responses_are_sent_without_delay():
+    """Nagle's algorithm is disabled, as asyncio does for listeners that it recognizes: the algorithm would cost 40 ms on a kept
+    connection.
+    """
     with listen(Settings(port=0)) as listener, socket.create_connection(listener.getsockname()):
         accepted, _ = listener.accept()
         with accepted:
@@ -98,7 +100,7 @@ def test_answers_are_not_held_back():
 
 
 def test_an_application_that_does_not_start_is_an_error():
-    """A worker that cannot start is not passed over."""
+    """A worker that fails to start is an error."""
 
     def fail() -> None:
         msg = "no"
@@ -112,7 +114,7 @@ def test_an_application_that_does_not_start_is_an_error():
 
 @contextlib.contextmanager
 def running_server(drain: float = 0):
-    """A service over the fakes in a process of its own, and its URL."""
+    """A service over the fakes in a separate process, and its URL."""
     process = subprocess.Popen(
         [sys.executable, "-c", SERVER, str(drain)],
         stdout=subprocess.PIPE,
@@ -129,8 +131,8 @@ def running_server(drain: float = 0):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_stop_lets_requests_end_and_returns(number):
-    """A request under way is answered, then the worker stops, then serve() returns to its caller."""
+def test_a_stop_finishes_requests_and_returns(number):
+    """A request in progress is answered, then the worker stops, then serve() returns to its caller."""
     with running_server() as (process, url):
         answers: list[int] = []
         client = threading.Thread(target=lambda: answers.append(httpx.get(f"{url}/dependencies").status_code))
@@ -140,17 +142,19 @@ def test_a_stop_lets_requests_end_and_returns(number):
         rest, log = process.communicate(timeout=20)
         client.join()
     assert answers == [200]
-    assert rest.split("\n")[:3] == ["told to stop", "worker stopped", "cleaned up"]
+    assert rest.split("\n")[:3] == ["stopping", "worker stopped", "cleaned up"]
     assert "Traceback" not in log
     assert process.returncode == 0
 
 
-def test_while_it_drains_the_service_serves_but_is_not_ready():
-    """``/readyz`` is 503 at once and asks nobody; the rest is answered, and each answer ends its connection."""
+def test_a_draining_service_serves_but_is_not_ready():
+    """``/readyz`` is 503 at once without a call to other systems; other requests are answered, and each response closes
+    its connection.
+    """
     with running_server(drain=60) as (process, url), httpx.Client(base_url=url, trust_env=False) as client:
         assert "connection" not in client.get("/healthz").headers
         process.send_signal(signal.SIGTERM)
-        assert process.stdout.readline() == "told to stop\n"
+        assert process.stdout.readline() == "stopping\n"
         until = time.monotonic() + 0.5
         while time.monotonic() < until:  # also on new connections
             assert httpx.get(f"{url}/healthz", trust_env=False).status_code == 200
@@ -161,22 +165,22 @@ def test_while_it_drains_the_service_serves_but_is_not_ready():
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_second_signal_ends_the_draining(number):
-    """Whoever does not want to wait says so again."""
+def test_a_second_signal_ends_the_drain(number):
+    """An operator who does not want to wait sends the signal again."""
     with running_server(drain=60) as (process, _):
         process.send_signal(signal.SIGTERM)
-        assert process.stdout.readline() == "told to stop\n"
+        assert process.stdout.readline() == "stopping\n"
         process.send_signal(number)
         assert process.wait(20) == 0
 
 
-def test_a_request_on_its_way_when_the_port_is_closed_is_answered():
-    """A connection that is established is given time to send its request."""
+def test_a_request_in_transit_when_the_port_closes_is_answered():
+    """An established connection has time to send its request."""
     with running_server() as (process, url):
         port = int(url.rpartition(":")[2])
         with socket.create_connection(("127.0.0.1", port)) as connection:
             process.send_signal(signal.SIGTERM)
-            assert process.stdout.readline() == "told to stop\n"
+            assert process.stdout.readline() == "stopping\n"
             deadline = time.monotonic() + 10
             while not is_free(port):
                 assert time.monotonic() < deadline
@@ -186,8 +190,8 @@ def test_a_request_on_its_way_when_the_port_is_closed_is_answered():
     assert answer.startswith(b"HTTP/1.1 200 ")
 
 
-def test_what_is_no_http_path_is_answered_over_the_wire():
-    """Dots are not resolved by the server, an odd Host is a problem like any other."""
+def test_an_invalid_http_path_is_answered_over_the_wire():
+    """The server does not resolve dots, and an invalid Host gets a problem response."""
     with running_server() as (_, url):
         port = int(url.rpartition(":")[2])
         for target, host, status in (("/api/v1/workflows/../../../healthz", "x", 404), ("/healthz", "a b", 400)):
@@ -201,16 +205,16 @@ def test_what_is_no_http_path_is_answered_over_the_wire():
 @pytest.mark.parametrize(
     ("header", "status"), [("Content-Length: 99999999", 413), ("Content-Encoding: gzip\r\nContent-Length: 5", 415)]
 )
-def test_a_body_that_will_be_refused_is_not_waited_for(header, status):
-    """Its headers say enough: the answer comes before the first byte of it."""
+def test_a_body_that_will_be_rejected_is_not_read(header, status):
+    """The headers suffice: the response comes before the first byte of the body."""
     with running_server() as (_, url), socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), 10) as wire:
         head = f"POST /api/v1/workflows/register HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{header}\r\n\r\n"
         wire.sendall(head.encode())
         assert wire.recv(65_536).startswith(f"HTTP/1.1 {status}".encode())
 
 
-def test_a_large_body_lives_to_see_its_413():
-    """The client that sends all of it first reads the answer, and not a reset connection."""
+def test_a_client_with_a_large_body_can_read_its_413():
+    """A client that sends the whole body first reads the response, and not a reset connection."""
     with running_server() as (_, url):
         answer = httpx.post(
             f"{url}/api/v1/workflows/register",
@@ -222,7 +226,7 @@ def test_a_large_body_lives_to_see_its_413():
 
 
 def test_a_chunked_body_over_the_limit_is_413_over_the_wire():
-    """Without a Content-Length the limit holds as well, and the client gets to read the answer."""
+    """The limit also applies without a Content-Length, and the client can read the response."""
     with running_server() as (_, url):
         chunks = (b" " * 65_536 for _ in range(64))
         answer = httpx.post(

@@ -1,4 +1,4 @@
-"""CODE workflows over HTTP: the sync and its report, and everything that is refused for them."""
+"""Tests of CODE workflows over HTTP: the sync, its report, and the operations that are rejected for them."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def publish(stack: Stack, *names: str, text: str = YAML) -> None:
         stack.storage.put_raw(SourceType.CODE, name, data)
 
 
-def test_a_sync_answers_its_report(stack):
-    """Every list is there, also where it is empty; findings have their lines."""
+def test_a_sync_returns_its_report(stack):
+    """The report contains each list, also empty ones; findings have line numbers."""
     stack.register("a.over")
     publish(stack, NAME, "a.over")
     publish(stack, "a.broken", text=BROKEN)
@@ -55,8 +55,8 @@ def test_a_sync_answers_its_report(stack):
     assert (failed["problems"][0]["line"], failed["problems"][0]["field"]) == (9, "tasks[1].operator")
 
 
-def test_a_dry_run_changes_nothing_anywhere(stack):
-    """It is the plan, marked as one."""
+def test_a_dry_run_changes_nothing(stack):
+    """The response is the plan, marked as a dry run."""
     publish(stack, NAME)
     before = stack.stored()
     report = stack.post("sync", {"dry_run": True}).json()
@@ -64,8 +64,8 @@ def test_a_dry_run_changes_nothing_anywhere(stack):
     assert stack.stored() == before
 
 
-def test_removals_that_are_held_back_can_be_allowed(published):
-    """The answer names what was held back and why."""
+def test_skipped_removals_can_be_allowed(published):
+    """The response names the skipped removals and the reason."""
     published.storage.delete(SourceType.CODE, NAME)
     [held] = published.post("sync", {}).json()["guarded"]
     assert held["dataset_names"] == [NAME]
@@ -73,7 +73,7 @@ def test_removals_that_are_held_back_can_be_allowed(published):
     assert published.post("sync", {"allow_removals": True}).json()["removed"] == [NAME]
 
 
-def test_a_store_that_is_away_is_503(published):
+def test_an_unavailable_store_is_503(published):
     """Nothing is removed."""
     published.storage.go_down()
     answer = published.post("sync")
@@ -82,8 +82,8 @@ def test_a_store_that_is_away_is_503(published):
 
 
 @pytest.mark.parametrize("body", [{"dryrun": True}, {"dry_run": "yes"}, {"allow_removals": 1}, []])
-def test_a_wrong_body_is_400(stack, body):
-    """Unknown fields and other types are refused."""
+def test_an_invalid_body_is_400(stack, body):
+    """Unknown fields and wrong types are rejected."""
     assert stack.post("sync", body).status_code == 400
 
 
@@ -98,23 +98,25 @@ def test_a_wrong_body_is_400(stack, body):
         ("DELETE", f"{NAME}?force=true", None),
     ],
 )
-def test_code_is_the_pipelines(published, method, path, body):
-    """Registering over it or as CODE, running and unregistering it are 403 (specification, section 1.3)."""
+def test_code_workflows_are_changed_by_the_pipeline_only(published, method, path, body):
+    """Registering over a CODE workflow or as CODE, and running or unregistering one, is 403 (specification, section
+    1.3).
+    """
     before = published.stored()
     answer = published.call(method, path, **({"json": body} if body is not None else {}))
     assert (answer.status_code, answer.json()["code"]) == (403, "WORKFLOW_PERMISSION_DENIED")
     assert published.stored() == before
 
 
-def test_a_name_that_code_has_published_cannot_be_registered_before_the_sync_either(stack):
-    """The object counts, not what was seen of it."""
+def test_a_published_code_name_cannot_be_registered_before_the_sync(stack):
+    """The object in the store decides, not the result of the last sync."""
     publish(stack, NAME)
     answer = stack.post("register", {"dataset_name": NAME, "yaml_content": YAML})
     assert answer.status_code == 403
 
 
-def test_a_run_of_code_cannot_be_stopped(published):
-    """Nor can the runs that Airflow's scheduler starts."""
+def test_a_run_of_a_code_workflow_cannot_be_stopped(published):
+    """This includes the runs that Airflow's scheduler starts."""
     dag_id = NAME.replace(".", "_")
     published.airflow.add_run(dag_id, "scheduled__1", run_type=RunType.SCHEDULED, triggered_by="scheduler")
     published.sweeper.sweep()
@@ -123,14 +125,14 @@ def test_a_run_of_code_cannot_be_stopped(published):
     assert (answer.status_code, answer.json()["code"]) == (403, "WORKFLOW_PERMISSION_DENIED")
 
 
-def test_code_can_be_paused_and_unpaused(published):
-    """That much belongs to whoever runs things."""
+def test_a_code_workflow_can_be_paused_and_unpaused(published):
+    """Pausing is an operation, which does not change the published workflow."""
     assert published.post(f"{NAME}/pause", {"reason": "tea"}).json()["status"] == "paused"
     assert published.post(f"{NAME}/unpause").json()["status"] == "active"
 
 
-def test_where_it_is_allowed_code_can_be_run_and_stopped():
-    """WORKFLOWS_CODE_EXECUTION=allow; unregistering stays refused."""
+def test_code_execution_can_be_allowed():
+    """With WORKFLOWS_CODE_EXECUTION=allow, CODE workflows can be run and stopped; unregistering stays rejected."""
     policy = load_settings({"WORKFLOWS_CODE_EXECUTION": "allow"}).policy
     with http_stack(policy=policy) as stack:
         publish(stack, NAME)
@@ -142,8 +144,8 @@ def test_where_it_is_allowed_code_can_be_run_and_stopped():
         assert stack.call("DELETE", NAME).status_code == 403
 
 
-def test_what_lies_below_is_told(stack):
-    """`overridden` while a MANUAL workflow is shadowed, and not a word of it otherwise."""
+def test_the_overridden_workflow_is_reported(stack):
+    """The field `overridden` is present only while a MANUAL workflow is overridden."""
     stack.register()
     assert "overridden" not in stack.get(NAME).json()
     publish(stack, NAME)

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from devstack.ports import free_ports
-from tests.unit.http.test_auth_tokens import kept
+from tests.unit.http.test_auth_tokens import stored_token
 from workflow_core.errors import ConfigurationError
 from workflow_core.fakes.tokens import InMemoryTokens
 from workflow_core.testing.api.subject import ApiWorld
@@ -70,7 +70,7 @@ def test_a_worker_serves_its_metrics_and_probes(world):
 def test_metrics_need_a_credential_where_the_service_needs_one(world):
     """The probes do not, and tell no details."""
     tokens = InMemoryTokens()
-    _, headers = kept(tokens)
+    _, headers = stored_token(tokens)
     app, settings = app_of(world, Worker(Hanging(), interval=1), tokens, auth="token", host="0.0.0.0")
     world.service.context.db.go_down()
     with serving_beside(app, settings) as port:
