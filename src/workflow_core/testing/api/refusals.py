@@ -67,7 +67,7 @@ STORABLE: Final = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
 """What a request takes: it refuses NUL and half characters by itself."""
 
 
-class RefusedRules(ApiSubject):
+class RefusalRules(ApiSubject):
     """What is refused, and how."""
 
     @pytest.mark.parametrize("name", NO_NAMES, ids=ascii)

@@ -8,8 +8,8 @@ import pytest
 
 from workflow_core.errors import AirflowOutcomeUnknown, AirflowRefused
 from workflow_core.ports.airflow import EndState
+from workflow_core.testing.airflow.runs import ended, followed, now_of
 from workflow_core.testing.airflow.subject import HELD, MIXED, QUICK, AirflowSubject, World, new_id
-from workflow_core.testing.airflow.watched import ended, followed, now_of
 
 if TYPE_CHECKING:
     from workflow_core.domain.run import AirflowRun, TaskState
@@ -29,7 +29,7 @@ def _tasks(port: AirflowPort, dag_id: str, run_id: str) -> dict[str, TaskState]:
     return {task.task_id: task for task in port.tasks([(dag_id, run_id)])[dag_id, run_id]}
 
 
-class ClearedRunRules(AirflowSubject):
+class RetryRules(AirflowSubject):
     """A clear is proven by the run alone: it has not ended, or it has ended at another moment than before."""
 
     def test_a_run_that_ended_runs_again(self, port: AirflowPort, world: World) -> None:

@@ -17,7 +17,7 @@ NAMES = tuple(f"lake.sales.table-{index}" for index in range(3))
 ODD = "ö+&=%20 ?#/\\\"'@example.com"
 
 
-class ListedRules(ApiSubject):
+class ListRules(ApiSubject):
     """Listing workflows and runs."""
 
     def test_nothing_is_an_empty_list(self, twins: Twins) -> None:

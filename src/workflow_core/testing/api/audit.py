@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 OTHER = "lake.sales.table-1"
 
 
-class AuditedRules(ApiSubject):
+class AuditRules(ApiSubject):
     """Listing changes."""
 
     def test_changes_are_told_latest_first(self, twins: Twins) -> None:

@@ -64,7 +64,7 @@ def followed(
     return told
 
 
-class WatchedRunRules(AirflowSubject):
+class RunRules(AirflowSubject):
     """What the port says of runs."""
 
     @pytest.mark.parametrize("run_id", ["never_started", "a b", "a/b", "..", "", "x" * 300, "\0"])

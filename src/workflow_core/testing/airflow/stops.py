@@ -9,8 +9,8 @@ import pytest
 from workflow_core.domain.run import AirflowRun
 from workflow_core.errors import AirflowOutcomeUnknown
 from workflow_core.ports.airflow import EndState
+from workflow_core.testing.airflow.runs import ended, followed, now_of
 from workflow_core.testing.airflow.subject import HELD, LASTING, QUICK, AirflowSubject, World, new_id
-from workflow_core.testing.airflow.watched import ended, followed, now_of
 from workflow_core.testing.together import together
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def _states(port: AirflowPort, dag_id: str, run_id: str) -> dict[str, str | None
     return {task.task_id: task.state for task in port.tasks([(dag_id, run_id)])[dag_id, run_id]}
 
 
-class EndedRunRules(AirflowSubject):
+class StopRules(AirflowSubject):
     """Airflow does as told, and says what came of it."""
 
     @pytest.mark.parametrize("state", EndState)

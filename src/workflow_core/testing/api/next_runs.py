@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 OTHER = "lake.sales.orders"
 
 
-class ForecastRules(ApiSubject):
+class NextRunsRules(ApiSubject):
     """Nothing of it is recorded."""
 
     def test_the_next_fire_times(self, twins: Twins) -> None:

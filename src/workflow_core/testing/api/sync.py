@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from workflow_core.testing.api.subject import ApiWorld
 
 
-class PublishedRules(ApiSubject):
+class SyncRules(ApiSubject):
     """Syncs, and what CODE workflows refuse."""
 
     def test_a_sync_is_answered_with_its_report(self, twins: Twins) -> None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from workflow_core.ports.airflow import EndState
+from workflow_core.testing.airflow.runs import ended
 from workflow_core.testing.airflow.subject import HELD, AirflowSubject, DagSeed, TaskSeed, World, new_id
-from workflow_core.testing.airflow.watched import ended
 
 if TYPE_CHECKING:
     from workflow_core.ports.airflow import AirflowPort
@@ -37,7 +37,7 @@ def _states(port: AirflowPort, key: tuple[str, str]) -> dict[str, str | None]:
     return {task.task_id: task.state for task in port.tasks([key])[key]}
 
 
-class PausedDagRules(AirflowSubject):
+class PauseRules(AirflowSubject):
     """A paused DAG starts nothing: no run, and no further task of a run."""
 
     def test_a_run_of_a_paused_dag_goes_on_with_the_unpause(self, port: AirflowPort, world: World) -> None:

@@ -51,7 +51,7 @@ def _stop(api: WorkflowApi, *, backfill_id: str, request: BackfillReasonRequest 
     return api.stop_backfill(backfill_id, request)
 
 
-class BackfilledRules(ApiSubject):
+class BackfillRules(ApiSubject):
     """What holds for backfills."""
 
     def backfill(self, twins: Twins, **changes: Any) -> BackfillAnswer:

@@ -32,7 +32,7 @@ def _listed(port: AirflowPort) -> dict[str, ListedDag]:
     return found
 
 
-class ServedDagRules(AirflowSubject):
+class DagRules(AirflowSubject):
     """What the port says of DAGs and of Airflow as a whole."""
 
     def test_ping_returns(self, port: AirflowPort) -> None:

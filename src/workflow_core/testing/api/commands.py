@@ -33,7 +33,7 @@ PARAMS: Final[tuple[dict[str, Any], ...]] = (
 """What the workflow of this suite declares."""
 
 
-class ChangedRules(ApiSubject):
+class CommandRules(ApiSubject):
     """What changes something, and the answers to it."""
 
     def test_a_registration_is_answered(self, twins: Twins) -> None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from workflow_core.testing.api.subject import Twins
 
 
-class KnownRules(ApiSubject):
+class IdentityRules(ApiSubject):
     """What holds for the caller."""
 
     def test_the_caller_is_told(self, twins: Twins) -> None:

@@ -29,7 +29,7 @@ def new_date() -> datetime:
     return datetime(2001, 1, 1, tzinfo=UTC) + timedelta(seconds=int(new_id("")[1:9], 16) % 10**8)
 
 
-class StartedRunRules(AirflowSubject):
+class TriggerRules(AirflowSubject):
     """The run id is the key: what was asked twice happens once."""
 
     def test_a_run_is_started(self, port: AirflowPort, world: World) -> None:
