@@ -1,4 +1,4 @@
-"""The fake, each time with one rule of the port broken; ``test_suites.py`` runs the suite against each."""
+"""The Airflow in memory, each time with one rule of the port broken; ``test_suites.py`` runs the suite against each."""
 
 from __future__ import annotations
 

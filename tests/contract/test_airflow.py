@@ -177,7 +177,7 @@ class TestAirflowV1(_OnServer):
 
     adapter = AirflowV1
     dates_are_optional = False
-    people_are_told = False
+    users_are_reported = False
 
     @pytest.fixture
     def running(self, airflow_2: AirflowForTests) -> AirflowForTests:

@@ -60,8 +60,8 @@ class ErrorIsForgotten(InMemoryAirflow):
 
 class EveryDagIsOurs(InMemoryAirflow):
     def _seen_dag(self, dag: FakeDag) -> ServedDag:
-        seen = super()._seen_dag(dag)
-        return evolve(seen, spec_hash=seen.spec_hash or "0000000000000000")
+        served = super()._seen_dag(dag)
+        return evolve(served, spec_hash=served.spec_hash or "0000000000000000")
 
 
 class NextRunIsForgotten(InMemoryAirflow):
@@ -92,18 +92,18 @@ class TotalIsThatOfThePage(InMemoryAirflow):
 
 
 class ListedPauseIsInverted(InMemoryAirflow):
-    def _listed_dag(self, seen: ServedDag) -> ListedDag:
-        return evolve(super()._listed_dag(seen), is_paused=not seen.is_paused)
+    def _listed_dag(self, dag: ServedDag) -> ListedDag:
+        return evolve(super()._listed_dag(dag), is_paused=not dag.is_paused)
 
 
 class ListedNextRunIsForgotten(InMemoryAirflow):
-    def _listed_dag(self, seen: ServedDag) -> ListedDag:
-        return evolve(super()._listed_dag(seen), next_run=None)
+    def _listed_dag(self, dag: ServedDag) -> ListedDag:
+        return evolve(super()._listed_dag(dag), next_run=None)
 
 
 class EveryImportIsBroken(InMemoryAirflow):
-    def _listed_dag(self, seen: ServedDag) -> ListedDag:
-        return evolve(super()._listed_dag(seen), has_import_errors=True)
+    def _listed_dag(self, dag: ServedDag) -> ListedDag:
+        return evolve(super()._listed_dag(dag), has_import_errors=True)
 
 
 class WithdrawnDagsAreListed(InMemoryAirflow):
@@ -111,8 +111,8 @@ class WithdrawnDagsAreListed(InMemoryAirflow):
 
     def _listed(self) -> list[ListedDag]:
         now = super()._listed()
-        known = {dag.dag_id for dag in now}
-        self._ever = (*now, *(dag for dag in self._ever if dag.dag_id not in known))
+        served = {dag.dag_id for dag in now}
+        self._ever = (*now, *(dag for dag in self._ever if dag.dag_id not in served))
         return list(self._ever)
 
 

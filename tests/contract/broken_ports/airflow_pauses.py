@@ -62,7 +62,7 @@ class EveryRunIsUnderWay(InMemoryAirflow):
 
 class RunsOfEveryDagAreUnderWay(InMemoryAirflow):
     def runs_under_way(self, dag_id: str) -> int:
-        return sum(super(RunsOfEveryDagAreUnderWay, self).runs_under_way(one) for one in self._dags)
+        return sum(super(RunsOfEveryDagAreUnderWay, self).runs_under_way(name) for name in self._dags)
 
 
 class RunsOfAnUnknownDagRaise(InMemoryAirflow):
@@ -84,8 +84,8 @@ class PauseIsSwitched(InMemoryAirflow):
 class UnknownDagIsPaused(InMemoryAirflow):
     def set_paused(self, dag_id: str, *, paused: bool) -> None:
         with self._reached():
-            known = dag_id in self._dags
-        if known:
+            is_served = dag_id in self._dags
+        if is_served:
             super().set_paused(dag_id, paused=paused)
 
 
@@ -100,5 +100,5 @@ class PauseIsNoObstacle(InMemoryAirflow):
 
 class RunsOfAGoneDagAreGone(InMemoryAirflow):
     def run(self, dag_id: str, run_id: str) -> AirflowRun | None:
-        found = super().run(dag_id, run_id)
-        return found if dag_id in self._dags else None
+        run = super().run(dag_id, run_id)
+        return run if dag_id in self._dags else None

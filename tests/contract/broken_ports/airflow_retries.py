@@ -46,10 +46,10 @@ class ClearIsNotAChange(InMemoryAirflow):
 
 class ClearOfAnUnknownRunRaises(InMemoryAirflow):
     def clear_run(self, dag_id: str, run_id: str, task_ids: Sequence[str] | None = None) -> bool:
-        found = super().clear_run(dag_id, run_id, task_ids)
-        if not found:
+        exists = super().clear_run(dag_id, run_id, task_ids)
+        if not exists:
             raise DagNotFound(dag_id)
-        return found
+        return exists
 
 
 class EveryRunIsKnown(InMemoryAirflow):

@@ -31,26 +31,28 @@ class UnknownRunRaises(InMemoryAirflow):
 
 class RunsNeverEnd(InMemoryAirflow):
     def _seen(self, run: FakeRun) -> AirflowRun:
-        seen = super()._seen(run)
-        return evolve(seen, state="running") if seen.ended_at else seen
+        reported = super()._seen(run)
+        return evolve(reported, state="running") if reported.ended_at else reported
 
 
 class FailuresAreSuccesses(InMemoryAirflow):
     def _seen(self, run: FakeRun) -> AirflowRun:
-        seen = super()._seen(run)
-        return evolve(seen, state="success") if seen.ended_at else seen
+        reported = super()._seen(run)
+        return evolve(reported, state="success") if reported.ended_at else reported
 
 
 class EndsBeforeItStarts(InMemoryAirflow):
     def _seen(self, run: FakeRun) -> AirflowRun:
-        seen = super()._seen(run)
-        return evolve(seen, started_at=seen.started_at + timedelta(hours=1)) if seen.started_at else seen
+        reported = super()._seen(run)
+        return (
+            evolve(reported, started_at=reported.started_at + timedelta(hours=1)) if reported.started_at else reported
+        )
 
 
 class TimesWithoutAZone(InMemoryAirflow):
     def _seen(self, run: FakeRun) -> AirflowRun:
-        seen = super()._seen(run)
-        return evolve(seen, ended_at=seen.ended_at.replace(tzinfo=None)) if seen.ended_at else seen
+        reported = super()._seen(run)
+        return evolve(reported, ended_at=reported.ended_at.replace(tzinfo=None)) if reported.ended_at else reported
 
 
 class UnknownRunsHaveTasks(InMemoryAirflow):

@@ -59,8 +59,8 @@ class EndFailsEveryTask(InMemoryAirflow):
 
 class EndedRunsStayAsTheyAre(InMemoryAirflow):
     def _end(self, run: FakeRun, state: EndState) -> AirflowRun:
-        seen = self._seen(run)
-        return seen if seen.ended_at else super()._end(run, state)
+        reported = self._seen(run)
+        return reported if reported.ended_at else super()._end(run, state)
 
 
 class EndIsMovedByARepeat(InMemoryAirflow):
@@ -75,10 +75,10 @@ class EndIsMovedByARepeat(InMemoryAirflow):
 
 class EndOfAnUnknownRunRaises(InMemoryAirflow):
     def end_run(self, dag_id: str, run_id: str, state: EndState) -> AirflowRun | None:
-        found = super().end_run(dag_id, run_id, state)
-        if found is None:
+        ended = super().end_run(dag_id, run_id, state)
+        if ended is None:
             raise DagNotFound(dag_id)
-        return found
+        return ended
 
 
 class EndIsNotAChange(InMemoryAirflow):

@@ -57,10 +57,10 @@ class NoLock(InMemoryAirflow):
         self._lock: Any = _NoLock()
 
     def _existing(self, dag_id: str, run_id: str) -> FakeRun | None:
-        found = super()._existing(dag_id, run_id)
+        existing = super()._existing(dag_id, run_id)
         self._clock.sleep(0.001)
-        sleep(0.01)  # what a server may take between looking and writing
-        return found
+        sleep(0.01)  # the time that a server may need between the read and the write
+        return existing
 
 
 class ConfIsLost(InMemoryAirflow):
@@ -105,10 +105,10 @@ class TakenDateIsAnyRefusal(InMemoryAirflow):
 
 class DateIsLookedAtBeforeTheId(InMemoryAirflow):
     def _existing(self, dag_id: str, run_id: str) -> FakeRun | None:
-        found = super()._existing(dag_id, run_id)
-        if found is not None:
-            self._refuse_taken_date(dag_id, found.logical_date)
-        return found
+        existing = super()._existing(dag_id, run_id)
+        if existing is not None:
+            self._refuse_taken_date(dag_id, existing.logical_date)
+        return existing
 
 
 class UnknownDagIsAnyRefusal(InMemoryAirflow):

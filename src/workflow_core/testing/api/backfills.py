@@ -182,14 +182,14 @@ class BackfillRules(ApiSubject):
     @pytest.mark.parametrize(
         "backfill_id", ["", "..", "a/b", "%2e", "a b", "ü", "a\0", "x" * 251, "a.b_backfill"], ids=ascii
     )
-    def test_what_is_no_backfill(self, twins: Twins, backfill_id: str) -> None:
+    def test_malformed_backfill_ids_are_refused_or_not_found(self, twins: Twins, backfill_id: str) -> None:
         """Is refused or not found, by every call that takes an id."""
         for ask in BY_ID:
             error = twins.error(lambda api, ask=ask: ask(api, backfill_id))  # type: ignore[misc]
             assert isinstance(error, errors.InvalidRequest | errors.BackfillNotFound)
 
     @pytest.mark.parametrize("name", ["no.such", "one", "a/b.c", ""])
-    def test_what_is_no_workflow(self, twins: Twins, name: str) -> None:
+    def test_malformed_names_have_no_backfills(self, twins: Twins, name: str) -> None:
         """Has no backfills and gets none."""
         for error in (
             twins.error(lambda api: api.backfills(name)),

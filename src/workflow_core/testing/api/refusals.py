@@ -71,7 +71,7 @@ class RefusalRules(ApiSubject):
     """What is refused, and how."""
 
     @pytest.mark.parametrize("name", NO_NAMES, ids=ascii)
-    def test_what_is_no_name_is_refused(self, twins: Twins, name: str) -> None:
+    def test_malformed_names_are_refused(self, twins: Twins, name: str) -> None:
         """By every call that takes a name, and nothing else is reached through it."""
         twins.register()
         for ask in BY_NAME:
@@ -81,7 +81,7 @@ class RefusalRules(ApiSubject):
                 assert error.problems[0].field == "dataset_name"
 
     @pytest.mark.parametrize("run_id", [*NO_NAMES[:12], "a b", "a..b", "ü", "a\0", "%", "x" * 251], ids=ascii)
-    def test_what_is_no_run_id_is_refused_or_not_found(self, twins: Twins, run_id: str) -> None:
+    def test_malformed_run_ids_are_refused_or_not_found(self, twins: Twins, run_id: str) -> None:
         """Some of these could be run ids, but there is no such run."""
         for ask in BY_RUN_ID:
             error = twins.error(lambda api, ask=ask: ask(api, run_id))  # type: ignore[misc]
