@@ -1,6 +1,6 @@
 """The contract of :class:`~workflow_core.ports.airflow.AirflowPort`.
 
-Inherit from :class:`AirflowContract` in a class that pytest collects, and give the fixtures of
+Inherit from :class:`AirflowContract` in a class that pytest collects, and override the fixtures of
 :class:`~workflow_core.testing.airflow.subject.AirflowSubject`.
 """
 
@@ -25,4 +25,4 @@ class AirflowContract(
     RunRules,
     AirflowOutageRules,
 ):
-    """Every promise of the port, as tests."""
+    """All rules of the port as tests."""

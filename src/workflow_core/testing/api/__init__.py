@@ -1,6 +1,6 @@
-"""The contract of :class:`~workflow_core.api.WorkflowApi`: wherever the service runs, the same answers and the same errors.
+"""The contract of :class:`~workflow_core.api.WorkflowApi`: every implementation returns the same answers and raises the same errors.
 
-Inherit from :class:`ApiContract` in a class that pytest collects, and give the fixtures of
+Inherit from :class:`ApiContract` in a class that pytest collects, and override the fixtures of
 :class:`~workflow_core.testing.api.subject.ApiSubject`.
 """
 
@@ -20,4 +20,4 @@ __all__ = ["ApiContract", "ApiSubject", "ApiWorld", "Twins"]
 class ApiContract(
     AuditRules, CommandRules, BackfillRules, IdentityRules, ListRules, NextRunsRules, SyncRules, RefusalRules
 ):
-    """Every promise of the protocol, as tests."""
+    """All rules of the protocol as tests."""

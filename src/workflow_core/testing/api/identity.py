@@ -1,4 +1,4 @@
-"""Who asks."""
+"""Rules for the identity of the caller."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ if TYPE_CHECKING:
 
 
 class IdentityRules(ApiSubject):
-    """What holds for the caller."""
+    """The caller."""
 
-    def test_the_caller_is_told(self, twins: Twins) -> None:
-        """Under which name changes are recorded, and what is granted."""
-        found = twins.answer(lambda api: api.whoami())
-        assert found.name == CALLER.name
-        assert [(one.role, one.team, one.names) for one in found.grants] == [
-            (one.role, one.team, one.names) for one in EVERYTHING.grants
+    def test_the_caller_is_returned_with_its_grants(self, twins: Twins) -> None:
+        """The answer contains the caller's name and its grants."""
+        identity = twins.answer(lambda api: api.whoami())
+        assert identity.name == CALLER.name
+        assert [(grant.role, grant.team, grant.names) for grant in identity.grants] == [
+            (grant.role, grant.team, grant.names) for grant in EVERYTHING.grants
         ]
-        assert found.operates_own is EVERYTHING.owns
+        assert identity.operates_own is EVERYTHING.owns
 
-    def test_changes_are_recorded_under_that_name(self, twins: Twins) -> None:
-        """The two never differ."""
+    def test_the_audit_uses_the_name_of_the_caller(self, twins: Twins) -> None:
+        """The audit contains the name that the identity contains."""
         twins.register()
         name = twins.answer(lambda api: api.whoami()).name
         assert twins.answer(lambda api: [item.who for item in api.audit().items]) == [name]
