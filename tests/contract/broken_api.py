@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from attrs import evolve
@@ -54,11 +54,11 @@ WHERE: dict[str, type[Given]] = {
     "pause_backfill": BackfillReasonRequest,
     "stop_backfill": BackfillReasonRequest,
 }
-"""Where each call's request is made."""
+"""The class of each method's request."""
 
 
 def losing(method: str, field: str) -> type[WorkflowService]:
-    """The API whose ``method`` does not pass on this field of its request."""
+    """An API whose ``method`` does not pass on this field of its request."""
 
     def without(self: Any, *given: Any, **named: Any) -> Any:
         *names, request = (
@@ -71,7 +71,7 @@ def losing(method: str, field: str) -> type[WorkflowService]:
 
 
 def changing(name: str, method: str, how: Callable[[Any], Any]) -> type[WorkflowService]:
-    """The API that answers ``method`` with something else."""
+    """An API that changes the answer of ``method``."""
 
     def changed(self: Any, *given: Any, **named: Any) -> Any:
         return how(getattr(WorkflowService, method)(self, *given, **named))
@@ -80,7 +80,7 @@ def changing(name: str, method: str, how: Callable[[Any], Any]) -> type[Workflow
 
 
 def failing(name: str, how: Callable[[errors.WorkflowError], Exception]) -> type[WorkflowService]:
-    """The API that raises something else, whatever was asked."""
+    """An API whose methods raise a changed error."""
 
     def wrapped(method: str) -> Callable[..., Any]:
         def call(self: Any, *given: Any, **named: Any) -> Any:
@@ -123,19 +123,19 @@ def failing(name: str, how: Callable[[errors.WorkflowError], Exception]) -> type
 
 
 def without(*fields: str) -> Callable[[Any], Any]:
-    """The answer with nothing in these fields."""
+    """Set these fields of an answer to None."""
     return lambda answer: answer.model_copy(update=dict.fromkeys(fields))
 
 
-def told(error: errors.WorkflowError, **changes: Any) -> errors.WorkflowError:
-    """The error, but for what is changed."""
+def altered(error: errors.WorkflowError, **changes: Any) -> errors.WorkflowError:
+    """The error with changed attributes."""
     facts: dict[str, Any] = {"message": error.message, "code": error.code, "problems": error.problems, **changes}
     return type(error).with_message(facts.pop("message"), **facts)
 
 
 def without_places(error: errors.WorkflowError) -> errors.WorkflowError:
     """The error whose findings have no line and column."""
-    return told(error, problems=[evolve(found, line=None, column=None) for found in error.problems])
+    return altered(error, problems=[evolve(problem, line=None, column=None) for problem in error.problems])
 
 
 def _without_clocks(answer: Any) -> Any:
@@ -157,12 +157,12 @@ BROKEN: list[type[WorkflowService]] = [
         for field in ("dataset_name", "action", "who", "since", "until", "limit", "offset", "cursor")
     ),
     changing(
-        "NobodyDidIt", "audit", lambda found: evolve(found, items=tuple(without("who")(one) for one in found.items))
+        "NobodyDidIt", "audit", lambda page: evolve(page, items=tuple(without("who")(item) for item in page.items))
     ),
     changing(
         "NothingBefore",
         "audit",
-        lambda found: evolve(found, items=tuple(without("before")(one) for one in found.items)),
+        lambda page: evolve(page, items=tuple(without("before")(item) for item in page.items)),
     ),
     losing("pause_backfill", "reason"),
     losing("stop_backfill", "reason"),
@@ -189,7 +189,7 @@ BROKEN: list[type[WorkflowService]] = [
     changing(
         "NeverStaleRuns",
         "history",
-        lambda found: evolve(found, items=tuple(item.model_copy(update={"stale": False}) for item in found.items)),
+        lambda page: evolve(page, items=tuple(item.model_copy(update={"stale": False}) for item in page.items)),
     ),
     changing("NoReasons", "explain_workflow", lambda answer: answer.model_copy(update={"reasons": ()})),
     changing("NoReasonsOfARun", "explain_run", lambda answer: answer.model_copy(update={"reasons": ()})),
@@ -197,12 +197,12 @@ BROKEN: list[type[WorkflowService]] = [
     changing("NobodyStopped", "status", without("stopped_by")),
     *(losing("workflows", field) for field in ("status", "source_type", "owner", "limit", "offset", "cursor")),
     *(losing("history", field) for field in ("dataset_name", "start_date", "end_date", "limit", "cursor")),
-    changing("NoTotal", "workflows", lambda found: evolve(found, total=len(found.items))),
-    changing("NoTotalOfRuns", "history", lambda found: evolve(found, total=len(found.items))),
-    changing("NoNextPage", "workflows", lambda found: evolve(found, next_cursor=None)),
-    changing("NoNextPageOfRuns", "history", lambda found: evolve(found, next_cursor=None)),
-    changing("AlwaysANextPage", "workflows", lambda found: evolve(found, next_cursor=found.next_cursor or "x")),
-    changing("AListOfItems", "workflows", lambda found: evolve(found, items=list(found.items))),
+    changing("NoTotal", "workflows", lambda page: evolve(page, total=len(page.items))),
+    changing("NoTotalOfRuns", "history", lambda page: evolve(page, total=len(page.items))),
+    changing("NoNextPage", "workflows", lambda page: evolve(page, next_cursor=None)),
+    changing("NoNextPageOfRuns", "history", lambda page: evolve(page, next_cursor=None)),
+    changing("AlwaysANextPage", "workflows", lambda page: evolve(page, next_cursor=page.next_cursor or "x")),
+    changing("AListOfItems", "workflows", lambda page: evolve(page, items=list(page.items))),
     changing("NoWarnings", "register", lambda answer: answer.model_copy(update={"warnings": ()})),
     changing("NoLastingWarnings", "workflow", lambda answer: answer.model_copy(update={"warnings": ()})),
     changing("NoPauseReason", "workflow", without("pause_reason")),
@@ -221,23 +221,21 @@ BROKEN: list[type[WorkflowService]] = [
         "AnotherClass",
         lambda error: errors.WorkflowError.with_message(error.message, code=error.code, problems=error.problems),
     ),
-    failing("AnotherCode", lambda error: told(error, code="X")),
-    failing("AnotherMessage", lambda error: told(error, message=f"{error.message} ")),
-    failing("NoFindings", lambda error: told(error, problems=())),
-    failing("FewerFindings", lambda error: told(error, problems=error.problems[:1])),
+    failing("AnotherCode", lambda error: altered(error, code="X")),
+    failing("AnotherMessage", lambda error: altered(error, message=f"{error.message} ")),
+    failing("NoFindings", lambda error: altered(error, problems=())),
+    failing("FewerFindings", lambda error: altered(error, problems=error.problems[:1])),
     failing("NoPlaces", without_places),
     failing("NoErrorOfOurs", lambda error: ValueError(error.message)),
 ]
 
 
-class _Broken(ApiContract):
+class TestBroken(ApiContract):
+    """The suite; ``until_red.py`` runs it against each of ``kinds`` in turn."""
+
+    kinds: ClassVar[list[type[WorkflowService]]] = [WorkflowService, *BROKEN]
     kind: type[WorkflowService]
 
     @pytest.fixture
     def api(self, world: ApiWorld) -> WorkflowService:
         return self.kind.over(world.service.context, CALLER)
-
-
-_every: list[type[WorkflowService]] = [WorkflowService, *BROKEN]
-for _kind in _every:
-    vars()[f"Test{_kind.__name__}"] = type(f"Test{_kind.__name__}", (_Broken,), {"kind": _kind})

@@ -30,7 +30,7 @@ def board() -> Iterator[Switchboard]:
 
 
 class InThisProcess:
-    """The service asked directly."""
+    """The service, called directly."""
 
     @pytest.fixture
     def api(self, world: ApiWorld) -> WorkflowApi:
@@ -38,7 +38,7 @@ class InThisProcess:
 
 
 class OverHttp:
-    """The service asked over a real server on loopback."""
+    """The service behind a real server on loopback."""
 
     @pytest.fixture
     def api(self, world: ApiWorld, board: Switchboard) -> Iterator[RemoteWorkflowApi]:
@@ -48,7 +48,7 @@ class OverHttp:
 
 
 class OverSqlite:
-    """The service over a database file."""
+    """The service on an SQLite file."""
 
     @pytest.fixture
     def world(self, sqlite_template: Path, tmp_path: Path) -> Iterator[ApiWorld]:
@@ -58,7 +58,7 @@ class OverSqlite:
 
 
 class TestLocal(InThisProcess, ApiContract):
-    """The oracle, held to what is asserted beside the comparison."""
+    """The oracle, which the other assertions of the suite verify."""
 
 
 class TestLocalOverSqlite(InThisProcess, OverSqlite, ApiContract):
