@@ -1,4 +1,6 @@
-"""``make chaos``: the full run, and the proof that it would notice; ends with 1 unless everything that is promised held."""
+"""``make chaos``: the full run, and the proof that the checker detects missing safeguards; exits with 1 unless all
+guarantees held.
+"""
 
 from __future__ import annotations
 
@@ -13,37 +15,37 @@ from attrs import evolve
 
 from tests.chaos.fleet import ROOT
 from tests.chaos.harness import Plan, Result, run
+from tests.chaos.instrumented_cli import SAFEGUARDS
 from tests.chaos.report import page, table
 from tests.chaos.servers import servers
-from tests.chaos.victim import SAFEGUARDS
 
 PROOF_SECONDS = 150.0
-"""Of chaos, for each safeguard that is switched off to see whether that is noticed."""
+"""Seconds of chaos for each safeguard that is switched off to prove that the checker notices."""
 
 PAGES = ROOT / "benchmarks"
 
 
 def main() -> int:
-    """Run it as the command line says."""
+    """Run the chaos test with the options of the command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--seed", type=int, default=int(time.time()))
-    parser.add_argument("--seconds", type=float, default=600, help="of chaos, at most")
-    parser.add_argument("--least", type=float, default=60, help="of chaos, at least")
+    parser.add_argument("--seconds", type=float, default=600, help="maximum duration of chaos")
+    parser.add_argument("--least", type=float, default=60, help="minimum duration of chaos")
     parser.add_argument("--operations", type=int, default=300)
     parser.add_argument("--kills", type=int, default=100)
-    parser.add_argument("--some-points", action="store_true", help="do not insist on a death at every crash point")
+    parser.add_argument("--some-points", action="store_true", help="do not require a crash at each crash point")
     parser.add_argument("--airflow-2", action="store_true", help="on Airflow 2.11")
     parser.add_argument("--sqlite", action="store_true", help="one process on SQLite")
-    parser.add_argument(
-        "--keys", action="store_true", help="clients repeat what was not answered, under Idempotency-Keys"
-    )
+    parser.add_argument("--keys", action="store_true", help="clients repeat unanswered requests under Idempotency-Keys")
     parser.add_argument("--without", choices=SAFEGUARDS, help="break the product: the run must fail")
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="of the service's environment")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="an environment variable of the service"
+    )
     parser.add_argument("--no-proof", action="store_true", help="leave out the runs with a safeguard switched off")
     parser.add_argument(
         "--write", action="store_true", help="write benchmarks/chaos.md, or chaos-airflow-2.md, chaos-sqlite.md, …"
     )
-    parser.add_argument("--keep", action="store_true", help="keep the logs, also where all is well")
+    parser.add_argument("--keep", action="store_true", help="keep the logs after a successful run")
     given = parser.parse_args()
     plan = Plan(
         seed=given.seed,
@@ -83,26 +85,26 @@ def main() -> int:
 
 
 def proof(plan: Plan, without: str) -> Plan:
-    """The same for a short time, with a safeguard switched off."""
+    """Shorten the plan, with a safeguard switched off."""
     return evolve(plan, least=PROOF_SECONDS, most=PROOF_SECONDS, every_point=False, without=without, stills=5.0)
 
 
 def tell(title: str, result: Result) -> None:
-    """The table, and whatever is wrong."""
+    """Print the table and all violations."""
     say(f"{title}\n{table(result)}")
-    for line in (*result.verdict.lines(), *(f"nobody died at {point}" for point in result.missed)):
+    for line in (*result.verdict.lines(), *(f"no process died at {point}" for point in result.missed)):
         say(line)
 
 
 def good(result: Result) -> bool:
-    """Whether everything held, and there was as much chaos as was asked for."""
+    """Whether all guarantees held, and the plan's number of operations and kills was reached."""
     plan = result.plan
     enough = len(result.journal) >= plan.operations and result.kills >= plan.kills and not result.missed
     return result.verdict.is_clean and enough
 
 
 def say(line: str) -> None:
-    """Tell it at once, also into a file."""
+    """Print the line and flush, also if the output is a file."""
     print(line, flush=True)
 
 

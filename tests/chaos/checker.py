@@ -1,4 +1,4 @@
-"""What became of everything that was asked for, counted from the journal and from the three systems as they are."""
+"""Compares the journal of all requests with the final state of the three systems."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, field
 
-from tests.chaos.journal import Entry, Journal, Told
+from tests.chaos.journal import Entry, Journal, Outcome
 from workflow_core.domain.names import dag_id_for
 from workflow_core.domain.run import NOT_RETRIED
 from workflow_core.domain.spec import spec_hash
@@ -15,10 +15,10 @@ from workflow_core.domain.spec import spec_hash
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from tests.chaos.seen import Row, Seen
+    from tests.chaos.systems import Row, Snapshot
 
 STATES: Final = {"SUCCESS": "success", "FAILED": "failed"}
-"""What Airflow calls the end of a run that we call so."""
+"""Airflow's state for each final status of the service."""
 
 ENDED_TASKS: Final = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
 
@@ -27,14 +27,14 @@ NEVER_SENT: Final = frozenset({"cancelled"})
 
 @define(kw_only=True)
 class Verdict:
-    """What is wrong, each in a line of words; four empty lists are what is promised."""
+    """The violations of the guarantees, each as a line of text; a correct service has none."""
 
     lost: list[str] = field(factory=list)
-    """Accepted, and its effect is not there."""
+    """Accepted requests without an effect."""
     doubled: list[str] = field(factory=list)
-    """Its effect is there more than once."""
+    """Requests with more than one effect."""
     lied: list[str] = field(factory=list)
-    """The service said, or says, something else than what is so."""
+    """Responses of the service that differ from the facts."""
     unsettled: list[str] = field(factory=list)
 
     @property
@@ -45,8 +45,10 @@ class Verdict:
         return [f"{name}: {line}" for name in ("lost", "doubled", "lied", "unsettled") for line in getattr(self, name)]
 
 
-def check(journal: Journal, seen: Seen, unsettled: Sequence[str], at_once: Sequence[str]) -> Verdict:
-    """Hold everything that was said against everything that is; ``unsettled`` is left to do, at ``at_once`` two worked at a time."""
+def check(journal: Journal, seen: Snapshot, unsettled: Sequence[str], at_once: Sequence[str]) -> Verdict:
+    """Verify the journal against the systems; ``unsettled`` are unfinished items, ``at_once`` are items on which two
+    processes worked at the same time.
+    """
     checker = _Checker(journal, seen)
     checker.verdict.unsettled = list(unsettled)
     checker.verdict.doubled = list(at_once)
@@ -66,7 +68,7 @@ def check(journal: Journal, seen: Seen, unsettled: Sequence[str], at_once: Seque
 
 
 class _Checker:
-    def __init__(self, journal: Journal, seen: Seen) -> None:
+    def __init__(self, journal: Journal, seen: Snapshot) -> None:
         self.verdict = Verdict()
         self._journal = journal
         self._seen = seen
@@ -81,57 +83,59 @@ class _Checker:
         for row in seen.runs:
             self._by_token[row["params"].get("op", "")].append(row)
 
-    # Each kind of operation
+    # One check for each kind of operation
 
     def runs(self) -> None:
         rows = {token: [row for row in found if not row["backfill_id"]] for token, found in self._by_token.items()}
         for entry in self._journal.entries("run"):
             found = rows.get(entry.token, [])
             self._count(entry, len(found), "row")
-            if entry.told is Told.ACCEPTED and found and found[0]["run_id"] != entry.answer["run_id"]:
+            if entry.outcome is Outcome.ACCEPTED and found and found[0]["run_id"] != entry.answer["run_id"]:
                 self.verdict.lied.append(f"run {entry.answer['run_id']} is {found[0]['run_id']}")
         known = {entry.token for entry in self._journal.entries("run", "backfill")}
         for row in self._seen.runs:
             self._in_airflow(row)
             if row["params"].get("op") not in known and row["run_type"] != "scheduled":
-                self.verdict.doubled.append(f"run {row['run_id']} was asked for by nobody")
+                self.verdict.doubled.append(f"run {row['run_id']} has no request")
 
     def backfills(self) -> None:
         rows = Counter(row["params"].get("op") for row in self._seen.backfills)
         for entry in self._journal.entries("backfill"):
             self._count(entry, rows[entry.token], "backfill")
             slots = [row["run_id"] for row in self._by_token.get(entry.token, ())]
-            if entry.told is Told.ACCEPTED and sorted(slots) != sorted(entry.answer["run_ids"]):
-                self.verdict.lied.append(f"{entry.answer['backfill_id']} told of other runs than it has")
+            if entry.outcome is Outcome.ACCEPTED and sorted(slots) != sorted(entry.answer["run_ids"]):
+                self.verdict.lied.append(f"{entry.answer['backfill_id']} reported other runs than it has")
 
     def run_states(self) -> None:
-        """Every end that the service tells is Airflow's, and every run of Airflow is known."""
+        """Each final status in the service agrees with Airflow, and each run in Airflow is recorded."""
         for run_id, found in self._theirs.items():
             if run_id not in self._runs and not _known_elsewhere(found[0], self._seen.runs):
-                self.verdict.lied.append(f"run {run_id} is in Airflow, and the service does not know it")
+                self.verdict.lied.append(f"run {run_id} is in Airflow, and not recorded")
         for row in self._seen.runs:
             theirs = self._theirs.get(_ours(row["airflow_run_id"]), [])
             keys = [(run["dag_id"], run["dag_run_id"]) for run in theirs]
             tasks = [task["state"] for key in keys for task in self._seen.their_tasks.get(key, ())]
-            told = f"run {row['run_id']} is {row['status']}, in Airflow {theirs[0]['state'] if theirs else ''} {tasks}"
-            # Airflow's scheduler may call a run that was stopped a success: there the tasks decide (ADR 12).
+            message = (
+                f"run {row['run_id']} is {row['status']}, in Airflow {theirs[0]['state'] if theirs else ''} {tasks}"
+            )
+            # Airflow's scheduler may mark a stopped run as a success: then the tasks decide (ADR 12).
             if row["status"] == "STOPPED" and theirs and (not ENDED_TASKS.issuperset(tasks) or {*tasks} == {"success"}):
-                self.verdict.lied.append(told)
+                self.verdict.lied.append(message)
             if row["status"] in STATES and theirs and STATES[row["status"]] != theirs[0]["state"]:
-                self.verdict.lied.append(told)
+                self.verdict.lied.append(message)
 
     def stops(self) -> None:
         for entry in self._journal.entries("stop"):
             row = self._runs.get(entry.subject)
             if row is None:
-                continue  # told as lost where it was started
-            if entry.told is Told.ACCEPTED and row["status"] != "STOPPED" and row["reason"] is None:
+                continue  # already reported as lost by the check of runs
+            if entry.outcome is Outcome.ACCEPTED and row["status"] != "STOPPED" and row["reason"] is None:
                 self.verdict.lost.append(f"stop of {entry.subject}: it is {row['status']}")
-            if entry.told is Told.REFUSED and row["stop_reason"] == entry.token:
+            if entry.outcome is Outcome.REFUSED and row["stop_reason"] == entry.token:
                 self.verdict.lied.append(f"stop of {entry.subject} was refused ({entry.status}), and done")
         for entry in self._journal.entries("stop_backfill"):
             slots = [row for row in self._seen.runs if row["backfill_id"] == entry.subject]
-            if entry.told is Told.ACCEPTED and any(row["status"] not in {"STOPPED", "SUCCESS"} for row in slots):
+            if entry.outcome is Outcome.ACCEPTED and any(row["status"] not in {"STOPPED", "SUCCESS"} for row in slots):
                 self.verdict.lost.append(f"stop of {entry.subject}: {Counter(row['status'] for row in slots)}")
 
     def retries(self) -> None:
@@ -145,7 +149,7 @@ class _Checker:
             cleared = sum(run["clear_number"] for run in self._theirs.get(_ours(row["airflow_run_id"]), ()))
             if cleared > wanted:
                 self.verdict.doubled.append(f"run {row['run_id']} was cleared {cleared} times for {wanted} retries")
-            # One that is to run again can be stopped before it does, by unregistering its workflow: then it says so.
+            # Unregistering a workflow can stop a run before its retry; the run then contains this reason.
             if cleared < wanted - (row["reason"] == NOT_RETRIED):
                 self.verdict.lost.append(f"run {row['run_id']} was cleared {cleared} times for {wanted} retries")
 
@@ -159,7 +163,7 @@ class _Checker:
         for entry in self._journal.entries("restore"):
             asked[entry.subject].append(entry)
         for name, entries in asked.items():
-            # of all that had the name: whoever asks again for an unregistering of unknown outcome may register a new one
+            # includes former workflows of the name: after an unregistration of unknown outcome, a client may register a new one
             holders = {row["id"] for row in self._seen.workflows if row["dataset_name"] == name}
             made = sum(one["workflow_id"] in holders and bool(one["restored_from"]) for one in self._seen.revisions)
             self._within(entries, made, f"restores of {name}")
@@ -168,9 +172,9 @@ class _Checker:
         for entry in self._journal.entries("unregister"):
             row = self._latest.get(entry.subject)
             gone = row is None or row["removed_at"] is not None
-            if entry.told is Told.ACCEPTED and not gone:
+            if entry.outcome is Outcome.ACCEPTED and not gone:
                 self.verdict.lost.append(f"unregistering {entry.subject}")
-        asked = {entry.subject for entry in self._journal.entries("unregister") if entry.told is not Told.REFUSED}
+        asked = {entry.subject for entry in self._journal.entries("unregister") if entry.outcome is not Outcome.REFUSED}
         for name, row in self._latest.items():
             if row["removed_at"] is not None and row["source_type"] == "MANUAL" and name not in asked:
                 self.verdict.lied.append(f"{name} is unregistered, and every request to do so was refused")
@@ -179,9 +183,9 @@ class _Checker:
         for name, row in self._latest.items():
             possible = {False}
             for entry in self._journal.entries("pause", "unpause"):
-                if entry.subject == name and entry.told is not Told.REFUSED:
+                if entry.subject == name and entry.outcome is not Outcome.REFUSED:
                     wanted = {entry.kind == "pause"}
-                    possible = wanted if entry.told is Told.ACCEPTED else possible | wanted
+                    possible = wanted if entry.outcome is Outcome.ACCEPTED else possible | wanted
             paused = row["paused_at"] is not None
             if paused not in possible:
                 self.verdict.lost.append(f"{name} is {'paused' if paused else 'not paused'}, against the last answer")
@@ -193,16 +197,16 @@ class _Checker:
         for name, there in published.items():
             row = self._latest.get(name)
             if there and (row is None or row["removed_at"] is not None or row["source_type"] != "CODE"):
-                self.verdict.lost.append(f"CODE workflow {name} is published and not taken up")
+                self.verdict.lost.append(f"CODE workflow {name} is published and not imported")
             if not there and row is not None and row["removed_at"] is None:
                 self.verdict.lost.append(f"CODE workflow {name} is withdrawn and still there")
         for entry in self._journal.entries("sync"):
-            for name in entry.answer.get("added", ()) if entry.told is Told.ACCEPTED else ():
+            for name in entry.answer.get("added", ()) if entry.outcome is Outcome.ACCEPTED else ():
                 if name not in self._latest:
-                    self.verdict.lied.append(f"a sync told that it added {name}")
+                    self.verdict.lied.append(f"a sync reported that it added {name}")
 
     def served(self) -> None:
-        """Every live workflow is in the store and in Airflow exactly as it is recorded; of the others nothing is left there."""
+        """Each live workflow is in the store and in Airflow as recorded; nothing is left of the others."""
         live = {name: row for name, row in self._latest.items() if row["phase"] not in {"leaving", "gone"}}
         for name, row in live.items():
             key = f"{row['source_type'].lower()}/{name}.yaml"
@@ -224,49 +228,49 @@ class _Checker:
             if entry.status == 500:
                 self.verdict.lied.append(f"{entry.kind} of {entry.subject} was answered 500")
 
-    # What they share
+    # Helpers
 
     def _drains(self, row: Row) -> bool:
-        """Whether a pause waits in Airflow for runs that are under way."""
+        """Whether a pause waits for active runs in Airflow."""
         theirs = [run for run in self._seen.their_runs if run["dag_id"] == dag_id_for(row["dataset_name"])]
         return row["paused_at"] is not None and any(run["state"] in {"queued", "running"} for run in theirs)
 
     def _count(self, entry: Entry, found: int, what: str) -> None:
-        told = f"{entry.kind} of {entry.subject} ({entry.status} {entry.answer.get('code', '')}): {found} {what}s"
+        message = f"{entry.kind} of {entry.subject} ({entry.status} {entry.answer.get('code', '')}): {found} {what}s"
         if found > 1:
-            self.verdict.doubled.append(told)
-        elif entry.told is Told.ACCEPTED and found < 1:
-            self.verdict.lost.append(told)
-        elif entry.told is Told.REFUSED and found:
-            self.verdict.lied.append(told)
+            self.verdict.doubled.append(message)
+        elif entry.outcome is Outcome.ACCEPTED and found < 1:
+            self.verdict.lost.append(message)
+        elif entry.outcome is Outcome.REFUSED and found:
+            self.verdict.lied.append(message)
 
     def _within(self, entries: Iterable[Entry], found: int, what: str) -> None:
-        counted = Counter(entry.told for entry in entries)
-        least, most = counted[Told.ACCEPTED], counted[Told.ACCEPTED] + counted[Told.UNKNOWN]
+        counted = Counter(entry.outcome for entry in entries)
+        least, most = counted[Outcome.ACCEPTED], counted[Outcome.ACCEPTED] + counted[Outcome.UNKNOWN]
         if found < least:
             self.verdict.lost.append(f"{what}: {found} of {least}")
         if found > most:
-            told = self.verdict.lied if counted[Told.REFUSED] else self.verdict.doubled
-            told.append(f"{what}: {found}, at most {most} were accepted")
+            category = self.verdict.lied if counted[Outcome.REFUSED] else self.verdict.doubled
+            category.append(f"{what}: {found}, at most {most} were accepted")
 
     def _in_airflow(self, row: Row) -> None:
-        """A recorded run is in Airflow exactly once, unless it was cancelled before it was sent: then it is not there."""
+        """A recorded run is in Airflow exactly once, or not at all if it was cancelled before it was submitted."""
         there = len(self._theirs.get(_ours(row["airflow_run_id"]), ()))
         wanted = 0 if row["submission"] in NEVER_SENT else 1
-        told = f"run {row['run_id']} ({row['status']}, {row['submission']}, {row['reason']}): {there} in Airflow"
+        message = f"run {row['run_id']} ({row['status']}, {row['submission']}, {row['reason']}): {there} in Airflow"
         if there > 1:
-            self.verdict.doubled.append(told)
+            self.verdict.doubled.append(message)
         elif there < wanted:
-            self.verdict.lost.append(told)
+            self.verdict.lost.append(message)
         elif there > wanted:
-            self.verdict.lied.append(told)
+            self.verdict.lied.append(message)
 
 
 def _ours(run_id: str) -> str:
-    """Our id of a run of Airflow: with random ids, each attempt has added something to it."""
+    """The service's id of a run in Airflow; with random ids, each attempt has added a suffix."""
     return run_id.partition("~")[0]
 
 
 def _known_elsewhere(theirs: Row, rows: Iterable[dict[str, Any]]) -> bool:
-    """Whether a run that Airflow made by itself is recorded, under an id of ours."""
+    """Whether a run that Airflow created is recorded under an id of the service."""
     return any((row["dag_id"], row["airflow_run_id"]) == (theirs["dag_id"], theirs["dag_run_id"]) for row in rows)

@@ -1,7 +1,7 @@
-"""Which fault befalls which exchange, and when: a schedule of storms that a seed decides.
+"""The schedule of faults: a seed determines which fault hits which exchange, and when.
 
-The same seed gives the same storms, and on each link the same sequence of faults within them. Which request meets which of them depends
-on how the processes interleave, as it does in life.
+A seed determines the storms and, on each link, the sequence of faults. Which request meets which fault
+depends on the interleaving of the processes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Link(StrEnum):
-    """What lies between the service and one other system."""
+    """A connection between the service and one other system."""
 
     AIRFLOW = "Airflow"
     STORE = "S3"
@@ -28,7 +28,7 @@ class Link(StrEnum):
 
 
 class Fault(StrEnum):
-    """What becomes of one exchange."""
+    """What happens to one exchange."""
 
     RESET = "connection reset"
     """Before anything was delivered."""
@@ -60,7 +60,7 @@ _SHARE: Final[Mapping[Link, tuple[float, float]]] = {
 
 @frozen(kw_only=True)
 class Storm:
-    """From ``begin`` to ``end`` (seconds), a ``share`` of a link's exchanges meets one of ``faults``."""
+    """From ``begin`` to ``end`` (seconds), a ``share`` of a link's exchanges is hit by one of ``faults``."""
 
     link: Link
     begin: float
@@ -70,7 +70,7 @@ class Storm:
 
 
 def storms(seed: int, seconds: float) -> Sequence[Storm]:
-    """On each link, storms of 3 to 12 s with 2 to 8 s of calm between them."""
+    """Storms of 3 to 12 s on each link, with 2 to 8 s of calm between them."""
     found: list[Storm] = []
     for link in Link:
         random = Random(f"{seed} {link}")
@@ -85,7 +85,7 @@ def storms(seed: int, seconds: float) -> Sequence[Storm]:
 
 
 class Weather:
-    """The schedule as it passes. Calm until :meth:`begin`, and from :meth:`end` on."""
+    """The progress of the schedule; there are no faults before :meth:`begin` and after :meth:`end`."""
 
     def __init__(self, seed: int, seconds: float) -> None:
         self._storms = storms(seed, seconds)
@@ -101,7 +101,7 @@ class Weather:
         self._began = None
 
     def draw(self, link: Link) -> tuple[Fault | None, float]:
-        """What befalls the next exchange, and how long it is held up if that is what befalls it."""
+        """The fault for the next exchange, if any, and the length of a delay."""
         with self._lock:
             if self._began is None:
                 return None, 0.0

@@ -1,4 +1,4 @@
-"""The processes of the service, killed at random and started again, and its PostgreSQL, restarted under them."""
+"""The processes of the service, killed at random and restarted, and its PostgreSQL, which restarts while they run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 class Fleet:
-    """Some ``dli serve`` and ``dli worker``, each started again as soon as it is dead.
+    """Some ``dli serve`` and ``dli worker``, each restarted at once after its death.
 
     Attributes:
         urls: where the replicas of the API answer, if they live.
@@ -52,7 +52,7 @@ class Fleet:
         self._environment = dict(environment)
         self._members = {
             name: ManagedProcess(
-                [sys.executable, "-m", "tests.chaos.victim", *arguments],
+                [sys.executable, "-m", "tests.chaos.instrumented_cli", *arguments],
                 name=name,
                 log_path=folder / f"{name}.log",
                 env=self._environment,
@@ -82,7 +82,7 @@ class Fleet:
             member.stop()
 
     def kill_one(self) -> None:
-        """``kill -9`` for one that lives and is not spared, whatever it is doing. Its guard goes, and takes it along at once."""
+        """Kill one running process that is not spared. Its guard is killed, which ends the process at once."""
         living = [member for member in self._members.values() if member.is_running and not self._is_spared(member.pid)]
         if living:
             with contextlib.suppress(ProcessLookupError):
@@ -104,7 +104,7 @@ def _answers(url: str) -> bool:
 
 
 def restart(postgres: LocalPostgres, *, crash: bool) -> None:
-    """End PostgreSQL, in good order or in the middle of everything (it recovers from its log then), and start it again."""
+    """Stop PostgreSQL, orderly or by a crash with recovery from its log, and start it again."""
     if crash:
         postmaster = int((postgres.directory / "data" / "postmaster.pid").read_text().split()[0])
         os.kill(postmaster, signal.SIGQUIT)

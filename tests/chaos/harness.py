@@ -1,4 +1,4 @@
-"""One run of the chaos: everything started, loaded, broken, left alone, and checked."""
+"""One run of the chaos test: start all systems, apply load and faults, let the service settle, and check."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from attrs import field, frozen
 from devstack.postgres import LocalPostgres
 from devstack.process import no_progress
 from tests.chaos.checker import Verdict, check
+from tests.chaos.crash_points import Points, operation_of, use_case_of
 from tests.chaos.faults import Link, Weather
 from tests.chaos.fleet import ROOT, Fleet, restart
-from tests.chaos.holding import Holdings, broken_leases
-from tests.chaos.journal import Journal, Told
+from tests.chaos.instrumented_cli import FOLDER, WITHOUT
+from tests.chaos.journal import Journal, Outcome
+from tests.chaos.lease_log import LeaseLog, broken_leases
 from tests.chaos.load import POOL, Client
-from tests.chaos.points import Points, operation_of, use_case_of
 from tests.chaos.proxy import Proxies
-from tests.chaos.seen import Systems
-from tests.chaos.victim import FOLDER, WITHOUT
+from tests.chaos.systems import Systems
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -40,17 +40,17 @@ SETTLES_WITHIN: Final = 60.0
 """Seconds from the last fault until nothing may be left unsettled."""
 
 ARMED: Final = {True: 2, False: 3}
-"""How many crash points of the worker's sweep, and of requests, wait for somebody at the same time, each for :data:`_TURN` seconds before
-another has its turn.
+"""How many crash points of the worker's sweep, and of requests, are armed at the same time, each for :data:`_TURN` seconds before
+the next one.
 """
 
 _TURN: Final = 8.0
 
 _FEW: Final = 8
-"""So many points of the sweep that are left to die at are all armed at the same time: some of them are rarely reached."""
+"""If at most this number of points of the sweep remain, all are armed at the same time: some are rarely reached."""
 
 _LULL: Final = 180.0
-"""Seconds in which nobody asks for anything any more, at most, while points of the sweep are left to die at."""
+"""Maximum seconds without requests while points of the sweep remain at which no process has died."""
 
 _CAUSES: Final = {
     "backfill": "backfill",
@@ -76,21 +76,7 @@ SETTINGS: Final = {
 
 @frozen(kw_only=True)
 class Plan:
-    """How much, and what of the product is broken on purpose.
-
-    Args:
-        seed: decides the storms, the kills and what each client does.
-        least, most: seconds of chaos; between both it ends as soon as the three numbers below are reached.
-        operations, kills: how many there have to be.
-        every_point: whether a process has to have died at each crash point that was met in the calm.
-        sqlite: one process on SQLite, instead of several on PostgreSQL.
-        without: which safeguard is switched off: the checker must notice.
-        keys: clients send an Idempotency-Key and repeat what was not answered.
-        settings: more environment variables for the service, such as those that switch a safeguard off.
-        restarts: seconds between two restarts of PostgreSQL.
-        between_kills: mean seconds between two kills at random.
-        stills: seconds between two times that somebody is told to stand still in the middle of its work; None for never.
-    """
+    """The size of a run, and the safeguard of the product that is switched off."""
 
     seed: int
     least: float = 60.0
@@ -110,7 +96,7 @@ class Plan:
 
 @frozen(kw_only=True)
 class Surroundings:
-    """The real servers that it runs beside."""
+    """The real servers that the run uses."""
 
     airflow: LocalAirflow
     s3: LocalS3
@@ -120,7 +106,7 @@ class Surroundings:
 
 @frozen(kw_only=True)
 class Result:
-    """What happened, and what came of it."""
+    """The events and the verdict of a run."""
 
     plan: Plan
     journal: Journal
@@ -138,9 +124,9 @@ class Result:
 
     @property
     def missed(self) -> list[str]:
-        """Points that were met in the calm and in the chaos, where nobody has died though somebody should have.
+        """Crash points that were reached without and with faults, but at which no process has died.
 
-        The few that only the calm met came about by chance: an Airflow that dropped a DAG while its removal was still being answered.
+        A few points are reached in the calm phase only by chance, such as when Airflow drops a DAG during its removal.
         """
         return sorted((self.in_calm & self.came_again) - set(self.died)) if self.plan.every_point else []
 
@@ -150,7 +136,7 @@ class Result:
 
 
 def run(plan: Plan, around: Surroundings, folder: Path, *, say: Callable[[str], None] = no_progress) -> Result:
-    """Do it. Everything that is started here has ended when this returns; the logs are in ``folder``."""
+    """Run the plan. All processes that this function starts have ended when it returns; the logs are in ``folder``."""
     with contextlib.ExitStack() as stack:
         return _Chaos(plan, around, folder, stack, say).run()
 
@@ -166,13 +152,13 @@ class _Chaos:
     ) -> None:
         self._plan, self._around, self._folder, self._say = plan, around, folder, say
         folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o711)  # PostgreSQL runs as another user where we are root
+        folder.chmod(0o711)  # PostgreSQL runs as another user if this process runs as root
         tag = f"s{plan.seed}{secrets.token_hex(2)}"  # the servers may have been used before
         self._journal = Journal()
         self._points = Points(folder / "points")
         self._points.prepare()
-        self._holdings = Holdings(folder / "points")
-        self._holdings.prepare()
+        self._lease_log = LeaseLog(folder / "points")
+        self._lease_log.prepare()
         self._weather = Weather(plan.seed, plan.most)
         self._postgres = None if plan.sqlite else stack.enter_context(self._own_postgres())
         self._proxies = stack.enter_context(Proxies(self._weather, self._targets()))
@@ -231,10 +217,10 @@ class _Chaos:
         self._over, self._done = threading.Event(), threading.Event()
         self._in_calm: frozenset[str] = frozenset()
 
-    # What it consists of
+    # Setup
 
     def _own_postgres(self) -> LocalPostgres:
-        """Airflow's is left alone: that one's restarts are nothing that we promise anything for."""
+        """A separate PostgreSQL, because the guarantees do not cover restarts of Airflow's."""
         return LocalPostgres(self._folder / "postgres", settings={"fsync": "off"})
 
     def _targets(self) -> dict[Link, Callable[[], int]]:
@@ -243,7 +229,7 @@ class _Chaos:
         return found if postgres is None else {**found, Link.DATABASE: lambda: postgres.port}
 
     def _database_url(self) -> str:
-        """Of the database itself, where it is now."""
+        """The current URL of the database itself, without the proxy."""
         return (
             f"sqlite:///{self._folder / 'workflows.db'}" if self._postgres is None else self._postgres.url("workflows")
         )
@@ -278,13 +264,13 @@ class _Chaos:
         )
 
     def _make_pool(self) -> None:
-        """In both versions of Airflow's API an existing pool is a 409."""
+        """Create the pool; in both versions of Airflow's API an existing pool is a 409."""
         pool = {"name": POOL, "slots": 0, "include_deferred": False}
         answer = self._systems.http.post("/pools", json=pool)
         if answer.status_code != 409:
             answer.raise_for_status()
 
-    # What happens
+    # Phases
 
     def run(self) -> Result:
         began = time.monotonic()
@@ -297,7 +283,7 @@ class _Chaos:
         self._weather.begin()
         self._chaos()
         self._points.disarm()
-        self._holdings.go_on()
+        self._lease_log.cancel_stall()
         self._weather.end()
         ended = time.monotonic()
         self._say(f"chaos: {len(self._journal)} operations, {self._kills} kills, {_since(began)}")
@@ -306,14 +292,14 @@ class _Chaos:
         return Result(
             plan=self._plan,
             journal=self._journal,
-            verdict=check(self._journal, self._systems.look(), left, broken_leases(self._holdings.events())),
+            verdict=check(self._journal, self._systems.snapshot(), left, broken_leases(self._lease_log.events())),
             points=self._points.met(),
             died=self._points.died(),
             in_calm=self._in_calm,
             came_again=self._points.met_again(),
             random_kills=self._fleet.kills,
             restarts=self._restarts,
-            stills=self._holdings.stills(),
+            stills=self._lease_log.stills(),
             weather=self._weather,
             settled_after=settled,
             chaos_seconds=ended - began,
@@ -322,7 +308,7 @@ class _Chaos:
     def _chaos(self) -> None:
         breakers = [self._kill_at_points, self._kill_at_random, self._report]
         if self._plan.stills is not None:
-            breakers.append(partial(self._stand_still, self._plan.stills))
+            breakers.append(partial(self._stall_workers, self._plan.stills))
         if self._postgres is not None:
             breakers.append(partial(self._restart_database, self._postgres))
         with ThreadPoolExecutor(len(breakers) + len(self._clients)) as pool:
@@ -346,13 +332,13 @@ class _Chaos:
                 future.result()
 
     def _lull(self) -> None:
-        """What the worker only comes to when there is little else to do, it does now: there are crash points in it, too."""
+        """Wait for the crash points in work that the worker does only when it has little else to do."""
         until = time.monotonic() + _LULL
         while self._plan.every_point and self._to_go() and time.monotonic() < until:
             time.sleep(0.2)
 
     def _to_go(self) -> set[str]:
-        """The points of the calm at which nobody has died yet."""
+        """The crash points of the calm phase at which no process has died yet."""
         return set(self._in_calm - set(self._points.died()))
 
     def _enough(self, seconds: float) -> bool:
@@ -369,14 +355,18 @@ class _Chaos:
         return self._fleet.kills + len(self._points.died())
 
     def _wanted(self) -> set[str]:
-        """The operations that armed crash points wait for; for those of the sweep, what it may go on with."""
+        """The operations that lead to the armed crash points; for a point of the sweep, the operation that causes its
+        work.
+        """
         return {
             _CAUSES.get(use_case_of(point), "run") if _is_of_sweep(point) else operation_of(point)
             for point in self._points.armed()
         }
 
     def _kill_at_points(self) -> None:
-        """Arm a few points at a time, those of the calm first; one that nobody reaches within its turn comes again after the others."""
+        """Arm a few points at a time, starting with those of the calm phase; a point that is not reached in its turn is
+        armed again after the others.
+        """
         random = Random(f"{self._plan.seed} points")
         turns: dict[str, int] = {}
         since: dict[str, float] = {}
@@ -400,12 +390,12 @@ class _Chaos:
         while not self._over.wait(random.uniform(0.2, 1.8) * self._plan.between_kills):
             self._fleet.kill_one()
 
-    def _stand_still(self, every: float) -> None:
-        """One at a time: others have to be there who take over."""
+    def _stall_workers(self, every: float) -> None:
+        """Stall one worker at a time, so that others can take over."""
         leader = True
         while not self._over.wait(every):
-            if not self._holdings.is_told() and not self._points.is_anybody_spared():
-                self._holdings.stand_still(leader=leader)
+            if not self._lease_log.is_stall_pending() and not self._points.is_any_spared():
+                self._lease_log.request_stall(leader=leader)
                 leader = not leader
 
     def _restart_database(self, postgres: LocalPostgres) -> None:
@@ -417,13 +407,15 @@ class _Chaos:
     def _report(self) -> None:
         while not self._done.wait(15):
             self._say(
-                f"  {len(self._journal)} operations ({self._journal.count(Told.ACCEPTED)} accepted,"
-                f" {self._journal.count(Told.UNKNOWN)} unknown), {self._kills} kills, {len(self._to_go())} points to go,"
+                f"  {len(self._journal)} operations ({self._journal.count(Outcome.ACCEPTED)} accepted,"
+                f" {self._journal.count(Outcome.UNKNOWN)} unknown), {self._kills} kills, {len(self._to_go())} points to go,"
                 f" {self._restarts} restarts"
             )
 
     def _settle(self, ended: float) -> tuple[list[str], float | None]:
-        """What is left when the time is over, and when the last of it settled. At rest for less than two syncs is not at rest."""
+        """The unsettled items at the end, and the time at which the last one settled; items must stay settled for two
+        syncs.
+        """
         settled: float | None = None
         while (passed := time.monotonic() - ended) < SETTLES_WITHIN:
             left = self._systems.unsettled()

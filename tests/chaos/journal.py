@@ -1,4 +1,4 @@
-"""What the clients asked for, and what they were told."""
+"""The requests of the clients and their outcomes."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class Told(StrEnum):
-    """What a client knows of an operation."""
+class Outcome(StrEnum):
+    """A client's knowledge of the outcome of an operation."""
 
     ACCEPTED = "accepted"
     REFUSED = "refused"
-    """4xx or 503: nothing was recorded, says the service."""
+    """4xx or 503: the service reports that nothing was recorded."""
     UNKNOWN = "unknown"
-    """The connection was lost before there was an answer."""
+    """The connection was lost before a response arrived."""
 
 
 @frozen(kw_only=True)
 class Entry:
-    """One operation. ``token`` went along with it, where it has room for one, and is found again in whatever it caused."""
+    """One operation. Requests with a text field carry ``token``, which identifies their effects."""
 
     token: str
     kind: str
     subject: str
-    told: Told
+    outcome: Outcome
     status: int | None = None
     answer: dict[str, Any] = field(factory=dict)
     at: float = 0.0
 
 
 class Journal:
-    """All of them, in the order in which they were answered."""
+    """All operations, in the order of their responses."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -55,8 +55,8 @@ class Journal:
             return [entry for entry in self._entries if not kinds or entry.kind in kinds]
 
     def write(self, path: Path) -> None:
-        """Keep it as lines of JSON, for those who look for what went wrong."""
+        """Write the entries as lines of JSON, for diagnosis."""
         path.write_text("".join(f"{json.dumps(asdict(entry))}\n" for entry in self.entries()))
 
-    def count(self, told: Told) -> int:
-        return sum(entry.told is told for entry in self.entries())
+    def count(self, outcome: Outcome) -> int:
+        return sum(entry.outcome is outcome for entry in self.entries())

@@ -1,4 +1,4 @@
-"""The clients: each with workflows of its own, doing one operation after the other and writing down what it was told."""
+"""The clients: each has separate workflows, performs one operation after the other, and records the outcomes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx
 from attrs import define, field
 
-from tests.chaos.journal import Entry, Journal, Told
+from tests.chaos.journal import Entry, Journal, Outcome
 
 if TYPE_CHECKING:
     import threading
@@ -41,13 +41,13 @@ _PATIENCE: Final = 30.0
 
 
 def spec(name: str, token: str, *, held: bool) -> str:
-    """A workflow whose runs succeed by themselves, or are under way until they are stopped."""
+    """A workflow whose runs succeed on their own, or stay active until they are stopped."""
     return _SPEC.format(name=name, token=token, task=_HELD if held else _EMPTY)
 
 
 @define(kw_only=True)
-class Mine:
-    """What a client remembers of one of its workflows."""
+class OwnWorkflow:
+    """A client's record of one of its workflows."""
 
     name: str
     held: bool
@@ -58,11 +58,11 @@ class Mine:
 
 
 class Client:
-    """One client. Its operations on one workflow never overlap, so that what must come of them is certain.
+    """One client. Its operations on one workflow never overlap, so that their result is determined.
 
     Args:
         urls: the replicas.
-        wanted: tells the operations that crash points are waiting for; they come first.
+        wanted: returns the operations that lead to armed crash points; they come first.
         keys: whether each request carries an ``Idempotency-Key`` and is repeated under it until it is answered.
         publish, withdraw: put and delete an object of a CODE workflow, by name and text.
     """
@@ -88,8 +88,8 @@ class Client:
         self._keys = keys
         self._publish, self._withdraw = publish, withdraw
         self._made = 0
-        self._quick: list[Mine] = []
-        self._held: list[Mine] = []
+        self._quick: list[OwnWorkflow] = []
+        self._held: list[OwnWorkflow] = []
         self._published: list[str] = []
         self._http = httpx.Client(timeout=httpx.Timeout(40, connect=2), trust_env=False)
         self._steps: Mapping[str, Callable[[], object]] = {
@@ -99,9 +99,9 @@ class Client:
             "retry": self._retry,
             "stop": self._stop,
             "backfill": self._backfill,
-            "pause_backfill": self._steer_backfill,
-            "resume_backfill": self._steer_backfill,
-            "stop_backfill": self._steer_backfill,
+            "pause_backfill": self._control_backfill,
+            "resume_backfill": self._control_backfill,
+            "stop_backfill": self._control_backfill,
             "pause": self._pause,
             "unpause": self._pause,
             "unregister": self._unregister,
@@ -109,19 +109,19 @@ class Client:
         }
 
     def everything_once(self) -> None:
-        """Each operation, in calm."""
+        """Perform each operation once, without faults."""
         for step in dict.fromkeys(self._steps.values()):
             step()
 
     def work(self, until: threading.Event) -> None:
-        """Operations by chance until it is told to end, those that are wanted first."""
+        """Perform random operations until the event is set, and prefer those that are wanted."""
         while not until.is_set():
             wanted = sorted(self._wanted() & self._steps.keys())
             choice = self._random.choice(wanted if wanted and self._random.random() < 0.7 else list(self._steps))
             self._steps[choice]()
 
     def wind_down(self) -> None:
-        """Stop whatever would be under way for ever."""
+        """Stop all runs and backfills that would not end on their own."""
         for mine in self._held:
             for backfill in mine.backfills:
                 self._insist(partial(self._post, "stop_backfill", backfill, f"/backfills/{backfill}/stop", reason=True))
@@ -142,19 +142,19 @@ class Client:
         else:
             self._new(held=held)
 
-    def _new(self, *, held: bool) -> Mine | None:
+    def _new(self, *, held: bool) -> OwnWorkflow | None:
         self._made += 1
         name = f"{self._name}_{self._made}"
         token = _token()
         text = spec(name, token, held=held)
         entry = self._post("register", name, "/register", token=token, dataset_name=name, yaml_content=text)
-        if entry.told is Told.REFUSED:
+        if entry.outcome is Outcome.REFUSED:
             return None
-        mine = Mine(name=name, held=held)
+        mine = OwnWorkflow(name=name, held=held)
         (self._held if held else self._quick).append(mine)
         return mine
 
-    def _revise(self) -> Mine | None:
+    def _revise(self) -> OwnWorkflow | None:
         mine = self._any(held=False)
         if mine is None:
             return None
@@ -162,8 +162,8 @@ class Client:
         text = spec(mine.name, token, held=False)
         body: dict[str, Any] = {"dataset_name": mine.name, "yaml_content": text, "force": True}
         entry = self._post("revise", mine.name, "/register", token=token, **body)
-        # Where the registration was not answered, and not done, this is the first.
-        return mine if entry.told is Told.ACCEPTED and (entry.answer.get("revision") or 1) > 1 else None
+        # If the registration had no response and no effect, this is the first revision.
+        return mine if entry.outcome is Outcome.ACCEPTED and (entry.answer.get("revision") or 1) > 1 else None
 
     def _restore(self) -> None:
         mine = self._revise()
@@ -176,7 +176,7 @@ class Client:
             return None
         token = _token()
         entry = self._post("run", mine.name, f"/{mine.name}/run", token=token, params={"op": token})
-        if entry.told is not Told.ACCEPTED:
+        if entry.outcome is not Outcome.ACCEPTED:
             return None
         mine.runs.append(entry.answer["run_id"])
         return mine.runs[-1]
@@ -198,7 +198,7 @@ class Client:
             return
         if self._random.random() < 0.5:
             time.sleep(self._random.uniform(0, 2))
-        if self._post("stop", run, f"/runs/{run}/stop", reason=True).told is Told.ACCEPTED:
+        if self._post("stop", run, f"/runs/{run}/stop", reason=True).outcome is Outcome.ACCEPTED:
             for mine in self._held:
                 if run in mine.runs:
                     mine.runs.remove(run)
@@ -218,18 +218,21 @@ class Client:
             "params": {"op": token},
         }
         entry = self._post("backfill", mine.name, f"/{mine.name}/backfill", token=token, **body)
-        if entry.told is not Told.ACCEPTED:
+        if entry.outcome is not Outcome.ACCEPTED:
             return None
         if held:
             mine.backfills.append(entry.answer["backfill_id"])
         return str(entry.answer["backfill_id"])
 
-    def _steer_backfill(self) -> None:
+    def _control_backfill(self) -> None:
         backfill = self._backfill(held=True)
         if backfill is not None:
             self._post("pause_backfill", backfill, f"/backfills/{backfill}/pause", reason=True)
             self._post("resume_backfill", backfill, f"/backfills/{backfill}/resume")
-            if self._post("stop_backfill", backfill, f"/backfills/{backfill}/stop", reason=True).told is Told.ACCEPTED:
+            if (
+                self._post("stop_backfill", backfill, f"/backfills/{backfill}/stop", reason=True).outcome
+                is Outcome.ACCEPTED
+            ):
                 for mine in self._held:
                     if backfill in mine.backfills:
                         mine.backfills.remove(backfill)
@@ -248,7 +251,7 @@ class Client:
         if herd:
             mine = herd[0]
             (self._held if mine.held else self._quick).remove(mine)
-            if self._leave(mine.name).told is not Told.ACCEPTED:
+            if self._leave(mine.name).outcome is not Outcome.ACCEPTED:
                 (self._held if mine.held else self._quick).append(mine)
 
     def _leave(self, name: str) -> Entry:
@@ -258,18 +261,22 @@ class Client:
         if len(self._published) > 1 and self._random.random() < 0.5:
             name = self._published.pop(0)
             self._withdraw(name)
-            self._journal.add(Entry(token=_token(), kind="withdraw", subject=name, told=Told.ACCEPTED, at=time.time()))
+            self._journal.add(
+                Entry(token=_token(), kind="withdraw", subject=name, outcome=Outcome.ACCEPTED, at=time.time())
+            )
         else:
             self._made += 1
             name, token = f"{self._name}_code{self._made}", _token()
             self._publish(name, spec(name, token, held=False))
-            self._journal.add(Entry(token=token, kind="publish", subject=name, told=Told.ACCEPTED, at=time.time()))
+            self._journal.add(
+                Entry(token=token, kind="publish", subject=name, outcome=Outcome.ACCEPTED, at=time.time())
+            )
             self._published.append(name)
         self._post("sync", "code", "/sync")
 
     # Requests
 
-    def _any(self, *, held: bool) -> Mine | None:
+    def _any(self, *, held: bool) -> OwnWorkflow | None:
         herd = self._held if held else self._quick
         return self._random.choice(herd) if herd else self._new(held=held)
 
@@ -286,10 +293,10 @@ class Client:
         return False
 
     def _insist(self, ask: Callable[[], Entry]) -> None:
-        """Until the answer is a certain one: done, or not to be done any more."""
+        """Repeat the request until its outcome is final."""
         for _ in range(40):
             entry = ask()
-            if entry.told is Told.ACCEPTED or (entry.status or 500) < 500:
+            if entry.outcome is Outcome.ACCEPTED or (entry.status or 500) < 500:
                 return
             time.sleep(0.3)
 
@@ -304,7 +311,7 @@ class Client:
     ) -> Entry:
         headers = {"Idempotency-Key": token} if self._keys else {}
         deadline = time.monotonic() + _PATIENCE
-        told, status, answer, unsure = Told.UNKNOWN, None, {}, False
+        outcome, status, answer, unsure = Outcome.UNKNOWN, None, {}, False
         while time.monotonic() < deadline:
             url = f"{self._url()}/api/v1/workflows{path}"
             try:
@@ -322,16 +329,20 @@ class Client:
                 unsure = True
                 time.sleep(0.2)
                 continue
-            if unsure and status == 503:  # of this attempt; an earlier one under the same key may have done it
+            if unsure and status == 503:  # of this attempt; an earlier one under the same key may have had its effect
                 time.sleep(0.2)
                 continue
-            told = Told.ACCEPTED if response.is_success else Told.REFUSED
+            outcome = Outcome.ACCEPTED if response.is_success else Outcome.REFUSED
             if status == 500 or answer.get("code") == "DATABASE_OUTCOME_UNKNOWN":
-                told = Told.UNKNOWN
+                outcome = Outcome.UNKNOWN
             break
-        entry = Entry(token=token, kind=kind, subject=subject, told=told, status=status, answer=answer, at=time.time())
+        entry = Entry(
+            token=token, kind=kind, subject=subject, outcome=outcome, status=status, answer=answer, at=time.time()
+        )
         self._journal.add(entry)
-        if answer.get("code") == "WORKFLOW_NOT_FOUND":  # what was not answered was not done, or was the end of it
+        if (
+            answer.get("code") == "WORKFLOW_NOT_FOUND"
+        ):  # an unanswered registration had no effect, or an unanswered unregistration had one
             self._quick = [mine for mine in self._quick if mine.name != subject]
             self._held = [mine for mine in self._held if mine.name != subject]
         return entry

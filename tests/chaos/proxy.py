@@ -1,7 +1,9 @@
-"""The fault proxy: loopback addresses that stand for Airflow, S3 and PostgreSQL, and do to each exchange what the weather says.
+"""The fault proxy: loopback addresses that stand for Airflow, S3 and PostgreSQL, and apply the scheduled fault to each
+exchange.
 
-One thread with an event loop carries all of them. HTTP is taken apart into requests and answers, so that a request can be delivered and
-its answer dropped; PostgreSQL is a stream of bytes, and a message of the client together with what comes back for it is an exchange.
+One thread with an event loop serves all connections. HTTP is parsed into requests and responses, so that the proxy can
+deliver a request and drop its response; PostgreSQL is a byte stream, in which a message of the client and the reply to
+it are one exchange.
 """
 
 from __future__ import annotations
@@ -84,7 +86,7 @@ class Proxies:
             assert task is not None
             self._under_way.add(task)
             try:
-                # Whatever goes wrong with a connection is the end of it, as for any other proxy.
+                # An error ends the connection, as in any other proxy.
                 with contextlib.suppress(OSError, EOFError, asyncio.CancelledError, asyncio.LimitOverrunError):
                     await serve(link, (reader, writer))
             finally:
@@ -171,7 +173,7 @@ class Proxies:
 
 
 class _Exchange:
-    """What befalls what a client of the database sent last."""
+    """The fault for the last message of a database client."""
 
     fault: Fault | None = None
     seconds = 0.0
@@ -188,7 +190,7 @@ async def _body(reader: asyncio.StreamReader, head: bytes) -> bytes:
 
 
 async def _asked(port: int, head: bytes, body: bytes) -> bytes:
-    """The answer to a request, complete, made to leave the client's connection open."""
+    """The complete response to a request, changed so that the client's connection stays open."""
     reader, writer = await asyncio.open_connection(LOOPBACK, port, limit=_HEAD)
     try:
         first, *lines = head.rstrip(b"\r\n").split(b"\r\n")
@@ -228,14 +230,14 @@ def _headers(head: bytes) -> dict[bytes, bytes]:
 
 
 def _error(seconds: float) -> bytes:
-    """One of the answers of a server, or a gateway, that fails."""
+    """An error response of a failing server or gateway."""
     status = _ERRORS[int(seconds * 1000) % len(_ERRORS)]
     body = b"<html>upstream trouble</html>"
     return b"HTTP/1.1 %b\r\nContent-Type: text/html\r\nContent-Length: %d\r\n\r\n%b" % (status, len(body), body)
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
-    """End the connection with RST, as a peer that died does, not with FIN."""
+    """End the connection with RST, like a peer that crashed, and not with FIN."""
     found: socket.socket | None = writer.get_extra_info("socket")
     if found is not None:
         found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

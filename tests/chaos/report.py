@@ -1,4 +1,4 @@
-"""What a run of the harness shows: a table to look at, and the page that is kept."""
+"""The result of a run: a table for the terminal, and the page in the repository."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from tests.chaos.crash_points import OPERATIONS, operation_of
 from tests.chaos.harness import SETTLES_WITHIN
-from tests.chaos.journal import Told
-from tests.chaos.points import OPERATIONS, operation_of
+from tests.chaos.journal import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,9 +23,9 @@ def table(result: Result) -> str:
     settled = "not" if result.settled_after is None else f"{result.settled_after:.0f} s after the last fault"
     rows = [
         ("operations", len(journal.entries()), ""),
-        ("accepted", journal.count(Told.ACCEPTED), ""),
-        ("refused", journal.count(Told.REFUSED), ""),
-        ("without a response", journal.count(Told.UNKNOWN), ""),
+        ("accepted", journal.count(Outcome.ACCEPTED), ""),
+        ("refused", journal.count(Outcome.REFUSED), ""),
+        ("without a response", journal.count(Outcome.UNKNOWN), ""),
         ("processes killed", result.kills, ""),
         ("of them at a crash point", len(result.died), ""),
         ("crash points found without faults", len(result.in_calm), ""),
@@ -46,7 +46,7 @@ def table(result: Result) -> str:
 
 
 def page(results: Sequence[tuple[str, Result]]) -> str:
-    """``benchmarks/chaos.md``, or another of its kind."""
+    """``benchmarks/chaos.md`` or one of its variants."""
     return "\n".join(_page(results)) + "\n"
 
 
@@ -63,7 +63,10 @@ def _page(results: Sequence[tuple[str, Result]]) -> Iterator[str]:
         yield from ("", table(result), "")
         journal = result.journal
         kinds = sorted({entry.kind for entry in journal.entries()} - {"publish", "withdraw"})
-        counts = [(kind, *(sum(one.told is told for one in journal.entries(kind)) for told in Told)) for kind in kinds]
+        counts = [
+            (kind, *(sum(one.outcome is outcome for one in journal.entries(kind)) for outcome in Outcome))
+            for kind in kinds
+        ]
         yield from (_table(("operation", "accepted", "refused", "without a response"), counts), "")
         met, died = (Counter(map(operation_of, points)) for points in (result.points, set(result.died)))
         yield from (

@@ -1,4 +1,4 @@
-"""A real Airflow, its PostgreSQL and an S3 endpoint, for a run of the harness by itself."""
+"""A real Airflow, its PostgreSQL and an S3 endpoint, for a standalone run of the harness."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BUCKET = "chaos"
 
 @contextmanager
 def servers(folder: Path, *, airflow_2: bool, say: Callable[[str], None]) -> Iterator[Surroundings]:
-    """Airflow 3.3.2, or 2.11.2, with our loader files."""
+    """Airflow 3.3.2 or 2.11.2 with the project's loader files."""
     variable, default = ("AIRFLOW_2_VENV", ".venv-airflow-2") if airflow_2 else ("AIRFLOW_VENV", ".venv-airflow")
     dags = folder / "dags"
     dags.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""The chaos in short, beside the Airflow of the test session; `make chaos` runs all of it."""
+"""A short chaos run beside the Airflow of the test session; `make chaos` runs all of it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
+from tests.chaos.crash_points import Crashing, Points, operation_of
 from tests.chaos.faults import Fault, Link, Weather, storms
 from tests.chaos.harness import Plan, Surroundings, run
-from tests.chaos.holding import broken_leases
-from tests.chaos.journal import Told
-from tests.chaos.points import Crashing, Points, operation_of
+from tests.chaos.journal import Outcome
+from tests.chaos.lease_log import broken_leases
 from tests.chaos.report import table
 from tests.support.databases import each_port
 from workflow_core.ports.airflow import AirflowPort
@@ -46,16 +46,18 @@ def around(airflow, s3):
 
 @pytest.fixture
 def folder():
-    """Not below pytest's own, which is closed to the user that PostgreSQL runs as where we are root."""
+    """A folder outside of pytest's, because the user as whom PostgreSQL runs under root cannot enter that one."""
     with tempfile.TemporaryDirectory(prefix="chaos-") as made:
         yield Path(made)
 
 
-def test_nothing_is_lost_and_nothing_done_twice(around, folder):
-    """Twenty seconds of storms, kills and a restart of PostgreSQL under every kind of operation leaves all three systems agreed."""
+def test_nothing_is_lost_and_nothing_happens_twice(around, folder):
+    """After twenty seconds of storms, kills and a restart of PostgreSQL under each kind of operation, all three systems
+    agree.
+    """
     result = run(SHORT, around, folder)
     assert result.verdict.is_clean, "\n".join([table(result), *result.verdict.lines()])
-    assert result.journal.count(Told.ACCEPTED) >= 60
+    assert result.journal.count(Outcome.ACCEPTED) >= 60
     assert result.kills >= 10
     assert result.restarts >= 1
 
@@ -67,7 +69,7 @@ WROTE = {"what": "wrote", "subject": "run:1", "epoch": 1, "method": "save_run", 
 
 
 @pytest.mark.parametrize(
-    ("events", "found"),
+    ("events", "expected"),
     [
         ([CLAIMED, BEGAN, WROTE, ENDED], []),
         (
@@ -86,28 +88,30 @@ WROTE = {"what": "wrote", "subject": "run:1", "epoch": 1, "method": "save_run", 
             [],
         ),
         ([CLAIMED, BEGAN, {**BEGAN, "id": "two", "at": 3.0}, ENDED], []),
-        ([CLAIMED, BEGAN, {**CLAIMED, "epoch": 2, "at": 4.0}, WROTE, ENDED], ["somebody else had taken over"]),
+        ([CLAIMED, BEGAN, {**CLAIMED, "epoch": 2, "at": 4.0}, WROTE, ENDED], ["another process had taken over"]),
         ([CLAIMED, BEGAN, WROTE, {**CLAIMED, "epoch": 2, "at": 6.0}, ENDED], []),
     ],
     ids=["alone", "two at a time", "one after the other", "stood still", "killed", "too late", "in time"],
 )
-def test_what_leases_promise_is_seen_without_them(events, found):
-    """Two at work at a time under leases that are good, and a write under a lost one; nothing of those who stand still or are dead."""
-    told = broken_leases(events)
-    assert [any(part in line for line in told) for part in found] == [True] * len(found)
-    assert len(told) == len(found)
+def test_violations_of_leases_are_detected_from_outside(events, expected):
+    """The log shows concurrent work under valid leases and writes under a lost lease; stalled and killed processes are
+    not reported.
+    """
+    violations = broken_leases(events)
+    assert [any(part in line for line in violations) for part in expected] == [True] * len(expected)
+    assert len(violations) == len(expected)
 
 
 def test_the_same_seed_gives_the_same_storms():
-    """A run that went wrong can be had again."""
+    """A failed run can be reproduced."""
     assert storms(7, 600) == storms(7, 600)
     assert storms(7, 600) != storms(8, 600)
     assert {storm.link for storm in storms(7, 60)} == set(Link)
     assert {fault for storm in storms(7, 600) for fault in storm.faults} == set(Fault)
 
 
-def test_it_is_calm_before_the_beginning_and_after_the_end():
-    """Whatever the schedule says."""
+def test_there_are_no_faults_before_the_begin_and_after_the_end():
+    """The schedule applies only in between."""
     weather = Weather(1, 600)
     before = [weather.draw(link) for link in Link for _ in range(100)]
     weather.begin()
@@ -117,16 +121,18 @@ def test_it_is_calm_before_the_beginning_and_after_the_end():
     assert {fault for fault, _ in [*before, *(weather.draw(link) for link in Link)]} == {None}
 
 
-def test_every_read_of_the_ports_is_one():
-    """What counts as a read is a method that exists, so that a renamed one is no longer passed over."""
-    from tests.chaos.points import READS
+def test_every_listed_read_is_a_method_of_a_port():
+    """Each name in READS is an existing method, so that a renamed one is noticed."""
+    from tests.chaos.crash_points import READS
 
     methods = {name for port in (AirflowPort, StoragePort, Database, *PORTS.values(), RunPort) for name in vars(port)}
     assert methods >= READS
 
 
-def test_a_point_is_where_the_service_called_from(tmp_path):
-    """Named by operation, place and call, met once, and deadly only where it is armed; calls of others are no points."""
+def test_a_crash_point_names_the_calling_line(tmp_path):
+    """A point consists of operation, place and call, is recorded once, and kills only if armed; calls outside of
+    operations are not points.
+    """
     from workflow_core.api import RegisterRequest
     from workflow_core.fakes import InMemoryAirflow, InMemoryDatabase, InMemoryStorage, ManualClock
     from workflow_core.service import WorkflowService
@@ -160,8 +166,8 @@ def test_a_point_is_where_the_service_called_from(tmp_path):
     assert points.died() == []
 
 
-def test_who_is_spared_does_not_die(tmp_path, monkeypatch):
-    """Not at a point, which stays armed for the next one; and is known by its guard to whoever kills at random."""
+def test_a_spared_process_does_not_die(tmp_path, monkeypatch):
+    """An armed point stays armed for the next process, and the random killer recognizes a spared process by its guard."""
     points, dead = Points(tmp_path / "points"), []
     monkeypatch.setattr(os, "kill", lambda process, signal: dead.append((process, signal)))
     points.prepare()

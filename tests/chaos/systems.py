@@ -1,4 +1,4 @@
-"""The three systems as they are, each asked directly: rows by SQL, objects by S3, DAGs and runs by Airflow's own REST API."""
+"""The state of the three systems, read directly: rows by SQL, objects by S3, DAGs and runs by Airflow's REST API."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ ENDED: Final = frozenset({"success", "failed"})
 
 
 @frozen(kw_only=True)
-class Seen:
-    """Everything of one run of the harness, at one moment.
+class Snapshot:
+    """The state of all systems at one time, for one run of the harness.
 
-    ``dags`` are those that Airflow has in force, with ``spec`` the hash that the served definition carries; ``their_runs`` are in the
-    order of their creation, each with ``clear_number``, how often it was cleared. ``observations`` are what the service has told itself
-    of each workflow.
+    ``dags`` are the active ones in Airflow, with ``spec`` the hash in the served definition; ``their_runs`` are ordered
+    by creation, with ``clear_number``, the number of times a run was cleared. ``observations`` are the service's last
+    observations of each workflow.
     """
 
     workflows: Sequence[Row]
@@ -45,7 +45,7 @@ class Seen:
 
 
 class Systems:
-    """The three of them, behind whatever faults there are.
+    """The three systems, accessed without faults.
 
     Args:
         database_url: of the service's database.
@@ -66,7 +66,7 @@ class Systems:
         self.http = httpx.Client(base_url=airflow.api_url, headers=airflow.headers(), timeout=60, trust_env=False)
 
     def close(self) -> None:
-        """Leave nothing in the store that a sync of somebody else would take up."""
+        """Remove all objects that a sync of another test would import."""
         for key in self._objects():
             self._s3.delete_object(Bucket=self._bucket, Key=f"workflows/{key}")
         self.http.close()
@@ -79,7 +79,7 @@ class Systems:
         self._s3.delete_object(Bucket=self._bucket, Key=f"workflows/code/{name}.yaml")
 
     def unsettled(self) -> list[str]:
-        """What has not come to rest, in words."""
+        """A description of each item that is not settled."""
         engine = make_engine(self._database_url())
         mine = "substr(dataset_name, 1, :length) = :prefix"
         queries = {
@@ -96,8 +96,8 @@ class Systems:
         theirs = [run for run in self._their_runs() if run["state"] not in ENDED]
         return [*ours, *(f"run {run['dag_run_id']} is {run['state']} in Airflow" for run in theirs)]
 
-    def look(self) -> Seen:
-        """All of it."""
+    def snapshot(self) -> Snapshot:
+        """Read the state of all systems."""
         engine = make_engine(self._database_url())
         try:
             with engine.connect() as connection:
@@ -118,7 +118,7 @@ class Systems:
         finally:
             engine.dispose()
         runs = self._their_runs()
-        return Seen(
+        return Snapshot(
             workflows=rows["workflows"],
             revisions=rows["workflow_revisions"],
             runs=rows["workflow_runs"],
@@ -180,7 +180,7 @@ class Systems:
                 return found
 
     def _get(self, path: str, query: Mapping[str, Any]) -> Row:
-        """Airflow's answer; a busy Airflow is asked again."""
+        """Airflow's response; a busy Airflow is asked again."""
         for _ in range(5):
             answer = self.http.get(path, params=query)
             if answer.is_success:

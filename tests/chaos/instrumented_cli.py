@@ -1,6 +1,6 @@
-"""``dli``, with crash points around its three ports, and with parts of it broken on purpose where the harness is to notice.
+"""``dli`` with crash points around its three ports, and optionally with a safeguard switched off.
 
-It changes nothing in the product: the container that ``dli serve`` and ``dli worker`` build has its ports wrapped, that is all.
+It does not change the product: it wraps the ports in the container that ``dli serve`` and ``dli worker`` build.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve
 
-from tests.chaos.holding import Holdings, Witness
-from tests.chaos.points import Crashing, Points
+from tests.chaos.crash_points import Crashing, Points
+from tests.chaos.lease_log import LeaseLog, Witness
 from tests.support.databases import each_port
 from workflow_entrypoints import container as composition
 from workflow_entrypoints.cli.main import main
@@ -42,7 +42,7 @@ SAFEGUARDS: Final = {
 
 
 class RandomIds:
-    """Airflow as it looks to a client that makes up a run id for each request, and remembers the one that was answered."""
+    """Airflow as seen by a client that generates a run id for each attempt, and remembers the one that was answered."""
 
     def __init__(self, airflow: AirflowPort, folder: Path) -> None:
         self._airflow = airflow
@@ -92,7 +92,7 @@ class RandomIds:
 def _build(
     settings: Settings, instruments: Sequence[Instrument] = (), trace_headers: Callable[[], Mapping[str, str]] = dict
 ) -> Container:
-    """The product's container, its ports wrapped."""
+    """The product's container with wrapped ports."""
     container = _plain_build(settings, instruments, trace_headers)
     folder = Path(os.environ[FOLDER])
     without = os.environ.get(WITHOUT)
@@ -103,7 +103,7 @@ def _build(
             airflow = RandomIds(airflow, folder / "ids")
         share.override(Crashing(airflow, "airflow", points))
     container.storage.override(Crashing(container.storage(), "storage", points))
-    witness = Witness(Holdings(folder), points, leases=without != "leases", epochs=without != "epochs")
+    witness = Witness(LeaseLog(folder), points, leases=without != "leases", epochs=without != "epochs")
     database = each_port(container.database(), witness.port)
     container.database.override(each_port(database, lambda port: Crashing(port, "database", points)))
     return container

@@ -1,8 +1,8 @@
-"""Who worked on what, and when: what leases promise, seen without asking them.
+"""A log of acquired leases and of the work under them, which verifies the guarantees of leases from outside.
 
-Each process writes down what it claims, how long it then works on it, and what it has written meanwhile. Two of them at work on the same
-thing at the same time, or something written by one whose thing somebody else has claimed since, is told by the lines alone. One line is
-one event; moments are of the monotonic clock, which the processes of one machine share.
+Each process logs its leases, the duration of its work and its writes. The log alone shows whether two processes worked
+on the same item at the same time, or whether a process wrote under a lease that another one had acquired. Each line is
+one event; times are of the monotonic clock, which all processes of a machine share.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import field, frozen
 
-from tests.chaos.points import READS
+from tests.chaos.crash_points import READS
 from workflow_core.domain.lease import MIRROR, Lease
 
 if TYPE_CHECKING:
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from tests.chaos.points import Points
+    from tests.chaos.crash_points import Points
 
-STANDS_STILL: Final = 45.0
-"""Seconds that a worker sleeps in the middle of its work, when it is told to: half as long again as a lease of the service's settings
-here, so that somebody else has taken over by then.
+STALL_SECONDS: Final = 45.0
+"""Seconds for which a stalled worker sleeps in the middle of its work: 1.5 times the duration of a lease here, so that another
+worker has taken over by then.
 """
 
 
-class Holdings:
-    """What the processes have written down, in a folder that they share."""
+class LeaseLog:
+    """The events that the processes have logged, in a shared folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "held"
@@ -45,12 +45,12 @@ class Holdings:
     def prepare(self) -> None:
         self._folder.mkdir()
 
-    def stand_still(self, *, leader: bool) -> None:
-        """Whoever is about to write something under a lease (``leader``: under that of whoever follows Airflow) sleeps first."""
+    def request_stall(self, *, leader: bool) -> None:
+        """Stall the next process before its next write under a lease; with ``leader``, the one that follows Airflow."""
         self._sleep.write_text(MIRROR if leader else "")
 
-    def may_sleep(self, lease: Lease) -> bool:
-        """Whether it is this process that sleeps now; the first that asks does."""
+    def claim_stall(self, lease: Lease) -> bool:
+        """Whether this process stalls now; the first one that asks does."""
         try:
             if self._sleep.read_text() in {"", lease.lease_key}:
                 self._sleep.unlink()
@@ -59,61 +59,63 @@ class Holdings:
             pass
         return False
 
-    def is_told(self) -> bool:
-        """Whether nobody has done so yet."""
+    def is_stall_pending(self) -> bool:
+        """Whether a requested stall has not happened yet."""
         return self._sleep.exists()
 
-    def go_on(self) -> None:
-        """Nobody is to sleep any more."""
+    def cancel_stall(self) -> None:
+        """Cancel a requested stall."""
         self._sleep.unlink(missing_ok=True)
 
     def write(self, **event: object) -> None:
-        with (self._folder / f"{os.getpid()}.jsonl").open("a") as file:  # one write of one line: whole
+        with (self._folder / f"{os.getpid()}.jsonl").open(
+            "a"
+        ) as file:  # one write for each line, so that lines stay whole
             file.write(json.dumps(event) + "\n")
 
     def events(self) -> list[dict[str, Any]]:
-        """All of them, in the order of their moments."""
+        """All events, ordered by time."""
         lines = [line for path in self._folder.iterdir() for line in path.read_text().splitlines()]
         return sorted(map(json.loads, lines), key=lambda event: event["at"])
 
     def stills(self) -> int:
-        """How often somebody stood still."""
-        return sum(event["what"] == "stands still" for event in self.events())
+        """The number of stalls."""
+        return sum(event["what"] == "stalled" for event in self.events())
 
 
 class Witness:
-    """Writes down the leases and the writes under them, of all ports of a database; can switch off leases, or their epochs."""
+    """Logs the leases and the writes under them, for all ports of a database; can switch off leases or their epochs."""
 
-    def __init__(self, holdings: Holdings, points: Points, *, leases: bool = True, epochs: bool = True) -> None:
-        self.holdings = holdings
+    def __init__(self, lease_log: LeaseLog, points: Points, *, leases: bool = True, epochs: bool = True) -> None:
+        self.lease_log = lease_log
         self._points = points
         self.leases, self.epochs = leases, epochs
         self.under = threading.local()
 
     def port(self, port: Any) -> Any:
-        """A port of the database, witnessed."""
+        """The port with logging."""
         return _WitnessedLeases(port, self) if hasattr(port, "acquire") else _Witnessed(port, self)
 
     def write(self, method: str, call: Callable[..., Any], *given: Any, **named: Any) -> Any:
         lease: Lease | None = getattr(self.under, "lease", None)
         if lease is None:
             return call(*given, **named)
-        if not self.holdings.may_sleep(lease):
+        if not self.lease_log.claim_stall(lease):
             return self._noted(lease, method, call, *given, **named)
-        with self._points.spared():  # or hardly any process would live long enough to write too late
-            self.holdings.write(what="stands still", subject=lease.lease_key, at=time.monotonic())
-            time.sleep(STANDS_STILL)
+        with self._points.spared():  # otherwise few processes would live long enough to write late
+            self.lease_log.write(what="stalled", subject=lease.lease_key, at=time.monotonic())
+            time.sleep(STALL_SECONDS)
             return self._noted(lease, method, call, *given, **named)
 
     def _noted(self, lease: Lease, method: str, call: Callable[..., Any], *given: Any, **named: Any) -> Any:
         began = time.monotonic()
         done = call(*given, **named)
-        self.holdings.write(what="wrote", method=method, subject=lease.lease_key, epoch=lease.epoch, at=began)
+        self.lease_log.write(what="wrote", method=method, subject=lease.lease_key, epoch=lease.epoch, at=began)
         return done
 
 
 class _Witnessed:
-    """A port whose writes under leases are written down."""
+    """A port that logs its writes under leases."""
 
     def __init__(self, port: Any, witness: Witness) -> None:
         self._port = port
@@ -125,7 +127,7 @@ class _Witnessed:
 
 
 class _WitnessedLeases(_Witnessed):
-    """The port for leases, each of which is written down."""
+    """The port for leases, which logs each lease."""
 
     def acquire(self, lease_keys: Iterable[str], *, owner: str, at: datetime, until: datetime) -> Mapping[str, Lease]:
         if self._witness.leases:
@@ -133,7 +135,7 @@ class _WitnessedLeases(_Witnessed):
         else:
             got = {key: Lease(lease_key=key, owner=owner, epoch=1, until=until) for key in lease_keys}
         for lease in got.values():
-            self._witness.holdings.write(
+            self._witness.lease_log.write(
                 what="claimed", subject=lease.lease_key, epoch=lease.epoch, at=time.monotonic()
             )
         return got
@@ -159,11 +161,11 @@ class _WitnessedLeases(_Witnessed):
         }
         with self._port.under(lease) if self._witness.leases and self._witness.epochs else nullcontext():
             self._witness.under.lease = lease
-            self._witness.holdings.write(what="began", **about, valid=valid, at=time.monotonic())
+            self._witness.lease_log.write(what="began", **about, valid=valid, at=time.monotonic())
             try:
                 yield
             finally:
-                self._witness.holdings.write(what="ended", **about, at=time.monotonic())
+                self._witness.lease_log.write(what="ended", **about, at=time.monotonic())
                 self._witness.under.lease = before
 
 
@@ -175,7 +177,7 @@ class _Work:
 
 
 def broken_leases(events: Iterable[dict[str, Any]]) -> list[str]:
-    """What leases should have kept from happening, each in words."""
+    """The violations of the guarantees of leases, each as a line of text."""
     claims: dict[str, list[tuple[float, int]]] = defaultdict(list)
     open_work: dict[tuple[str, str], dict[str, Any]] = {}
     work: dict[str, list[_Work]] = defaultdict(list)
@@ -187,13 +189,15 @@ def broken_leases(events: Iterable[dict[str, Any]]) -> list[str]:
         elif event["what"] == "began":
             open_work[subject, event["id"]] = event
         elif event["what"] == "ended":
-            # who is killed does not end; who stands still is at work only as long as its lease is good
+            # a killed process logs no end; a stalled process counts as working only while its lease is valid
             began = open_work.pop((subject, event["id"]))
             work[subject].append(_Work(began=began["at"], ended=min(event["at"], began["valid"]), who=event["id"]))
         elif event["what"] == "wrote" and any(
             at < event["at"] and epoch > event["epoch"] for at, epoch in claims[subject]
         ):
-            found.append(f"{event['method']} was written for {subject} under a lease that somebody else had taken over")
+            found.append(
+                f"{event['method']} was written for {subject} under a lease that another process had taken over"
+            )
     for subject, done in work.items():
         for one, other in pairwise(sorted(done, key=lambda each: each.began)):
             if other.began < one.ended and one.who != other.who:

@@ -1,12 +1,12 @@
-"""Crash points: before and after whatever an operation changes through its ports, the process may be told to kill itself.
+"""Crash points: a process can be killed before and after each change that an operation makes through its ports.
 
-A point is named by what the process was doing, found from the call stack and never written down by hand:
-``run:submit._send_once+2:airflow.trigger:after`` is reached in the operation ``run`` of the service, after the trigger that stands in the
-third line of ``_send_once``. A read leaves nothing behind, so to die before or after it is to die after the change before it, or before the
-one that follows: reads are no points. A new call in a use case that changes something is a new point.
+The name of a point comes from the call stack and is never written by hand:
+``run:submit._send_once+2:airflow.trigger:after`` is reached in the operation ``run`` of the service, after the trigger in the third
+line of ``_send_once``. A read has no effect, so that a crash before or after it equals a crash after the previous change or before
+the next one: reads are not points. A new call in a use case that changes something is a new point.
 
-In a folder that all processes share, ``met`` lists every point that any process has ever reached, a file in ``armed`` tells whoever
-reaches its point next to die there (whoever removes the file does), and ``died`` tells who has.
+In a folder that all processes share, ``met`` lists each point that a process has reached, a file in ``armed`` makes the next process
+that reaches its point die there (the process that removes the file does), and ``died`` lists the points of the deaths.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ OPERATIONS: Final = frozenset(
         "pause", "unpause", "unregister", "sync", "sync_in_turn", "sweep",
     }
 )  # fmt: skip
-"""Methods of the service and of its sweeper that change something; ``sweep`` is the worker going on with what the others began."""
+"""Methods of the service and its sweeper that change something; ``sweep`` is the worker, which continues the others' work."""
 
 ENTRANCES: Final = frozenset({"workflow_core.service", "workflow_core.sweeper"})
 """The modules of these methods."""
@@ -46,11 +46,11 @@ READS: Final = frozenset(
         "key_record", "list_events",
     }
 )  # fmt: skip
-"""Methods of ports after which nothing is different; any other counts as a change."""
+"""Methods of ports that change nothing; all other methods count as changes."""
 
 
 class Points:
-    """The points of this process, over the shared folder."""
+    """The crash points of this process, over the shared folder."""
 
     def __init__(self, folder: Path) -> None:
         self._armed, self._met, self._died = folder / "armed", folder / "met", folder / "died"
@@ -65,36 +65,36 @@ class Points:
         self._died.touch()
 
     def arm(self, point: str) -> None:
-        """Whoever reaches it next dies there."""
+        """Kill the process that reaches this point next."""
         (self._armed / point).touch()
 
     def armed(self) -> set[str]:
         return {path.name for path in self._armed.iterdir()}
 
     def disarm(self, point: str | None = None) -> None:
-        """Nobody dies there any more; None: nobody anywhere."""
+        """Disarm the point; None disarms all points."""
         for name in [point] if point is not None else self.armed():
             (self._armed / name).unlink(missing_ok=True)
 
     def met(self) -> list[str]:
-        """Every point that was reached, in the order of the first time."""
+        """Each point that was reached, in order of the first time."""
         return list(dict.fromkeys(self._met.read_text().splitlines()))
 
     def begin_again(self) -> None:
-        """From now on, :meth:`met_again` counts. Only processes that start later write down again what others have met."""
+        """Start to count :meth:`met_again`, which covers only processes that start later."""
         self._begun = len(self._met.read_text().splitlines())
 
     def met_again(self) -> frozenset[str]:
-        """The points that were reached since."""
+        """The points that were reached since :meth:`begin_again`."""
         return frozenset(self._met.read_text().splitlines()[self._begun :])
 
     def died(self) -> list[str]:
-        """Every death, by its point."""
+        """The point of each death."""
         return self._died.read_text().splitlines()
 
     @contextmanager
     def spared(self) -> Iterator[None]:
-        """Whatever this process would die of waits until this is over."""
+        """Do not kill this process in the meantime."""
         mark = self._spared / str(os.getppid())
         mark.touch()
         try:
@@ -103,15 +103,15 @@ class Points:
             mark.unlink(missing_ok=True)
 
     def is_spared(self, guard: int) -> bool:
-        """Whether the process that this one guards is not to die now."""
+        """Whether the process of this guard must not be killed now."""
         return (self._spared / str(guard)).exists()
 
-    def is_anybody_spared(self) -> bool:
-        """Whether there is such a process at all."""
+    def is_any_spared(self) -> bool:
+        """Whether any process must not be killed now."""
         return any(self._spared.iterdir())
 
     def reach(self, point: str) -> None:
-        """Go on, or die here."""
+        """Record that the point was reached, and die if it is armed."""
         if point not in self._known:
             self._known.add(point)
             _append(self._met, point)
@@ -126,7 +126,7 @@ class Points:
 
 
 def _append(path: Path, line: str) -> None:
-    with path.open("a") as file:  # one write of one line: whole, whoever else writes
+    with path.open("a") as file:  # one write for each line, so that lines of several processes stay whole
         file.write(f"{line}\n")
 
 
@@ -156,7 +156,7 @@ class Crashing:
 
 
 def _place(frame: FrameType | None) -> str | None:
-    """The operation under way, and the line of the use case that called; None outside of :data:`OPERATIONS`."""
+    """The current operation and the line of the use case that makes the call; None outside of :data:`OPERATIONS`."""
     site: str | None = None
     while frame is not None:
         module = frame.f_globals.get("__name__", "")
@@ -174,7 +174,7 @@ def _place(frame: FrameType | None) -> str | None:
 
 
 def use_case_of(point: str) -> str:
-    """The module of the use case that a point is in."""
+    """The module of the use case that contains a point."""
     return point.split(":")[1].partition(".")[0]
 
 
