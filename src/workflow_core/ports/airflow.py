@@ -113,7 +113,7 @@ class AirflowPort(Protocol):
         """Request an immediate parse of the file that defines this sentinel DAG. A repeated request has no effect.
 
         Raises:
-            LoaderNotInstalled: Airflow does not have the sentinel.
+            LoaderNotInstalled: The sentinel is unknown to Airflow.
         """
         ...
 
@@ -150,7 +150,7 @@ class AirflowPort(Protocol):
         ...
 
     def end_run(self, dag_id: str, run_id: str, state: EndState) -> AirflowRun | None:
-        """Set a run to this end state and return it; None if Airflow does not have the run.
+        """Set a run to this end state and return it; None if the run is unknown to Airflow.
 
         With ``FAILED`` Airflow ends the tasks: running tasks become failed, tasks that have not started become skipped, and ended
         tasks are unchanged. With ``SUCCESS`` no task is left unfinished either; the state of each depends on Airflow's version.
@@ -177,7 +177,7 @@ class AirflowPort(Protocol):
         ...
 
     def run(self, dag_id: str, run_id: str) -> AirflowRun | None:
-        """The run with this id, or None if Airflow does not have it."""
+        """The run with this id, or None if it is unknown to Airflow."""
         ...
 
     def tasks(self, runs: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], Sequence[TaskState]]:

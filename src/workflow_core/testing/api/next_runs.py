@@ -107,7 +107,7 @@ class NextRunsRules(ApiSubject):
         assert (problem.field, NAME in problem.message) == ("dataset_name", True)
 
     def test_a_validation_uses_all_fields_of_the_request(self, twins: Twins) -> None:
-        """The fields beside the YAML have the same effect as in a registration."""
+        """The fields beside the YAML count as in a registration."""
         twins.register()
         request = RegisterRequest(
             dataset_name=NAME,

@@ -1,4 +1,4 @@
-"""Rules for errors, which have the same class, code, message and problems in every implementation."""
+"""Rules for errors: every implementation raises the same class, code, message and problems."""
 
 from __future__ import annotations
 
