@@ -45,7 +45,7 @@ from workflow_core.api import (
     WorkflowFilters,
     WorkflowItem,
 )
-from workflow_core.domain.act import Action, AuditFilter
+from workflow_core.domain.audit import Action, AuditFilter
 from workflow_core.domain.authorization import Verb, denied, may, may_everywhere, may_somewhere, sight_of, visible_to
 from workflow_core.domain.filters import HistoryFilter, WorkflowFilter
 from workflow_core.domain.names import check_run_id
@@ -67,7 +67,7 @@ if TYPE_CHECKING:
         UnregisterFilters,
     )
     from workflow_core.api.base import Answer
-    from workflow_core.domain.act import KeyRecord
+    from workflow_core.domain.audit import KeyRecord
     from workflow_core.domain.authorization import Visibility
     from workflow_core.domain.caller import Caller
     from workflow_core.domain.paging import Page
@@ -161,7 +161,7 @@ class LocalWorkflowApi:
         """Section 3.4."""
         self._run(Verb.VIEW, run_id)
         view = self._service.status(run_id)
-        if filters and filters.wait and not view.run.settled:
+        if filters and filters.wait and not view.run.is_settled:
             self._service.wait_for_change(run_id, view.run.version, filters.wait)
             view = self._service.status(run_id)
         return self._status(view)
@@ -214,7 +214,7 @@ class LocalWorkflowApi:
         )
         found = self._service.history(where, given.page(parts=2))
         now, stale = self._service.now(), self._service.is_stale()
-        return _listing(found, lambda run: HistoryItem.of(run, now=now, stale=stale and not run.settled))
+        return _listing(found, lambda run: HistoryItem.of(run, now=now, stale=stale and not run.is_settled))
 
     def pause(self, dataset_name: str, request: PauseRequest | None = None) -> PauseAnswer:
         """Section 3.7."""

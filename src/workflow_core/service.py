@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from workflow_core.domain.act import AuditFilter
+from workflow_core.domain.audit import AuditFilter
 from workflow_core.domain.backfill import OnFailure, Reprocess
 from workflow_core.domain.caller import Caller
 from workflow_core.domain.filters import HistoryFilter, WorkflowFilter
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from datetime import date, datetime
     from uuid import UUID
 
-    from workflow_core.domain.act import AuditEvent, KeyRecord
+    from workflow_core.domain.audit import AuditEvent, KeyRecord
     from workflow_core.domain.authorization import Visibility
     from workflow_core.domain.backfill import BackfillSummary, BackfillView
     from workflow_core.domain.code import SyncReport

@@ -6,7 +6,7 @@ import pytest
 from attrs import evolve
 
 from tests.unit.usecases.test_mirror import DAG, NAME, YAML, World, world  # noqa: F401 - the fixture
-from workflow_core.domain.lease import workflow_subject
+from workflow_core.domain.lease import workflow_lease_key
 from workflow_core.domain.workflow import Phase, SourceType
 from workflow_core.usecases.config import ServiceConfig
 
@@ -98,7 +98,7 @@ def test_what_somebody_works_on_is_left_to_them(world):  # noqa: F811
     world.clock.sleep(EVERY)
     now, workflow = world.clock.now(), world.database.workflows.workflow(NAME)
     world.database.leases.acquire(
-        [workflow_subject(workflow.id)], owner="another", at=now, until=now.replace(year=2030)
+        [workflow_lease_key(workflow.id)], owner="another", at=now, until=now.replace(year=2030)
     )
     assert world.service.sweep().drifts_repaired == 0
     assert text(world) is None

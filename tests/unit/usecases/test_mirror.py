@@ -219,13 +219,13 @@ class TestConditions:
         world.register("a.first", "a.second")
         real, read = world.airflow.set_paused, world.database.workflows.workflows_of_dags
         world.airflow.set_paused = _away  # type: ignore[method-assign]
-        assert not world.service.pause(NAME).settled
+        assert not world.service.pause(NAME).is_settled
 
         def confirmed_after(dag_ids: Iterable[str]) -> Mapping[str, Workflow]:
             found = read(dag_ids)
             world.airflow.set_paused = real  # type: ignore[method-assign]
             world.clock.sleep(1)
-            assert world.service.pause(NAME).settled
+            assert world.service.pause(NAME).is_settled
             return found
 
         world.database.workflows.workflows_of_dags = confirmed_after  # type: ignore[method-assign]
@@ -237,7 +237,7 @@ class TestConditions:
         world.airflow.set_paused(DAG, paused=True)
         real = world.airflow.set_paused
         world.airflow.set_paused = _away  # type: ignore[method-assign]
-        assert not world.service.unpause(NAME).settled
+        assert not world.service.unpause(NAME).is_settled
         world.airflow.set_paused = real  # type: ignore[method-assign]
         world.sweep()
         assert not world.airflow.dag(DAG).is_paused

@@ -134,7 +134,7 @@ def test_the_answer_says_what_the_pause_waits_for(world: World) -> None:
     """The answer to the pause has the number of runs under way, `show` the condition `pause_pending`, `explain` its words."""
     world.run_in_first_task()
     answer = world.api.pause(NAME, PauseRequest(reason="tea"))
-    waits = "1 run is under way and may end: the DAG is paused in Airflow when it has ended"
+    waits = "1 run is active and may finish: the DAG is paused in Airflow when it has ended"
     assert (answer.status, answer.reason) == (WorkflowStatus.PAUSED, "tea")
     assert [waits in text for text in answer.warnings] == [False, True]
     [condition] = world.api.workflow(NAME).conditions
@@ -244,7 +244,7 @@ def test_unpausing_cancels_a_pause_that_waits(world: World) -> None:
     run_id = world.run_in_first_task()
     world.service.pause(NAME, caller=ME)
     workflow = world.service.unpause(NAME, caller=ME)
-    assert (workflow.status, workflow.settled, world.is_paused) == (WorkflowStatus.ACTIVE, True, False)
+    assert (workflow.status, workflow.is_settled, world.is_paused) == (WorkflowStatus.ACTIVE, True, False)
     world.sweep(20)
     assert (world.is_paused, world.status(run_id)) == (False, RunStatus.SUCCESS)
 
@@ -328,11 +328,11 @@ def test_runs_of_a_dag_that_was_paused_by_hand_are_explained(world: World) -> No
     reasons = {reason.code: reason.message for reason in world.api.explain_run(run_id).reasons}
     assert list(reasons) == ["paused_in_airflow", "held"]
     assert reasons["held"] == (
-        "The rest of it waits: Airflow starts nothing of a paused DAG. `dli workflow unpause shop.daily_orders` lets it go on."
+        "The rest of it waits: Airflow starts no tasks of a paused DAG. `dli workflow unpause shop.daily_orders` lets it continue."
     )
     queued = world.service.run(NAME, caller=ME)
     world.sweep(1)
-    assert world.api.explain_run(queued.run_id).reasons[-1].message.startswith("It is queued in Airflow, and waits")
+    assert world.api.explain_run(queued.run_id).reasons[-1].message.startswith("It is queued in Airflow and waits")
 
 
 def test_a_held_run_is_stopped(world: World) -> None:

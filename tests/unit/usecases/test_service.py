@@ -264,7 +264,7 @@ class TestTogether:
 
         monkeypatch.setattr(world.airflow, "dag", sweep_first)
         workflow = world.register()
-        assert (workflow.phase, workflow.settled, workflow.warnings) == (Phase.SERVED, True, ())
+        assert (workflow.phase, workflow.is_settled, workflow.warnings) == (Phase.SERVED, True, ())
 
     def test_a_worker_at_the_same_pause(self, world, monkeypatch):
         """The pause is Airflow's when it is answered."""
@@ -553,7 +553,7 @@ class TestPause:
         paused = world.service.pause(NAME)
         assert any("not confirmed" in warning for warning in paused.warnings)
         world.service.sweep()
-        assert world.database.workflows.workflow(NAME).settled
+        assert world.database.workflows.workflow(NAME).is_settled
         assert world.airflow.dag(DAG).is_paused is True
 
     def test_somebody_elses_save_in_between_is_not_lost(self, world, monkeypatch):
@@ -569,7 +569,7 @@ class TestPause:
 
         monkeypatch.setattr(world.database.workflows, "save_workflow", interfere)
         assert world.service.pause(NAME, "tea").pause.reason == "tea"
-        assert world.database.workflows.workflow(NAME).settled
+        assert world.database.workflows.workflow(NAME).is_settled
 
 
 class TestSweep:

@@ -426,7 +426,7 @@ class TestUnregister:
         world.service.pause(NAME, "tea")
         world.service.unregister(NAME)
         again = world.service.register(NAME, YAML, caller=ME)
-        assert (again.status, again.phase, again.pause, again.settled) == (
+        assert (again.status, again.phase, again.pause, again.is_settled) == (
             WorkflowStatus.ACTIVE, Phase.SERVED, None, True,
         )  # fmt: skip
         assert world.airflow.dag(DAG).is_paused is False

@@ -53,7 +53,7 @@ class SelfSweepingApi(LocalWorkflowApi):
         nobody else sees to it meanwhile.
         """
         view = self._service.status(run_id)
-        if filters and filters.wait and not view.run.settled:
+        if filters and filters.wait and not view.run.is_settled:
             self._service.wait_for_change(run_id, view.run.version, MOMENT)
             view = self._service.status(run_id)
         waits = view.run.observed_at is None and not view.run.status.is_final
