@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from uuid import UUID
 
 from workflow_core import api
-from workflow_core.domain.act import Action
+from workflow_core.domain.audit import Action
 from workflow_core.domain.paging import encode_cursor
 from workflow_core.errors import DatabaseUnavailable, RunNotActive
 from workflow_core.usecases.context import require_backfill, summarize
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from workflow_core.api.base import Answer
-    from workflow_core.domain.act import KeyRecord
+    from workflow_core.domain.audit import KeyRecord
     from workflow_core.domain.authorization import Visibility
     from workflow_core.domain.paging import Page
     from workflow_core.domain.run import Run

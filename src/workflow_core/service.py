@@ -11,7 +11,7 @@ from attrs import evolve
 
 from workflow_core import answers, api
 from workflow_core.api import calls
-from workflow_core.domain.act import Action, AuditFilter
+from workflow_core.domain.audit import Action, AuditFilter
 from workflow_core.domain.authorization import Verb, may_everywhere, sight_of, visible_to
 from workflow_core.domain.caller import Caller
 from workflow_core.domain.filters import HistoryFilter, WorkflowFilter
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from workflow_core.api.base import Answer
-    from workflow_core.domain.act import KeyRecord
+    from workflow_core.domain.audit import KeyRecord
     from workflow_core.domain.authorization import Visibility
     from workflow_core.ports.airflow import AirflowPort, BreakerState
     from workflow_core.ports.clock import ClockPort
@@ -158,7 +158,7 @@ class WorkflowService:
     def status(self, run_id: str, filters: api.RunFilters | None = None) -> api.RunStatusAnswer:
         """The current state of a run; with ``wait``, as soon as it changes."""
         view = runs.show_run(run_id, self._context)
-        if filters and filters.wait and not view.run.settled:
+        if filters and filters.wait and not view.run.is_settled:
             seconds = min(filters.wait, self._context.policy.longest_wait)
             long_poll.wait_for_change(run_id, view.run.version, seconds, self._context)
             view = runs.show_run(run_id, self._context)
@@ -189,7 +189,7 @@ class WorkflowService:
         )
         page = workflows.history(where, query.page(parts=2), self._context)
         now, stale = self.now(), workflows.is_stale(self._context)
-        return answers.listing(page, lambda run: api.HistoryItem.of(run, now=now, stale=stale and not run.settled))
+        return answers.listing(page, lambda run: api.HistoryItem.of(run, now=now, stale=stale and not run.is_settled))
 
     @call(calls.PAUSE)
     def pause(self, dataset_name: str, request: api.PauseRequest | None = None) -> api.PauseAnswer:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from workflow_core.domain.act import AuditEntry
+    from workflow_core.domain.audit import AuditEntry
     from workflow_core.domain.token import Token
 
 

@@ -16,7 +16,7 @@ from attrs import asdict
 
 from devstack.ports import free_ports
 from workflow_adapters.sql import SqlTokens, make_engine, upgrade
-from workflow_core.domain.act import AuditFilter
+from workflow_core.domain.audit import AuditFilter
 from workflow_core.domain.paging import PageRequest
 from workflow_core.fakes import InMemoryDatabase
 from workflow_core.fakes.tokens import InMemoryTokens

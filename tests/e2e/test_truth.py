@@ -142,7 +142,7 @@ def test_a_pause_lets_the_run_under_way_end(system, tmp_path):
     run_id = system.api.post(f"/api/v1/workflows/{name}/run").json()["run_id"]
     eventually(lambda: log.exists() and log.read_text().split(), lambda ran: ran == ["first"], within=60)
     paused = system.api.post(f"/api/v1/workflows/{name}/pause", json={"reason": "tea"}).json()
-    assert (paused["status"], ["1 run is under way" in text for text in paused["warnings"]]) == (
+    assert (paused["status"], ["1 run is active" in text for text in paused["warnings"]]) == (
         "paused",
         [False, True],
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import fields, frozen
 
-from workflow_core.domain.act import AuditFilter
+from workflow_core.domain.audit import AuditFilter
 from workflow_core.domain.caller import Caller
 from workflow_core.domain.filters import HistoryFilter, WorkflowFilter
 from workflow_core.domain.paging import PageRequest

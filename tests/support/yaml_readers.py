@@ -11,10 +11,10 @@ from workflow_core.errors import InvalidWorkflowSpec
 
 REFUSED: Final = (
     "the tag ",
-    "only YAML 1.2 is read",
+    "only YAML 1.2 is supported",
     "merge keys ('<<') are not supported",
     "a key is missing here",
-    "is not a text, and keys must be",
+    "is not a text, as keys must be",
     "a key must be a plain word",
     "JSON has no such number",
     "out of range",
@@ -22,7 +22,7 @@ REFUSED: Final = (
     "a second document begins here",
     "the YAML is empty",
     "which cannot be stored",
-    "the key stands here a second time",
+    "the key is repeated here",
     "not allowed without quotes",
 )
 """All that the project refuses though YAML 1.2 gives it a meaning: JSON has no such value, or a spec has no use for it."""

@@ -10,12 +10,12 @@ from pydantic import AfterValidator, AwareDatetime, BeforeValidator, ConfigDict,
 
 from workflow_core.api.base import Answer, UtcTime
 from workflow_core.api.listing import PageFilters
-from workflow_core.domain.act import Action
+from workflow_core.domain.audit import Action
 from workflow_core.domain.caller import Via
 from workflow_core.domain.names import DATASET_NAME_PATTERN, MAX_DATASET_NAME
 
 if TYPE_CHECKING:
-    from workflow_core.domain.act import AuditEvent
+    from workflow_core.domain.audit import AuditEvent
 
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
 _MOMENT: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}")

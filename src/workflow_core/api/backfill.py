@@ -9,7 +9,15 @@ from pydantic import BeforeValidator, Field, JsonValue
 from workflow_core.api.base import Answer, Request, UtcTime, extra
 from workflow_core.api.listing import Day, PageFilters, whole
 from workflow_core.api.run import DATASET, USER, example
-from workflow_core.domain.backfill import BackfillStatus, OnFailure, Reprocess, Wanted, Wish, counts_of, skip_warning
+from workflow_core.domain.backfill import (
+    BackfillStatus,
+    DesiredState,
+    OnFailure,
+    Reprocess,
+    StateRequest,
+    counts_of,
+    skip_warning,
+)
 from workflow_core.domain.paging import MAX_LIMIT
 from workflow_core.domain.run import RunStatus, Submission
 
@@ -199,8 +207,8 @@ class BackfillItem(Answer):
 
 def _item(summary: BackfillSummary) -> dict[str, Any]:
     backfill = summary.backfill
-    first = Wish(wanted=Wanted.RUN, by=backfill.created_by, at=backfill.created_at)
-    changed = backfill.wish != first
+    first = StateRequest(desired_state=DesiredState.RUN, by=backfill.created_by, at=backfill.created_at)
+    changed = backfill.state_request != first
     return {
         "backfill_id": backfill.backfill_id,
         "dataset_name": backfill.dataset_name,
@@ -213,9 +221,9 @@ def _item(summary: BackfillSummary) -> dict[str, Any]:
         "percent": summary.percent,
         "created_by": backfill.created_by,
         "created_at": backfill.created_at,
-        "changed_by": backfill.wish.by if changed else None,
-        "changed_at": backfill.wish.at if changed else None,
-        "reason": backfill.wish.reason,
+        "changed_by": backfill.state_request.by if changed else None,
+        "changed_at": backfill.state_request.at if changed else None,
+        "reason": backfill.state_request.reason,
     }
 
 

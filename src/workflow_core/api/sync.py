@@ -11,7 +11,7 @@ from workflow_core.api.problem import ProblemItem
 from workflow_core.api.run import example
 
 if TYPE_CHECKING:
-    from workflow_core.domain.code import FailedObject, HeldBack, SyncReport
+    from workflow_core.domain.code import FailedObject, SkippedChange, SyncReport
 
 _CLICKS = "iceberg.analytics.daily_clicks"
 
@@ -52,7 +52,7 @@ class HeldBackAnswer(Answer):
     reason: str
 
     @classmethod
-    def of(cls, held: HeldBack) -> HeldBackAnswer:
+    def of(cls, held: SkippedChange) -> HeldBackAnswer:
         """Make the answer from a change that was not applied."""
         return cls(dataset_names=held.dataset_names, reason=held.reason)
 

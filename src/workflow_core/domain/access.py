@@ -1,4 +1,4 @@
-"""What somebody may do: roles, where they are granted, and to whom."""
+"""Access: roles, and the workflows for which they are granted."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from attrs import frozen
 
 
 class Role(StrEnum):
-    """What one may do; each role may do what those before it may."""
+    """A set of permissions; each role includes those before it."""
 
     VIEWER = "viewer"
-    """Look."""
+    """View."""
     OPERATOR = "operator"
     """Run, backfill, stop, pause, retry."""
     AUTHOR = "author"
     """Register, revise and unregister: the right to run code on Airflow's workers."""
     ADMIN = "admin"
-    """Everything, among it the audit of everybody, syncs, and tokens."""
+    """All actions, including the audit of all callers, syncs, and tokens."""
 
 
 @frozen(kw_only=True)
 class Grant:
-    """A role, everywhere or only where a workflow is of this ``team`` and its dataset name matches ``names``.
+    """A role for all workflows, or only for those of ``team`` whose dataset name matches ``names``.
 
-    ``names`` is a pattern in which ``*`` stands for any text, such as ``iceberg.ads.*``. Both given: both must hold.
+    ``names`` is a pattern in which ``*`` stands for any text, such as ``iceberg.ads.*``. If both are given, both must match.
     """
 
     role: Role
@@ -35,11 +35,11 @@ class Grant:
 
 @frozen(kw_only=True)
 class Access:
-    """What one caller may do: any of these grants. One may also operate the workflows that one owns by name, if ``owns`` says so."""
+    """The permissions of one caller: the union of its grants and, if ``owns``, to operate the workflows that it owns."""
 
     grants: tuple[Grant, ...] = ()
     owns: bool = True
 
 
 EVERYTHING: Final = Access(grants=(Grant(role=Role.ADMIN),))
-"""Of whoever embeds the service, and of everybody while there is no authentication."""
+"""The access of a program that embeds the service, and of every caller while authentication is off."""

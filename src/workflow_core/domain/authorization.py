@@ -1,4 +1,4 @@
-"""Who may do what: the one place where that is decided (the table is in ``docs/authorization.md``)."""
+"""Authorization: the one place that decides what a caller may do (the table is in ``docs/authorization.md``)."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 
 class Verb(StrEnum):
-    """What somebody may do, or not."""
+    """An action that needs authorization."""
 
     VIEW = "view"
-    """Look at a workflow, its runs, backfills, revisions and their audit."""
+    """View a workflow, its runs, backfills, revisions and their audit."""
     VALIDATE = "validate"
-    """Have a spec checked that is not registered."""
+    """Validate a spec without registering it."""
     RUN = "run"
     BACKFILL = "backfill"
-    """Start, pause, resume and stop one."""
+    """Start, pause, resume and stop a backfill."""
     STOP = "stop"
     RETRY = "retry"
     PAUSE = "pause"
@@ -36,7 +36,7 @@ class Verb(StrEnum):
     UNREGISTER = "unregister"
     SYNC = "sync"
     AUDIT = "audit"
-    """Look at what everybody did."""
+    """View the audit entries of all callers."""
 
 
 NEEDS: Final[Mapping[Verb, Role]] = {
@@ -52,32 +52,32 @@ NEEDS: Final[Mapping[Verb, Role]] = {
     Verb.SYNC: Role.ADMIN,
     Verb.AUDIT: Role.ADMIN,
 }
-"""The least role that may do it."""
+"""The lowest role that may perform each verb."""
 
 _RANK: Final = {role: rank for rank, role in enumerate(Role)}
 
 
 @frozen(kw_only=True)
 class Visibility:
-    """The workflows that somebody may see: those of any of the ``grants``, and those that ``owner`` owns."""
+    """The workflows that a caller may view: those of any of the ``grants``, and those that ``owner`` owns."""
 
     grants: tuple[Grant, ...] = ()
     owner: str | None = None
 
     def sees(self, workflow: Workflow) -> bool:
-        """Whether it is one of them."""
-        mine = self.owner is not None and workflow.owner == self.owner
-        return mine or any(covers(grant, workflow.dataset_name, workflow.team) for grant in self.grants)
+        """Whether the caller may view the workflow."""
+        is_owner = self.owner is not None and workflow.owner == self.owner
+        return is_owner or any(covers(grant, workflow.dataset_name, workflow.team) for grant in self.grants)
 
 
 def covers(grant: Grant, dataset_name: str, team: str | None) -> bool:
-    """Whether a workflow of this name and team is one that the grant is for."""
+    """Whether the grant applies to a workflow of this name and team."""
     of_team = grant.team is None or grant.team == team
     return of_team and (grant.names is None or matches(grant.names, dataset_name))
 
 
 def matches(pattern: str, text: str) -> bool:
-    """Whether the whole text is as the pattern says, in which ``*`` stands for any text; in time that grows no faster than both."""
+    """Whether the whole text matches the pattern, in which ``*`` stands for any text; in time at most the product of both lengths."""
     first, *rest = pattern.split("*")
     if not rest:
         return text == pattern
@@ -86,47 +86,51 @@ def matches(pattern: str, text: str) -> bool:
         return False
     at, end = len(first), len(text) - len(last)
     for part in middle:
-        found = text.find(part, at, end)
-        if found < 0:
+        index = text.find(part, at, end)
+        if index < 0:
             return False
-        at = found + len(part)
+        at = index + len(part)
     return True
 
 
 def may_everywhere(caller: Caller, verb: Verb) -> bool:
-    """Whether the caller may do it wherever that is."""
+    """Whether the caller may perform the verb on every workflow."""
     return _enough((grant for grant in caller.access.grants if grant.team is None and grant.names is None), verb)
 
 
 def may_somewhere(caller: Caller, verb: Verb) -> bool:
-    """Whether there can be a workflow that the caller may do it with, not counting what it owns."""
+    """Whether any grant of the caller allows the verb, on all or some workflows. Ownership does not count."""
     return _enough(caller.access.grants, verb)
 
 
 def may(caller: Caller, verb: Verb, workflow: Workflow) -> bool:
-    """Whether the caller may do it with this workflow. Who owns it may operate it."""
+    """Whether the caller may perform the verb on this workflow. The owner of a workflow may operate it."""
     if caller.access.owns and workflow.owner == caller.name and _RANK[NEEDS[verb]] <= _RANK[Role.OPERATOR]:
         return True
-    return _enough((one for one in caller.access.grants if covers(one, workflow.dataset_name, workflow.team)), verb)
+    return _enough(
+        (grant for grant in caller.access.grants if covers(grant, workflow.dataset_name, workflow.team)), verb
+    )
 
 
 def sight_of(caller: Caller) -> Visibility:
-    """The workflows that the caller may see."""
+    """Return the workflows that the caller may view."""
     return Visibility(grants=caller.access.grants, owner=caller.name if caller.access.owns else None)
 
 
 def visible_to(caller: Caller) -> Visibility | None:
-    """The same; None for whoever may see them all, so that nothing has to be looked up."""
+    """Return the workflows that the caller may view; None if it may view all, so that no filter is needed."""
     return None if may_everywhere(caller, Verb.VIEW) else sight_of(caller)
 
 
 def denied(verb: Verb, workflow: Workflow | None = None) -> PermissionDenied:
-    """The answer to somebody who may not. Of a workflow only if that may be seen."""
+    """Return the error for a caller without the role. Name the workflow only if the caller may view it."""
     role = NEEDS[verb]
     if workflow is None:
-        return PermissionDenied(f"To {verb} needs the role {role}, granted everywhere.")
+        return PermissionDenied(f"The action {verb} requires the role {role}, granted everywhere.")
     team = f" of team {workflow.team!r}" if workflow.team else ""
-    return PermissionDenied(f"To {verb} needs the role {role} for the workflow {workflow.dataset_name!r}{team}.")
+    return PermissionDenied(
+        f"The action {verb} requires the role {role} for the workflow {workflow.dataset_name!r}{team}."
+    )
 
 
 def _enough(grants: Iterable[Grant], verb: Verb) -> bool:

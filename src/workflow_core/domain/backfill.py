@@ -1,4 +1,4 @@
-"""A backfill: one run for each date of a range, sent to Airflow under one limit and one failure policy."""
+"""A backfill: one run for each date of a range, under one concurrency limit and one failure policy."""
 
 from __future__ import annotations
 
@@ -19,41 +19,41 @@ if TYPE_CHECKING:
     from workflow_core.domain.run import Run
 
 SYSTEM: Final = "system"
-"""Who is recorded where a backfill was paused by its own failure policy."""
+"""The recorded caller when the failure policy of a backfill paused it."""
 
 
 class Reprocess(StrEnum):
-    """What becomes of a date that has a run already."""
+    """Whether a date that already has a run is run again."""
 
     NONE = "none"
-    """It is skipped."""
+    """The date is skipped."""
     FAILED = "failed"
-    """It is run again if the latest run of that date did not succeed."""
+    """The date is run again if its latest run did not succeed."""
     ALL = "all"
-    """It is run again."""
+    """The date is run again."""
 
 
 class OnFailure(StrEnum):
-    """What the rest of a backfill does when one of its runs did not succeed."""
+    """The failure policy: what a backfill does after one of its runs did not succeed."""
 
     STOP = "stop"
-    """No more runs are sent: the backfill is paused until somebody resumes it."""
+    """The backfill is paused, and sends no further runs until a caller resumes it."""
     CONTINUE = "continue"
-    """It goes on."""
+    """The backfill continues."""
 
 
-class Wanted(StrEnum):
-    """What somebody wants of a backfill."""
+class DesiredState(StrEnum):
+    """The state of a backfill that a caller requested."""
 
     RUN = "run"
     PAUSE = "pause"
-    """No more runs are sent; those under way go on."""
+    """No further runs are sent; active runs continue."""
     STOP = "stop"
-    """No more runs are sent, and those under way end."""
+    """No further runs are sent, and active runs are stopped."""
 
 
 class BackfillStatus(StrEnum):
-    """What a backfill is doing; follows from what is wanted and from its runs."""
+    """The status of a backfill, derived from its desired state and its runs."""
 
     PENDING = "PENDING"
     """None of its runs has started."""
@@ -62,20 +62,20 @@ class BackfillStatus(StrEnum):
     STOPPING = "STOPPING"
     STOPPED = "STOPPED"
     SUCCESS = "SUCCESS"
-    """Every date of the range has succeeded, by a run of its own or, where it was skipped, by the run that it has."""
+    """Every date of the range has succeeded: by a run of the backfill or, for a skipped date, by its earlier run."""
     FAILED = "FAILED"
 
     @property
     def is_final(self) -> bool:
-        """Whether every run of it has ended, and of the dates that it skipped."""
+        """Whether all its runs, and the runs of the dates that it skipped, have ended."""
         return self in {BackfillStatus.SUCCESS, BackfillStatus.FAILED, BackfillStatus.STOPPED}
 
 
 @frozen(kw_only=True)
-class Wish:
-    """What is wanted, who said so, when, and why."""
+class StateRequest:
+    """A desired state with the caller who requested it, the time and the reason."""
 
-    wanted: Wanted
+    desired_state: DesiredState
     by: str
     at: datetime
     reason: str | None = None
@@ -83,7 +83,7 @@ class Wish:
 
 @frozen(kw_only=True)
 class SkippedDate:
-    """A date that got no run of its own, and the run that it has already: how that stood then, or, where it was read again, stands now."""
+    """A date that the backfill skipped, and its earlier run with the status at that time or, after a refresh, now."""
 
     date: date
     run_id: str
@@ -92,11 +92,11 @@ class SkippedDate:
 
 @frozen(kw_only=True)
 class Backfill:
-    """What was asked for, and what is wanted of it now. Its runs are rows of their own, all of them there from the start.
+    """A backfill as requested, and its current desired state. Its runs are separate rows, which all exist from the start.
 
-    ``max_active`` is how many of its runs may be under way at the same time: 1 unless ``parallel``. ``accepted`` are runs that did
-    not succeed and that somebody has resumed the backfill over. ``updated_at`` is when it was last saved: the worker goes on with
-    those first that it has left alone for longest. ``version`` rises with every saved change (optimistic locking).
+    ``max_active`` is the limit of concurrently active runs: 1 unless ``parallel``. ``accepted`` are the unsuccessful runs over which
+    a caller resumed the backfill. ``updated_at`` is when it was last saved: the worker first advances the backfill with the oldest
+    one. ``version`` rises with every saved change (optimistic locking).
     """
 
     backfill_id: str
@@ -112,99 +112,102 @@ class Backfill:
     on_failure: OnFailure
     created_by: str
     created_at: datetime
-    wish: Wish
+    state_request: StateRequest
     updated_at: datetime
     accepted: tuple[str, ...] = ()
     skipped: tuple[SkippedDate, ...] = ()
     version: int = 1
 
     @property
-    def wanted(self) -> Wanted:
-        """What is wanted of it now."""
-        return self.wish.wanted
+    def desired_state(self) -> DesiredState:
+        """The current desired state."""
+        return self.state_request.desired_state
 
     def status(self, counts: Mapping[RunStatus, int]) -> BackfillStatus:
-        """What it is doing, by the number of its runs in each status."""
+        """Return the status, given the number of runs in each status."""
         present = {status for status, number in counts.items() if number}
         if all(status.is_final for status in present):
             ended = self._ended(present)
             return self._with_skipped() if ended is BackfillStatus.SUCCESS else ended
-        if self.wanted is Wanted.STOP:
+        if self.desired_state is DesiredState.STOP:
             return BackfillStatus.STOPPING
-        if self.wanted is Wanted.PAUSE:
+        if self.desired_state is DesiredState.PAUSE:
             return BackfillStatus.PAUSED
         return BackfillStatus.PENDING if present == {RunStatus.PENDING} else BackfillStatus.RUNNING
 
     def _ended(self, present: set[RunStatus]) -> BackfillStatus:
-        """A stop that came when every run had ended already does not count."""
+        """Return the status when all runs have ended. A stop that came after the end of every run does not count."""
         stopped = RunStatus.STOPPED in present
-        if stopped and (self.wanted is Wanted.STOP or RunStatus.FAILED not in present):
+        if stopped and (self.desired_state is DesiredState.STOP or RunStatus.FAILED not in present):
             return BackfillStatus.STOPPED
         return BackfillStatus.FAILED if RunStatus.FAILED in present else BackfillStatus.SUCCESS
 
     def _with_skipped(self) -> BackfillStatus:
-        """All runs of its own have succeeded: now the runs of the skipped dates count, since a success means every date of the range."""
+        """Return the status when all runs have succeeded: success also requires the runs of the skipped dates."""
         present = {skipped.status for skipped in self.skipped}
         if not all(status.is_final for status in present):
             return BackfillStatus.RUNNING
         return BackfillStatus.SUCCESS if present <= {RunStatus.SUCCESS} else BackfillStatus.FAILED
 
-    def seen_again(self, statuses: Mapping[str, RunStatus]) -> Backfill:
-        """The same, with the runs of its skipped dates as they stand now; those that ``statuses`` leaves out stay as they were."""
-        now = tuple(evolve(one, status=statuses.get(one.run_id, one.status)) for one in self.skipped)
-        return self if now == self.skipped else evolve(self, skipped=now)
+    def with_skipped_statuses(self, statuses: Mapping[str, RunStatus]) -> Backfill:
+        """Update the statuses of the runs of skipped dates; a run that is not in ``statuses`` keeps its status."""
+        skipped = tuple(evolve(date, status=statuses.get(date.run_id, date.status)) for date in self.skipped)
+        return self if skipped == self.skipped else evolve(self, skipped=skipped)
 
     def to_send(self, runs: Sequence[Run]) -> list[Run]:
-        """The waiting runs whose turn it is, in their order: as many as may be under way beside those that are."""
+        """Return the waiting runs to send now, in order: as many as the limit of active runs leaves room for."""
         free = self.max_active - len(under_way(runs))
         waiting = sorted(waiting_of(runs), key=lambda run: run.run_date, reverse=self.run_backwards)
         return waiting[: max(0, free)]
 
     def failure(self, runs: Sequence[Run]) -> Run | None:
-        """The earliest run because of which no more may be sent; None if there is none."""
+        """Return the earliest unsuccessful run that stops further sending; None if there is none."""
         if self.on_failure is OnFailure.CONTINUE:
             return None
         return next((run for run in unsuccessful(runs) if run.run_id not in self.accepted), None)
 
     def touched(self, at: datetime) -> Backfill:
-        """The worker went on with it."""
+        """Record that the worker advanced the backfill."""
         return evolve(self, updated_at=at)
 
     def paused(self, by: str, reason: str | None, at: datetime) -> Backfill:
-        """Nothing more is sent; one that is paused already stays as it was, with its first reason."""
-        return self if self.wanted is Wanted.PAUSE else self._wished(Wanted.PAUSE, by, reason, at)
+        """Pause it. A backfill that is paused already is unchanged and keeps its first reason."""
+        return self if self.desired_state is DesiredState.PAUSE else self._requested(DesiredState.PAUSE, by, reason, at)
 
     def resumed(self, by: str, runs: Sequence[Run], at: datetime) -> Backfill:
-        """It goes on, over whatever did not succeed until now."""
-        if self.wanted is Wanted.RUN:
+        """Resume it, and accept the runs that have not succeeded until now."""
+        if self.desired_state is DesiredState.RUN:
             return self
         accepted = (*self.accepted, *(run.run_id for run in unsuccessful(runs) if run.run_id not in self.accepted))
-        return evolve(self._wished(Wanted.RUN, by, None, at), accepted=accepted)
+        return evolve(self._requested(DesiredState.RUN, by, None, at), accepted=accepted)
 
     def stopping(self, by: str, reason: str | None, at: datetime) -> Backfill:
-        """Nothing more is sent, and what is under way is to end."""
-        return self if self.wanted is Wanted.STOP else self._wished(Wanted.STOP, by, reason, at)
+        """Stop it: no further runs are sent, and active runs are stopped."""
+        return self if self.desired_state is DesiredState.STOP else self._requested(DesiredState.STOP, by, reason, at)
 
-    def _wished(self, wanted: Wanted, by: str, reason: str | None, at: datetime) -> Backfill:
-        return evolve(self, wish=Wish(wanted=wanted, by=by, at=at, reason=reason), updated_at=at)
+    def _requested(self, desired_state: DesiredState, by: str, reason: str | None, at: datetime) -> Backfill:
+        return evolve(
+            self, state_request=StateRequest(desired_state=desired_state, by=by, at=at, reason=reason), updated_at=at
+        )
 
 
 class HasStatus(Protocol):
-    """A run, or a skipped date: here or in an answer of the API."""
+    """A run or a skipped date, as an entity or in an API response."""
 
     @property
     def status(self) -> RunStatus:
-        """How the run stands."""
+        """The status of the run."""
         ...
 
 
 def skip_warning(skipped: Sequence[HasStatus], *, to_run: int, failed: str, every: str) -> str | None:
-    """What a caller has to know of the skipped dates; None if the others run and these have succeeded.
+    """Return the warning about skipped dates; None if other dates run and all skipped dates have succeeded.
 
-    ``to_run`` is how many dates run; ``failed`` and ``every`` are what to ask for so that unsuccessful dates, or all, run again.
+    ``to_run`` is the number of dates that run; ``failed`` and ``every`` are the options that run unsuccessful dates, or all dates,
+    again.
     """
-    ended = [one for one in skipped if one.status in {RunStatus.FAILED, RunStatus.STOPPED}]
-    going = [one for one in skipped if not one.status.is_final]
+    ended = [date for date in skipped if date.status in {RunStatus.FAILED, RunStatus.STOPPED}]
+    going = [date for date in skipped if not date.status.is_final]
     if not skipped or (to_run and not ended and not going):
         return None
     succeeded = len(skipped) - len(ended) - len(going)
@@ -222,37 +225,37 @@ def skip_warning(skipped: Sequence[HasStatus], *, to_run: int, failed: str, ever
 
 
 def listed(runs: Sequence[HasStatus]) -> str:
-    """How many runs there are of each status, in words."""
+    """Return the number of runs in each status as text."""
     return ", ".join(f"{number} {status}" for status, number in counts_of(runs).items())
 
 
 def waiting_of(runs: Sequence[Run]) -> list[Run]:
-    """Those that were never sent, and are to be."""
-    return [run for run in runs if run.submission is Submission.WAITING and not run.settled]
+    """Return the runs that were never sent and are still to be sent."""
+    return [run for run in runs if run.submission is Submission.WAITING and not run.is_settled]
 
 
 def under_way(runs: Sequence[Run]) -> list[Run]:
-    """Those that were sent, or are just being sent, and have not ended."""
-    return [run for run in runs if run.submission is not Submission.WAITING and not run.settled]
+    """Return the runs that were sent, or are being sent, and have not ended."""
+    return [run for run in runs if run.submission is not Submission.WAITING and not run.is_settled]
 
 
 def being_sent(runs: Sequence[Run]) -> list[Run]:
-    """Those that were sent without anybody knowing whether they arrived, and are wanted."""
+    """Return the runs that were sent without confirmation by Airflow and are not to be stopped."""
     return [run for run in under_way(runs) if run.submission is Submission.SENDING and run.stop is None]
 
 
 def unsuccessful(runs: Sequence[Run]) -> list[Run]:
-    """Those that ended otherwise than in success: failed, refused, or stopped one by one."""
-    return [run for run in runs if run.settled and run.status is not RunStatus.SUCCESS]
+    """Return the runs that ended without success: failed, refused, or stopped individually."""
+    return [run for run in runs if run.is_settled and run.status is not RunStatus.SUCCESS]
 
 
 def counts_of(runs: Sequence[HasStatus]) -> dict[RunStatus, int]:
-    """How many runs there are of each status; statuses without any are left out."""
+    """Return the number of runs in each status, without statuses that have none."""
     return {status: number for status in RunStatus if (number := sum(run.status is status for run in runs))}
 
 
 def seconds_left(runs: Sequence[Run], *, lanes: int, mean: float, now: datetime) -> float:
-    """How long it will probably take until all runs have ended, if each takes ``mean`` seconds and ``lanes`` go at a time."""
+    """Estimate the seconds until all runs have ended, if each takes ``mean`` seconds and ``lanes`` run concurrently."""
     going = [
         max(0.0, mean - (now - run.started_at).total_seconds()) if run.status is not RunStatus.PENDING else mean
         for run in under_way(runs)
@@ -266,32 +269,34 @@ def seconds_left(runs: Sequence[Run], *, lanes: int, mean: float, now: datetime)
 
 @frozen(kw_only=True)
 class BackfillSummary:
-    """A backfill, and how many of its runs have which status."""
+    """A backfill, and the number of its runs in each status."""
 
     backfill: Backfill
     counts: Mapping[RunStatus, int]
 
     @property
     def status(self) -> BackfillStatus:
-        """What it is doing."""
+        """The status of the backfill."""
         return self.backfill.status(self.counts)
 
     @property
     def total(self) -> int:
-        """How many runs it has."""
+        """The number of its runs."""
         return sum(self.counts.values())
 
     @property
     def percent(self) -> int:
-        """How much of it has ended, rounded down, so that 100 is all."""
+        """The percentage of runs that have ended, rounded down, so that 100 means all."""
         ended = sum(number for status, number in self.counts.items() if status.is_final)
         return 100 * ended // self.total if self.total else 100
 
 
 @frozen(kw_only=True)
 class BackfillView:
-    """A backfill with its runs. ``mean_seconds`` is how long a run of it will probably take (None: nobody knows), ``held`` why nothing
-    is sent though it is wanted, ``observed_at`` how far Airflow's changes had been followed.
+    """A backfill with its runs.
+
+    ``mean_seconds`` is the expected duration of a run (None: unknown), ``held`` the reason why a backfill that should run sends
+    nothing, ``observed_at`` the time up to which changes in Airflow had been mirrored.
     """
 
     backfill: Backfill
@@ -303,13 +308,15 @@ class BackfillView:
 
     @property
     def summary(self) -> BackfillSummary:
-        """The same without the runs."""
+        """The backfill with counts instead of runs."""
         return BackfillSummary(backfill=self.backfill, counts=counts_of(self.runs))
 
     @property
     def eta(self) -> datetime | None:
-        """When it will probably have ended; None where that cannot be said, and once it has."""
-        going = self.backfill.wanted is Wanted.RUN and self.held is None and not self.summary.status.is_final
+        """The expected end; None if it cannot be estimated, and after the end."""
+        going = (
+            self.backfill.desired_state is DesiredState.RUN and self.held is None and not self.summary.status.is_final
+        )
         if not going or self.mean_seconds is None:
             return None
         left = seconds_left(self.runs, lanes=self.backfill.max_active, mean=self.mean_seconds, now=self.now)
@@ -317,11 +324,11 @@ class BackfillView:
 
 
 def backfill_id_for(dataset_name: str, start: date, end: date, *, nth: int = 1) -> str:
-    """The id of the ``nth`` backfill of a workflow over these dates (specification, section 3.2)."""
+    """Return the id of the ``nth`` backfill of a workflow over these dates (specification, section 3.2)."""
     suffix = "" if nth == 1 else f"_{nth}"
     return f"{dataset_name}_backfill_{start:%Y%m%d}_{end:%Y%m%d}{suffix}"
 
 
 def slot_run_id(backfill_id: str, day: date) -> str:
-    """The id of the run that a backfill makes for this date."""
+    """Return the id of the run that a backfill creates for this date."""
     return f"{backfill_id}_{day:%Y%m%d}"

@@ -1,4 +1,4 @@
-"""Who asks, from where, and under which key."""
+"""The caller of a request: its identity, address and idempotency key."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from workflow_core.domain.access import EVERYTHING, Access
 
 @frozen(kw_only=True)
 class IdempotencyKey:
-    """An idempotency key as one request brought it.
+    """The idempotency key of one request.
 
-    ``fingerprint`` is equal for requests that ask for the same, and different for all others. ``attempt`` is this one request's: it
-    tells what it has recorded itself from what an earlier one with the same key has.
+    ``fingerprint`` is equal for identical requests and different for all others. ``attempt`` is unique to this request: it
+    distinguishes what this request has recorded from what an earlier one with the same key has recorded.
     """
 
     text: str
@@ -24,7 +24,7 @@ class IdempotencyKey:
 
 
 class Via(StrEnum):
-    """How a request came to the service."""
+    """The interface through which a request reached the service."""
 
     HTTP = "http"
     CLI = "cli"
@@ -34,8 +34,10 @@ class Via(StrEnum):
 
 @frozen(kw_only=True)
 class Caller:
-    """The identity that is recorded as ``triggered_by``, ``paused_by``, ``registered_by``; where its request came from (``address`` and
-    ``request_id`` over HTTP only); what it may do (``access``); and the key of the request, if it has one.
+    """The identity that is recorded as ``triggered_by``, ``paused_by`` or ``registered_by``, and its request.
+
+    ``address`` and ``request_id`` are set for HTTP requests only. ``access`` contains the permissions, ``key`` the idempotency key of
+    the request, if it has one.
     """
 
     name: str

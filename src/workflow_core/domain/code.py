@@ -1,4 +1,4 @@
-"""What has been seen of the objects that CI pipelines publish as CODE, and what a sync has made of them."""
+"""The objects that CI pipelines publish as CODE, as last read, and the result of a sync."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 @frozen(kw_only=True)
 class CodeObject:
-    """One object below ``code/`` as it was read last, so that it is read again only when it has changed.
+    """One object below ``code/`` as last read, so that it is read again only after a change.
 
-    ``problems`` say what is wrong with it; empty: a workflow was made of it. ``checked_by`` names the rules under which that was
-    found. ``version`` rises with every save (optimistic locking); 0: not saved yet.
+    ``problems`` are the problems of its spec; empty: it became a workflow. ``checked_by`` names the rules of that check.
+    ``version`` rises with every save (optimistic locking); 0: not saved yet.
     """
 
     dataset_name: str
@@ -30,7 +30,7 @@ class CodeObject:
 
 @frozen(kw_only=True)
 class FailedObject:
-    """A published object that no workflow can be made of as it is, and why."""
+    """A published object whose YAML is not a valid workflow, and its problems."""
 
     dataset_name: str
     url: str
@@ -38,8 +38,8 @@ class FailedObject:
 
 
 @frozen(kw_only=True)
-class HeldBack:
-    """What this sync did not do though the objects say so, and why."""
+class SkippedChange:
+    """A change in the objects that this sync did not apply, and the reason."""
 
     dataset_names: tuple[str, ...]
     reason: str
@@ -47,10 +47,10 @@ class HeldBack:
 
 @frozen(kw_only=True)
 class SyncReport:
-    """What a sync did, or would do, each by dataset name.
+    """The changes that a sync made, or would make, by dataset name.
 
-    A workflow stands in one of ``added``, ``changed``, ``removed``, ``overridden`` (CODE took the place of MANUAL) and ``restored``
-    (MANUAL came back). ``failed`` are all objects that are refused now, those refused before included; ``unchanged`` counts the others.
+    A workflow is in one of ``added``, ``changed``, ``removed``, ``overridden`` (CODE replaced MANUAL) and ``restored`` (MANUAL
+    replaced CODE). ``failed`` are all objects that are refused now, including those refused before; ``unchanged`` counts the others.
     """
 
     added: tuple[str, ...]
@@ -59,6 +59,6 @@ class SyncReport:
     overridden: tuple[str, ...]
     restored: tuple[str, ...]
     failed: tuple[FailedObject, ...]
-    guarded: tuple[HeldBack, ...]
+    guarded: tuple[SkippedChange, ...]
     unchanged: int
     dry_run: bool

@@ -1,4 +1,4 @@
-"""How much there is of what."""
+"""Counts of workflows and runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @frozen(kw_only=True)
 class Counts:
-    """Workflows by phase, those that are gone left out, and runs that have not ended by status. What there is none of is left out."""
+    """Workflows by phase, without GONE, and runs that have not ended by status. Counts of zero are left out."""
 
     workflows: Mapping[Phase, int] = Factory(dict)
     runs: Mapping[RunStatus, int] = Factory(dict)

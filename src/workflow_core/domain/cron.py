@@ -1,14 +1,14 @@
-"""The five fields of a cron expression: how they are written, and which wall-clock minutes they match.
+"""The five fields of a cron expression: their syntax, and the wall-clock minutes that they match.
 
-The expression is read here and by no library, because each library, and each release of it, gives some forms another meaning:
+This module parses the expression without a library, because libraries, and releases of one library, interpret some forms differently:
 
 - ``*``, ``a``, ``a-b``, ``*/n``, ``a-b/n`` and lists of them, in each field. ``a/n`` is ``a-last/n``.
-- A range whose ends are equal is that value. A range whose first value is larger goes on at the field's beginning: ``22-2``, ``FRI-MON``.
+- A range whose ends are equal is that value. A range whose first value is larger continues at the field's beginning: ``22-2``, ``FRI-MON``.
 - Months and weekdays have names; Sunday is 0 and 7. ``?`` is ``*`` for the two kinds of day.
 - Day of month: ``L`` is the last day, also of a range (``25-L``); ``15W`` is the day from Monday to Friday nearest to the 15th in that
   month.
 - Day of week: ``MON#2`` is the second Monday, ``MON-FRI#1`` the first of each of these days, ``L5`` the last Friday.
-- A field of days without a ``*`` or ``?`` of its own restricts the days, even if it lists all. If both do, a day that matches one
+- A day field without a ``*`` or ``?`` item restricts the days, even if it lists all. If both day fields do, a day that matches one
   of them matches.
 """
 
@@ -41,7 +41,7 @@ _LONGEST: Final = (0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _LAST: Final = -1
 _FRIDAY: Final = 5
 _OFTEN: Final = 5
-"""The most times that a weekday comes in one month."""
+"""The maximum number of occurrences of a weekday in one month."""
 
 _ITEM: Final = re.compile(r"(?P<first>[0-9A-Z]+(?:-(?P<last>[0-9A-Z]+))?|\*)(?:/(?P<step>[0-9]+))?")
 _NTH: Final = re.compile(r"(?P<days>[0-9A-Z]+(-[0-9A-Z]+)?)#(?P<nth>[0-9]+)")
@@ -52,7 +52,7 @@ _HASHED: Final = re.compile(r"[HR](\(.*\))?(/.*)?")
 
 
 class CronError(ValueError):
-    """An expression is not accepted; the message says what is wrong with which field."""
+    """An expression is not accepted; the message names the field and the problem."""
 
 
 @frozen
@@ -95,7 +95,7 @@ _MINUTE, _HOUR, _DAY, _MONTH, _WEEKDAY = _KINDS
 
 @frozen
 class _Days:
-    """The days that the two day fields match; None stands for a field that is ``*`` or ``?``."""
+    """The days that the two day fields match; None stands for ``*`` or ``?``."""
 
     numbers: frozenset[int] | None
     last: bool
@@ -134,7 +134,7 @@ class _Days:
 
 
 def _weekday(number: int, first: int) -> int:
-    """0 is Sunday; ``first`` is the weekday of the month's first day with Monday as 0, as :func:`calendar.monthrange` has it."""
+    """0 is Sunday; ``first`` is the weekday of the month's first day with Monday as 0, as in :func:`calendar.monthrange`."""
     return (first + number) % 7
 
 
@@ -161,7 +161,7 @@ class CronPattern:
         """The first matching minute at or after ``wall`` (naive).
 
         Raises:
-            OverflowError: none comes before the calendar ends.
+            OverflowError: there is none before the calendar ends.
         """
         minute = wall.hour * 60 + wall.minute + (wall.second > 0 or wall.microsecond > 0)
         year, month, day = wall.year, wall.month, wall.day
@@ -202,7 +202,7 @@ def _at(year: int, month: int, day: int, minute: int) -> datetime:
 def pattern_of(expression: str) -> CronPattern:
     """Read an expression.
 
-    What :func:`check_fields` refuses because it misleads (``*/90``) has a meaning here, so that what an older release has stored can
+    Misleading forms that :func:`check_fields` refuses (``*/90``) are accepted here, so that expressions stored by an older release can
     still be read.
 
     Raises:
@@ -212,10 +212,10 @@ def pattern_of(expression: str) -> CronPattern:
 
 
 def check_fields(fields: list[str]) -> None:
-    """Check that the five fields of an expression are what their writer meant.
+    """Check that the five fields of an expression are unambiguous.
 
     Raises:
-        CronError: one has no meaning, or one that its writer does not expect; or no date ever matches.
+        CronError: a field has no meaning, or a misleading one, or no date ever matches.
     """
     _read(fields, strict=True)
 
@@ -242,7 +242,7 @@ def _check_dates(days: _Days, months: frozenset[int], text: str, *, strict: bool
         raise CronError("never fires: no such date exists")
     if strict:
         raise CronError(
-            f"day-of-month: {quoted(text)} never comes in the months given; write '*' to fire by weekday alone"
+            f"day-of-month: {quoted(text)} does not occur in the given months; write '*' to fire by weekday alone"
         )
 
 
@@ -278,7 +278,7 @@ def _days(day: str, weekday: str, *, strict: bool) -> _Days:
 
 def _number_of(text: str, item: str) -> int:
     if len(text) > 1 or not 1 <= int(text) <= _OFTEN:
-        raise CronError(f"day-of-week: {quoted(item)}: a weekday comes 1 to {_OFTEN} times in a month")
+        raise CronError(f"day-of-week: {quoted(item)}: a weekday occurs 1 to {_OFTEN} times in a month")
     return int(text)
 
 
@@ -305,7 +305,7 @@ def _item(item: str, kind: _Kind, *, strict: bool) -> set[int]:
         raise CronError(f"{kind.name}: {quoted(item)}: the step must be at least 1")
     if strict and step is not None and by > span and (by >= width or last is None or span):
         raise CronError(
-            f"{kind.name}: the step of {quoted(item)} is larger than its range, so that {start} alone would match; write '{start}'"
+            f"{kind.name}: the step of {quoted(item)} is larger than its range, so that only {start} would match; write '{start}'"
             + (f", or a step of at most {span}" if span else "")
         )
     return {kind.low + (start - kind.low + distance) % width for distance in range(0, span + 1, by)}
@@ -316,18 +316,18 @@ def _is_seven(text: str | None) -> bool:
 
 
 def _advice(text: str, item: str, kind: _Kind) -> str:
-    """What is wrong with an item, of which ``text`` is no value of the field, and the fix."""
+    """Return the problem with an item, whose part ``text`` is not a value of the field, and the fix."""
     last = _LAST_MISWRITTEN.fullmatch(text) if kind is _WEEKDAY and "L" in text else None
     if not item:
         problem, fix = "is an empty item", "remove the extra comma"
     elif _HASHED.fullmatch(item):
         problem, fix = "is a hashed or random field ('H', 'R'), whose times cannot be predicted", "write the value"
     elif item == "?":
-        problem, fix = "stands for '*', and only alone in day-of-month or day-of-week", "write '*'"
+        problem, fix = "stands for '*' and is allowed only alone, in day-of-month or day-of-week", "write '*'"
     elif last:
         problem, fix = (
             "is not understood",
-            f"write 'L{kind.value(last['day'], item=item)}' for the last one of the month",
+            f"write 'L{kind.value(last['day'], item=item)}' for the last such day of the month",
         )
     elif kind is _DAY and text[:1] == "L":
         problem, fix = "is not supported", "write 'L' alone for the last day of the month"

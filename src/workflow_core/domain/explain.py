@@ -1,4 +1,4 @@
-"""Why something does not run, in words: sentences that follow from facts, and from nothing else."""
+"""Explanations of why a workflow or run does not run, derived from recorded facts alone."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class ReasonCode(StrEnum):
-    """What keeps something from running, beside the conditions of a workflow, whose types are codes, too."""
+    """The code of a reason. The types of a workflow's conditions are also codes."""
 
     UNREGISTERING = "unregistering"
     PAUSED = "paused"
@@ -43,7 +43,7 @@ class ReasonCode(StrEnum):
 
 @frozen(kw_only=True)
 class Reason:
-    """One sentence: what it is about, the words, and since when it is so, where that is known."""
+    """One reason: its code, a message, and the time since when it holds, if known."""
 
     code: str
     message: str
@@ -52,8 +52,9 @@ class Reason:
 
 @frozen(kw_only=True)
 class WorkflowFacts:
-    """What is known of a workflow. ``unhealthy`` are the parts of Airflow that say they are not well; ``is_paused`` says that Airflow has
-    its DAG paused.
+    """The facts about a workflow.
+
+    ``unhealthy`` are the components of Airflow that report that they are unhealthy; ``is_paused``: its DAG is paused in Airflow.
     """
 
     workflow: Workflow
@@ -65,7 +66,10 @@ class WorkflowFacts:
 
 @frozen(kw_only=True)
 class RunFacts:
-    """What is known of a run. ``owner`` None: its workflow is registered no more. ``running`` is how many other runs of it run."""
+    """The facts about a run.
+
+    ``owner`` None: its workflow is no longer registered. ``running`` is the number of other running runs of the workflow.
+    """
 
     run: Run
     owner: WorkflowFacts | None
@@ -74,59 +78,63 @@ class RunFacts:
     now: datetime
 
 
-_NEEDED: Final = {"scheduler": "starts nothing", "dag_processor": "takes over no changes of DAGs"}
+_NEEDED: Final = {"scheduler": "starts no runs", "dag_processor": "loads no changes of DAGs"}
 _AT_WORK: Final = frozenset({"running", "restarting"})
 _TASK: Final = {
     "running": "runs",
     "restarting": "is being restarted",
-    "up_for_retry": "has failed, and waits for its next try",
-    "up_for_reschedule": "waits, and looks again later",
-    "deferred": "waits for something outside of Airflow",
+    "up_for_retry": "has failed and waits for its next try",
+    "up_for_reschedule": "waits for its next check",
+    "deferred": "waits for an event outside Airflow",
     "queued": "waits for a free worker",
-    "scheduled": "waits for a free slot of its pool",
+    "scheduled": "waits for a free slot in its pool",
 }
 
 
 def explain_workflow(facts: WorkflowFacts) -> tuple[Reason, ...]:
-    """What keeps a workflow from running, the most important first; when it fires next, if nothing does."""
-    found = _obstacles(facts)
-    if found:
-        return found
+    """Return the obstacles of a workflow, the most important first; without any, its next fire time."""
+    if obstacles := _obstacles(facts):
+        return obstacles
     if facts.next_run is None:
-        return (_reason(ReasonCode.NO_NEXT_RUN, "Nothing keeps it from running, but its schedule never fires again."),)
-    text = f"Nothing keeps it from running. It fires next at {_moment(facts.next_run)}."
+        return (
+            _reason(ReasonCode.NO_NEXT_RUN, "Nothing prevents it from running, but its schedule never fires again."),
+        )
+    text = f"Nothing prevents it from running. It fires next at {_moment(facts.next_run)}."
     return (_reason(ReasonCode.WAITING_FOR_SCHEDULE, text),)
 
 
 def _obstacles(facts: WorkflowFacts) -> tuple[Reason, ...]:
-    workflow, found = facts.workflow, []
+    workflow, reasons = facts.workflow, []
     if workflow.phase is Phase.UNREGISTERING and workflow.removal is not None:
         removal = workflow.removal
-        found.append(_reason(ReasonCode.UNREGISTERING, f"{removal.by} is having it unregistered.", removal.at))
+        reasons.append(_reason(ReasonCode.UNREGISTERING, f"{removal.by} is unregistering it.", removal.at))
     if workflow.pause is not None:
         why = f": {workflow.pause.reason}" if workflow.pause.reason else ", without a reason"
-        found.append(_reason(ReasonCode.PAUSED, f"{workflow.pause.by} paused it{why}.", workflow.pause.at))
-    found += [Reason(code=one.type.value, message=one.message, since=one.since) for one in facts.conditions]
-    found += [
+        reasons.append(_reason(ReasonCode.PAUSED, f"{workflow.pause.by} paused it{why}.", workflow.pause.at))
+    reasons += [
+        Reason(code=condition.type.value, message=condition.message, since=condition.since)
+        for condition in facts.conditions
+    ]
+    reasons += [
         _reason(ReasonCode.AIRFLOW_UNHEALTHY, f"Airflow's {part.replace('_', ' ')} is not healthy: it {_NEEDED[part]}.")
         for part in facts.unhealthy
         if part in _NEEDED
     ]
-    return tuple(found)
+    return tuple(reasons)
 
 
 def explain_run(facts: RunFacts) -> tuple[Reason, ...]:
-    """Where a run stands, and what it waits for."""
+    """Return the state of a run and what it waits for."""
     run = facts.run
     if run.status.is_final:
         why = f": {run.reason}" if run.reason else ""
         return (_reason(ReasonCode.ENDED, f"It has ended, {run.status}{why}.", run.ended_at),)
     obstacles = _unregistered() if facts.owner is None else _obstacles(facts.owner)
     if run.status is RunStatus.STOPPING and run.stop is not None:
-        text = f"{run.stop.by} is having it stopped; it has stopped when the last of its tasks has ended."
+        text = f"{run.stop.by} requested its stop; it is stopped when the last of its tasks has ended."
         return (_reason(ReasonCode.STOPPING, text, run.stop.at), *obstacles)
     if run.submission is Submission.RETRYING and run.retry is not None:
-        text = f"{run.retry.by} wants it to run again, and Airflow has not been seen to begin yet."
+        text = f"{run.retry.by} requested its retry; Airflow has not been observed to begin it yet."
         return (_reason(ReasonCode.RETRYING, text, run.retry.at), *obstacles)
     if run.submission is not Submission.SUBMITTED:
         return (*obstacles, _on_its_way(run))
@@ -141,13 +149,13 @@ def _in_airflow(facts: RunFacts, obstacles: tuple[Reason, ...]) -> tuple[Reason,
     if facts.run.status is RunStatus.RUNNING:
         return _at_work(facts.tasks) or (
             *obstacles,
-            _reason(ReasonCode.BETWEEN_TASKS, "It runs; Airflow is about to choose its next task."),
+            _reason(ReasonCode.BETWEEN_TASKS, "It is running; Airflow is about to choose its next task."),
         )
     return (*obstacles, _queued(facts))
 
 
 def _unregistered() -> tuple[Reason, ...]:
-    return (_reason(ReasonCode.UNREGISTERED, "Its workflow is registered no more."),)
+    return (_reason(ReasonCode.UNREGISTERED, "Its workflow is no longer registered."),)
 
 
 def _on_its_way(run: Run) -> Reason:
@@ -160,31 +168,33 @@ def _on_its_way(run: Run) -> Reason:
 
 
 def _held(run: Run) -> Reason:
-    waits = "The rest of it waits" if run.status is RunStatus.RUNNING else "It is queued in Airflow, and waits"
-    text = f"{waits}: Airflow starts nothing of a paused DAG. `dli workflow unpause {run.dataset_name}` lets it go on."
+    waits = "The rest of it waits" if run.status is RunStatus.RUNNING else "It is queued in Airflow and waits"
+    text = (
+        f"{waits}: Airflow starts no tasks of a paused DAG. `dli workflow unpause {run.dataset_name}` lets it continue."
+    )
     return _reason(ReasonCode.HELD, text, run.accepted_at)
 
 
 def _queued(facts: RunFacts) -> Reason:
     run = facts.run
     if run.logical_date is not None and run.logical_date > facts.now:
-        text = f"It is queued in Airflow, and its date is still to come: {_moment(run.logical_date)}."
+        text = f"It is queued in Airflow, and its date is in the future: {_moment(run.logical_date)}."
         return _reason(ReasonCode.NOT_DUE, text, run.accepted_at)
     if facts.running:
-        runs = "1 other run of it runs" if facts.running == 1 else f"{facts.running} other runs of it run"
-        text = f"It is queued in Airflow: {runs}, and Airflow lets no more than so many run at once (max_active_runs)."
+        runs = "1 other run is running" if facts.running == 1 else f"{facts.running} other runs are running"
+        text = f"It is queued in Airflow: {runs}, and Airflow limits concurrent runs (max_active_runs)."
         return _reason(ReasonCode.QUEUED, text, run.accepted_at)
     return _reason(ReasonCode.QUEUED, "It is queued in Airflow, whose scheduler is about to start it.", run.accepted_at)
 
 
 def _at_work(tasks: Sequence[TaskState]) -> tuple[Reason, ...]:
-    found = []
+    reasons = []
     for task in tasks:
         if task.state in _TASK:
             tries = f" (try {task.try_number})" if task.try_number > 1 or task.state == "up_for_retry" else ""
             text = f"Task {task.task_id!r} {_TASK[task.state]}{tries}."
-            found.append(_reason(ReasonCode.TASK, text, task.started_at))
-    return tuple(found)
+            reasons.append(_reason(ReasonCode.TASK, text, task.started_at))
+    return tuple(reasons)
 
 
 def _reason(code: ReasonCode, message: str, since: datetime | None = None) -> Reason:

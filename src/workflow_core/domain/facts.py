@@ -1,4 +1,4 @@
-"""What an audit tells of a workflow, a run or a backfill: few facts, as JSON, bounded in size."""
+"""The facts of a workflow, run, backfill or token in an audit entry, as JSON of bounded size."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from workflow_core.domain.workflow import Workflow
 
 MAX_FACT: Final = 1000
-"""Characters of one fact as JSON; of a longer one its beginning is kept, as text."""
+"""The maximum number of characters of one fact as JSON; a longer fact is truncated to text."""
 
 Facts = dict[str, Any]
 
 
 def facts_of_workflow(workflow: Workflow) -> Facts:
-    """What people decide about a workflow. Its YAML is kept by revision."""
+    """Return the facts that callers decide about a workflow. Its YAML is stored with each revision."""
     return {
         "status": workflow.status.value,
         "phase": workflow.phase.value,
@@ -38,7 +38,7 @@ def facts_of_workflow(workflow: Workflow) -> Facts:
 
 
 def facts_of_run(run: Run) -> Facts:
-    """What people decide about a run."""
+    """Return the facts that callers decide about a run."""
     return {
         "status": run.status.value,
         "params": dict(run.params),
@@ -49,7 +49,7 @@ def facts_of_run(run: Run) -> Facts:
 
 
 def facts_of_token(token: Token) -> Facts:
-    """What people decide about an API token; nothing of its secret."""
+    """Return the facts that callers decide about an API token, without its secret."""
     return {
         "name": token.name,
         "grants": list(map(plain_grant, token.grants)),
@@ -59,10 +59,10 @@ def facts_of_token(token: Token) -> Facts:
 
 
 def facts_of_backfill(backfill: Backfill) -> Facts:
-    """What people decide about a backfill."""
+    """Return the facts that callers decide about a backfill."""
     return {
-        "wanted": backfill.wanted.value,
-        "reason": backfill.wish.reason,
+        "wanted": backfill.desired_state.value,
+        "reason": backfill.state_request.reason,
         "start_date": backfill.start_date.isoformat(),
         "end_date": backfill.end_date.isoformat(),
         "params": dict(backfill.params),
@@ -74,7 +74,7 @@ def facts_of_backfill(backfill: Backfill) -> Facts:
 
 
 def difference(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> tuple[Facts | None, Facts | None]:
-    """The facts that are different, as they were and as they are; all that there are, of what is new. None for none."""
+    """Return the changed facts before and after a change; for a new item, None and all its facts; without a change, None twice."""
     if before is None:
         return None, {name: bounded(value) for name, value in after.items() if value is not None}
     changed = [name for name in after if before[name] != after[name]]
@@ -84,6 +84,6 @@ def difference(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> tu
 
 
 def bounded(value: Any) -> Any:
-    """The value, or the beginning of its JSON where that is too long."""
+    """Return the value, or the beginning of its JSON if that is too long."""
     text = json.dumps(value, ensure_ascii=False)
     return value if len(text) <= MAX_FACT else f"{text[:MAX_FACT]}… ({len(text)} characters)"

@@ -24,8 +24,10 @@ class WorkflowFilter:
 
 @frozen(kw_only=True)
 class HistoryFilter:
-    """Which runs to list; None means any. Dates are inclusive calendar days in UTC, of ``started_at``. Only runs of workflows that are
-    ``visible`` to whoever asks, each of the workflow that it was started of: others may have had its name since.
+    """Which runs to list; None matches any. Dates are inclusive calendar days in UTC, of ``started_at``.
+
+    ``visible`` restricts the list to runs whose workflow the caller may view: the workflow of the run itself, not a later one of the
+    same name.
     """
 
     dataset_name: str | None = None
@@ -35,7 +37,7 @@ class HistoryFilter:
 
     @property
     def window(self) -> tuple[datetime | None, datetime | None]:
-        """The same as moments: from (inclusive) and until (exclusive)."""
+        """The dates as points in time: from (inclusive) and until (exclusive)."""
         start = datetime.combine(self.start_date, time(), UTC) if self.start_date else None
         bounded = self.end_date is not None and self.end_date < date.max  # no day follows the last one
         end = datetime.combine(self.end_date + timedelta(days=1), time(), UTC) if self.end_date and bounded else None

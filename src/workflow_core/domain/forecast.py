@@ -1,4 +1,4 @@
-"""What is foreseen: fire times, and what registering a spec would do."""
+"""Forecasts: fire times, and the effect of registering a spec."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @frozen(kw_only=True)
 class Forecast:
-    """When a workflow fires next. While it is not active none of that happens: the times are those as if it were."""
+    """The next fire times of a workflow, as if it were active."""
 
     workflow: Workflow
     fires: Sequence[FireTime]
@@ -23,7 +23,7 @@ class Forecast:
 
 @frozen(kw_only=True)
 class Change:
-    """A field of a spec that would be another one; ``before`` None: it is new; ``after`` None: it goes."""
+    """A field of a spec that would change; ``before`` None: it is added; ``after`` None: it is removed."""
 
     field: str
     before: Any
@@ -32,7 +32,7 @@ class Change:
 
 @frozen(kw_only=True)
 class Preview:
-    """What registering a spec would do. ``current`` is what holds the name now, if somebody does."""
+    """The effect of registering a spec. ``current`` is the workflow that has the name now, if any."""
 
     draft: Workflow
     current: Workflow | None

@@ -1,4 +1,4 @@
-"""Grants as plain data: how they are kept, configured and told."""
+"""Grants as plain data, for storage, configuration and responses."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _FIELDS: Final = frozenset({"role", "team", "names"})
 
 
 def grant_of(given: Mapping[str, Any]) -> Grant:
-    """The grant that ``{"role": …, "team": …, "names": …}`` says; the last two may be left out or null.
+    """Return the grant of ``{"role": …, "team": …, "names": …}``; the last two may be omitted or null.
 
     Raises:
-        InvalidRequest: it says something else, or a role, team or pattern that cannot be.
+        InvalidRequest: a key is unknown, or the role, team or pattern is not valid.
     """
     if unknown := sorted(str(name) for name in given if name not in _FIELDS):
-        raise InvalidRequest("is not a part of a grant; those are role, team and names", field=quoted(unknown[0]))
+        raise InvalidRequest("is not a field of a grant; the fields are role, team and names", field=quoted(unknown[0]))
     role, team, names = (given.get(name) for name in ("role", "team", "names"))
     if role not in tuple(Role):
         raise InvalidRequest(f"must be one of {', '.join(Role)}", field="role")
@@ -41,5 +41,5 @@ def grant_of(given: Mapping[str, Any]) -> Grant:
 
 
 def plain_grant(grant: Grant) -> dict[str, str | None]:
-    """What :func:`grant_of` reads."""
+    """Return the grant as plain data, which :func:`grant_of` reads."""
     return {"role": grant.role.value, "team": grant.team, "names": grant.names}

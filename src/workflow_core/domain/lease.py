@@ -1,4 +1,4 @@
-"""Leases: who works on what now, so that several workers share the work and do not repeat each other's."""
+"""Leases: the exclusive right of one process to work on an item, so that workers share the work without repeating it."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ if TYPE_CHECKING:
     from uuid import UUID
 
 MIRROR: Final = "mirror"
-"""The subject of following Airflow's changes."""
+"""The lease key of the mirror."""
 
 SYNC: Final = "sync"
-"""The subject of taking up what is published as CODE."""
+"""The lease key of the sync of CODE workflows."""
 
 TIDY: Final = "tidy"
-"""The subject of removing what is needed no more; its lease ends by itself, when it is time again."""
+"""The lease key of the removal of old records. The lease is not released: it expires when the next removal is due."""
 
 COMPARE: Final = "compare"
-"""The subject of comparing the three systems in full; its lease, too, ends when it is time again."""
+"""The lease key of the full comparison. The lease is not released: it expires when the next comparison is due."""
 
 
 @frozen(kw_only=True)
 class Lease:
-    """The right of ``owner`` to work on ``lease_key`` until a moment, and beyond it as long as nobody else claims it.
+    """The right of ``owner`` to work on ``lease_key`` until ``until``, and after it until another process acquires the key.
 
-    ``epoch`` rises with every claim of the subject: what is done under an older one comes too late, and changes nothing.
+    ``epoch`` rises with every acquisition of the key: a write under an older epoch is rejected.
     """
 
     lease_key: str
@@ -36,16 +36,16 @@ class Lease:
     until: datetime
 
 
-def workflow_subject(workflow_id: UUID) -> str:
-    """The subject of settling a workflow."""
+def workflow_lease_key(workflow_id: UUID) -> str:
+    """Return the lease key of reconciling a workflow."""
     return f"workflow:{workflow_id}"
 
 
-def run_subject(run_id: str) -> str:
-    """The subject of sending, stopping or repeating a run."""
+def run_lease_key(run_id: str) -> str:
+    """Return the lease key of submitting, stopping or retrying a run."""
     return f"run:{run_id}"
 
 
-def backfill_subject(backfill_id: str) -> str:
-    """The subject of driving a backfill."""
+def backfill_lease_key(backfill_id: str) -> str:
+    """Return the lease key of advancing a backfill."""
     return f"backfill:{backfill_id}"

@@ -1,4 +1,4 @@
-"""Names and ids: what is legal, and how each is derived from the others.
+"""Names and ids: which are valid, and how each is derived from the others.
 
 Rules from ``docs/adr/0003-names-and-ids.md``; the limits of run ids are Airflow's own.
 """
@@ -86,12 +86,12 @@ def loader_for(dag_id: str, loaders: int) -> int:
 
 
 def sentinel_dag_id(index: int, loaders: int) -> str:
-    """The id of the paused DAG that every loader file defines, so that its file can always be found in Airflow."""
+    """Return the id of the paused DAG that every loader file defines, so that its file can always be found in Airflow."""
     return f"workflow_core_loader_{index:02d}_of_{loaders:02d}"
 
 
 def is_sentinel(dag_id: str) -> bool:
-    """Whether this DAG id is that of a loader file's sentinel, of any index and count: no workflow may have it."""
+    """Whether this is the DAG id of a sentinel, of any index and count, which no workflow may use."""
     return _SENTINEL.match(dag_id) is not None
 
 
@@ -104,13 +104,13 @@ def uuid7(at: datetime) -> UUID:
 
 
 def quoted(value: str, limit: int = 60) -> str:
-    """``value`` as it may stand in a message: quoted, control characters escaped, cut at ``limit`` characters."""
+    """Return ``value`` for use in a message: quoted, control characters escaped, cut at ``limit`` characters."""
     cut = value if len(value) <= limit else value[: limit - 3] + "..."
     return ascii(cut)
 
 
 def dotted(path: Iterable[str | int]) -> str:
-    """``("tasks", 2, "operator")`` as people write it: ``tasks[2].operator``; names that are no plain words are quoted, escaped and cut."""
+    """``("tasks", 2, "operator")`` as ``tasks[2].operator``; names that are not plain words are quoted, escaped and cut."""
     text = ""
     for part in path:
         if isinstance(part, int):
@@ -122,11 +122,11 @@ def dotted(path: Iterable[str | int]) -> str:
 
 
 def unstorable(text: str) -> str | None:
-    """Why no database could hold this text (NUL, or half a character); None if all can."""
+    """Return why databases cannot store this text (NUL, or a lone surrogate); None if they can."""
     if "\0" in text:
-        return "holds a NUL character, which cannot be stored"
+        return "contains a NUL character, which cannot be stored"
     try:
         text.encode()
     except UnicodeEncodeError:
-        return "holds a lone surrogate, which is no character"
+        return "contains a lone surrogate, which is not a character"
     return None

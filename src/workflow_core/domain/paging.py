@@ -37,7 +37,7 @@ class PageRequest:
 
 @frozen(kw_only=True)
 class Page(Generic[T]):
-    """The items, how many there are in all, and the key to go on after (None: this was the last page)."""
+    """The items, the total number of items, and the key after which the next page begins (None: this is the last page)."""
 
     items: tuple[T, ...]
     total: int
@@ -50,12 +50,12 @@ def encode_cursor(key: tuple[str, ...]) -> str:
 
 
 def decode_cursor(text: str, *, parts: int) -> tuple[str, ...]:
-    """The key of a cursor; raises :class:`InvalidRequest` for anything that :func:`encode_cursor` did not make."""
+    """Return the key of a cursor; raise :class:`InvalidRequest` for a text that :func:`encode_cursor` did not return."""
     try:
         key = json.loads(base64.urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4)))
     except (ValueError, binascii.Error, RecursionError):
         key = None
-    # keys are names, run ids and moments: nothing but visible ASCII, so that no database is asked for what it cannot hold
+    # keys are names, run ids and moments: only visible ASCII, so that no query contains what a database cannot store
     if not isinstance(key, list) or len(key) != parts or not all(map(_is_key_part, key)):
         raise _no_cursor()
     return tuple(key)
@@ -67,7 +67,7 @@ def moment_key(moment: datetime) -> str:
 
 
 def key_moment(part: str) -> datetime:
-    """The moment that :func:`moment_key` wrote; raises :class:`InvalidRequest` for any other text."""
+    """Return the moment that :func:`moment_key` wrote; raise :class:`InvalidRequest` for any other text."""
     try:
         moment = datetime.fromisoformat(part)
     except ValueError:
@@ -78,14 +78,14 @@ def key_moment(part: str) -> datetime:
 
 
 def key_id(part: str) -> UUID:
-    """The id whose text is this part of a key; raises :class:`InvalidRequest` for any other text."""
+    """Return the id whose text is this part of a key; raise :class:`InvalidRequest` for any other text."""
     try:
-        found = UUID(part)
+        value = UUID(part)
     except ValueError:
         raise _no_cursor() from None
-    if str(found) != part:
+    if str(value) != part:
         raise _no_cursor()
-    return found
+    return value
 
 
 def _is_key_part(part: object) -> bool:
@@ -93,5 +93,5 @@ def _is_key_part(part: object) -> bool:
 
 
 def _no_cursor() -> InvalidRequest:
-    msg = "this is not a cursor of this list; take it from the Link header of an earlier answer"
+    msg = "is not a cursor of this list; use one from the Link header of an earlier response"
     return InvalidRequest(msg, field="cursor")

@@ -1,4 +1,4 @@
-"""One run of a workflow: what was accepted, and what Airflow says of it."""
+"""One run of a workflow: the accepted request, and the state that Airflow reports for it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class RunStatus(StrEnum):
-    """The states of section 4.2 of the specification."""
+    """The status of a run (specification, section 4.2)."""
 
     PENDING = "PENDING"
     RUNNING = "RUNNING"
@@ -39,20 +39,20 @@ class RunType(StrEnum):
 
 
 class Submission(StrEnum):
-    """How far a run has come on its way to Airflow."""
+    """The progress of a run's submission to Airflow."""
 
     WAITING = "waiting"
-    """Accepted here and certainly not in Airflow: it is not its turn yet, or its DAG is not served yet."""
+    """Accepted and certainly not in Airflow: its backfill has not reached it, or its DAG is not served yet."""
     SENDING = "sending"
-    """Sent at least once, or about to be, and not known to be in Airflow: sending it again under its own id is safe."""
+    """Sent at least once, or about to be sent, and not known to be in Airflow. Sending it again under its run id is safe."""
     SUBMITTED = "submitted"
     """Airflow has it."""
     RETRYING = "retrying"
-    """Airflow has it, it ended there, and it is to run again: that Airflow was told so is not known yet."""
+    """It ended in Airflow and is to run again; Airflow has not confirmed that it cleared the run."""
     REFUSED = "refused"
-    """Airflow will never take it; the run ended FAILED without having started."""
+    """Airflow rejected it for good; the run ended FAILED without having started."""
     CANCELLED = "cancelled"
-    """Stopped before Airflow had it; the run ended STOPPED without having started."""
+    """Stopped before it was in Airflow; the run ended STOPPED without having started."""
 
 
 RUN_STATES: dict[str, RunStatus] = {
@@ -66,7 +66,7 @@ RUN_STATES: dict[str, RunStatus] = {
     "deferred": RunStatus.RUNNING,
     "upstream_failed": RunStatus.FAILED,
 }
-"""Airflow's word for a state and ours (specification, section 6.2, and the states that it leaves out)."""
+"""Airflow's states and the statuses they map to (specification, section 6.2, and the states that it leaves out)."""
 
 COMPLETED_TASKS = frozenset({"success", "skipped"})
 FAILED_TASKS = frozenset({"failed", "upstream_failed"})
@@ -74,15 +74,15 @@ RUNNING_TASKS = ("running", "restarting", "deferred", "up_for_reschedule", "up_f
 
 
 ENDED_FIRST: Final = "It had ended before the stop reached it."
-NOT_RETRIED: Final = "It was to run again, and was stopped before it did."
+NOT_RETRIED: Final = "It was stopped before its retry began."
 DELETED: Final = "The run was deleted in Airflow."
 DATE_STEP: Final = timedelta(microseconds=1)
-"""Between the logical dates of runs that are for the same moment; the smallest that every database of Airflow keeps."""
+"""The distance between the logical dates of runs of the same moment: the smallest that every Airflow database stores."""
 
 
 @frozen(kw_only=True)
 class TaskState:
-    """One task instance of a run in Airflow. ``state`` is Airflow's word; None before the scheduler touched it."""
+    """One task instance of a run in Airflow. ``state`` is Airflow's state; None until the scheduler sets one."""
 
     task_id: str
     state: str | None
@@ -92,13 +92,13 @@ class TaskState:
 
     @property
     def is_under_way(self) -> bool:
-        """Whether it runs, or may yet."""
+        """Whether it runs or may still run."""
         return self.state in RUNNING_TASKS
 
 
 @frozen(kw_only=True)
 class Progress:
-    """Real task instances counted. ``current_task`` is the one that runs, or the first on its way to run."""
+    """Counts of task instances. ``current_task`` is the running task, or else the next one to run."""
 
     total_tasks: int
     completed_tasks: int
@@ -107,7 +107,7 @@ class Progress:
 
     @classmethod
     def of(cls, tasks: Sequence[TaskState]) -> Progress:
-        """Count task instances; skipped tasks are completed, upstream-failed ones failed."""
+        """Count task instances. Skipped tasks count as completed, upstream-failed tasks as failed."""
         ranked = sorted(
             (RUNNING_TASKS.index(task.state), task.started_at is None, task.task_id)
             for task in tasks
@@ -123,9 +123,9 @@ class Progress:
 
 @frozen(kw_only=True)
 class AirflowRun:
-    """What Airflow says of a DAG run. ``run_type`` and ``triggered_by`` are in our words, ``state`` in Airflow's.
+    """The state of a DAG run in Airflow. ``run_type`` and ``triggered_by`` use this project's values, ``state`` Airflow's.
 
-    ``triggered_by`` None: not told, as for manual runs of Airflow 2.11, which does not tell ``queued_at`` either.
+    ``triggered_by`` None: not reported, as for manual runs of Airflow 2.11, which does not report ``queued_at`` either.
     """
 
     dag_id: str
@@ -142,13 +142,13 @@ class AirflowRun:
 
     @property
     def status(self) -> RunStatus:
-        """Our word for the state; an unknown word of a future Airflow counts as running, never as ended."""
+        """The status that the state maps to. An unknown state of a future Airflow counts as running, never as ended."""
         return RUN_STATES.get(self.state, RunStatus.RUNNING)
 
 
 @frozen(kw_only=True)
 class Stop:
-    """Who wants a run to end, since when, and why. ``asked_at`` is when we last told Airflow so (None: not yet)."""
+    """The request to stop a run: caller, time and reason. ``asked_at`` is when Airflow last received it (None: not yet)."""
 
     by: str
     at: datetime
@@ -158,10 +158,11 @@ class Stop:
 
 @frozen(kw_only=True)
 class Retry:
-    """Who had a run that had ended run again, since when, and which tasks of it.
+    """The request to run an ended run again: caller, time and tasks.
 
-    ``ended_before`` is when Airflow says that it ended before: a run that has not ended, or at another moment, has been cleared since.
-    That is the only proof there is, and it is a good one: nothing else moves the end of a run. ``number`` counts a run's retries from 1.
+    ``ended_before`` is the end that Airflow reported before the retry. A run that has not ended, or that ended at another moment, has
+    been cleared since. This is the only proof, and it is reliable: nothing else changes the end of a run. ``number`` counts the
+    retries of a run from 1.
     """
 
     by: str
@@ -171,30 +172,32 @@ class Retry:
     ended_before: datetime | None
     number: int = 1
 
-    def is_done(self, seen: AirflowRun) -> bool:
-        """Whether the run that Airflow shows has been cleared since."""
-        return not seen.status.is_final or seen.ended_at != self.ended_before
+    def is_done(self, airflow_run: AirflowRun) -> bool:
+        """Whether the run in Airflow has been cleared since."""
+        return not airflow_run.status.is_final or airflow_run.ended_at != self.ended_before
 
 
 def run_date_of(params: Mapping[str, Any], moment: datetime, zone: tzinfo) -> date:
-    """The date that a run is for: the caller's ``params.date``, else the day of ``moment`` (the logical date, or where there is
-    none the moment of acceptance) in the workflow's zone. The same rule as ``{{ run_date() }}`` in the DAG.
+    """Return the date that a run processes: the caller's ``params.date``, else the day of ``moment`` in the workflow's time zone.
+
+    ``moment`` is the logical date, or the time of acceptance for a run without one. ``{{ run_date() }}`` in the DAG follows the
+    same rule.
     """
     given = params.get("date")
     try:
         return date.fromisoformat(given) if isinstance(given, str) else moment.astimezone(zone).date()
-    except ValueError:  # a run that was started in Airflow, whose params nobody has checked
+    except ValueError:  # a run that was started in Airflow: its params were not checked
         return moment.astimezone(zone).date()
 
 
 @frozen(kw_only=True)
 class Run:
-    """One run. ``airflow_run_id`` equals ``run_id``, except for runs that Airflow made itself.
+    """One run. ``airflow_run_id`` equals ``run_id``, except for runs that Airflow created.
 
-    ``run_date`` is the date that it is for (:func:`run_date_of`). ``started_at`` is the time of acceptance until Airflow reports a
-    start. ``sent_at`` is when it was last sent to Airflow by us, ``observed_at`` when Airflow last told us of it (None: never).
-    ``stop`` is set from the moment somebody wants it to end, ``retry`` from the moment somebody wanted it to run again: until Airflow
-    is known to have done that the run is ``RETRYING``, and ``sent_at`` is when Airflow was last told to. ``version`` rises with every
+    ``run_date`` is the date that it processes (:func:`run_date_of`). ``started_at`` is the time of acceptance until Airflow reports
+    a start. ``sent_at`` is when the service last sent it to Airflow, ``observed_at`` when Airflow last reported it (None: never).
+    ``stop`` is set when a caller requests a stop, ``retry`` when a caller requests a retry. Until Airflow is known to have cleared
+    the run, a retried run is ``RETRYING`` and ``sent_at`` is when the request was last sent to Airflow. ``version`` rises with every
     saved change (optimistic locking).
     """
 
@@ -227,47 +230,47 @@ class Run:
         return max(0, int(((self.ended_at or now) - self.started_at).total_seconds()))
 
     @property
-    def settled(self) -> bool:
-        """Whether nothing more is expected to change by itself."""
+    def is_settled(self) -> bool:
+        """Whether the run has ended, so that no step of the worker is due."""
         return self.status.is_final
 
     def sending(self, at: datetime) -> Run:
-        """About to be sent: recorded before the request, so that a run that never was sent is known to be such."""
+        """Mark the run as about to be sent. This is saved before the request, so that a WAITING run was certainly never sent."""
         return evolve(self, submission=Submission.SENDING, sent_at=at)
 
     def put_back(self) -> Run:
-        """Airflow certainly did not take it this time; it is sent again later."""
+        """Mark the run as not sent: Airflow certainly did not accept it this time. It is sent again later."""
         return evolve(self, submission=Submission.WAITING)
 
-    def moved(self) -> Run:
-        """Another run of its DAG has its logical date: it takes the next one, a microsecond later."""
+    def with_next_logical_date(self) -> Run:
+        """Take the next logical date, a microsecond later, because another run of the DAG has this one."""
         return self if self.logical_date is None else evolve(self, logical_date=self.logical_date + DATE_STEP)
 
-    def observed(self, seen: AirflowRun, tasks: Sequence[TaskState] | None, at: datetime) -> Run:
-        """What Airflow said at ``at``. A look that is older than the last one changes nothing.
+    def observed(self, airflow_run: AirflowRun, tasks: Sequence[TaskState] | None, at: datetime) -> Run:
+        """Apply the state that Airflow reported at ``at``. An observation older than the last one changes nothing.
 
-        A run that had ended may be running again: somebody cleared it in Airflow. ``tasks`` None leaves the progress as it was.
-        One that is to run again is PENDING until it is seen to do so. While somebody wants it to end, the run is STOPPING whatever
-        Airflow says, until :meth:`stopped`; unless it had ended before Airflow was told: then its true result counts.
+        A run that had ended may be running again, if a user cleared it in Airflow. ``tasks`` None keeps the progress. A run that is
+        to be retried is PENDING until Airflow has cleared it. A run that is to be stopped is STOPPING in every state that Airflow
+        reports, until :meth:`stopped`, unless it ended before Airflow received the stop: then its actual result counts.
         """
         if self.observed_at is not None and at < self.observed_at:
             return self
-        if self.submission is Submission.RETRYING and self.retry is not None and not self.retry.is_done(seen):
+        if self.submission is Submission.RETRYING and self.retry is not None and not self.retry.is_done(airflow_run):
             return evolve(self, observed_at=at)
         run = evolve(
             self,
             submission=Submission.SUBMITTED,
-            status=seen.status,
-            started_at=seen.started_at or self.accepted_at,
-            ended_at=seen.ended_at if seen.status.is_final else None,
-            logical_date=seen.logical_date,
+            status=airflow_run.status,
+            started_at=airflow_run.started_at or self.accepted_at,
+            ended_at=airflow_run.ended_at if airflow_run.status.is_final else None,
+            logical_date=airflow_run.logical_date,
             progress=self.progress if tasks is None else Progress.of(tasks),
             observed_at=at,
         )
         return run if self.stop is None else self._observed_stopping(run, self.stop)
 
     def counted(self, tasks: Sequence[TaskState], at: datetime) -> Run:
-        """Its tasks as Airflow had them at ``at``. A look that is older than the last one changes nothing."""
+        """Apply the task states that Airflow reported at ``at``. An observation older than the last one changes nothing."""
         if self.observed_at is not None and at < self.observed_at:
             return self
         return evolve(self, progress=Progress.of(tasks), observed_at=at)
@@ -278,37 +281,39 @@ class Run:
             return evolve(run, stop=None, reason=ENDED_FIRST) if ended else evolve(run, status=RunStatus.STOPPING)
         if self.status is RunStatus.STOPPING:
             return evolve(run, status=RunStatus.STOPPING, ended_at=None)
-        # it was over: if it is no more, somebody has cleared it since
+        # the stop was complete; if the run has not ended now, a user has cleared it since
         return evolve(run, status=RunStatus.STOPPED) if ended else evolve(run, stop=None)
 
     def stopping(self, by: str, reason: str | None, at: datetime) -> Run:
-        """Somebody wants it to end. One that was never sent has ended by that; one that is stopping already stays as it is."""
+        """Request a stop. A run that was never sent ends with it; a run that is stopping already is unchanged."""
         if self.stop is not None or self.status.is_final:
             return self
         run = evolve(self, stop=Stop(by=by, at=at, reason=reason), status=RunStatus.STOPPING)
         return run.cancelled(at) if self.submission is Submission.WAITING else run
 
     def stop_asked(self, at: datetime) -> Run:
-        """Airflow is about to be told to end it."""
+        """Record that the stop is about to be sent to Airflow."""
         return self if self.stop is None else evolve(self, stop=evolve(self.stop, asked_at=at))
 
     def stopped(self, at: datetime) -> Run:
-        """Every task of it has ended, and it was our doing. ``at`` is when it ended as Airflow has it, as of any other run: the next look
-        at it would say that again.
+        """End the run as STOPPED: all its tasks have ended because of the stop.
+
+        ``at`` is the end in Airflow, as for every other run, because the next poll reports that end again.
         """
         return evolve(self, status=RunStatus.STOPPED, ended_at=at)
 
     def cancelled(self, at: datetime) -> Run:
-        """Stopped before Airflow had it."""
+        """End the run as STOPPED before it was in Airflow."""
         return evolve(self, submission=Submission.CANCELLED, status=RunStatus.STOPPED, ended_at=at)
 
-    def outlived_stop(self, seen: AirflowRun) -> Run:
-        """The stop came too late: every task had succeeded before it."""
-        return evolve(self, stop=None, status=seen.status, ended_at=seen.ended_at, reason=ENDED_FIRST)
+    def stop_superseded(self, airflow_run: AirflowRun) -> Run:
+        """Drop the stop, which came too late: every task had succeeded before it."""
+        return evolve(self, stop=None, status=airflow_run.status, ended_at=airflow_run.ended_at, reason=ENDED_FIRST)
 
     def retrying(self, retry: Retry, tasks: Sequence[TaskState]) -> Run:
-        """Somebody wants it to run again: it has not ended any more, and what was said of its end is forgotten. ``tasks`` are those of
-        the run as it ended.
+        """Request a retry: the run has no longer ended, and its end and reason are cleared.
+
+        ``tasks`` are the task instances of the ended run.
         """
         again = [evolve(task, state=None) if task.task_id in retry.tasks else task for task in tasks]
         return evolve(
@@ -324,26 +329,26 @@ class Run:
         )
 
     def retry_asked(self, at: datetime) -> Run:
-        """Airflow is about to be told to run it again."""
+        """Record that the retry is about to be sent to Airflow."""
         return evolve(self, sent_at=at)
 
     def retry_put_back(self) -> Run:
-        """Airflow certainly did not do it this time; it is told again later."""
+        """Mark the retry as not sent: Airflow certainly did not apply it this time. It is sent again later."""
         return evolve(self, sent_at=None)
 
-    def retry_given_up(self, seen: AirflowRun, reason: str | None) -> Run:
-        """It will not run again: it has the result that Airflow has for it."""
+    def retry_given_up(self, airflow_run: AirflowRun, reason: str | None) -> Run:
+        """Give up the retry: the run keeps the result that Airflow reports."""
         return evolve(
             self,
             submission=Submission.SUBMITTED,
-            status=seen.status,
-            ended_at=seen.ended_at,
+            status=airflow_run.status,
+            ended_at=airflow_run.ended_at,
             stop=None,
             reason=reason,
         )
 
     def refused(self, reason: str, at: datetime) -> Run:
-        """Airflow will never take this run."""
+        """End the run as FAILED: Airflow will never accept it."""
         return evolve(
             self,
             submission=Submission.REFUSED,
@@ -352,7 +357,7 @@ class Run:
             reason=reason,
         )
 
-    def gone(self, at: datetime) -> Run:
-        """Airflow had this run and has it no more: somebody deleted it there before its end was seen."""
+    def deleted_in_airflow(self, at: datetime) -> Run:
+        """End the run: it was deleted in Airflow before its end was observed."""
         status = RunStatus.FAILED if self.stop is None else RunStatus.STOPPED
         return evolve(self, status=status, ended_at=at, observed_at=at, reason=DELETED)

@@ -1,11 +1,13 @@
-"""When a workflow fires: a cron expression in a time zone. The service, the CLI and Airflow's scheduler all ask this module.
+"""The fire times of a workflow: a cron expression in a time zone.
 
-What a change of the clocks does to a schedule:
+The service, the CLI and Airflow's scheduler all use this module.
 
-- An expression that runs in every hour (its hour field has all 24 values) follows the real clock: it fires whenever the wall clock shows
+The effect of a clock change on a schedule:
+
+- An expression that runs in every hour (its hour field has all 24 values) follows the real clock: it fires each time the wall clock shows
   a matching minute, in both passes of a repeated hour, and not in a skipped one.
-- Any other expression keeps its wall-clock times: each fires once. One that is skipped fires as much later as the clocks go forward; one
-  that comes twice fires the second time.
+- Any other expression keeps its wall-clock times: each fires once. A skipped time fires later, by as much as the clocks go forward; a
+  repeated time fires the second time.
 
 Both obey the calendar of the time zone: a day or weekday is that of the wall clock.
 """
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MAX_CRON: Final = 200
-"""Characters of a cron expression; the longest sensible one is far shorter."""
+"""The maximum number of characters of a cron expression; useful expressions are far shorter."""
 
 _BLANK: Final = re.compile(r"[ \t\r\n]+")
 _PRESETS: Final = {
@@ -46,10 +48,10 @@ _INSTANT: Final = timedelta(microseconds=1)
 _MINUTE: Final = timedelta(minutes=1)
 _DAY: Final = timedelta(days=1)
 _WINDOW: Final = timedelta(days=4)
-"""In which at most one change of the clocks lies: two are never less than six days apart."""
+"""A period with at most one clock change: two are at least six days apart."""
 
 _EARLIEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
-"""Before which nobody asks for a fire time."""
+"""The search for earlier fire times ends here."""
 
 
 def check_cron(value: str) -> str:
@@ -68,7 +70,7 @@ def check_cron(value: str) -> str:
         msg = f"presets are not supported; write {_PRESETS[given.lower()]!r} instead of {given!r}"
         raise InvalidCronExpression(msg, field=name)
     if not given.isascii():
-        msg = f"{quoted(value)} holds a character that no cron expression has; write digits, names and '* , - / # ?' in ASCII"
+        msg = f"{quoted(value)} contains a character that cron expressions do not allow; write digits, names and '* , - / # ?' in ASCII"
         raise InvalidCronExpression(msg, field=name)
     fields = _BLANK.split(given)
     if len(fields) != len(FIELDS):
@@ -94,16 +96,16 @@ def check_timezone(value: str) -> str:
 
 
 class DaylightSaving(StrEnum):
-    """What a change of the clocks does to a fire time."""
+    """The effect of a clock change on a fire time."""
 
     MOVED = "moved"
-    """Its wall-clock time does not exist on that day: it fires as much later as the clocks go forward."""
+    """Its wall-clock time does not exist on that day: it fires later, by as much as the clocks go forward."""
 
     FIRST = "first"
-    """The clocks go back, and its wall-clock time comes twice: this is the first one."""
+    """The clocks go back and its wall-clock time occurs twice: this is the first occurrence."""
 
     SECOND = "second"
-    """Likewise, and this is the second one."""
+    """The clocks go back and its wall-clock time occurs twice: this is the second occurrence."""
 
 
 @frozen(kw_only=True)
@@ -117,14 +119,14 @@ class FireTime:
 
 @frozen(kw_only=True)
 class Schedule:
-    """A cron expression in a time zone. Both are checked when the value is made."""
+    """A cron expression in a time zone. Both are validated on construction."""
 
     cron: str = field(converter=check_cron)
     timezone: str = field(default="UTC", converter=check_timezone)
 
     @classmethod
     def stored(cls, cron: str, timezone: str) -> Self:
-        """A schedule that an earlier release has accepted and stored, even if this one would refuse it."""
+        """Return a schedule that an earlier release accepted and stored, even if this release would refuse it."""
         try:
             return cls(cron=cron, timezone=timezone)
         except InvalidRequest:
@@ -142,7 +144,7 @@ class Schedule:
         """The first fire time after ``moment`` (aware), in UTC.
 
         Raises:
-            OverflowError: it does not fire again before the calendar ends.
+            OverflowError: there is no fire time before the calendar ends.
         """
         return self._next(moment)[0]
 
@@ -165,12 +167,12 @@ class Schedule:
 
     def upcoming(self, moment: datetime, count: int) -> Sequence[FireTime]:
         """The first ``count`` fire times after ``moment`` (aware)."""
-        found: list[FireTime] = []
+        fire_times: list[FireTime] = []
         for _ in range(count):
             moment, moved = self._next(moment)
             local = moment.astimezone(self.zone)
-            found.append(FireTime(at=moment, local=local, daylight_saving=_changed(local, moved=moved)))
-        return found
+            fire_times.append(FireTime(at=moment, local=local, daylight_saving=_changed(local, moved=moved)))
+        return fire_times
 
     def first_from(self, moment: datetime) -> datetime:
         """The first fire time at or after ``moment`` (aware), in UTC."""
@@ -231,7 +233,7 @@ class Schedule:
         if before >= after:
             return fires, False
         shown_then = wall + (after - before)
-        while (wall := pattern.at_or_after(wall + _MINUTE)) < shown_then:  # what comes after the gap may come first
+        while (wall := pattern.at_or_after(wall + _MINUTE)) < shown_then:  # a time after the gap may fire first
             early, late = offsets_of(wall, self.zone)
             if early >= late and _utc(wall, late) > moment:
                 return _utc(wall, late), False

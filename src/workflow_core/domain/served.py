@@ -1,6 +1,6 @@
-"""The mark by which a DAG in Airflow says which spec it was built from, and what went wrong.
+"""The mark of a DAG in Airflow: the hash of the spec from which it was built, and the error if it could not be built.
 
-It stands in ``doc_md``, the last line: unlike tags and the DAG's row, ``doc_md`` is answered from the *served* definition, so a
+The mark is the last line of ``doc_md``. Unlike tags and the DAG's row, Airflow reads ``doc_md`` from the *served* definition, so a
 mark that is read back proves that Airflow serves exactly that spec (Airflow delays re-serialisation of known DAGs by
 ``min_serialized_dag_update_interval``).
 """
@@ -30,12 +30,12 @@ class ServedMark:
 
 
 def read_mark(doc_md: str | None) -> ServedMark | None:
-    """The mark in a DAG's ``doc_md``; None where there is none."""
-    found = _MARK.search(doc_md or "")
-    if found is None:
+    """Return the mark in a DAG's ``doc_md``; None if it has none."""
+    match = _MARK.search(doc_md or "")
+    if match is None:
         return None
     try:
-        facts = json.loads(found.group(1))
+        facts = json.loads(match.group(1))
     except ValueError:
         return None
     if not isinstance(facts, dict) or not isinstance(facts.get("spec"), str):

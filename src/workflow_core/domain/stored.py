@@ -1,4 +1,4 @@
-"""Where the YAML of a workflow is kept in an object store, and what may be in it."""
+"""The location of a workflow's YAML in an object store, and its allowed content."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def object_path(prefix: str, source: SourceType, dataset_name: str) -> str:
 
 
 def name_of_file(file_name: str) -> str | None:
-    """The dataset name that a file in a source's folder is for; None if it is for none."""
+    """Return the dataset name of a file in a source's folder; None if the file name contains none."""
     if not file_name.endswith(ENDING):
         return None
     try:
@@ -34,9 +34,9 @@ def name_of_file(file_name: str) -> str | None:
 
 
 def stored_text(data: bytes, limit: int) -> str:
-    """The text of an object; raises :class:`InvalidWorkflowSpec` if it has more than ``limit`` bytes or is not UTF-8."""
+    """Return the text of an object; raise :class:`InvalidWorkflowSpec` if it has more than ``limit`` bytes or is not UTF-8."""
     if len(data) > limit:
-        raise InvalidWorkflowSpec(f"the stored YAML has more than the {limit} bytes that are allowed")
+        raise InvalidWorkflowSpec(f"the stored YAML is larger than the allowed {limit} bytes")
     try:
         return data.decode()
     except UnicodeDecodeError as error:

@@ -1,7 +1,7 @@
-"""API tokens: what is told once, and what is kept.
+"""API tokens: the text, which is shown once, and the stored token.
 
 ``dli_`` + 16 hexadecimal digits that name the token + ``_`` + 64 that are its secret (256 random bits). Only the SHA-256 of the secret is
-kept: a slow hash protects what people choose, and adds nothing to 256 random bits.
+stored: a slow hash protects secrets that people choose, and adds nothing to 256 random bits.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 PREFIX: Final = "dli_"
 LENGTH: Final = len(PREFIX) + 16 + 1 + 64
-"""Characters of a token."""
+"""The number of characters of a token."""
 
 _TEXT: Final = re.compile(r"dli_([0-9a-f]{16})_([0-9a-f]{64})\Z")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,99}\Z")
@@ -35,8 +35,10 @@ _ID: Final = re.compile(r"[0-9a-f]{16}\Z")
 
 @frozen(kw_only=True)
 class Token:
-    """A token as it is kept. ``name`` is whom it stands for: several tokens may have one, so that a new one can take the place of an
-    old one without a gap. ``expires_at`` None: never.
+    """A token as stored.
+
+    ``name`` is the identity for which it stands. Several tokens may share a name, so that a new one can replace an old one without
+    a gap. ``expires_at`` None: never.
     """
 
     id: str
@@ -50,25 +52,25 @@ class Token:
     revoked_by: str | None = None
 
     def fits(self, secret: str) -> bool:
-        """Whether this is its secret; takes as long whatever the difference is."""
+        """Whether this is the token's secret, compared in constant time."""
         return hmac.compare_digest(_digest(secret), self.digest)
 
     def is_live(self, at: datetime) -> bool:
-        """Whether it still counts."""
+        """Whether the token is neither revoked nor expired."""
         return self.revoked_at is None and (self.expires_at is None or at < self.expires_at)
 
     def revoked(self, *, at: datetime, by: str) -> Token:
-        """The token, of no use any more; one that was revoked before stays as it was."""
+        """Revoke the token. A token that was revoked before is unchanged."""
         return self if self.revoked_at is not None else evolve(self, revoked_at=at, revoked_by=by)
 
     @property
     def identity(self) -> Identity:
-        """Whom it stands for: ``token:<name>``, which no user can be called. It owns nothing: it may do what was granted to it."""
+        """The identity ``token:<name>``, a name that no user can have. It owns no workflow: only its grants count."""
         return Identity(name=TOKEN + self.name, access=Access(grants=self.grants, owns=False))
 
 
 class Presented(NamedTuple):
-    """A token as somebody sent it."""
+    """A token as a client sent it."""
 
     id: str
     secret: str
@@ -77,16 +79,16 @@ class Presented(NamedTuple):
 def new_token(
     name: str, grants: tuple[Grant, ...], *, at: datetime, by: str, expires_at: datetime | None = None
 ) -> tuple[Token, str]:
-    """A new token, and its text, which nobody can tell again.
+    """Return a new token and its text, which cannot be recovered later.
 
     Raises:
-        InvalidRequest: the name is none, nothing is granted, or it would have expired already.
+        InvalidRequest: the name is not valid, there is no grant, or the expiry lies in the past.
     """
     if not _NAME.match(name):
-        msg = f"{quoted(name)} is not a name for a token: 1 to 100 letters, digits, '.', '_', '@' or '-', a letter or digit first"
+        msg = f"{quoted(name)} is not a valid token name: 1 to 100 letters, digits, '.', '_', '@' or '-', a letter or digit first"
         raise InvalidRequest(msg, field="name")
     if not grants:
-        raise InvalidRequest("grant at least one role: a token without any may do nothing", field="grants")
+        raise InvalidRequest("grant at least one role: a token without a role may do nothing", field="grants")
     if expires_at is not None and expires_at <= at:
         raise InvalidRequest("lies in the past", field="expires_at")
     token_id, secret = secrets.token_hex(8), secrets.token_hex(32)
@@ -103,13 +105,13 @@ def new_token(
 
 
 def presented(text: str) -> Presented | None:
-    """The parts of a token's text; None if it is none."""
-    found = _TEXT.match(text)
-    return None if found is None else Presented(*found.groups())
+    """Return the parts of a token's text; None if the text is not a token."""
+    match = _TEXT.match(text)
+    return None if match is None else Presented(*match.groups())
 
 
 def check_token_id(text: str) -> str:
-    """Return ``text`` if it is the id of a token; raise :class:`InvalidRequest`, which never repeats it, otherwise."""
+    """Return ``text`` if it is a token id; otherwise raise :class:`InvalidRequest`, whose message never repeats the text."""
     if not _ID.match(text):
         msg = "is not the id of a token: 16 hexadecimal digits, as `dli token list` shows them"
         raise InvalidRequest(msg, field="id")

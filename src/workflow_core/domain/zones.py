@@ -1,8 +1,8 @@
 """The time zones that a schedule may name, and their offsets.
 
-The names are those of the ``tzdata`` package, so that they are the same on every host: the operating system's database has further ones
-(``posix/…``, ``localtime``), which differ from host to host. The rules are the operating system's, as in all other programs on the host,
-Airflow included; where it has no database, or lacks the zone, they are the package's.
+The names are those of the ``tzdata`` package, so that they are equal on every host: the operating system's database has further names
+(``posix/…``, ``localtime``), which differ between hosts. The rules are the operating system's, as in all other programs on the host,
+including Airflow. If the system has no database, or lacks the zone, the rules are the package's.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
 _NO_PLACES: Final = frozenset({"Factory", "localtime"})
-"""Entries of the database that say "not configured" and "as this host"."""
+"""Entries of the database that mean "not configured" and "the zone of this host"."""
 
 _ONE_SECOND: Final = timedelta(seconds=1)
 
@@ -33,7 +33,7 @@ def _by_lower_case() -> dict[str, str]:
 
 
 def spelled(name: str) -> str | None:
-    """The zone that ``name`` means in another case, or None."""
+    """Return the zone whose name equals ``name`` except for case; None if there is none."""
     return _by_lower_case().get(name.lower())
 
 
@@ -52,9 +52,9 @@ def offsets_of(wall: datetime, zone: ZoneInfo) -> tuple[timedelta, timedelta]:
 
 
 def change_between(after: datetime, until: datetime, zone: ZoneInfo) -> datetime | None:
-    """The first instant in ``(after, until]`` with another offset than ``after``; None if both ends have the same.
+    """Return the first instant in ``(after, until]`` whose offset differs from that of ``after``; None if both ends have one offset.
 
-    The time between must be short enough for one change: two changes are never less than six days apart.
+    The interval must be short enough for one change: two changes are at least six days apart.
     """
     before = offset_at(after, zone)
     if offset_at(until, zone) == before:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from workflow_core.domain.paging import key_id, moment_key
 
 if TYPE_CHECKING:
-    from workflow_core.domain.act import AuditEntry, AuditEvent, AuditFilter
+    from workflow_core.domain.audit import AuditEntry, AuditEvent, AuditFilter
     from workflow_core.domain.authorization import Visibility
     from workflow_core.domain.paging import Page, PageRequest
     from workflow_core.fakes.store import Key, Store

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workflow_core.domain.backfill import Wanted, being_sent, counts_of
+from workflow_core.domain.backfill import DesiredState, being_sent, counts_of
 from workflow_core.domain.paging import moment_key
 from workflow_core.domain.workflow import Phase
 from workflow_core.errors import BackfillAlreadyExists, ConcurrentUpdate, WorkflowNotFound
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from workflow_core.domain.act import AuditEntry
+    from workflow_core.domain.audit import AuditEntry
     from workflow_core.domain.authorization import Visibility
     from workflow_core.domain.backfill import Backfill
     from workflow_core.domain.paging import Page, PageRequest
@@ -114,9 +114,9 @@ class InMemoryBackfills:
         return sorted(runs, key=lambda run: (run.run_date, run.run_id))
 
     def _is_active(self, backfill: Backfill, slots: Sequence[Run]) -> bool:
-        if backfill.wanted is Wanted.STOP:
-            return any(not run.settled and run.stop is None for run in slots)
-        if backfill.wanted is Wanted.PAUSE or not self._store.may_run(backfill):
+        if backfill.desired_state is DesiredState.STOP:
+            return any(not run.is_settled and run.stop is None for run in slots)
+        if backfill.desired_state is DesiredState.PAUSE or not self._store.may_run(backfill):
             return False
         return bool(being_sent(slots) or backfill.to_send(slots))
 

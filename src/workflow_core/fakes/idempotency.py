@@ -9,7 +9,7 @@ from attrs import evolve
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from workflow_core.domain.act import KeyRecord
+    from workflow_core.domain.audit import KeyRecord
     from workflow_core.fakes.store import Store
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import date, datetime
 
-    from workflow_core.domain.act import AuditEntry
+    from workflow_core.domain.audit import AuditEntry
     from workflow_core.domain.filters import HistoryFilter
     from workflow_core.domain.paging import Page, PageRequest
     from workflow_core.domain.run import Run
@@ -114,7 +114,7 @@ class InMemoryRuns:
             return self._store.first(self._store.dated(workflow.id, first, last), len(self._store.runs))
 
     def _active(self, workflow: Workflow) -> list[Run]:
-        runs = [run for run in self._store.runs.values() if run.workflow_id == workflow.id and not run.settled]
+        runs = [run for run in self._store.runs.values() if run.workflow_id == workflow.id and not run.is_settled]
         return sorted(runs, key=lambda run: run.run_id)
 
     def _refuse_run_of_no_workflow(self, run: Run) -> None:
@@ -148,7 +148,7 @@ class InMemoryRuns:
 
     def _is_to_send(self, run: Run) -> bool:
         on_its_way = run.submission in {Submission.WAITING, Submission.SENDING}
-        return on_its_way and not run.settled and run.backfill_id is None and run.stop is None
+        return on_its_way and not run.is_settled and run.backfill_id is None and run.stop is None
 
     def _is_due(self, run: Run, sent_before: datetime) -> bool:
         return run.submission is Submission.WAITING or run.sent_at is None or run.sent_at < sent_before
@@ -160,10 +160,10 @@ class InMemoryRuns:
         return run.status is RunStatus.STOPPING
 
     def _is_retrying(self, run: Run) -> bool:
-        return run.submission is Submission.RETRYING and not run.settled and run.stop is None
+        return run.submission is Submission.RETRYING and not run.is_settled and run.stop is None
 
     def _is_run_to_poll(self, run: Run) -> bool:
-        return run.submission is Submission.SUBMITTED and not run.settled
+        return run.submission is Submission.SUBMITTED and not run.is_settled
 
     def _run_poll_order(self, run: Run) -> tuple[bool, datetime, str]:
         return run.observed_at is not None, run.observed_at or EVER, run.run_id

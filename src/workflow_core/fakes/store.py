@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from attrs import evolve, fields, has
 
-from workflow_core.domain.act import audit_event, key_record
+from workflow_core.domain.audit import audit_event, key_record
 from workflow_core.domain.conditions import AirflowState
 from workflow_core.domain.names import uuid7
 from workflow_core.domain.paging import Page, key_moment
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from datetime import date
     from uuid import UUID
 
-    from workflow_core.domain.act import AuditEntry, AuditEvent, KeyRecord
+    from workflow_core.domain.audit import AuditEntry, AuditEvent, KeyRecord
     from workflow_core.domain.authorization import Visibility
     from workflow_core.domain.backfill import Backfill
     from workflow_core.domain.code import CodeObject

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from workflow_core.domain.act import AuditEntry
+    from workflow_core.domain.audit import AuditEntry
     from workflow_core.domain.code import CodeObject
     from workflow_core.domain.filters import WorkflowFilter
     from workflow_core.domain.paging import Page, PageRequest
@@ -171,7 +171,7 @@ class InMemoryWorkflows(InMemoryRuns):
         return (workflow.dataset_name,)
 
     def _is_unsettled(self, workflow: Workflow) -> bool:
-        return not workflow.settled
+        return not workflow.is_settled
 
     def _unsettled_order(self, workflow: Workflow) -> tuple[bool, datetime, datetime, str]:
         tried = self._store.attempts.get(workflow.id)

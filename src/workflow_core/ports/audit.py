@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from workflow_core.domain.act import AuditEntry, AuditEvent, AuditFilter
+    from workflow_core.domain.audit import AuditEntry, AuditEvent, AuditFilter
     from workflow_core.domain.paging import Page, PageRequest
 
 

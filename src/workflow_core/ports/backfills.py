@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from workflow_core.domain.act import AuditEntry
+    from workflow_core.domain.audit import AuditEntry
     from workflow_core.domain.authorization import Visibility
     from workflow_core.domain.backfill import Backfill
     from workflow_core.domain.paging import Page, PageRequest

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from workflow_core.domain.act import KeyRecord
+    from workflow_core.domain.audit import KeyRecord
 
 
 @runtime_checkable

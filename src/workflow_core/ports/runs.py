@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import date, datetime
 
-    from workflow_core.domain.act import AuditEntry
+    from workflow_core.domain.audit import AuditEntry
     from workflow_core.domain.filters import HistoryFilter
     from workflow_core.domain.paging import Page, PageRequest
     from workflow_core.domain.run import Run, RunStatus

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from workflow_core.domain.act import AuditEntry
+    from workflow_core.domain.audit import AuditEntry
     from workflow_core.domain.code import CodeObject
     from workflow_core.domain.filters import WorkflowFilter
     from workflow_core.domain.paging import Page, PageRequest
@@ -113,7 +113,7 @@ class WorkflowPort(RunPort, Protocol):
         ...
 
     def unsettled_workflows(self, limit: int) -> Sequence[Workflow]:
-        """Up to ``limit`` workflows for which :attr:`Workflow.settled` is false.
+        """Up to ``limit`` workflows for which :attr:`Workflow.is_settled` is false.
 
         Workflows without a recorded attempt come first, then those with the oldest attempt, then those unchanged for the longest time,
         then by name.

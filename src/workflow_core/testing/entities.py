@@ -6,8 +6,16 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
 
-from workflow_core.domain.act import Action, AuditEntry
-from workflow_core.domain.backfill import Backfill, OnFailure, Reprocess, Wanted, Wish, backfill_id_for, slot_run_id
+from workflow_core.domain.audit import Action, AuditEntry
+from workflow_core.domain.backfill import (
+    Backfill,
+    DesiredState,
+    OnFailure,
+    Reprocess,
+    StateRequest,
+    backfill_id_for,
+    slot_run_id,
+)
 from workflow_core.domain.caller import Caller, IdempotencyKey
 from workflow_core.domain.names import run_id_for, uuid7
 from workflow_core.domain.run import Run, RunStatus, RunType, Submission
@@ -104,7 +112,7 @@ def a_backfill(workflow: Workflow, *, days: int = 3, nth: int = 1, **changes: An
     """A parallel backfill of ``workflow`` for ``days`` days from 1 January 2026, accepted at :data:`AT`, with these ``changes``."""
     start = changes.pop("start_date", date(2026, 1, 1))
     end = start + timedelta(days=days - 1)
-    wanted = changes.pop("wanted", Wanted.RUN)
+    wanted = changes.pop("wanted", DesiredState.RUN)
     facts: dict[str, Any] = {
         "backfill_id": backfill_id_for(workflow.dataset_name, start, end, nth=nth),
         "workflow_id": workflow.id,
@@ -119,7 +127,7 @@ def a_backfill(workflow: Workflow, *, days: int = 3, nth: int = 1, **changes: An
         "on_failure": OnFailure.CONTINUE,
         "created_by": "user@example.com",
         "created_at": AT,
-        "wish": Wish(wanted=wanted, by="user@example.com", at=AT),
+        "state_request": StateRequest(desired_state=wanted, by="user@example.com", at=AT),
         "updated_at": AT,
     }
     return Backfill(**{**facts, **changes})

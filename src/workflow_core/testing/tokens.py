@@ -13,7 +13,7 @@ import pytest
 from attrs import evolve
 
 from workflow_core.domain.access import Grant, Role
-from workflow_core.domain.act import Action, on_token
+from workflow_core.domain.audit import Action, on_token
 from workflow_core.domain.caller import Caller, Via
 from workflow_core.domain.token import Token, new_token, presented
 from workflow_core.errors import ConcurrentUpdate, DatabaseUnavailable

@@ -192,4 +192,4 @@ def with_skipped_runs(backfills: Sequence[Backfill], context: Context) -> Sequen
     if not unfinished:
         return backfills
     statuses = context.db.workflows.run_statuses(unfinished)
-    return [backfill.seen_again(statuses) for backfill in backfills]
+    return [backfill.with_skipped_statuses(statuses) for backfill in backfills]

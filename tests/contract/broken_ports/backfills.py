@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve
 
 from tests.contract.broken_ports.harness import nothing
-from workflow_core.domain.backfill import Wanted
+from workflow_core.domain.backfill import DesiredState
 from workflow_core.domain.run import Submission
 from workflow_core.fakes.backfills import InMemoryBackfills
 from workflow_core.fakes.workflows import InMemoryWorkflows
@@ -60,8 +60,12 @@ class OldestBackfillFirst(InMemoryBackfills):
 
 class PausedBackfillIsActive(InMemoryBackfills):
     def _is_active(self, backfill: Any, slots: Any) -> bool:
-        wish = evolve(backfill.wish, wanted=Wanted.RUN) if backfill.wanted is Wanted.PAUSE else backfill.wish
-        return super()._is_active(evolve(backfill, wish=wish), slots)
+        wish = (
+            evolve(backfill.state_request, desired_state=DesiredState.RUN)
+            if backfill.desired_state is DesiredState.PAUSE
+            else backfill.state_request
+        )
+        return super()._is_active(evolve(backfill, state_request=wish), slots)
 
 
 class FullBackfillIsActive(InMemoryBackfills):
@@ -71,7 +75,7 @@ class FullBackfillIsActive(InMemoryBackfills):
 
 class StopsAreForgotten(InMemoryBackfills):
     def _is_active(self, backfill: Any, slots: Any) -> bool:
-        return backfill.wanted is not Wanted.STOP and super()._is_active(backfill, slots)
+        return backfill.desired_state is not DesiredState.STOP and super()._is_active(backfill, slots)
 
 
 class UnknownSlotsAreForgotten(InMemoryBackfills):

@@ -66,7 +66,7 @@ class FailedMayRun(Store):
 
 class RunsOfAllAreInTheWay(InMemoryWorkflows):
     def _active(self, workflow: Workflow) -> list[Run]:
-        return [run for run in self._store.runs.values() if not run.settled]
+        return [run for run in self._store.runs.values() if not run.is_settled]
 
 
 class RunsSlipIn(InMemoryWorkflows):
@@ -201,7 +201,7 @@ class EndedRunsAreLookedAt(InMemoryWorkflows):
 
 class RunsOnTheirWayAreLookedAt(InMemoryWorkflows):
     def _is_run_to_poll(self, run: Run) -> bool:
-        return not run.settled
+        return not run.is_settled
 
 
 class NeverObservedLast(InMemoryWorkflows):

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.http_stack import NAME, USER, YAML, http_stack
 from tests.unit.http.test_idempotency import BACKFILL, CHANGES, DAY, RUN, Change, backfilling, paused, registered
-from workflow_core.domain.act import Action, AuditEvent
+from workflow_core.domain.audit import Action, AuditEvent
 from workflow_core.domain.caller import Caller, Via
 from workflow_core.domain.facts import MAX_FACT, bounded, difference
 from workflow_core.domain.workflow import SourceType

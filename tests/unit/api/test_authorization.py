@@ -182,7 +182,7 @@ def test_each_route_obeys_the_table(world, operation, role):
         assert answer.status_code in {200, 201, 202, 409}, answer.text
     else:
         assert (answer.status_code, answer.json()["code"]) == (403, "PERMISSION_DENIED")
-        assert f"needs the role {next(one for one in Role if documented()[verb, one])}" in answer.json()["detail"]
+        assert f"requires the role {next(one for one in Role if documented()[verb, one])}" in answer.json()["detail"]
         assert world.stack.stored() == before
 
 

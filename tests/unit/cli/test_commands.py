@@ -332,7 +332,7 @@ def test_explain(world):
     world.register()
     run_id = world.json("workflow", "run", NAME)["run_id"]
     out, _ = world.dli("workflow", "explain", NAME)
-    assert "Nothing keeps it from running. It fires next at" in out
+    assert "Nothing prevents it from running. It fires next at" in out
     world.dli("workflow", "pause", NAME, "--reason", "tea")
     assert "paused it: tea." in world.dli("workflow", "explain", NAME)[0]
     explained = world.json("workflow", "explain", run_id)

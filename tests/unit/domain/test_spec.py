@@ -158,7 +158,9 @@ def test_a_bad_cron_alone_has_the_code_of_the_specification():
 def test_a_circle_names_its_tasks_in_the_order_they_wait():
     """The message shows the circle."""
     text = GOOD.replace("    operator: bash\n", "    operator: bash\n    dependencies: [load]\n", 1)
-    with pytest.raises(InvalidWorkflowSpec, match=r"in a circle: (extract -> load -> extract|load -> extract -> load)"):
+    with pytest.raises(
+        InvalidWorkflowSpec, match=r"form a cycle: (extract -> load -> extract|load -> extract -> load)"
+    ):
         parse_spec(text)
 
 

@@ -67,9 +67,9 @@ tasks:
         "version", "catchup", "owner", "schedule.cron", "schedule.timezone", "schedule.preset", "start_date", "params.p.minimum",
         "tasks[0].operator", "tasks[0].retries", "tasks[0].dependencies[0]", "tasks[1].task_id", "tasks[1].operator",
         "tasks[1].bash_command.__join__", "tasks[2].operator", "tasks[2].bash_comand",
-        next(one.field for one in found if "circle" in one.message),
+        next(one.field for one in found if "cycle" in one.message),
     }  # fmt: skip
-    assert any("circle" in one.message for one in found)
+    assert any("cycle" in one.message for one in found)
 
 
 @pytest.mark.parametrize("key", TOP_LEVEL)
@@ -133,7 +133,7 @@ def test_a_mistake_at_the_top_is_told_with_the_fix(text, field, words):
 def test_a_name_that_no_dataset_can_have_is_a_finding(name):
     """Nothing could ever be registered under it."""
     text = HEAD.replace("name: a.b", f"name: {json.dumps(name)}")
-    assert "is no dataset name" in message(text, "name")
+    assert "is neither a dataset name" in message(text, "name")
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_a_word_that_is_not_near_is_no_guess(word, known):
 def test_the_rule_for_task_ids_is_said_as_it_is(task_id):
     """``-`` is allowed, though not first."""
     found = message(f"{HEAD}tasks: [{{task_id: {json.dumps(task_id)}, operator: empty}}]\n", "tasks[0].task_id")
-    assert "may hold letters, digits, '_' and '-' only, and must begin with a letter or '_'" in found
+    assert "may contain letters, digits, '_' and '-' only, and must begin with a letter or '_'" in found
     assert problems(f"{HEAD}tasks: [{{task_id: a-b_1, operator: empty}}]\n") == []
 
 

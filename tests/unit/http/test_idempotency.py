@@ -13,7 +13,7 @@ from litestar.testing import TestClient
 
 from tests.support.databases import each_port
 from tests.support.http_stack import NAME, TEN, USER, YAML, http_stack
-from workflow_core.domain.act import Action
+from workflow_core.domain.audit import Action
 from workflow_core.domain.filters import HistoryFilter
 from workflow_core.domain.paging import PageRequest
 from workflow_core.domain.workflow import SourceType

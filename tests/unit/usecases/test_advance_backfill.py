@@ -54,7 +54,7 @@ class TestFailures:
         self.wait_for(world, view, BackfillStatus.PAUSED)
         world.pass_time(5)
         assert world.by_date(view) == {1: "SUCCESS", 2: "FAILED", 3: "PENDING", 4: "PENDING"}
-        wish = world.look(view).backfill.wish
+        wish = world.look(view).backfill.state_request
         assert (wish.by, wish.reason) == (
             "system", f"Run {view.runs[1].run_id} ended FAILED; resume continues with the next date."
         )  # fmt: skip

@@ -7,7 +7,7 @@ from attrs import evolve
 
 from tests.support.mirrored import ZONED, Mirrored, a_mirrored_world
 from tests.support.world import DAG, NAME, a_spec
-from workflow_core.domain.lease import workflow_subject
+from workflow_core.domain.lease import workflow_lease_key
 from workflow_core.domain.workflow import Phase, SourceType
 from workflow_core.usecases.config import ServiceConfig
 
@@ -104,7 +104,7 @@ def test_what_somebody_works_on_is_left_to_them(world):
     world.clock.sleep(EVERY)
     now, workflow = world.clock.now(), world.database.workflows.workflow(NAME)
     world.database.leases.acquire(
-        [workflow_subject(workflow.id)], owner="another", at=now, until=now.replace(year=2030)
+        [workflow_lease_key(workflow.id)], owner="another", at=now, until=now.replace(year=2030)
     )
     assert world.sweeper.sweep().drifts_repaired == 0
     assert text(world) is None

@@ -133,13 +133,13 @@ class TestConditions:
         world.register_all("a.first", "a.second")
         real, read = world.airflow.set_paused, world.database.workflows.workflows_of_dags
         world.airflow.set_paused = away
-        assert not world.usecases.pause(NAME).settled
+        assert not world.usecases.pause(NAME).is_settled
 
         def confirmed_after(dag_ids: Iterable[str]) -> Mapping[str, Workflow]:
             found: Mapping[str, Workflow] = read(dag_ids)
             world.airflow.set_paused = real
             world.clock.sleep(1)
-            assert world.usecases.pause(NAME).settled
+            assert world.usecases.pause(NAME).is_settled
             return found
 
         world.database.workflows.workflows_of_dags = confirmed_after
@@ -151,7 +151,7 @@ class TestConditions:
         world.airflow.set_paused(DAG, paused=True)
         real = world.airflow.set_paused
         world.airflow.set_paused = away
-        assert not world.usecases.unpause(NAME).settled
+        assert not world.usecases.unpause(NAME).is_settled
         world.airflow.set_paused = real
         world.sweep()
         assert not world.airflow.dag(DAG).is_paused

@@ -37,7 +37,7 @@ class TestSteering:
         paused = world.usecases.pause_backfill(view.backfill.backfill_id, "tea", caller=ME)
         again = world.usecases.pause_backfill(view.backfill.backfill_id, "coffee")
         assert paused == again
-        assert (paused.status, paused.backfill.wish.by, paused.backfill.wish.reason) == (
+        assert (paused.status, paused.backfill.state_request.by, paused.backfill.state_request.reason) == (
             BackfillStatus.PAUSED, "me@example.com", "tea",
         )  # fmt: skip
         world.pass_time(10)
@@ -85,7 +85,7 @@ class TestSteering:
         view = world.backfill()
         for reason in ("first", "second"):
             found = world.usecases.stop_backfill(view.backfill.backfill_id, reason)
-            assert found.backfill.wish.reason == "first"
+            assert found.backfill.state_request.reason == "first"
         world.finish(view)
         assert world.usecases.stop_backfill(view.backfill.backfill_id).status is BackfillStatus.STOPPED
 
@@ -148,7 +148,7 @@ class TestSteering:
 
         world.database.backfills.save_backfill = overtaken
         getattr(world.usecases, act)(view.backfill.backfill_id)
-        wanted = world.look(view).backfill.wanted
+        wanted = world.look(view).backfill.desired_state
         assert (faults, wanted) == ([], act.removesuffix("_backfill").replace("resume", "run"))
 
     def test_a_pause_and_the_worker_at_the_same_time(self, world):
@@ -212,7 +212,7 @@ class TestTheWorkflowAround:
         second = world.backfill(6, 9)
         for _ in range(40):
             for view, most in ((first, 2), (second, 1)):
-                under_way = [run for run in world.look(view).runs if run.sent_at and not run.settled]
+                under_way = [run for run in world.look(view).runs if run.sent_at and not run.is_settled]
                 assert len(under_way) <= most
             world.pass_time()
         assert {world.status(first), world.status(second)} == {BackfillStatus.SUCCESS}

@@ -210,7 +210,7 @@ def test_unpausing_cancels_a_pause_that_waits(world: Pauses) -> None:
     run_id = world.run_in_first_task()
     world.usecases.pause(NAME, caller=ME)
     workflow = world.usecases.unpause(NAME, caller=ME)
-    assert (workflow.status, workflow.settled, world.is_paused) == (WorkflowStatus.ACTIVE, True, False)
+    assert (workflow.status, workflow.is_settled, world.is_paused) == (WorkflowStatus.ACTIVE, True, False)
     world.sweep(20)
     assert (world.is_paused, world.status(run_id)) == (False, RunStatus.SUCCESS)
 

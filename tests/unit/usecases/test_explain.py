@@ -15,7 +15,7 @@ from workflow_core.testing.entities import AT, a_run, a_workflow
 
 LATER = AT + timedelta(seconds=30)
 
-LIMITED = "and Airflow lets no more than so many run at once (max_active_runs)."
+LIMITED = "and Airflow limits concurrent runs (max_active_runs)."
 
 
 def _workflow(**facts: Any) -> WorkflowFacts:
@@ -34,9 +34,9 @@ def _said(facts: WorkflowFacts) -> list[tuple[str, str]]:
         (
             _workflow(next_run=AT),
             "waiting_for_schedule",
-            "Nothing keeps it from running. It fires next at 2026-01-01 10:00:00 UTC.",
+            "Nothing prevents it from running. It fires next at 2026-01-01 10:00:00 UTC.",
         ),
-        (_workflow(), "no_next_run", "Nothing keeps it from running, but its schedule never fires again."),
+        (_workflow(), "no_next_run", "Nothing prevents it from running, but its schedule never fires again."),
         (
             _workflow(pause=Pause(by="paula", at=AT, reason="tea"), next_run=AT),
             "paused",
@@ -46,17 +46,17 @@ def _said(facts: WorkflowFacts) -> list[tuple[str, str]]:
         (
             _workflow(phase=Phase.UNREGISTERING, removal=Removal(by="rita", at=AT)),
             "unregistering",
-            "rita is having it unregistered.",
+            "rita is unregistering it.",
         ),
         (
             _workflow(unhealthy=["scheduler"], next_run=AT),
             "airflow_unhealthy",
-            "Airflow's scheduler is not healthy: it starts nothing.",
+            "Airflow's scheduler is not healthy: it starts no runs.",
         ),
         (
             _workflow(unhealthy=["dag_processor", "triggerer"], next_run=AT),
             "airflow_unhealthy",
-            "Airflow's dag processor is not healthy: it takes over no changes of DAGs.",
+            "Airflow's dag processor is not healthy: it loads no changes of DAGs.",
         ),
     ],
 )
@@ -79,12 +79,18 @@ def test_a_workflow_is_explained(facts: WorkflowFacts, code: str, message: str) 
             {"is_paused": False},
             {},
             "unpaused_in_airflow",
-            "has unpaused its DAG in Airflow",
+            "its DAG was unpaused in Airflow",
         ),
         ({}, {"is_stored": False}, {}, "yaml_missing", "gone from the object store"),
-        ({}, {"is_stored": True, "stored_hash": "0"}, {}, "yaml_changed", "not the one that was registered"),
-        ({}, {}, {"unreachable_since": AT, "reached_at": AT}, "airflow_unreachable", "is from 2026-01-01T10:00:00Z."),
-        ({}, {}, {"unreachable_since": AT}, "airflow_unreachable", "Airflow does not answer, and never has."),
+        ({}, {"is_stored": True, "stored_hash": "0"}, {}, "yaml_changed", "is not the registered one"),
+        (
+            {},
+            {},
+            {"unreachable_since": AT, "reached_at": AT},
+            "airflow_unreachable",
+            "was last observed at 2026-01-01T10:00:00Z.",
+        ),
+        ({}, {}, {"unreachable_since": AT}, "airflow_unreachable", "Airflow does not respond and never has."),
     ],
 )
 def test_a_condition_is_a_reason(
@@ -114,7 +120,7 @@ def test_a_condition_is_a_reason(
         (
             {"status": RunStatus.STOPPING, "stop": Stop(by="sam", at=AT)},
             {},
-            ("stopping", "sam is having it stopped; it has stopped when the last of its tasks has ended."),
+            ("stopping", "sam requested its stop; it is stopped when the last of its tasks has ended."),
         ),
         (
             {
@@ -122,7 +128,7 @@ def test_a_condition_is_a_reason(
                 "retry": Retry(by="rita", at=AT, only_failed=True, tasks=("a",), ended_before=AT),
             },
             {},
-            ("retrying", "rita wants it to run again, and Airflow has not been seen to begin yet."),
+            ("retrying", "rita requested its retry; Airflow has not been observed to begin it yet."),
         ),
         (
             {"submission": Submission.WAITING, "backfill_id": "b_1"},
@@ -145,7 +151,7 @@ def test_a_condition_is_a_reason(
             {"running": 1},
             (
                 "queued",
-                f"It is queued in Airflow: 1 other run of it runs, {LIMITED}",
+                f"It is queued in Airflow: 1 other run is running, {LIMITED}",
             ),
         ),
         (
@@ -153,18 +159,18 @@ def test_a_condition_is_a_reason(
             {"running": 16},
             (
                 "queued",
-                f"It is queued in Airflow: 16 other runs of it run, {LIMITED}",
+                f"It is queued in Airflow: 16 other runs are running, {LIMITED}",
             ),
         ),
         (
             {"logical_date": AT + timedelta(days=1)},
             {},
-            ("not_due", "It is queued in Airflow, and its date is still to come: 2026-01-02 10:00:00 UTC."),
+            ("not_due", "It is queued in Airflow, and its date is in the future: 2026-01-02 10:00:00 UTC."),
         ),
         (
             {"status": RunStatus.RUNNING},
             {},
-            ("between_tasks", "It runs; Airflow is about to choose its next task."),
+            ("between_tasks", "It is running; Airflow is about to choose its next task."),
         ),
     ],
 )
@@ -182,11 +188,11 @@ def test_a_run_is_explained(about: dict[str, Any], facts: dict[str, Any], expect
         ("running", 1, "Task 'load' runs."),
         ("running", 2, "Task 'load' runs (try 2)."),
         ("restarting", 1, "Task 'load' is being restarted."),
-        ("up_for_retry", 1, "Task 'load' has failed, and waits for its next try (try 1)."),
-        ("up_for_reschedule", 1, "Task 'load' waits, and looks again later."),
-        ("deferred", 1, "Task 'load' waits for something outside of Airflow."),
+        ("up_for_retry", 1, "Task 'load' has failed and waits for its next try (try 1)."),
+        ("up_for_reschedule", 1, "Task 'load' waits for its next check."),
+        ("deferred", 1, "Task 'load' waits for an event outside Airflow."),
         ("queued", 1, "Task 'load' waits for a free worker."),
-        ("scheduled", 1, "Task 'load' waits for a free slot of its pool."),
+        ("scheduled", 1, "Task 'load' waits for a free slot in its pool."),
     ],
 )
 def test_a_task_of_a_running_run_is_explained(state: str, number: int, message: str) -> None:
@@ -214,4 +220,4 @@ def test_a_run_of_a_workflow_that_is_gone() -> None:
     """Says so."""
     run = a_run(a_workflow(), submission=Submission.SUBMITTED)
     found = explain_run(RunFacts(run=run, owner=None, now=LATER))
-    assert (found[0].code, found[0].message) == ("unregistered", "Its workflow is registered no more.")
+    assert (found[0].code, found[0].message) == ("unregistered", "Its workflow is no longer registered.")

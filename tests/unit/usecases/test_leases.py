@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from tests.support.world import DAG, NAME, World
-from workflow_core.domain.lease import MIRROR, run_subject, workflow_subject
+from workflow_core.domain.lease import MIRROR, run_lease_key, workflow_lease_key
 from workflow_core.domain.run import RunStatus, Submission
 from workflow_core.domain.workflow import Phase
 from workflow_core.fakes.airflow import Effect
@@ -48,7 +48,7 @@ class TestSharing:
         """Neither sent nor settled twice; when its lease has ended, whoever comes first goes on."""
         (run_id,) = waiting(world)
         now = world.clock.now()
-        world.database.leases.acquire([run_subject(run_id)], owner="another", at=now, until=now + LEASE)
+        world.database.leases.acquire([run_lease_key(run_id)], owner="another", at=now, until=now + LEASE)
         assert world.sweeper.sweep().runs_submitted == 0
         world.clock.sleep(LEASE.total_seconds())
         assert world.sweeper.sweep().runs_submitted == 1
@@ -76,7 +76,7 @@ class TestSharing:
         world.sweeper.sweep()
         world.airflow.come_back()
         now = world.clock.now()
-        subjects = [run_subject(run_id) for run_id in run_ids]
+        subjects = [run_lease_key(run_id) for run_id in run_ids]
         assert set(world.database.leases.acquire(subjects, owner="another", at=now, until=now)) == set(subjects)
 
     def test_a_request_leaves_to_a_worker_what_it_is_at(self, world, monkeypatch):
@@ -85,7 +85,7 @@ class TestSharing:
         workflow = world.register()
         assert workflow.phase is Phase.REGISTERING
         now = world.clock.now()
-        world.database.leases.acquire([workflow_subject(workflow.id)], owner="another", at=now, until=now + LEASE)
+        world.database.leases.acquire([workflow_lease_key(workflow.id)], owner="another", at=now, until=now + LEASE)
         parses = calls_of(monkeypatch, world.airflow, "set_paused")
         assert world.usecases.pause(NAME).pause is not None
         assert parses == []
@@ -95,7 +95,7 @@ class TestSharing:
         world.register()
         run = world.usecases.run(NAME)
         now = world.clock.now()
-        lease = world.database.leases.acquire([run_subject(run.run_id)], owner="another", at=now, until=now + LEASE)
+        lease = world.database.leases.acquire([run_lease_key(run.run_id)], owner="another", at=now, until=now + LEASE)
         assert world.usecases.stop(run.run_id).status is RunStatus.STOPPING
         world.database.leases.release(lease.values())
         for _ in range(3):
@@ -114,7 +114,7 @@ class TestTooLate:
             seen = trigger(*arguments, **named)
             world.clock.sleep(LEASE.total_seconds())
             now = world.clock.now()
-            world.database.leases.acquire([run_subject(run_id), MIRROR], owner="another", at=now, until=now + LEASE)
+            world.database.leases.acquire([run_lease_key(run_id), MIRROR], owner="another", at=now, until=now + LEASE)
             return seen
 
         monkeypatch.setattr(world.airflow, "trigger", slowly)

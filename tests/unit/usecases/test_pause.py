@@ -53,7 +53,7 @@ class TestPause:
         paused = world.usecases.pause(NAME)
         assert any("not confirmed" in warning for warning in paused.warnings)
         world.sweeper.sweep()
-        assert world.database.workflows.workflow(NAME).settled
+        assert world.database.workflows.workflow(NAME).is_settled
         assert world.airflow.dag(DAG).is_paused is True
 
     def test_somebody_elses_save_in_between_is_not_lost(self, world, monkeypatch):
@@ -69,7 +69,7 @@ class TestPause:
 
         monkeypatch.setattr(world.database.workflows, "save_workflow", interfere)
         assert world.usecases.pause(NAME, "tea").pause.reason == "tea"
-        assert world.database.workflows.workflow(NAME).settled
+        assert world.database.workflows.workflow(NAME).is_settled
 
     def test_a_worker_at_the_same_pause(self, world, monkeypatch):
         """The pause is Airflow's when it is answered."""

@@ -198,4 +198,4 @@ class TestRegister:
 
         monkeypatch.setattr(world.airflow, "dag", sweep_first)
         workflow = world.register()
-        assert (workflow.phase, workflow.settled, workflow.warnings) == (Phase.SERVED, True, ())
+        assert (workflow.phase, workflow.is_settled, workflow.warnings) == (Phase.SERVED, True, ())

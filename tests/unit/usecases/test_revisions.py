@@ -83,7 +83,7 @@ class TestRegisterAgain:
         """It is of the run time, not of the spec."""
         world.usecases.pause(NAME, "tea")
         second = world.revise(TWO, force=True)
-        assert (second.pause.reason, second.settled, world.airflow.dag(DAG).is_paused) == ("tea", True, True)
+        assert (second.pause.reason, second.is_settled, world.airflow.dag(DAG).is_paused) == ("tea", True, True)
 
     def test_the_same_text_is_no_new_revision(self, world):
         """A pipeline may register at every commit."""

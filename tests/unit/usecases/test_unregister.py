@@ -59,7 +59,7 @@ class TestUnregister:
         world.usecases.pause(NAME, "tea")
         world.usecases.unregister(NAME)
         again = world.usecases.register(NAME, YAML, caller=ME)
-        assert (again.status, again.phase, again.pause, again.settled) == (
+        assert (again.status, again.phase, again.pause, again.is_settled) == (
             WorkflowStatus.ACTIVE, Phase.SERVED, None, True,
         )  # fmt: skip
         assert world.airflow.dag(DAG).is_paused is False

@@ -13,7 +13,7 @@ from workflow_adapters.sql.mapping import audit_of, audit_row, key_row
 from workflow_adapters.sql.tables import audit_events as events
 from workflow_adapters.sql.tables import idempotency_keys as keys
 from workflow_adapters.sql.visibility import is_of_visible_name
-from workflow_core.domain.act import audit_event, key_record
+from workflow_core.domain.audit import audit_event, key_record
 from workflow_core.domain.names import uuid7
 from workflow_core.domain.paging import Page, key_id, key_moment, moment_key
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
     from workflow_adapters.sql.transactions import Transactions
-    from workflow_core.domain.act import AuditEntry, AuditEvent, AuditFilter
+    from workflow_core.domain.audit import AuditEntry, AuditEvent, AuditFilter
     from workflow_core.domain.paging import PageRequest
 
 

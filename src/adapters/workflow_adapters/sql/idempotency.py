@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from workflow_adapters.sql.transactions import Transactions
-    from workflow_core.domain.act import AuditEntry, KeyRecord
+    from workflow_core.domain.audit import AuditEntry, KeyRecord
 
 _TAKEN: Final = frozenset({"pk_idempotency_keys", "uq_idempotency_keys_scope_key"})
 _SAME_KEY: Final = (keys.c.scope == sa.bindparam("of_scope"), keys.c.key == sa.bindparam("of_key"))

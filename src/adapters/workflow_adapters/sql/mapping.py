@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import asdict
 
-from workflow_core.domain.act import Action, AuditEvent, KeyRecord
-from workflow_core.domain.backfill import Backfill, OnFailure, Reprocess, SkippedDate, Wanted, Wish
+from workflow_core.domain.audit import Action, AuditEvent, KeyRecord
+from workflow_core.domain.backfill import Backfill, DesiredState, OnFailure, Reprocess, SkippedDate, StateRequest
 from workflow_core.domain.caller import Via
 from workflow_core.domain.code import CodeObject
 from workflow_core.domain.names import uuid7
 from workflow_core.domain.run import Progress, Retry, Run, RunStatus, RunType, Stop, Submission
 from workflow_core.domain.schedule import Schedule
 from workflow_core.domain.spec import WorkflowSpec
-from workflow_core.domain.workflow import Pause, Phase, Removal, Revision, Shadowed, SourceType, Workflow
+from workflow_core.domain.workflow import OverriddenManual, Pause, Phase, Removal, Revision, SourceType, Workflow
 from workflow_core.errors import Problem
 
 if TYPE_CHECKING:
@@ -111,12 +111,12 @@ def workflow_of(row: Mapping[Any, Any]) -> Workflow:
     )
 
 
-def _shadowed_json(shadowed: Shadowed) -> dict[str, str]:
+def _shadowed_json(shadowed: OverriddenManual) -> dict[str, str]:
     return {**asdict(shadowed), "registered_at": shadowed.registered_at.astimezone(UTC).isoformat()}
 
 
-def _shadowed_of(found: Mapping[str, str]) -> Shadowed:
-    return Shadowed(
+def _shadowed_of(found: Mapping[str, str]) -> OverriddenManual:
+    return OverriddenManual(
         yaml=found["yaml"],
         s3_path=found["s3_path"],
         registered_by=found["registered_by"],
@@ -235,10 +235,10 @@ def backfill_row(backfill: Backfill) -> dict[str, Any]:
         "on_failure": backfill.on_failure.value,
         "created_by": backfill.created_by,
         "created_at": backfill.created_at,
-        "wanted": backfill.wish.wanted.value,
-        "wanted_by": backfill.wish.by,
-        "wanted_at": backfill.wish.at,
-        "wanted_reason": backfill.wish.reason,
+        "wanted": backfill.state_request.desired_state.value,
+        "wanted_by": backfill.state_request.by,
+        "wanted_at": backfill.state_request.at,
+        "wanted_reason": backfill.state_request.reason,
         "updated_at": backfill.updated_at,
         "accepted": list(backfill.accepted),
         "skipped": [
@@ -269,7 +269,12 @@ def backfill_of(row: Mapping[Any, Any]) -> Backfill:
         on_failure=OnFailure(row["on_failure"]),
         created_by=row["created_by"],
         created_at=row["created_at"],
-        wish=Wish(wanted=Wanted(row["wanted"]), by=row["wanted_by"], at=row["wanted_at"], reason=row["wanted_reason"]),
+        state_request=StateRequest(
+            desired_state=DesiredState(row["wanted"]),
+            by=row["wanted_by"],
+            at=row["wanted_at"],
+            reason=row["wanted_reason"],
+        ),
         updated_at=row["updated_at"],
         accepted=tuple(row["accepted"]),
         skipped=tuple(

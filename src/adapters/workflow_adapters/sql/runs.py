@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
     from workflow_adapters.sql.transactions import Transactions
-    from workflow_core.domain.act import AuditEntry
+    from workflow_core.domain.audit import AuditEntry
     from workflow_core.domain.filters import HistoryFilter
     from workflow_core.domain.paging import PageRequest
     from workflow_core.domain.run import Run

@@ -22,7 +22,7 @@ metadata: Final = sa.MetaData(
     }
 )
 
-# Workflow.status, Workflow.settled and Phase.has_left in SQL: they are derived from stored columns.
+# Workflow.status, Workflow.is_settled and Phase.has_left in SQL: they are derived from stored columns.
 LIVE: Final = "phase NOT IN ('leaving', 'gone')"
 DISABLED: Final = "phase IN ('failed', 'unregistering')"
 PAUSED: Final = "phase IN ('registering', 'served') AND paused_at IS NOT NULL"

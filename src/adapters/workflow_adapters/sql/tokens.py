@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Engine
 
-    from workflow_core.domain.act import AuditEntry
+    from workflow_core.domain.audit import AuditEntry
 
 _BY_ID: Final = sa.select(api_tokens).where(api_tokens.c.id == sa.bindparam("token_id"))
 _LATEST_FIRST: Final = (api_tokens.c.created_at.desc(), api_tokens.c.id.desc())

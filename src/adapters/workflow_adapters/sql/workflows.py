@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection
 
-    from workflow_core.domain.act import AuditEntry
+    from workflow_core.domain.audit import AuditEntry
     from workflow_core.domain.code import CodeObject
     from workflow_core.domain.filters import WorkflowFilter
     from workflow_core.domain.paging import PageRequest

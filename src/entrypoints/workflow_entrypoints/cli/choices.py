@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from workflow_core.domain.act import Action
+from workflow_core.domain.audit import Action
 from workflow_core.domain.backfill import OnFailure, Reprocess
 
 

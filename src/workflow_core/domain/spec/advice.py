@@ -1,4 +1,4 @@
-"""What to write instead of keys that other formats have, and a guess at keys that are misspelt."""
+"""Advice on keys of other formats, and guesses at misspelt keys."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 _CLOSE: Final = 0.75
-"""How alike two words are before one is taken for a misspelling of the other; 0.6, difflib's own, takes ``params`` for ``op_args``."""
+"""The similarity above which a word counts as a misspelling; difflib's default of 0.6 suggests ``params`` for ``op_args``."""
 
 
 def guess(name: str, known: Iterable[str]) -> str | None:
-    """The known word that ``name`` probably means."""
+    """Return the known word that ``name`` probably means; None if none is similar."""
     close = get_close_matches(name[:100], list(known), n=1, cutoff=_CLOSE)
     return close[0] if close else None
 
@@ -60,7 +60,7 @@ TOP_LEVEL: Final[Mapping[str, str]] = {
     "user_defined_filters": "is not supported; write the value with Jinja's own filters",
     "jinja_environment_kwargs": "is not supported; Jinja's defaults hold",
 }  # fmt: skip
-"""Keys that people write at the top level, as other formats have them there, each with what to write today."""
+"""Top-level keys of other formats, each with the advice on what to write instead."""
 
 _DEPENDENCIES: Final = "is not known; write `dependencies: [task_id]`, the ids of the tasks that must succeed first"
 
@@ -68,7 +68,7 @@ ANY_TASK: Final[Mapping[str, str]] = {
     **dict.fromkeys(("depends_on", "upstream", "upstreams", "upstream_tasks", "upstream_task_ids", "needs", "after", "requires"),
                     _DEPENDENCIES),
 }  # fmt: skip
-"""The same for keys of a task that no operator of Airflow has as an argument."""
+"""The advice on keys of a task that no Airflow operator has as an argument."""
 
 _RESOURCES: Final = "is not supported; write `pool` and `pool_slots`, or `executor_config`"
 _COMMAND: Final = "is not known; write `bash_command`"
@@ -96,7 +96,7 @@ SHORT_TASK: Final[Mapping[str, str]] = {
     **dict.fromkeys(("conn_id", "postgres_conn_id", "mysql_conn_id", "snowflake_conn_id", "connection", "sqlite_conn_id"),
                     "is not known; the connection is `conn_id` of operator 'sql', and `http_conn_id` of operator 'http'"),
 }  # fmt: skip
-"""The same for the tasks of short operators."""
+"""The advice on keys of the tasks of short operators."""
 
 REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
     "task_id": ("id", "name", "task", "key", "task_name"),
@@ -104,7 +104,7 @@ REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
     "cron": ("expression", "schedule", "cron_expression", "interval", "preset"),
     "default": ("value",),
 }
-"""Other words for keys that are required."""
+"""Other names for required keys."""
 
 
 def meant(key: str, present: Iterable[str]) -> str | None:

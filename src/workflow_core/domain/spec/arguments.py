@@ -1,7 +1,7 @@
-"""What arguments operators take, and of which kind: common ones, those of the short operators, and those of sensors.
+"""The arguments of operators and their kinds: common arguments, those of the short operators, and those of sensors.
 
 Of the short operators, only arguments that mean the same on Airflow 2.11 and 3.x are listed (read from the sources of both, and of
-the providers named in ``constraints/``). The other arguments of full class paths are checked by Airflow itself when it builds the DAG.
+the providers named in ``constraints/``). The other arguments of full class paths are checked by Airflow when it builds the DAG.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ TRIGGER_RULES: Final = (
     "all_success", "all_failed", "all_done", "all_skipped", "one_success", "one_failed", "one_done", "none_failed",
     "none_failed_min_one_success", "none_skipped", "always",
 )  # fmt: skip
-"""The trigger rules that Airflow 2.11 and 3.x both have, and that need no setup or teardown task."""
+"""The trigger rules that exist in Airflow 2.11 and 3.x and need no setup or teardown task."""
 
 METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 
@@ -82,12 +82,12 @@ COMMON: Final[Mapping[str, Kind]] = {
     "wait_for_past_depends_before_skipping": BOOLEAN,
     "weight_rule": one_of("downstream", "upstream", "absolute"),
 }
-"""The arguments of every operator. An operator that is given by its full path may take more."""
+"""The arguments of every operator. An operator with a full class path may take more."""
 
 
 @frozen(kw_only=True)
 class Own:
-    """The arguments of one short operator: those that it needs, and the kind of each."""
+    """The arguments of one short operator: the required ones, and the kind of each."""
 
     required: tuple[str, ...] = ()
     kinds: Mapping[str, Kind]
@@ -183,7 +183,7 @@ _DURATIONS: Final[Mapping[str, str]] = {
 _ALWAYS_DURATIONS: Final = frozenset({"execution_delta", "execution_timeout", "max_retry_delay", "retry_delay"})
 
 _NO_FUNCTION: Final = (
-    "takes a function, and no text; write a PythonSensor with `python_callable: package.module.function`"
+    "takes a function, not a text; write a PythonSensor with `python_callable: package.module.function`"
 )
 _NO_TIME: Final = (
     "takes an object, which is not supported; write airflow.providers.standard.sensors.date_time.DateTimeSensor with"
@@ -200,27 +200,27 @@ _OBJECTS: Final[Mapping[str, Mapping[str, str]]] = {
 
 
 def durations_of(operator_class: str) -> frozenset[str]:
-    """The arguments of an operator class that Airflow takes as a timedelta; a spec gives them in seconds."""
+    """Return the arguments of an operator class that are a timedelta in Airflow and seconds in a spec."""
     own = _DURATIONS.get(operator_class)
     return _ALWAYS_DURATIONS | {own} if own else _ALWAYS_DURATIONS
 
 
 def objects_of(operator_class: str) -> Mapping[str, str]:
-    """The arguments of an operator class that take an object which YAML cannot write, each with what to do instead."""
+    """Return the arguments of an operator class that take an object, which YAML cannot express, each with the alternative."""
     return _OBJECTS.get(operator_class, {})
 
 
 def short_name(operator: str) -> str | None:
-    """The short name of an operator, also of one that is given by the full path of its class; None: it has none."""
+    """Return the short name of an operator, which may be given by its class path; None if it has none."""
     return next((name for name, path in SHORT_OPERATORS.items() if operator in {name, path}), None)
 
 
 def kinds_of(operator: str) -> Mapping[str, Kind]:
-    """The kinds of those arguments of an operator that are known."""
+    """Return the kinds of the known arguments of an operator."""
     short = short_name(operator)
     if short is not None:
         return {**COMMON, **OWN[short].kinds}
-    found: dict[str, Kind] = {**COMMON, "python_callable": CALLABLE}
+    kinds: dict[str, Kind] = {**COMMON, "python_callable": CALLABLE}
     if ".sensors." in operator:
-        found |= _SENSORS
-    return found | dict.fromkeys(durations_of(operator) - set(COMMON), SECONDS)
+        kinds |= _SENSORS
+    return kinds | dict.fromkeys(durations_of(operator) - set(COMMON), SECONDS)

@@ -1,4 +1,4 @@
-"""What is allowed in a spec, and yet probably not what its author wants: warnings, not findings."""
+"""Warnings about parts of a spec that are allowed but probably unintended."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _FILES: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "bash": (("bash_command", "env", "cwd"), (".sh", ".bash")),
     "sql": (("sql", "parameters"), (".sql", ".json")),
 }
-"""Of short operators: the arguments in which Airflow takes a text of such an ending for the name of a template file."""
+"""For short operators: the arguments in which Airflow interprets a text with such an ending as a template file name."""
 
 
 def cautions(spec: WorkflowSpec) -> Iterator[tuple[Path, str]]:
-    """The places in a spec that deserve a warning, each with the reason and what to write instead."""
+    """Yield the path of each part of a spec that deserves a warning, with the reason and the fix."""
     for index, task in enumerate(spec.tasks):
         for name, value in task.arguments.items():
             for path, text in _texts(value, ("tasks", index, name)):
@@ -40,7 +40,7 @@ def cautions(spec: WorkflowSpec) -> Iterator[tuple[Path, str]]:
 
 
 def warnings_of(spec: WorkflowSpec) -> tuple[str, ...]:
-    """The same as sentences, for those who do not have the text."""
+    """Return the warnings as sentences, for callers without the text of the spec."""
     return tuple(f"{dotted(path)}: {message}" for path, message in cautions(spec))
 
 
@@ -79,7 +79,7 @@ def _dated_words(text: str) -> Iterator[str]:
 
 
 def _templates(text: str) -> Iterator[str]:
-    """What stands in the braces of a template, in a time that is linear in the text."""
+    """Yield the contents of the braces of a template, in time linear in the length of the text."""
     for opening, closing in (("{{", "}}"), ("{%", "%}")):
         start = text.find(opening)
         while start != -1 and (end := text.find(closing, start + len(opening))) != -1:

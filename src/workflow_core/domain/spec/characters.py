@@ -1,4 +1,4 @@
-"""The characters of YAML 1.2 (chapter 5): which ones a text may hold, which one breaks its lines, and where one stands."""
+"""The characters of YAML 1.2 (chapter 5): the allowed ones, line breaks, and positions."""
 
 from __future__ import annotations
 
@@ -14,16 +14,14 @@ _UNPRINTABLE: Final = re.compile("[\x7f-\x84\x86-\x9f\ufeff\ufffe\uffff]")
 
 
 def refusal(message: str, line: int, column: int) -> InvalidWorkflowSpec:
-    """The error for one finding at a 1-based place."""
+    """Return the error for one finding at a 1-based line and column."""
     return InvalidWorkflowSpec.of([Problem(message=message, line=line, column=column)])
 
 
 def unprintable(text: str) -> str | None:
-    """Why a scalar without quotes cannot hold this text; None if it can."""
-    if found := _UNPRINTABLE.search(text):
-        return (
-            f"holds U+{ord(found[0]):04X}, which is not allowed without quotes; write it as an escape in double quotes"
-        )
+    """Return why a scalar without quotes cannot contain this text; None if it can."""
+    if match := _UNPRINTABLE.search(text):
+        return f"contains U+{ord(match[0]):04X}, which is not allowed without quotes; write it as an escape in double quotes"
     return None
 
 

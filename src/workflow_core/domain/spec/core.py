@@ -1,6 +1,6 @@
-"""The core schema of YAML 1.2 (section 10.3): what a plain scalar means. Nothing else in the project decides that.
+"""The core schema of YAML 1.2 (section 10.3): the value of a plain scalar. No other module decides it.
 
-``no``, ``1_000``, ``0b11``, ``12:30:45`` and ``2026-01-01``, which YAML 1.1 turns into other types, are texts.
+``no``, ``1_000``, ``0b11``, ``12:30:45`` and ``2026-01-01`` are texts here, and other types in YAML 1.1.
 """
 
 from __future__ import annotations
@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MAX_DIGITS: Final = 1000
-"""Digits of a whole number in any base: Python refuses to write one of more than 4,300 decimal digits (``sys.set_int_max_str_digits``)."""
+"""The maximum number of digits of an integer in any base.
+
+Python refuses to write an integer of more than 4,300 decimal digits (``sys.set_int_max_str_digits``).
+"""
 
 _CONSTANTS: Final[dict[str, bool | None]] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
@@ -36,14 +39,14 @@ def plain_value(text: str) -> Any:
     """The value of a plain scalar.
 
     Raises:
-        NoSuchValue: the number is infinite, no number, or longer than ``MAX_DIGITS``.
+        NoSuchValue: the number is infinite, NaN, or longer than ``MAX_DIGITS``.
     """
     if text in _CONSTANTS:
         return _CONSTANTS[text]
-    if text[0] not in _FIRST_OF_A_NUMBER or not (found := _NUMBER.fullmatch(text)):
+    if text[0] not in _FIRST_OF_A_NUMBER or not (match := _NUMBER.fullmatch(text)):
         return text
-    kind = str(found.lastgroup)
-    return _VALUES[kind](found[kind])
+    kind = str(match.lastgroup)
+    return _VALUES[kind](match[kind])
 
 
 def _integer(digits: str, base: int) -> int:

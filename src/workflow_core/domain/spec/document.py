@@ -1,4 +1,4 @@
-"""The workflow document: one frozen pydantic model, so that its JSON Schema is published from what really checks it.
+"""The workflow document: one frozen pydantic model, so that the published JSON Schema comes from the model that validates it.
 
 This is the one place in the domain that is pydantic rather than attrs (``docs/adr/0004-yaml-document.md``): the YAML is
 an edge of the system, and it is written by people.
@@ -23,7 +23,7 @@ SHORT_OPERATORS: Final = {
     "http": "airflow.providers.http.operators.http.HttpOperator",
     "empty": "airflow.providers.standard.operators.empty.EmptyOperator",
 }
-"""Short operator names and the class each means, on Airflow 2.11 and 3.x alike."""
+"""Short operator names and their classes, on Airflow 2.11 and 3.x alike."""
 
 MAX_TASKS: Final = 500
 MAX_PARAMS: Final = 100
@@ -36,7 +36,7 @@ class _Document(BaseModel):
 
 
 class ScheduleSpec(_Document):
-    """When the workflow runs by itself."""
+    """The fire times of the workflow."""
 
     cron: str = Field(
         description="Five cron fields: minute hour day-of-month month day-of-week.", examples=["0 6 * * *"]
@@ -47,7 +47,7 @@ class ScheduleSpec(_Document):
 
 
 class ParamSpec(_Document):
-    """A declared parameter: its default, and optionally what values it may take."""
+    """A declared parameter: its default and, optionally, its allowed values."""
 
     default: JsonValue = Field(description="The value of scheduled runs, and of runs that do not give one.")
     type: Literal["string", "integer", "number", "boolean", "array", "object"] | None = Field(
@@ -58,15 +58,15 @@ class ParamSpec(_Document):
 
     @property
     def json_type(self) -> str | None:
-        """The type that values must have; None where any will do."""
+        """The type that values must have; None if any type is allowed."""
         return self.type or json_type_of(self.default)
 
     def accepts(self, value: JsonValue) -> str | None:
-        """None if ``value`` may be given; otherwise what is wrong with it."""
-        wanted, given = self.json_type, json_type_of(value)
-        fits = wanted is None or given == wanted or (wanted == "number" and given == "integer")
+        """Return the problem with ``value``; None if it is accepted."""
+        expected, given = self.json_type, json_type_of(value)
+        fits = expected is None or given == expected or (expected == "number" and given == "integer")
         if not fits:
-            return f"must be of type {wanted}, not {given or 'null'}"
+            return f"must be of type {expected}, not {given or 'null'}"
         if self.enum is not None and not any(_same(value, allowed) for allowed in self.enum):
             return f"must be one of {', '.join(map(repr, self.enum))}"
         return None
@@ -96,7 +96,7 @@ _JSON_TYPES: Final[tuple[tuple[type, str], ...]] = (
 
 
 class TaskSpec(BaseModel):
-    """One task: an operator, what it waits for, and the operator's own arguments (all other keys)."""
+    """One task: an operator, its dependencies, and the operator's arguments (all other keys)."""
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True)
 
@@ -116,12 +116,12 @@ class TaskSpec(BaseModel):
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """The operator's own arguments."""
+        """The operator's arguments."""
         return dict(self.__pydantic_extra__ or {})
 
 
 class WorkflowSpec(_Document):
-    """A workflow, as its YAML says it."""
+    """A workflow, as defined by its YAML."""
 
     version: Literal["v1"] = Field(description="The version of this format.")
     name: str = Field(description="The dataset name, or its last segment.", examples=["iceberg.analytics.daily_clicks"])
@@ -139,36 +139,36 @@ class WorkflowSpec(_Document):
     ) = Field(
         default=None,
         description="Scheduled runs start at the first fire time at or after this moment, never before the spec was stored."
-        " An ISO date or date-time, in the schedule's time zone unless it has an offset. Runs for earlier dates can be asked for"
-        " all the same.",
+        " An ISO date or date-time, in the schedule's time zone unless it has an offset. Runs for earlier dates can still be"
+        " requested.",
     )
     params: dict[Annotated[str, Field(pattern=_KEY, max_length=100)], ParamSpec] | None = Field(
         default=None,
         max_length=MAX_PARAMS,
-        description="Declared parameters: the only ones that a run may be given. Write `name: default`, or"
-        " `name: {default: …, type: …, enum: […]}`; an object as default is written in the second way. Without this key, a run may"
-        " be given any.",
+        description="The declared parameters, which are the only ones that a run accepts. Write `name: default`, or"
+        " `name: {default: …, type: …, enum: […]}`; an object as default needs the second form. Without this key, a run"
+        " accepts any parameters.",
     )
     tasks: list[TaskSpec] = Field(default_factory=list, max_length=MAX_TASKS)
 
     @property
     def declared(self) -> Mapping[str, ParamSpec]:
-        """The declared params; none where the spec does not declare any."""
+        """The declared params; empty if the spec declares none."""
         return self.params or {}
 
     @model_validator(mode="before")
     @classmethod
     def _short_params(cls, data: Any) -> Any:
-        """``name: default`` is short for ``name: {default: …}``, where the default is no mapping."""
+        """``name: default`` is short for ``name: {default: …}``, if the default is not a mapping."""
         if isinstance(data, dict) and isinstance(data.get("params"), dict):
             return {**data, "params": {name: declaration_of(value) for name, value in data["params"].items()}}
         return data
 
 
 def declaration_of(value: object) -> object:
-    """A param's value in the YAML as a declaration."""
+    """Return a param's value in the YAML as a declaration."""
     return value if isinstance(value, ParamSpec | dict) else {"default": value}
 
 
-# The date of a run may always be given, declared or not: it is what `run_date()` answers.
+# A run always accepts its date, declared or not: `run_date()` returns it.
 DATE_PARAM: Final = "date"

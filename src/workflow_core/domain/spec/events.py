@@ -1,4 +1,4 @@
-"""YAML 1.2 events, each checked before a value is made of it: later stages recurse and expand.
+"""YAML 1.2 events, each checked before it becomes a value, because later stages recurse and expand aliases.
 
 ruamel needs minutes for 100,000 nested brackets, and an alias bomb doubles with each line.
 """
@@ -20,18 +20,20 @@ if TYPE_CHECKING:
     from ruamel.yaml.events import Event
 
 MAX_NODES: Final = 20_000
-"""Nodes of one document, each alias counted as a node; aliases never expand to more than this in all."""
+"""The maximum number of nodes of one document, with all aliases expanded."""
 
 MAX_ALIASED: Final = 262_144
-"""Characters that all aliases of one document stand for: one of a long text is a single node, and ten thousand of it are a gigabyte
-as JSON."""
+"""The maximum number of characters to which all aliases of one document expand.
+
+An alias of a long text is a single node, and ten thousand of them are a gigabyte as JSON.
+"""
 
 CORE: Final = "tag:yaml.org,2002:"
 
 
 @define
 class _Weight:
-    """What something counts for: its nodes, and the characters of its texts, with its aliases expanded."""
+    """The size of a value: its nodes and the characters of its texts, with aliases expanded."""
 
     nodes: int = 0
     characters: int = 0
@@ -46,7 +48,7 @@ class _Weight:
 
 @define
 class _Guard:
-    """Refuses what later stages cannot bear, at the first event that is too much."""
+    """Refuses a document that is too large for later stages, at the first event over a limit."""
 
     _depth: int = 0
     _aliased: int = 0
@@ -55,10 +57,10 @@ class _Guard:
     _open: list[tuple[str | None, _Weight]] = field(factory=list)
 
     def see(self, event: Event) -> None:
-        """Count one event more.
+        """Count one event.
 
         Raises:
-            InvalidWorkflowSpec: that is too much.
+            InvalidWorkflowSpec: the event exceeds a limit, or has a tag that is not allowed.
         """
         line, column = event.start_mark.line + 1, event.start_mark.column + 1
         tag = getattr(event, "tag", None)
@@ -70,7 +72,7 @@ class _Guard:
         if self._total.nodes > MAX_NODES:
             raise refusal(f"more than {MAX_NODES} values once its aliases are expanded", line, column)
         if self._aliased > MAX_ALIASED:
-            raise refusal(f"its aliases stand for more than {MAX_ALIASED} characters", line, column)
+            raise refusal(f"its aliases expand to more than {MAX_ALIASED} characters", line, column)
 
     def _weigh(self, event: Event, line: int, column: int) -> None:
         if isinstance(event, AliasEvent):
@@ -102,13 +104,13 @@ class GuardedEvents(Parser):
         self._guard = _Guard()
 
     def parse_implicit_document_start(self) -> Any:
-        """As ruamel's method, which takes a ``...`` before the first document for a part of it."""
+        """Replace ruamel's method, which treats a ``...`` before the first document as a part of it."""
         while self.scanner.check_token(DocumentEndToken):
             self.scanner.get_token()
         return super().parse_implicit_document_start()
 
     def parse_block_mapping_value(self) -> Any:
-        """As ruamel's method, which gives a value that is missing the place of the next key."""
+        """Replace ruamel's method, which gives a missing value the position of the next key."""
         if not self.scanner.check_token(ValueToken):
             return super().parse_block_mapping_value()
         token = self.scanner.get_token()
@@ -119,7 +121,7 @@ class GuardedEvents(Parser):
         return self.process_empty_scalar(token.end_mark)
 
     def next_event(self) -> Any:
-        """The next event; None behind the last one.
+        """Return the next event; None after the last one.
 
         Raises:
             InvalidWorkflowSpec: the document is too large or nested too deep, or has a tag that is not allowed.

@@ -1,4 +1,4 @@
-"""Dates and times in a spec: ISO 8601 text and nothing else, read in the schedule's time zone where it has no offset."""
+"""Dates and times in a spec: ISO 8601 text only, in the schedule's time zone unless it has an offset."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOMENT_PATTERN: Final = (
 )
 FIRST_YEAR: Final = 1900
 LAST_YEAR: Final = 2999
-"""Years in which a moment may lie: near the ends of the calendar, it has no counterpart in other time zones and no fire time after it."""
+"""The allowed years: near the ends of the calendar, a moment has no equivalent in other time zones and no later fire time."""
 
 _MOMENT: Final = re.compile(MOMENT_PATTERN.replace("$", r"\Z"))
 _ALMOST: Final = re.compile(r"([0-9]{4})(?:[-/.]([0-9]{1,2})[-/.]([0-9]{1,2})|([0-9]{2})([0-9]{2}))\Z")
@@ -25,10 +25,10 @@ _HOW: Final = "write a date such as 2027-01-01, or a time such as 2027-01-01T06:
 
 
 def read_moment(value: object) -> datetime | None:
-    """The moment that a text says; without a time zone if the text has no offset.
+    """Return the moment that a text specifies, without a time zone if the text has no offset.
 
     Raises:
-        ValueError: it is no ISO date or date-time, such as digits or relative words; the message has the fix.
+        ValueError: the text is not an ISO date or date-time, such as digits or relative words; the message contains the fix.
     """
     if value is None or isinstance(value, datetime):
         return value
@@ -50,7 +50,7 @@ def _named(value: object) -> str:
 
 
 def _instead(value: object) -> str:
-    """The ISO date that digits, or a date without leading zeros, probably mean; otherwise an example."""
+    """Return the ISO date that digits, or a date without leading zeros, probably mean; otherwise an example."""
     parts = _ALMOST.match(str(value)) if isinstance(value, str | int) else None
     if parts is not None:
         try:
@@ -61,12 +61,13 @@ def _instead(value: object) -> str:
 
 
 def moment_in(text: str, zone: tzinfo, name: str) -> datetime:
-    """The moment in UTC that ``text`` means in a time zone of this name; an offset in the text wins.
+    """Return the moment in UTC that ``text`` specifies in the time zone called ``name``; an offset in the text takes precedence.
 
-    A date alone is the begin of that day.
+    A date alone means the beginning of that day.
 
     Raises:
-        ValueError: it is no moment, or its wall-clock time does not exist or exists twice in that zone; the message has the fix.
+        ValueError: the text is not a moment, or its wall-clock time does not exist or occurs twice in that zone; the message contains
+            the fix.
     """
     moment = read_moment(text)
     if moment is None:
@@ -86,8 +87,10 @@ def moment_in(text: str, zone: tzinfo, name: str) -> datetime:
 
 
 def _begin_of_day(midnight: datetime, zone: tzinfo) -> datetime:
-    """The first moment of a day. Where the clocks go forward over midnight, that is when they have done so."""
+    """Return the first moment of a day. If the clocks go forward over midnight, it is the end of the gap."""
     begin = min(midnight.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
-    while begin.astimezone(zone).replace(tzinfo=None) < midnight:  # midnight does not exist: on to the end of the gap
+    while (
+        begin.astimezone(zone).replace(tzinfo=None) < midnight
+    ):  # midnight does not exist: continue to the end of the gap
         begin += timedelta(minutes=1)
     return begin

@@ -1,4 +1,4 @@
-"""A YAML document as a tree of nodes, each with the offsets at which it stands in the text."""
+"""A YAML document as a tree of nodes with their offsets in the text."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from workflow_core.domain.spec.events import GuardedEvents
 
 @define(eq=False)
 class Node:
-    """A value that stands from offset ``start``, its anchor and tag included, to ``end``, at a 1-based line and column."""
+    """A value from offset ``start``, including its anchor and tag, to ``end``, at a 1-based line and column."""
 
     place: tuple[int, int]
     start: int
@@ -29,13 +29,13 @@ class Node:
 
     @property
     def target(self) -> Node:
-        """What it is: another node if it is an alias, else itself."""
+        """The node itself or, for an alias, the node to which it refers."""
         return self
 
 
 @define(eq=False)
 class Alias(Node):
-    """Another node once more."""
+    """An alias of another node."""
 
     of: Node
 
@@ -47,7 +47,7 @@ class Alias(Node):
 
 @define(eq=False)
 class Scalar(Node):
-    """A text as its style and folds make it. ``style`` is the indicator that begins it; empty without one."""
+    """A scalar, with escapes and folds resolved. ``style`` is its indicator; empty for a plain scalar."""
 
     text: str
     style: str
@@ -55,7 +55,7 @@ class Scalar(Node):
 
     @property
     def is_plain(self) -> bool:
-        """Whether the core schema decides what it means."""
+        """Whether the core schema determines its value."""
         return not self.style and not self.tagged
 
     @property
@@ -74,14 +74,14 @@ class Sequence(Node):
 
 @define(eq=False)
 class Mapping(Node):
-    """Keys and values in their order, in braces or on lines of their own."""
+    """Keys and values in order, in braces or on separate lines."""
 
     in_flow: bool
     pairs: list[tuple[Node, Node]] = field(factory=list)
 
 
 def compose(text: str) -> Node:
-    """The only document of a normalized text.
+    """Return the only document of a normalized text as a node.
 
     Raises:
         InvalidWorkflowSpec: broken syntax, no document, more than one, or one that is too large or too deep.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from workflow_core.errors import Problem
 
 OWN_KEYS: Final = ("task_id", "operator", "dependencies")
-"""The keys of a task that are no arguments of its operator."""
+"""The keys of a task that are not arguments of its operator."""
 
 _CODE: Final = (
     "execution_date_fn", "execution_date_fn_file", "execution_date_fn_name", "failure_check_file", "failure_check_lambda",
@@ -41,8 +41,11 @@ FORBIDDEN_ARGUMENTS: Final[Mapping[str, str]] = {
     ),
     "variables_as_arguments": "is not supported; write `{{ var.value.name }}` in the argument itself",
 }
-"""Arguments that no operator may be given, each with the reason: those with which dag-factory reads files of the host, or imports or
-compiles what a text says (``dagfactory/dagbuilder.py``, 1.1), and those that reach beyond their own task."""
+"""Arguments that are forbidden for every operator, each with the reason.
+
+With some of them dag-factory reads files of the host, or imports or compiles a text (``dagfactory/dagbuilder.py``, 1.1); others reach
+beyond their task.
+"""
 
 _FORBIDDEN_ENDINGS: Final[Mapping[str, str]] = {
     "_lambda": _NO_CODE,
@@ -51,7 +54,7 @@ _FORBIDDEN_ENDINGS: Final[Mapping[str, str]] = {
 
 
 def forbidden_arguments(arguments: Mapping[str, object]) -> Iterator[tuple[str, str]]:
-    """The arguments that no operator may be given, each with the reason."""
+    """Yield the arguments that are forbidden for every operator, each with the reason."""
     for name, value in arguments.items():
         reason = FORBIDDEN_ARGUMENTS.get(name) or next(
             (reason for ending, reason in _FORBIDDEN_ENDINGS.items() if name.endswith(ending)), None
@@ -63,7 +66,7 @@ def forbidden_arguments(arguments: Mapping[str, object]) -> Iterator[tuple[str, 
 
 
 def argument_problems(document: YamlText, path: Path, task: Mapping[str, Any]) -> Iterator[Problem]:
-    """What is wrong with the arguments of the task at ``path``. The task may lack an operator, or have a wrong one."""
+    """Yield the problems with the arguments of the task at ``path``, whose operator may be missing or wrong."""
     operator = task.get("operator")
     operator = operator if isinstance(operator, str) else ""
     short = short_name(operator)
@@ -71,16 +74,16 @@ def argument_problems(document: YamlText, path: Path, task: Mapping[str, Any]) -
     magic = list(magic_keys(arguments, path))
     for place, message in magic:
         yield document.problem(place, message, at_key=True)
-    told = {str(place[len(path)]) for place, _ in magic}
+    reported = {str(place[len(path)]) for place, _ in magic}
     for name, reason in _not_taken(arguments, operator, short):
-        if name not in told:
-            told.add(name)
+        if name not in reported:
+            reported.add(name)
             yield document.problem((*path, name), reason, at_key=True)
     for name in OWN[short].required if short else ():
         if name not in arguments:
             message = f"operator {short!r} needs the argument {name!r}"
             yield document.problem((*path, "operator"), message, at_key=True)
-    rest = {name: value for name, value in arguments.items() if name not in told}
+    rest = {name: value for name, value in arguments.items() if name not in reported}
     yield from _kind_problems(document, path, operator, rest)
 
 
@@ -119,7 +122,7 @@ def _unknown(name: str, short: str, known: set[str]) -> str:
 
 
 def _words(document: YamlText, path: Path, value: Any) -> Iterator[Problem]:
-    """Plain words that half of all readers of YAML take for a truth value, where it is not known whether text is wanted."""
+    """Yield plain words that YAML 1.1 reads as a truth value, in places where the expected type is unknown."""
     if isinstance(value, dict):
         for name, item in value.items():
             yield from _words(document, (*path, name), item)
@@ -145,7 +148,7 @@ _UNITS: Final = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86_400, "we
 
 
 def magic_keys(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
-    """The keys of dag-factory's notation for objects, at any depth, each with what to write instead."""
+    """Yield the keys of dag-factory's notation for objects, at any depth, each with the fix."""
     if isinstance(value, list):
         for index, item in enumerate(value):
             yield from magic_keys(item, (*path, index))
@@ -173,6 +176,8 @@ def _instead(name: str, value: Mapping[str, Any], argument: str) -> str:
 
 def _seconds(value: Mapping[str, Any]) -> str:
     amounts = {unit: value[unit] for unit in _UNITS if unit in value}
-    if not amounts or any(isinstance(one, bool) or not isinstance(one, int | float) for one in amounts.values()):
+    if not amounts or any(
+        isinstance(amount, bool) or not isinstance(amount, int | float) for amount in amounts.values()
+    ):
         return "300"
     return f"{sum(amount * _UNITS[unit] for unit, amount in amounts.items()):g}"

@@ -29,11 +29,11 @@ _SCHEMA_WORDS: Final = frozenset({
     "required", "schema", "section", "then", "title", "unevaluatedItems", "unevaluatedProperties", "uniqueItems", "values_display",
     "writeOnly",
 })  # fmt: skip
-"""The words of JSON Schema, and those that Airflow's own params take beside them."""
+"""The keywords of JSON Schema, and the additional ones of Airflow's params."""
 
 
 def param_problems(document: YamlText, params: Mapping[str, Any]) -> Iterator[Problem]:
-    """What is wrong with each declaration."""
+    """Yield the problems with each declaration."""
     for name, value in params.items():
         path: Path = ("params", name)
         yield from (document.problem(place, message, at_key=True) for place, message in magic_keys(value, path))
@@ -58,7 +58,7 @@ def _key_problems(document: YamlText, path: Path, value: Mapping[str, Any]) -> I
     for key in unknown:
         close = "default" if key == instead else None if key in _SCHEMA_WORDS else guess(key, _KEYS)
         hint = f"; did you mean {close!r}? A" if close else "; a"
-        later = "; the other words of JSON Schema are not supported yet" if key in _SCHEMA_WORDS else ""
+        later = "; the other keywords of JSON Schema are not supported yet" if key in _SCHEMA_WORDS else ""
         yield document.problem((*path, key), f"unknown key {quoted(key)}{hint} {_TAKES}{later}", at_key=True)
     if "default" not in value and instead is None:
         message = (
@@ -74,7 +74,7 @@ def _value_problems(document: YamlText, path: Path, param: ParamSpec) -> Iterato
     for index, value in enumerate(param.enum or ()):
         misfit = ParamSpec(default=param.default, type=param.type).accepts(value)
         if misfit and not (value is None and param.default is None):
-            yield document.problem((*path, "enum", index), f"this value {misfit}, so that no run could be given it")
+            yield document.problem((*path, "enum", index), f"this value {misfit}, so no run could use it")
     if path[1] == DATE_PARAM and not _is_date(param.default):
         yield document.problem(path, f"{quoted(str(param.default))} is not a calendar date like '2026-01-31'")
 

@@ -1,4 +1,4 @@
-"""From YAML text to a checked :class:`WorkflowSpec`: every problem at once, each with its line and column."""
+"""From YAML text to a validated :class:`WorkflowSpec`, or all problems at once with their lines and columns."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @frozen(kw_only=True)
 class CheckedSpec:
-    """A good spec, and what in it is probably not what its author wants."""
+    """A valid spec, with warnings about parts that are probably unintended."""
 
     spec: WorkflowSpec
     warnings: tuple[Problem, ...] = ()
@@ -36,7 +36,7 @@ class CheckedSpec:
 
 @frozen(kw_only=True)
 class CompleteSpec(CheckedSpec):
-    """A spec that says everything itself."""
+    """A spec that contains its schedule and owner."""
 
     schedule: Schedule
     owner: str
@@ -49,7 +49,7 @@ def check_spec(
 
     Args:
         text: the YAML.
-        dataset_name: the name that the spec must carry, itself or as its last segment; None to accept any.
+        dataset_name: the required name of the spec, in full or its last segment; None to accept any.
         timezone: the time zone of the schedule, over that of the spec: a ``start_date`` without an offset is read in it.
         rules: size limit and allowed operators.
 
@@ -75,7 +75,7 @@ def check_spec(
         raise InvalidCronExpression.of([problem for _, problem in cron])
     problems += [problem for _, problem in cron]
     if problems or spec is None:
-        raise InvalidWorkflowSpec.of(sorted(problems, key=lambda found: (found.line or 0, found.column or 0)))
+        raise InvalidWorkflowSpec.of(sorted(problems, key=lambda problem: (problem.line or 0, problem.column or 0)))
     if start is not None:
         spec = spec.model_copy(update={"start_date": start})
     return CheckedSpec(spec=spec, warnings=tuple(document.problem(*caution) for caution in cautions(spec)))
@@ -84,12 +84,12 @@ def check_spec(
 def parse_spec(
     text: str, *, dataset_name: str | None = None, timezone: str | None = None, rules: SpecRules | None = None
 ) -> WorkflowSpec:
-    """The spec in a workflow's YAML, checked as by :func:`check_spec`."""
+    """Return the spec in a workflow's YAML, checked by :func:`check_spec`."""
     return check_spec(text, dataset_name=dataset_name, timezone=timezone, rules=rules).spec
 
 
 def parse_complete_spec(text: str, *, dataset_name: str | None = None, rules: SpecRules | None = None) -> CompleteSpec:
-    """As :func:`check_spec`, for a spec that no request completes, such as one of CODE: schedule and owner must stand in it."""
+    """Check a spec that no request completes, such as one of CODE: it must contain schedule and owner."""
     checked = check_spec(text, dataset_name=dataset_name, rules=rules)
     spec = checked.spec
     if spec.schedule is None or spec.owner is None:
@@ -118,14 +118,14 @@ def _name_problems(document: YamlText, dataset_name: str | None) -> Iterator[Pro
         yield document.problem(("name",), f"{quoted(name)} must be {dataset_name!r} or its last segment {last!r}")
     elif dataset_name is None and (len(name) > MAX_DATASET_NAME or not all(map(is_segment, name.split(".")))):
         message = (
-            f"{quoted(name)} is no dataset name and no last segment of one; write segments joined by dots, each of letters, digits,"
+            f"{quoted(name)} is neither a dataset name nor the last segment of one; write segments joined by dots, each of letters, digits,"
             f" '_' and '-' (not first), of {MAX_DATASET_NAME} characters at most"
         )
         yield document.problem(("name",), message)
 
 
 def _start(document: YamlText, timezone: str | None) -> tuple[datetime | None, list[Problem]]:
-    """The start date in UTC, where it is one and the time zone exists."""
+    """Return the start date in UTC, if it is valid and the time zone exists, and the problems."""
     text = document.data.get("start_date")
     zone = timezone or _mapping(document, "schedule").get("timezone", "UTC")
     if not isinstance(text, str) or not isinstance(zone, str):
@@ -133,7 +133,7 @@ def _start(document: YamlText, timezone: str | None) -> tuple[datetime | None, l
     try:
         read_moment(text)
     except ValueError:
-        return None, []  # a finding about the shape says so
+        return None, []  # a finding about the shape reports it
     try:
         return moment_in(text, ZoneInfo(zone), zone), []
     except ValueError as error:
@@ -142,12 +142,12 @@ def _start(document: YamlText, timezone: str | None) -> tuple[datetime | None, l
 
 def _schedule_problems(document: YamlText) -> list[tuple[InvalidRequest, Problem]]:
     schedule = _mapping(document, "schedule")
-    found = []
+    problems = []
     for name, check in (("cron", check_cron), ("timezone", check_timezone)):
         if not isinstance(schedule.get(name), str):
             continue
         try:
             check(schedule[name])
         except InvalidRequest as error:
-            found.append((error, document.problem(("schedule", name), error.problems[0].message)))
-    return found
+            problems.append((error, document.problem(("schedule", name), error.problems[0].message)))
+    return problems

@@ -1,6 +1,6 @@
-"""The stored form of a spec: the user's text, comments and order kept, made complete with the registered values.
+"""The stored form of a spec: the user's text with its comments and order, completed with the registered values.
 
-Nothing is written anew but the values that change: every other character is the user's, so every other value is, too.
+Only changed values are rewritten: every other character, and so every other value, is the user's.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 
 
 def complete(text: str, values: MappingOf[str, Any]) -> str:
-    """Return ``text`` with each of ``values`` set at the top level, over what the text says.
+    """Return ``text`` with each of ``values`` set at the top level, over the values in the text.
 
     ``text`` must already have passed :func:`~workflow_core.domain.spec.parse.parse_spec`. Comments and the order of keys
-    survive; a mapping such as ``schedule`` is merged key by key; values that already stand there leave the text untouched, but for
-    its line ends, which become line feeds.
+    survive; a mapping such as ``schedule`` is merged key by key; values that are already present leave the text unchanged, except
+    that its line ends become line feeds.
     """
     text = normalized(text)
     root = compose(text)
-    wanted = read_node(root)
-    _merge(wanted, values)
+    expected = read_node(root)
+    _merge(expected, values)
     assert isinstance(root, Mapping)
     edits = _Edits(text if text.endswith("\n") else f"{text}\n")
     edits.set_all(root, values)
@@ -40,11 +40,11 @@ def complete(text: str, values: MappingOf[str, Any]) -> str:
     edits.expand_aliases(root)
     edited = edits.text()
     try:
-        faithful = _equal(read_node(compose(edited)), wanted)
+        faithful = _equal(read_node(compose(edited)), expected)
     except InvalidWorkflowSpec:
         faithful = False
     return (
-        edited if faithful else block(wanted)
+        edited if faithful else block(expected)
     )  # a mapping of rare form, such as `? key` without a value, loses its comments
 
 
@@ -63,13 +63,13 @@ def _equal(one: Any, other: Any) -> bool:
 
 @define
 class _Edits:
-    """Replacements in a text, by the offsets at which the old parts begin and end."""
+    """Replacements in a text, by the start and end offsets of the old parts."""
 
     _text: str
     spans: dict[tuple[int, int], str] = field(factory=dict)
 
     def text(self) -> str:
-        """The text with everything replaced."""
+        """Return the text with all replacements."""
         result = self._text
         for (start, end), new in sorted(self.spans.items(), reverse=True):
             result = result[:start] + new + result[end:]
@@ -107,7 +107,7 @@ class _Edits:
             self._replace(node, value)
 
     def _fill(self, key: Node, node: Node, value: str) -> None:
-        """Write a value where none stands."""
+        """Write a value after a key without one."""
         if self._text[node.start - 1 : node.start] == ":":
             self._insert(node.start, f" {value}")
         else:
@@ -117,14 +117,14 @@ class _Edits:
         self.spans[at, at] = self.spans.get((at, at), "") + new
 
     def _replace_block(self, node: Node, value: str) -> None:
-        """Keep the comment in the first line, and the empty lines behind the last one."""
+        """Replace a block scalar; keep the comment in its first line and the empty lines after its last line."""
         old = self._text[node.start : node.end]
         _, mark, comment = old.partition("\n")[0].partition(" #")
         behind = old[len(old.rstrip("\n ")) :]
         self.spans[node.start, node.end] = value + mark + comment + behind
 
     def _replace(self, node: Node, value: str) -> None:
-        """Keep a comment behind the value in its column."""
+        """Replace a value; keep a comment after it in its column."""
         line = self._text[node.end :].partition("\n")[0]
         blanks = len(line) - len(line.lstrip(" "))
         old = self._text[node.start : node.end]
@@ -147,7 +147,7 @@ class _Edits:
         self._insert(at if self._text[at - 1] == "\n" else self._text.index("\n", at) + 1, lines)
 
     def expand_aliases(self, root: Node) -> None:
-        """Write out each alias of something that changes."""
+        """Replace each alias of a changed value by its content."""
         changed = list(self.spans)
         for alias in _aliases(root):
             start, end = alias.target.start, alias.target.end
@@ -158,7 +158,7 @@ class _Edits:
 
 
 def _tail(node: Node) -> int:
-    """The offset at which the last value in a block collection ends."""
+    """Return the offset at which the last value in a block collection ends."""
     while isinstance(node, Mapping | Sequence) and not node.in_flow:
         node = node.pairs[-1][1] if isinstance(node, Mapping) else node.items[-1]
     return node.end
@@ -177,6 +177,6 @@ def _aliases(node: Node) -> Iterator[Alias]:
 
 
 def spec_hash(text: str | bytes) -> str:
-    """The hash by which a served DAG is recognised as built from exactly this text: 16 hex digits of its SHA-256."""
+    """Return the first 16 hex digits of the text's SHA-256, which identify a DAG built from exactly this text."""
     data = text.encode() if isinstance(text, str) else text
     return hashlib.sha256(data).hexdigest()[:16]

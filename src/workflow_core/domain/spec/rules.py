@@ -1,7 +1,7 @@
-"""What an installation lets a spec name: operator classes, and functions for ``python_callable``.
+"""The rules of an installation: the operator classes, and the functions for ``python_callable``, that a spec may use.
 
-Both are matched as text, so that a spec is checked without importing anything. What a path leads to is checked once more by the side
-that imports it (``docs/adr/0031-allowed-operators-and-callables.md``).
+Both are matched as text, so that a spec is checked without importing anything. The code that imports a path
+checks the imported object again (``docs/adr/0031-allowed-operators-and-callables.md``).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ DEFAULT_OPERATORS: Final = (
     "airflow.providers.*.sensors.*",
     "airflow.providers.*.transfers.*",
 )
-"""The operator classes allowed by default: those of Airflow's own providers, except :data:`REACHING`."""
+"""The operator classes allowed by default: those of Airflow's providers, except :data:`REACHING`."""
 
 DEFAULT_CALLABLES: Final = ("*",)
 """The functions allowed by default: every installed one, except those of :data:`PROTECTED` packages."""
@@ -57,7 +57,7 @@ _WILDCARDS: Final = frozenset("*?[")
 
 @frozen(kw_only=True)
 class SpecRules:
-    """What an installation allows in a spec.
+    """The rules of an installation for specs.
 
     Attributes:
         max_bytes: the largest YAML, in bytes.
@@ -71,7 +71,7 @@ class SpecRules:
 
     @property
     def key(self) -> str:
-        """The rules as a text that changes with them."""
+        """A text that identifies the rules."""
         return f"{self.max_bytes} {' '.join(self.operators)} | {' '.join(self.callables)}"
 
     def allows(self, operator_class: str) -> bool:
@@ -92,11 +92,11 @@ class SpecRules:
         return _matches(path, patterns)
 
     def callable_problem(self, path: str) -> str | None:
-        """What is wrong with naming this function in a spec; None if it is allowed."""
+        """Return why a spec may not use this function; None if it may."""
         if self.allows_callable(path):
             return None
         if has_dunder(path):
-            return f"{quoted(path)} has a name with two underscores at both ends, which no import path may have here"
+            return f"{quoted(path)} contains a name with two underscores at both ends, which is not allowed in an import path"
         package = path.partition(".")[0]
         allowed = f"WORKFLOWS_ALLOWED_CALLABLES allows {', '.join(self.callables)}"
         if package in PROTECTED:
@@ -112,7 +112,7 @@ def has_dunder(path: str) -> bool:
 
 
 def reaching(paths: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Those of the class paths that change other workflows, each with how."""
+    """Return those of the class paths that change other workflows, each with the effect."""
     return ((path, REACHING[path]) for path in paths if path in REACHING)
 
 

@@ -1,4 +1,4 @@
-"""The texts of scalars in quotes and in blocks: their escapes and folds (sections 6.5, 7.3 and 8.1)."""
+"""The texts of quoted and block scalars: their escapes and folds (sections 6.5, 7.3 and 8.1)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _DOUBLE_PART: Final = re.compile(
 
 
 class NoSuchEscape(ValueError):
-    """A backslash begins no escape, at an offset of the text."""
+    """A backslash at an offset of the text does not begin an escape."""
 
     def __init__(self, escape: str, offset: int) -> None:
         super().__init__(
@@ -32,33 +32,33 @@ class NoSuchEscape(ValueError):
 
 
 def single_quoted(text: str) -> str:
-    """What stands between single quotes, as it is meant."""
+    """Return the value of the text between single quotes."""
     return _SINGLE_PART.sub(_single_part, text) if "'" in text or "\n" in text else text
 
 
 def double_quoted(text: str) -> str:
-    """What stands between double quotes, as it is meant.
+    """Return the value of the text between double quotes.
 
     Raises:
-        NoSuchEscape: a backslash begins no escape.
+        NoSuchEscape: a backslash does not begin an escape.
     """
     return _DOUBLE_PART.sub(_double_part, text) if "\\" in text or "\n" in text else text
 
 
 def literal(lines: list[str], chomping: str) -> str:
-    """The text of a ``|`` scalar; its lines stand without indentation, its ``chomping`` is ``+``, ``-`` or empty."""
+    """Return the text of a ``|`` scalar, given its lines without indentation; ``chomping`` is ``+``, ``-`` or empty."""
     last = _count_without_trailing(lines)
     return _chomped("\n".join(lines[:last]), len(lines) - last, chomping)
 
 
 def folded(lines: list[str], chomping: str) -> str:
-    """As :func:`literal`, of a ``>`` scalar."""
+    """Return the text of a ``>`` scalar; the arguments are those of :func:`literal`."""
     last = _count_without_trailing(lines)
     return _chomped(_folded_lines(lines[:last]), len(lines) - last, chomping)
 
 
 def fold(gap: str) -> str:
-    """What white space with line breaks stands for: one break for a space, further ones for themselves (section 6.5)."""
+    """Fold white space with line breaks: one break becomes a space, further ones are kept (section 6.5)."""
     breaks = gap.count("\n")
     return "\n" * (breaks - 1) if breaks > 1 else " "
 
@@ -72,12 +72,12 @@ def _double_part(found: re.Match[str]) -> str:
     part = found[0]
     if part[0] != "\\":
         return fold(part) if "\n" in part else part
-    if part[1] == "\n":  # the break is left out, further ones stand for themselves (section 7.3.1)
+    if part[1] == "\n":  # the first break is dropped, further ones are kept (section 7.3.1)
         return "\n" * (part.count("\n") - 1)
     if part[1] in _ESCAPES:
         return _ESCAPES[part[1]]
     high, low, *codes = found.groups()
-    if high:  # JSON writes what is beyond U+FFFF as two escapes
+    if high:  # JSON writes characters beyond U+FFFF as two escapes
         return chr(0x10000 + ((int(high, 16) - 0xD800) << 10) + int(low, 16) - 0xDC00)
     if code := next(filter(None, codes), None):
         return chr(int(code, 16))
@@ -92,14 +92,14 @@ def _count_without_trailing(lines: list[str]) -> int:
 
 
 def _chomped(text: str, empty: int, chomping: str) -> str:
-    """With the breaks at its end, of which ``empty`` belong to empty lines (section 8.1.1.2)."""
+    """Return the text with the line breaks at its end, of which ``empty`` belong to empty lines (section 8.1.1.2)."""
     if chomping == "+":
         return text + "\n" * (empty + bool(text))
     return f"{text}\n" if text and not chomping else text
 
 
 def _folded_lines(lines: list[str]) -> str:
-    """The lines of a ``>`` scalar as text: lines that begin with white space keep the breaks around them (section 8.1.3)."""
+    """Fold the lines of a ``>`` scalar: lines that begin with white space keep the breaks around them (section 8.1.3)."""
     parts: list[str] = []
     breaks, before = 0, ""
     for line in lines:

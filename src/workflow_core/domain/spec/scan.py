@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MAX_DEPTH: Final = 32
 _LONGEST_KEY: Final = 1024
-"""Characters of a key without ``?`` (section 7.4.2)."""
+"""The maximum number of characters of a key without ``?`` (section 7.4.2)."""
 _KEY_TOKENS: Final = 3
 """Tokens of a key that is a scalar: anchor, tag, scalar."""
 
@@ -108,7 +108,7 @@ class _Scanner(Scanner):
                 self.allow_simple_key = True
 
     def _see_tab(self, start: int, end: int) -> None:
-        """A tab separates, but never indents (section 6.1): no collection begins behind one, and no value that needs indentation."""
+        """Note a tab, which separates but never indents (section 6.1): no collection or indented value may follow it."""
         buffer = self.reader.buffer
         tab = buffer.find("\t", start, end)
         if tab < 0:
@@ -146,7 +146,7 @@ class _Scanner(Scanner):
         super().fetch_flow_collection_start(TokenClass, to_push)
 
     def stale_possible_simple_keys(self) -> None:
-        """Keys end on the line on which they begin, but for those in braces (section 7.4.2)."""
+        """Drop keys that did not end on the line on which they begin, except in braces (section 7.4.2)."""
         source = self.reader
         for level, key in list(self.possible_simple_keys.items()):
             if level and self.flow_context[level - 1 : level] == ["{"]:
@@ -155,7 +155,7 @@ class _Scanner(Scanner):
             else:
                 stale = key.line != source.line or source.index - key.index > _LONGEST_KEY
             if stale and key.required:
-                raise refusal("not valid YAML: a key without its ':'", key.line + 1, key.column + 1)
+                raise refusal("not valid YAML: a key without ':'", key.line + 1, key.column + 1)
             if stale:
                 del self.possible_simple_keys[level]
 
@@ -183,7 +183,7 @@ class _Scanner(Scanner):
         return following in _FLOW or self._after_json_key()
 
     def _after_json_key(self) -> bool:
-        """Whether a quoted key or a collection precedes the ':', which then needs no space behind it (section 7.4.2)."""
+        """Whether a quoted key or a collection precedes the ':', which then needs no space after it (section 7.4.2)."""
         if self.flow_level not in self.possible_simple_keys or not self.tokens:
             return False
         last = self.tokens[-1]
@@ -201,7 +201,7 @@ class _Scanner(Scanner):
     def scan_directive(self) -> Any:
         source = self.reader
         if source.prefix(5) == "%YAML" and not _VERSION.match(source.buffer, source.pointer + 5):
-            raise refusal("only YAML 1.2 is read; leave this line out", source.line + 1, 1)
+            raise refusal("only YAML 1.2 is supported; remove this line", source.line + 1, 1)
         return super().scan_directive()
 
     def scan_yaml_directive_value(self, start_mark: Any) -> tuple[int, int]:
@@ -213,7 +213,9 @@ class _Scanner(Scanner):
         start = self.reader.get_mark()
         found = _ANCHOR.match(self.reader.buffer, self.reader.pointer)
         if not found:
-            raise self._refuse("'&' and '*' need a name right behind them; write a text that begins with one in quotes")
+            raise self._refuse(
+                "'&' and '*' need a name directly after them; write a text that begins with one of them in quotes"
+            )
         self.reader.forward(len(found[0]))
         return TokenClass(found[1], start, self.reader.get_mark())
 
@@ -221,12 +223,12 @@ class _Scanner(Scanner):
         start = self.reader.get_mark()
         found = _TAG.match(self.reader.buffer, self.reader.pointer)
         if not found:
-            raise self._refuse("'!' begins a tag, and this is none; write a text that begins with '!' in quotes")
+            raise self._refuse("'!' begins a tag, but this is not a tag; write a text that begins with '!' in quotes")
         verbatim, handle, suffix = found.groups()
         value = (None, verbatim) if verbatim else (handle, suffix) if suffix else (None, handle)
         self.reader.forward(len(found[0]))
         if self.reader.peek() not in (_END_SPACE_FLOW if self.flow_level else _END_SPACE):
-            raise self._refuse("a tag needs a space behind it")
+            raise self._refuse("a tag needs a space after it")
         return tokens.TagToken(value, start, self.reader.get_mark())
 
     # scalars (chapters 7 and 8)
@@ -250,7 +252,7 @@ class _Scanner(Scanner):
             following = line.match(buffer, gap.end())
             chunks.append(fold(gap[0]))
         else:
-            chunks.pop()  # the line ends before what is no further line of it
+            chunks.pop()  # the text ends here: what follows is not a further line of it
         source.forward(end - source.pointer)
         return _scalar("".join(chunks), start, source, "")
 
@@ -259,9 +261,9 @@ class _Scanner(Scanner):
         start = source.get_mark()
         found = (_DOUBLE if style == '"' else _SINGLE).match(source.buffer, source.pointer)
         if not found:
-            raise self._refuse(f"no second {style} ends this text")
+            raise self._refuse(f"the closing {style} of this text is missing")
         if marker := _MARKER_LINE.search(source.buffer, source.pointer, found.end()):
-            raise self._refuse("a line of '---' or '...' ends the document inside of a quoted text", marker.start() + 1)
+            raise self._refuse("a line of '---' or '...' ends the document inside a quoted text", marker.start() + 1)
         try:
             text = double_quoted(found[1]) if style == '"' else single_quoted(found[1])
         except NoSuchEscape as error:
@@ -277,7 +279,7 @@ class _Scanner(Scanner):
             raise self._refuse(f"'{style}' must be indented deeper than its key")
         header = _BLOCK_HEADER.match(source.buffer, source.pointer)
         if not header:
-            raise self._refuse(f"behind '{style}' may stand '+' or '-', a digit from 1 to 9 and a comment, and no text")
+            raise self._refuse(f"only '+' or '-', a digit from 1 to 9 and a comment may follow '{style}' on its line")
         chomping = header[1] or header[4] or ""
         digit = header[2] or header[3]
         lines, end = self._block_lines(header.end() + 1, max(self.indent, 0) + int(digit) if digit else None)
@@ -286,7 +288,7 @@ class _Scanner(Scanner):
         return _scalar(text, start, source, style)
 
     def _block_lines(self, start: int, indent: int | None) -> tuple[list[str], int]:
-        """The lines from an offset on without their indentation, and the offset at which they end."""
+        """Return the lines from an offset on, without indentation, and the offset at which they end."""
         buffer = self.reader.buffer
         lines: list[str] = []
         last, deepest = len(buffer) - 1, 0
@@ -318,7 +320,7 @@ def _scalar(text: str, start: Any, source: Reader, style: str) -> tokens.ScalarT
 
 
 class Loader:
-    """What ruamel's reader, scanner and parser know of each other, for one normalized text."""
+    """The object through which ruamel's reader, scanner and parser refer to each other, for one normalized text."""
 
     processing_version = (1, 2)
     comment_handling = None
@@ -330,5 +332,5 @@ class Loader:
 
 
 def too_deep(line: int, column: int) -> InvalidWorkflowSpec:
-    """The error for a value that is nested too deep."""
+    """Return the error for a value that is nested too deeply."""
     return refusal(f"nested more than {MAX_DEPTH} levels deep", line, column)

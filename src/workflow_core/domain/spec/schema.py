@@ -1,4 +1,4 @@
-"""The JSON Schema of the YAML: the model's own, and what is checked beside the model."""
+"""The JSON Schema of the YAML: that of the model, and the rules that are checked outside the model."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ _DESCRIPTIONS: Final = {
     "execution_timeout": "Seconds after which the task fails.",
     "max_retry_delay": "The longest delay between retries, in seconds.",
     "priority_weight": "Tasks with a larger weight are queued first.",
-    "retries": "How often the task is tried again after a failure.",
+    "retries": "The number of retries after a failure.",
     "retry_delay": "Seconds between a failure and the next try.",
     "retry_exponential_backoff": "Whether the delay doubles with each retry.",
-    "trigger_rule": f"When the task runs, by the ends of those it depends on; default {TRIGGER_RULES[0]}.",
+    "trigger_rule": f"When the task runs, depending on the results of its dependencies; default {TRIGGER_RULES[0]}.",
 }
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema by which editors complete and check a workflow's YAML."""
+    """Return the JSON Schema with which editors complete and validate a workflow's YAML."""
     schema = WorkflowSpec.model_json_schema()
     properties = schema["properties"]
     for name in ("params", "schedule", "tasks"):  # a key without a value is refused
@@ -46,7 +46,7 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _of_short(name: str) -> dict[str, Any]:
-    """The arguments of a short operator, also where it is given by the full path of its class."""
+    """Return the schema of the arguments of a short operator, given by its short name or class path."""
     own = OWN[name]
     takes = {argument: kind.json_schema() for argument, kind in sorted(own.kinds.items())}
     return {

@@ -1,4 +1,4 @@
-"""The findings about the shape of a spec: keys and types, in the words and places of the YAML."""
+"""The findings about the shape of a spec: its keys and types, with their positions in the YAML."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from workflow_core.errors import Problem
 
 MAX_FINDINGS: Final = 100
-"""Findings of one kind that are told: a guess at what each of 20,000 keys means would take minutes."""
+"""The maximum number of reported findings of one kind: a guess for each of 20,000 unknown keys would take minutes."""
 
 _MESSAGES: Final = {
     "extra_forbidden": "unknown key",
@@ -37,8 +37,8 @@ _KNOWN: Final[Mapping[str, tuple[str, ...]]] = {
     "schedule": tuple(ScheduleSpec.model_fields),
 }
 _CRON: Final = "0 6 * * *"
-_IDS: Final = "may hold letters, digits, '_' and '-' only, and must begin with a letter or '_'"
-_NAMES: Final = "may hold letters, digits and '_' only, and must begin with a letter or '_'"
+_IDS: Final = "may contain letters, digits, '_' and '-' only, and must begin with a letter or '_'"
+_NAMES: Final = "may contain letters, digits and '_' only, and must begin with a letter or '_'"
 _EXAMPLES: Final[Mapping[Path, str]] = {("params",): "name: default", ("version",): "version: v1"}
 _DAG_FACTORY: Final = (
     "this looks like a file of dag-factory; write one workflow per file, its keys at the top level, beginning with `version: v1`"
@@ -47,7 +47,7 @@ _DAG_FACTORY: Final = (
 
 
 def spec_of(document: YamlText) -> tuple[WorkflowSpec | None, list[Problem]]:
-    """The spec, or None and the findings about its shape. Those about the keys of declared params are in ``params.py``."""
+    """Return the spec, or None and the findings about its shape. ``params.py`` reports the keys of declared params."""
     if other := _of_another_format(document):
         return None, [other]
     problems = list(_nulls(document))
@@ -58,11 +58,11 @@ def spec_of(document: YamlText) -> tuple[WorkflowSpec | None, list[Problem]]:
     else:
         return (None if problems else spec), problems
     stand_in = {(*error["loc"][:-1], key) for error in errors if (key := _stands_for(document, error))}
-    for found in errors:
-        path = _path(found)
-        told_elsewhere = found["type"] == "extra_forbidden" and path in stand_in
-        if not told_elsewhere and not _of_declaration(path, found["type"]):
-            problems.append(_translated(document, path, found))
+    for details in errors:
+        path = _path(details)
+        reported_elsewhere = details["type"] == "extra_forbidden" and path in stand_in
+        if not reported_elsewhere and not _of_declaration(path, details["type"]):
+            problems.append(_translated(document, path, details))
     return None, problems
 
 
@@ -76,10 +76,10 @@ def _of_another_format(document: YamlText) -> Problem | None:
 
 
 def _nulls(document: YamlText) -> Iterator[Problem]:
-    """Keys without a value whose absence means something else."""
+    """Yield the problems with keys whose null value differs from an absent key."""
     data = document.data
     if "schedule" in data and data["schedule"] is None:
-        message = f'a workflow needs a schedule; write `schedule: {{cron: "{_CRON}"}}` (without a schedule is not supported yet)'
+        message = f'a workflow needs a schedule; write `schedule: {{cron: "{_CRON}"}}` (a workflow without a schedule is not supported yet)'
         yield document.problem(("schedule",), message)
     if "params" in data and data["params"] is None:
         yield document.problem(("params",), "must be a mapping; write `params: {}` for a workflow that takes no params")
@@ -90,7 +90,7 @@ def _path(error: Mapping[str, Any]) -> Path:
 
 
 def _of_declaration(path: Path, kind: str) -> bool:
-    """Whether ``params.py`` has a better finding for this."""
+    """Whether ``params.py`` reports this finding in more detail."""
     return (
         len(path) == len(("params", "name", "key")) and path[0] == "params" and kind in {"extra_forbidden", "missing"}
     )
@@ -124,7 +124,7 @@ def _unknown(path: Path) -> str:
 
 
 def _stands_for(document: YamlText, error: Mapping[str, Any]) -> str | None:
-    """The key that was written for the required one that is missing."""
+    """Return the key that was written instead of the missing required one."""
     if error["type"] != "missing" or not isinstance(error["input"], dict):
         return None
     path = _path(error)
@@ -144,7 +144,7 @@ def _missing(document: YamlText, path: Path, error: Mapping[str, Any]) -> Proble
 
 
 def _fix(path: Path, value: Any) -> str | None:
-    """What to write instead of a value of the wrong type."""
+    """Return what to write instead of a value of the wrong type."""
     if path == ("schedule",) and not isinstance(value, dict):
         return _schedule_fix(value)
     if path == ("tasks",):

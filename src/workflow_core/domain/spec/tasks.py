@@ -1,4 +1,4 @@
-"""The findings about tasks: ids, operators, arguments, and what waits for what."""
+"""The findings about tasks: ids, operators, arguments and dependencies."""
 
 from __future__ import annotations
 
@@ -25,30 +25,32 @@ _PLAIN_ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,200}\Z")
 
 
 def task_problems(document: YamlText, tasks: Sequence[Any], rules: SpecRules) -> Iterator[Problem]:
-    """What is wrong with the tasks, as far as each of them is a mapping; their shape is checked elsewhere."""
-    known: set[str] = set()
-    found = {index: task for index, task in enumerate(tasks) if isinstance(task, dict)}
-    for index, task in found.items():
+    """Yield the problems with the tasks that are mappings; their shape is checked elsewhere."""
+    task_ids: set[str] = set()
+    mappings = {index: task for index, task in enumerate(tasks) if isinstance(task, dict)}
+    for index, task in mappings.items():
         path: Path = ("tasks", index)
         task_id = task.get("task_id")
         if isinstance(task_id, str):
-            if task_id in known:
-                yield document.problem((*path, "task_id"), f"a second task is called {quoted(task_id)}; ids are unique")
-            known.add(task_id)
+            if task_id in task_ids:
+                yield document.problem(
+                    (*path, "task_id"), f"a second task has the id {quoted(task_id)}; ids must be unique"
+                )
+            task_ids.add(task_id)
         if isinstance(task.get("operator"), str) and (wrong := _operator_problem(task["operator"], rules)):
             yield document.problem((*path, "operator"), wrong)
         yield from argument_problems(document, path, task)
         function = task.get("python_callable")
         if isinstance(function, str) and not CALLABLE.wrong(function) and (wrong := rules.callable_problem(function)):
             yield document.problem((*path, "python_callable"), wrong)
-    waits = {index: _texts(task.get("dependencies")) for index, task in found.items()}
+    waits = {index: _texts(task.get("dependencies")) for index, task in mappings.items()}
     for index, dependencies in waits.items():
         for position, dependency in dependencies.items():
-            if dependency not in known:
-                close = guess(dependency, known)
+            if dependency not in task_ids:
+                close = guess(dependency, task_ids)
                 message = f"there is no task {quoted(dependency)}{f'; did you mean {quoted(close)}?' if close else ''}"
                 yield document.problem(("tasks", index, "dependencies", position), message)
-    yield from _circle(document, found, waits)
+    yield from _cycle_problems(document, mappings, waits)
 
 
 def _texts(value: Any) -> Mapping[int, str]:
@@ -62,13 +64,13 @@ def _operator_problem(operator: str, rules: SpecRules) -> str | None:
         short = ", ".join(SHORT_OPERATORS)
         close = now or guess(operator.lower(), SHORT_OPERATORS)
         hint = f"; did you mean {close!r}?" if close else ""
-        return f"{quoted(operator)} is no short name ({short}) and not the path of a class{hint}"
+        return f"{quoted(operator)} is neither a short name ({short}) nor the path of a class{hint}"
     path = SHORT_OPERATORS.get(operator, operator)
     if rules.allows(path):
         return None
     if path in REACHING:
         return (
-            f"{quoted(path)} is not allowed here: it {REACHING[path]}; only WORKFLOWS_ALLOWED_OPERATORS with this very path"
+            f"{quoted(path)} is not allowed here: it {REACHING[path]}; only WORKFLOWS_ALLOWED_OPERATORS with this exact path"
             " allows it"
         )
     if now:
@@ -78,7 +80,7 @@ def _operator_problem(operator: str, rules: SpecRules) -> str | None:
     return f"{quoted(path)} is not allowed here{old}; WORKFLOWS_ALLOWED_OPERATORS allows {allowed}"
 
 
-def _circle(
+def _cycle_problems(
     document: YamlText, tasks: Mapping[int, Mapping[str, Any]], waits: Mapping[int, Mapping[int, str]]
 ) -> Iterator[Problem]:
     ids = {index: task["task_id"] for index, task in tasks.items() if isinstance(task.get("task_id"), str)}
@@ -87,7 +89,7 @@ def _circle(
     except CycleError as error:
         cycle: list[str] = error.args[1]
         index = next(number for number, task_id in ids.items() if task_id == cycle[0])
-        message = f"the tasks wait for each other in a circle: {' -> '.join(map(_word, reversed(cycle)))}"
+        message = f"the dependencies form a cycle: {' -> '.join(map(_word, reversed(cycle)))}"
         yield document.problem(("tasks", index, "dependencies"), message)
 
 

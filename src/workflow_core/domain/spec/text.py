@@ -1,4 +1,4 @@
-"""YAML text to plain data with positions, safe on hostile input."""
+"""Read YAML text into plain data with positions, safely for hostile input."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Path = tuple[str | int, ...]
 
 @frozen
 class YamlText:
-    """Plain data (dicts, lists, JSON scalars) read from a YAML text, and where each part of it stands.
+    """Plain data (dicts, lists, JSON scalars) read from a YAML text, with the position of each part.
 
     ``positions`` maps a path (``("tasks", 2, "operator")``) to the 1-based line and column of its value, and
     ``keys`` to those of its key. ``plain`` holds the paths of the values that are scalars without quotes.
@@ -33,7 +33,7 @@ class YamlText:
     plain: AbstractSet[Path] = frozenset()
 
     def problem(self, path: Path, message: str, *, at_key: bool = False) -> Problem:
-        """A finding about the value at ``path``, or the nearest enclosing one that has a position."""
+        """Return a problem at the position of the value at ``path``, or of the nearest enclosing value that has one."""
         places = self.keys if at_key and path in self.keys else self.positions
         place = path
         while place not in places and place:
@@ -58,7 +58,7 @@ def read_yaml(text: str, *, max_bytes: int) -> YamlText:
 
 
 def read_node(node: Node) -> Any:
-    """A node as plain data.
+    """Return a node as plain data.
 
     Raises:
         InvalidWorkflowSpec: a part of it has no value.
@@ -68,7 +68,7 @@ def read_node(node: Node) -> Any:
 
 @frozen
 class _Reader:
-    """Node tree to data, collecting every problem rather than the first."""
+    """Converts a tree of nodes to data and collects all problems."""
 
     positions: dict[Path, tuple[int, int]] = field(factory=dict)
     keys: dict[Path, tuple[int, int]] = field(factory=dict)
@@ -98,7 +98,7 @@ class _Reader:
             if wrong:
                 self._add(key_node, path, wrong)
             elif key in result:
-                self._add(key_node, (*path, key), "the key stands here a second time")
+                self._add(key_node, (*path, key), "the key is repeated here")
             else:
                 self.keys[*path, key] = key_node.place
                 result[key] = self.value(value_node, (*path, key))
@@ -106,7 +106,7 @@ class _Reader:
 
     @staticmethod
     def _key(node: Node) -> tuple[str | None, str]:
-        """Why a node cannot be a key, and the key."""
+        """Return why a node cannot be a key (None if it can), and the key."""
         if not isinstance(node, Scalar):
             return "a key must be a plain word, not a list or mapping", ""
         key = node.text
@@ -118,7 +118,7 @@ class _Reader:
             if key == "<<":
                 return "merge keys ('<<') are not supported; write the values out", ""
             if not isinstance(plain_value(key), str):
-                return f"the key {quoted(key)} is not a text, and keys must be; write it in quotes", ""
+                return f"the key {quoted(key)} is not a text, as keys must be; write it in quotes", ""
         return None, key
 
     def _scalar(self, node: Scalar, path: Path) -> Any:
@@ -135,7 +135,7 @@ class _Reader:
 
 
 def _unreadable(node: Scalar) -> str | None:
-    """Why a scalar has no value, or none that can be stored; None if it has one."""
+    """Return why a scalar has no value that can be stored; None if it has one."""
     if wrong := unstorable(node.text):
         return wrong
     if not node.quotes and (wrong := unprintable(node.text)):

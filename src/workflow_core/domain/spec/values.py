@@ -1,4 +1,4 @@
-"""Kinds of values that an argument takes: how each is checked, said in words and written as JSON Schema."""
+"""The kinds of argument values: the check, description and JSON Schema of each."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_SECONDS: Final = 315_360_000
 """Ten years: Airflow's scheduler adds durations to dates, and a date after the year 9999 does not exist."""
 
 MAX_WHOLE: Final = 2**31 - 1
-"""The largest number that the integer columns of Airflow's database hold."""
+"""The largest number in the integer columns of Airflow's database."""
 
 YES_OR_NO: Final = re.compile(r"(?:y|yes|on|n|no|off)\Z", re.IGNORECASE)
 """Words that YAML 1.1 reads as truth values, and YAML 1.2 as text."""
@@ -37,12 +37,12 @@ class Kind:
     """A kind of values.
 
     Attributes:
-        words: what a value must be, as it follows "must be".
+        words: the description of a value, as it follows "must be".
         fits: whether a value is of this kind.
-        schema: the same as JSON Schema.
-        fix: what to write instead of a value that does not fit; None if there is no advice.
-        null: whether null is allowed, because it is the operator's own default.
-        loose: whether it is open of which kind the parts of a value are.
+        schema: the JSON Schema of a value.
+        fix: the advice for a value that does not fit; None without advice.
+        null: whether null is allowed, because it is the operator's default.
+        loose: whether the parts of a value may be of any kind.
     """
 
     words: str
@@ -53,33 +53,33 @@ class Kind:
     loose: bool = False
 
     def wrong(self, value: Any) -> str | None:
-        """None if ``value`` is of this kind; otherwise what is wrong with it, and the fix."""
+        """Return the problem with ``value`` and the fix; None if it is of this kind."""
         if (value is None and self.null) or (value is not None and self.fits(value)):
             return None
         fix = "leave the key out instead of null" if value is None else self.fix(value)
         return f"must be {self.words}{f'; {fix}' if fix else ''}"
 
     def or_null(self) -> Kind:
-        """The same kind, and null."""
+        """Return this kind with null allowed."""
         return evolve(self, null=True)
 
     def json_schema(self) -> dict[str, Any]:
-        """The JSON Schema of the values."""
+        """Return the JSON Schema of the values."""
         return {"anyOf": [dict(self.schema), {"type": "null"}]} if self.null else dict(self.schema)
 
 
 def is_number(value: object) -> bool:
-    """Whether this is a finite number, and no truth value."""
+    """Whether this is a finite number and not a truth value."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def is_whole(value: object) -> bool:
-    """Whether this is a whole number, and no truth value."""
+    """Whether this is a whole number and not a truth value."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
 def seconds_in(text: str) -> int | float | None:
-    """The seconds that a duration such as ``5m``, ``1 hour 30 minutes`` or ``00:05:00`` means to people; None if it is none."""
+    """Return the seconds of a duration such as ``5m``, ``1 hour 30 minutes`` or ``00:05:00``; None for any other text."""
     if clock := _CLOCK.match(text.strip()):
         hours, minutes, rest = (int(part or 0) for part in clock.groups())
         return hours * 3600 + minutes * 60 + rest
@@ -94,8 +94,8 @@ def _fix_seconds(value: Any) -> str | None:
     if isinstance(value, str):
         if _numeric(value):
             return f"write {value.strip()} without quotes"
-        found = seconds_in(value[:_LONGEST])
-        return None if found is None else f"write {found}"
+        seconds = seconds_in(value[:_LONGEST])
+        return None if seconds is None else f"write {seconds}"
     return None
 
 
@@ -147,7 +147,7 @@ MAPPING: Final = Kind(
 
 
 def whole(least: int, most: int = MAX_WHOLE) -> Kind:
-    """Whole numbers of a range."""
+    """Return the kind of whole numbers in a range."""
     return Kind(
         words=f"a whole number from {least} to {most}",
         fits=lambda value: is_whole(value) and least <= value <= most,
@@ -157,18 +157,18 @@ def whole(least: int, most: int = MAX_WHOLE) -> Kind:
 
 
 def one_of(*choices: str) -> Kind:
-    """One of some words."""
+    """Return the kind of one of the given words."""
 
     def fix(value: Any) -> str | None:
-        known = guess(value.lower(), choices) if isinstance(value, str) else None
-        return f"did you mean {known!r}?" if known else None
+        choice = guess(value.lower(), choices) if isinstance(value, str) else None
+        return f"did you mean {choice!r}?" if choice else None
 
     words = f"one of {', '.join(choices)}"
     return Kind(words=words, fits=lambda value: value in choices, schema={"enum": list(choices)}, fix=fix)
 
 
 def either(words: str, *kinds: Kind) -> Kind:
-    """Values of any of some kinds."""
+    """Return the kind of values of any of the given kinds."""
     return Kind(
         words=words,
         fits=lambda value: any(kind.fits(value) for kind in kinds),
@@ -179,7 +179,7 @@ def either(words: str, *kinds: Kind) -> Kind:
 
 
 def list_of(kind: Kind, words: str, *, least: int = 0) -> Kind:
-    """Lists whose items are all of one kind."""
+    """Return the kind of lists whose items are all of one kind."""
     return Kind(
         words=words,
         fits=lambda value: isinstance(value, list) and len(value) >= least and all(map(kind.fits, value)),

@@ -1,4 +1,4 @@
-"""Plain data as YAML that readers of version 1.1 and of version 1.2 take for the same.
+"""Write plain data as YAML that readers of versions 1.1 and 1.2 interpret equally.
 
 A text that either of them resolves to another type (``NO``, ``on``, ``12:30:45``, ``1_000``, ``0o10``, ``=``, ``<<``) is quoted.
 """
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 _WORD: Final = re.compile(r"[A-Za-z_/][^\[\]{},#&*!|>'\"%`\\?]*")
-"""What may stand without quotes, in braces and in blocks; other first characters begin numbers, dates and indicators."""
+"""Texts that need no quotes, in braces and in blocks; other first characters begin numbers, dates and indicators."""
 _RESOLVED: Final = frozenset(("null", "true", "false", "yes", "no", "on", "off", "y", "n"))
 """Words that version 1.1 or 1.2 reads as another type, in any case of letters."""
 _ESCAPES: Final = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
@@ -29,7 +29,7 @@ class _Ascii(str):
 
 
 def in_ascii(value: Any) -> Any:
-    """The same data, to be written in ASCII alone."""
+    """Return the data marked to be written in ASCII only."""
     if isinstance(value, dict):
         return {in_ascii(key): in_ascii(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -38,7 +38,7 @@ def in_ascii(value: Any) -> Any:
 
 
 def scalar(value: Any, *, quote: str = "") -> str:
-    """One value on one line; ``quote`` is the kind of quotes that a text should have if it can."""
+    """Return one value on one line; ``quote`` is the preferred kind of quotes for a text."""
     if isinstance(value, str):
         return _text(value, quote)
     if isinstance(value, float):
@@ -74,7 +74,7 @@ def _escaped(character: str) -> str:
 
 
 def flow(value: Any) -> str:
-    """Any value on one line, in braces and brackets."""
+    """Return any value on one line, in braces and brackets."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{_flow_key(key)}: {flow(inner)}" for key, inner in value.items()) + "}"
     if isinstance(value, list):
@@ -88,7 +88,7 @@ def _flow_key(key: str) -> str:
 
 
 def block(value: Any) -> str:
-    """Any value over as many lines as it needs, each with its line feed."""
+    """Return any value in block style, each line with its line feed."""
     return "".join(f"{line}\n" for line in _lines(value))
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from attrs import evolve
 
 from workflow_core.api import AuditFilters, PauseRequest
-from workflow_core.domain.act import Action
+from workflow_core.domain.audit import Action
 from workflow_core.domain.caller import Via
 from workflow_core.testing.api.subject import CALLER, NAME, ApiSubject, Twins
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from attrs import asdict, evolve
 
-from workflow_core.domain.act import Action, AuditFilter, audit_event
+from workflow_core.domain.audit import Action, AuditFilter, audit_event
 from workflow_core.domain.caller import Via
 from workflow_core.domain.paging import PageRequest
 from workflow_core.errors import InvalidRequest
@@ -19,7 +19,7 @@ from workflow_core.testing.entities import AT, a_run, a_workflow, an_act
 from workflow_core.testing.together import together
 
 if TYPE_CHECKING:
-    from workflow_core.domain.act import AuditEntry, AuditEvent
+    from workflow_core.domain.audit import AuditEntry, AuditEvent
     from workflow_core.ports.database import Database
     from workflow_core.testing.database.subject import DatabaseFacts
 

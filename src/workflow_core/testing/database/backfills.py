@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from attrs import evolve
 
-from workflow_core.domain.backfill import Backfill, OnFailure, Reprocess, SkippedDate, Wanted, Wish
+from workflow_core.domain.backfill import Backfill, DesiredState, OnFailure, Reprocess, SkippedDate, StateRequest
 from workflow_core.domain.paging import PageRequest
 from workflow_core.domain.run import RunStatus, Submission
 from workflow_core.domain.workflow import Phase
@@ -82,7 +82,9 @@ class BackfillRules(DatabaseSubject):
             reprocess=Reprocess.FAILED,
             run_backwards=True,
             on_failure=OnFailure.STOP,
-            wish=Wish(wanted=Wanted.PAUSE, by="paula", at=AT + SECOND, reason="no\nmore: \u6570"),
+            state_request=StateRequest(
+                desired_state=DesiredState.PAUSE, by="paula", at=AT + SECOND, reason="no\nmore: \u6570"
+            ),
             updated_at=AT + 2 * SECOND,
             accepted=("r1", "r2"),
             skipped=(SkippedDate(date=JAN_1, run_id="r0", status=RunStatus.FAILED),),
@@ -100,10 +102,12 @@ class BackfillRules(DatabaseSubject):
     def test_times_of_a_backfill_come_back_in_utc(self, database: Database, owner: Workflow) -> None:
         """A time in another zone is returned as the same moment in UTC."""
         there = AT.astimezone(timezone(timedelta(hours=9)))
-        wish = Wish(wanted=Wanted.RUN, by="x", at=there)
-        database.backfills.add_backfill(a_backfill(owner, created_at=there, updated_at=there, wish=wish), [], dated=0)
+        wish = StateRequest(desired_state=DesiredState.RUN, by="x", at=there)
+        database.backfills.add_backfill(
+            a_backfill(owner, created_at=there, updated_at=there, state_request=wish), [], dated=0
+        )
         found = _read(database, owner)
-        moments = [found.created_at, found.updated_at, found.wish.at]
+        moments = [found.created_at, found.updated_at, found.state_request.at]
         assert [moment.isoformat() for moment in moments] == ["2026-01-01T10:00:00.123456+00:00"] * 3
 
     def test_its_runs_are_runs(self, database: Database, owner: Workflow, behind: DatabaseFacts) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from attrs import evolve
 
-from workflow_core.domain.backfill import Wanted
+from workflow_core.domain.backfill import DesiredState
 from workflow_core.domain.run import RunStatus, Stop, Submission
 from workflow_core.domain.workflow import Pause, Phase
 from workflow_core.testing.database.subject import DatabaseSubject
@@ -82,14 +82,14 @@ class DueBackfillRules(DatabaseSubject):
         self, database: Database, owner: Workflow, slots: list[dict[str, Any]], *, active: bool
     ) -> None:
         """A stopping backfill is due until every run has ended or has a requested stop, independent of its workflow."""
-        backfill = _kept(database, owner, slots, wanted=Wanted.STOP)
+        backfill = _kept(database, owner, slots, wanted=DesiredState.STOP)
         database.workflows.save_workflow(evolve(owner, phase=Phase.LEAVING))
         assert list(database.backfills.active_backfills(10)) == ([backfill] if active else [])
 
     @pytest.mark.parametrize("slots", [[WAITING, WAITING, WAITING], [SENDING, RUNNING, WAITING]])
     def test_wanted_to_pause(self, database: Database, owner: Workflow, slots: list[dict[str, Any]]) -> None:
         """A paused backfill is never due."""
-        _kept(database, owner, slots, wanted=Wanted.PAUSE)
+        _kept(database, owner, slots, wanted=DesiredState.PAUSE)
         assert list(database.backfills.active_backfills(10)) == []
 
     @pytest.mark.parametrize("phase", Phase)

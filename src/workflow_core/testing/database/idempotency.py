@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from attrs import evolve
 
-from workflow_core.domain.act import Action, key_record
+from workflow_core.domain.audit import Action, key_record
 from workflow_core.domain.names import uuid7
 from workflow_core.domain.workflow import Phase, first_revision
 from workflow_core.errors import ConcurrentUpdate, KeyInUse, WorkflowError
@@ -20,7 +20,7 @@ from workflow_core.testing.together import together
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from workflow_core.domain.act import AuditEntry
+    from workflow_core.domain.audit import AuditEntry
     from workflow_core.ports.database import Database
 
 KEPT: Final = a_workflow("a.kept")

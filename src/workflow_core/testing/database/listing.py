@@ -169,7 +169,7 @@ class ListingRules(DatabaseSubject):
     ) -> None:
         """Listed is what comes or goes, and what is served with another pause state than the wanted one."""
         workflow = a_workflow(phase=phase, pause=pause, airflow_paused=airflow_paused)
-        assert workflow.settled is not unsettled
+        assert workflow.is_settled is not unsettled
         database.workflows.add_workflow(workflow)
         assert list(database.workflows.unsettled_workflows(10)) == ([workflow] if unsettled else [])
 

@@ -11,7 +11,7 @@ from attrs import evolve
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from workflow_core.domain.backfill import Backfill, Wanted
+from workflow_core.domain.backfill import Backfill, DesiredState
 from workflow_core.domain.code import CodeObject
 from workflow_core.domain.filters import HistoryFilter, WorkflowFilter
 from workflow_core.domain.paging import PageRequest
@@ -175,13 +175,15 @@ class DatabaseMachine(RuleBasedStateMachine):
                 self._backfills.append(backfill)
                 self._runs += slots
 
-    @rule(data=st.data(), wanted=st.sampled_from(Wanted), moment=_moments, changes=_run_changes)
-    def save_backfill(self, data: st.DataObject, wanted: Wanted, moment: Any, changes: dict[str, Any]) -> None:
+    @rule(data=st.data(), wanted=st.sampled_from(DesiredState), moment=_moments, changes=_run_changes)
+    def save_backfill(self, data: st.DataObject, wanted: DesiredState, moment: Any, changes: dict[str, Any]) -> None:
         """Save a backfill that was read earlier, with runs that may belong to another backfill."""
         if self._backfills:
             backfill = data.draw(st.sampled_from(self._backfills))
             runs = data.draw(st.lists(st.sampled_from(self._runs), max_size=2, unique_by=lambda run: run.run_id))
-            wished = evolve(backfill, wish=evolve(backfill.wish, wanted=wanted), updated_at=moment)
+            wished = evolve(
+                backfill, state_request=evolve(backfill.state_request, desired_state=wanted), updated_at=moment
+            )
             changes.pop("backfill_id", None)
             saved = self._same("backfills.save_backfill", wished, [evolve(run, **changes) for run in runs])
             if isinstance(saved[0], Backfill):

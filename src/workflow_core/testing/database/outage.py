@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from workflow_core.domain.act import AuditFilter
+from workflow_core.domain.audit import AuditFilter
 from workflow_core.domain.conditions import AirflowState, Observation
 from workflow_core.domain.filters import HistoryFilter, WorkflowFilter
 from workflow_core.domain.lease import Lease

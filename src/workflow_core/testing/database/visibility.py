@@ -8,7 +8,7 @@ import pytest
 from attrs import evolve
 
 from workflow_core.domain.access import Grant, Role
-from workflow_core.domain.act import AuditFilter
+from workflow_core.domain.audit import AuditFilter
 from workflow_core.domain.authorization import Visibility
 from workflow_core.domain.filters import HistoryFilter, WorkflowFilter
 from workflow_core.domain.paging import PageRequest

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from workflow_core.domain.act import Action, on_backfill
-from workflow_core.domain.backfill import BackfillSummary, Wanted, counts_of, waiting_of
+from workflow_core.domain.audit import Action, on_backfill
+from workflow_core.domain.backfill import BackfillSummary, DesiredState, counts_of, waiting_of
 from workflow_core.errors import BackfillNotActive, ConcurrentUpdate, DatabaseUnavailable
 from workflow_core.usecases.commands.reason import check_reason
 from workflow_core.usecases.commands.trigger import check_runnable
@@ -96,7 +96,7 @@ def stop_backfill(command: ControlBackfill, context: Context) -> BackfillSummary
     _check_permitted(command, context)
 
     def step(backfill: Backfill, runs: Sequence[Run]) -> tuple[Backfill, Sequence[Run]]:
-        if backfill.wanted is Wanted.STOP:
+        if backfill.desired_state is DesiredState.STOP:
             return backfill, ()
         _refuse_ended(backfill, runs)
         by, at = command.caller.name, context.clock.now()
@@ -150,5 +150,5 @@ def _refuse_ended(backfill: Backfill, runs: Sequence[Run]) -> None:
 
     A backfill that only waits for the runs of its skipped dates has no runs left to pause, resume or stop.
     """
-    if all(run.status.is_final for run in runs) or backfill.wanted is Wanted.STOP:
+    if all(run.status.is_final for run in runs) or backfill.desired_state is DesiredState.STOP:
         raise BackfillNotActive(backfill.backfill_id, backfill.status(counts_of(runs)))

@@ -26,7 +26,7 @@ from workflow_core.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from workflow_core.domain.act import KeyRecord
+    from workflow_core.domain.audit import KeyRecord
     from workflow_core.domain.caller import Caller, IdempotencyKey
     from workflow_core.usecases.context import Context
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
-from workflow_core.domain.act import Action, on_workflow
+from workflow_core.domain.audit import Action, on_workflow
 from workflow_core.domain.workflow import Phase
 from workflow_core.errors import AirflowRefused, ConcurrentUpdate, Unavailable, WorkflowNotFound
 from workflow_core.usecases.commands.reason import check_reason
@@ -102,7 +102,7 @@ def _change(
 
 def _apply_again(workflow: Workflow, context: Context) -> Workflow:
     """Apply a pause state that is already recorded, because it may have been changed in Airflow since."""
-    if workflow.phase is not Phase.SERVED or not workflow.settled:
+    if workflow.phase is not Phase.SERVED or not workflow.is_settled:
         return reconcile_workflow(workflow, context, within=WAIT_FOR_WORKER)
     try:
         if is_draining(workflow, context):  # it was unpaused in Airflow, and runs are active

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from workflow_core.domain.act import Action, on_workflow
+from workflow_core.domain.audit import Action, on_workflow
 from workflow_core.domain.authorization import Verb, denied, may
 from workflow_core.domain.names import check_dataset_name, dag_id_for, is_sentinel, uuid7
 from workflow_core.domain.schedule import Schedule

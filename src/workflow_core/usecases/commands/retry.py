@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from workflow_core.domain.act import Action, on_run
+from workflow_core.domain.audit import Action, on_run
 from workflow_core.domain.run import FAILED_TASKS, Retry, RunStatus
 from workflow_core.domain.workflow import Phase
 from workflow_core.errors import (
@@ -94,7 +94,7 @@ def _check_owner(owner: Workflow, context: Context) -> None:
 
 def _ended_in_airflow(run: Run, context: Context) -> tuple[AirflowRun, Sequence[TaskState]]:
     """Poll the run and its tasks in Airflow, because the recorded state may be out of date."""
-    if not run.settled:
+    if not run.is_settled:
         raise RunNotRetryable(run.run_id, f"it has not ended ({run.status})")
     key = (run.dag_id, run.airflow_run_id)
     airflow_run = context.airflow.run(*key)

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import Factory, frozen
 
-from workflow_core.domain.act import Action, on_backfill
+from workflow_core.domain.audit import Action, on_backfill
 from workflow_core.domain.backfill import (
     Backfill,
     BackfillView,
+    DesiredState,
     OnFailure,
     Reprocess,
     SkippedDate,
-    Wanted,
-    Wish,
+    StateRequest,
     backfill_id_for,
     slot_run_id,
 )
@@ -163,7 +163,7 @@ def _plan(
         on_failure=command.on_failure or (OnFailure.CONTINUE if command.parallel else OnFailure.STOP),
         created_by=command.caller.name,
         created_at=now,
-        wish=Wish(wanted=Wanted.RUN, by=command.caller.name, at=now),
+        state_request=StateRequest(desired_state=DesiredState.RUN, by=command.caller.name, at=now),
         updated_at=now,
         skipped=tuple(skipped[day] for day in sorted(skipped)),
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from workflow_core.domain.act import Action, on_run
+from workflow_core.domain.audit import Action, on_run
 from workflow_core.domain.run import RunStatus, Submission
 from workflow_core.errors import ConcurrentUpdate, RunNotActive
 from workflow_core.usecases.commands.reason import check_reason
@@ -52,9 +52,9 @@ def stop(command: StopRun, context: Context) -> Run:
         context.check_execution(owner)
     recorded = False
     while run.stop is None:
-        if not run.settled and run.submission is not Submission.WAITING:
+        if not run.is_settled and run.submission is not Submission.WAITING:
             run = poll(run, context)
-        if run.settled:
+        if run.is_settled:
             raise RunNotActive(run.run_id, run.status)
         try:
             stopping = run.stopping(command.caller.name, command.reason, context.clock.now())

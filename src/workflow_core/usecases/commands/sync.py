@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workflow_core.domain.act import Action, AuditEntry
+from workflow_core.domain.audit import Action, AuditEntry
 from workflow_core.domain.caller import Via
 from workflow_core.domain.lease import SYNC
 from workflow_core.domain.workflow import SourceType

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from workflow_core.domain.act import Action, on_token
+from workflow_core.domain.audit import Action, on_token
 from workflow_core.domain.token import check_token_id, new_token, presented
 from workflow_core.errors import InvalidRequest, Unauthenticated
 

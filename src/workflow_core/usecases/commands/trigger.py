@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import Factory, frozen
 
-from workflow_core.domain.act import Action, on_run
+from workflow_core.domain.audit import Action, on_run
 from workflow_core.domain.names import quoted, run_id_for, unstorable
 from workflow_core.domain.run import Run, RunStatus, RunType, Submission, run_date_of
 from workflow_core.domain.spec.document import DATE_PARAM

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from workflow_core.domain.act import Action, on_workflow
+from workflow_core.domain.audit import Action, on_workflow
 from workflow_core.domain.workflow import SourceType
 from workflow_core.errors import ConcurrentUpdate, WorkflowPermissionDenied
 from workflow_core.usecases.reconcile.runs import follow_changes

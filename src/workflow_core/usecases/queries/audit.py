@@ -8,7 +8,7 @@ from workflow_core.domain.names import check_dataset_name, unstorable
 from workflow_core.errors import InvalidRequest
 
 if TYPE_CHECKING:
-    from workflow_core.domain.act import AuditEvent, AuditFilter
+    from workflow_core.domain.audit import AuditEvent, AuditFilter
     from workflow_core.domain.paging import Page, PageRequest
     from workflow_core.usecases.context import Context
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from workflow_core.domain.backfill import BackfillSummary, BackfillView, Wanted, waiting_of
+from workflow_core.domain.backfill import BackfillSummary, BackfillView, DesiredState, waiting_of
 from workflow_core.domain.filters import HistoryFilter
 from workflow_core.domain.names import check_dataset_name
 from workflow_core.domain.paging import Page, PageRequest, moment_key
@@ -34,7 +34,7 @@ def show_backfill(backfill_id: str, context: Context) -> BackfillView:
     backfill = require_backfill(backfill_id, context)
     runs = context.db.backfills.backfill_runs(backfill_id)
     (current,) = with_skipped_runs([backfill], context)
-    active = any(not run.settled for run in runs)
+    active = any(not run.is_settled for run in runs)
     return BackfillView(
         backfill=current,
         runs=runs,
@@ -93,7 +93,7 @@ def _successes(runs: Sequence[Run]) -> list[float]:
 def _held(backfill: Backfill, runs: Sequence[Run], context: Context) -> str | None:
     if not waiting_of(runs):
         return _awaited(backfill, runs)
-    if backfill.wanted is not Wanted.RUN:
+    if backfill.desired_state is not DesiredState.RUN:
         return None
     owner = context.db.workflows.workflow_by_id(backfill.workflow_id)
     if owner is None or owner.status is WorkflowStatus.ACTIVE:
@@ -104,7 +104,7 @@ def _held(backfill: Backfill, runs: Sequence[Run], context: Context) -> str | No
 def _awaited(backfill: Backfill, runs: Sequence[Run]) -> str | None:
     """Return a message if only runs of skipped dates have not ended."""
     active = [skipped for skipped in backfill.skipped if not skipped.status.is_final]
-    if any(not run.settled for run in runs) or not active:
+    if any(not run.is_settled for run in runs) or not active:
         return None
     more = f" and {len(active) - 1} more" if len(active) > 1 else ""
     return f"Waiting for run {active[0].run_id} of the skipped date {active[0].date}{more}."

@@ -72,7 +72,7 @@ def why_run(run_id: str, context: Context) -> Explanation:
 def _tasks(run: Run, context: Context) -> Sequence[TaskState]:
     key = (run.dag_id, run.airflow_run_id)
     try:
-        return () if run.settled else context.airflow.tasks([key]).get(key, ())
+        return () if run.is_settled else context.airflow.tasks([key]).get(key, ())
     except AirflowUnavailable:
         return ()
 

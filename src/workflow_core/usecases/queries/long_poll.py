@@ -35,7 +35,7 @@ def versions_of(run_ids: Collection[str], context: Context) -> Mapping[str, int]
 def _poll_some(run_ids: list[str], context: Context) -> None:
     for run_id in secrets.SystemRandom().sample(run_ids, min(POLL_LIMIT, len(run_ids))):
         run = context.db.workflows.run(run_id)
-        if run is None or run.settled:
+        if run is None or run.is_settled:
             continue
         try:
             poll(run, context)

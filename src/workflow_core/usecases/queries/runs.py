@@ -54,9 +54,9 @@ def show_run(run_id: str, context: Context) -> RunView:
         raise WorkflowRunNotFound(run_id)
     stale = False
     state = context.db.observations.airflow_state()
-    if not run.settled and _is_followed(run, state, context):
+    if not run.is_settled and _is_followed(run, state, context):
         stale = state.is_stale
-    elif not run.settled:
+    elif not run.is_settled:
         try:
             run = poll(run, context)
         except (Unavailable, AirflowRefused) as error:
@@ -69,7 +69,7 @@ def show_run(run_id: str, context: Context) -> RunView:
 
 def _held(run: Run, context: Context) -> str | None:
     """Return why a submitted run does not progress, if its DAG was last observed as paused in Airflow."""
-    if run.settled or run.submission is not Submission.SUBMITTED or run.stop is not None:
+    if run.is_settled or run.submission is not Submission.SUBMITTED or run.stop is not None:
         return None
     observation = context.db.observations.observations([run.workflow_id]).get(run.workflow_id)
     if observation is None or not observation.is_paused:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
-from workflow_core.domain.act import Action, on_backfill
-from workflow_core.domain.backfill import SYSTEM, Wanted, being_sent, waiting_of
+from workflow_core.domain.audit import Action, on_backfill
+from workflow_core.domain.backfill import SYSTEM, DesiredState, being_sent, waiting_of
 from workflow_core.domain.caller import Caller, Via
-from workflow_core.domain.lease import backfill_subject
+from workflow_core.domain.lease import backfill_lease_key
 from workflow_core.domain.run import RunStatus, Submission
 from workflow_core.domain.workflow import WorkflowStatus
 from workflow_core.errors import AirflowRefused, ConcurrentUpdate, Unavailable
@@ -43,16 +43,16 @@ def advance_backfill(backfill: Backfill, context: Context) -> None:
         AirflowUnavailable, AirflowOutcomeUnknown: Airflow does not respond; what was recorded so far remains valid.
     """
     runs = context.db.backfills.backfill_runs(backfill.backfill_id)
-    if backfill.wanted is Wanted.RUN:
+    if backfill.desired_state is DesiredState.RUN:
         _submit_due(backfill, runs, context)
-    if backfill.wanted is Wanted.STOP:
+    if backfill.desired_state is DesiredState.STOP:
         _stop_runs(backfill, runs, context)
 
 
 def try_to_advance_backfill(backfill: Backfill, context: Context) -> None:
     """Advance a backfill under its lease; if that is not possible now, leave it to the worker."""
     try:
-        with hold_lease(backfill_subject(backfill.backfill_id), context) as acquired:
+        with hold_lease(backfill_lease_key(backfill.backfill_id), context) as acquired:
             if acquired:
                 advance_backfill(backfill, context)
     except (Unavailable, AirflowRefused, ConcurrentUpdate) as error:
@@ -93,9 +93,9 @@ def _submit_due(backfill: Backfill, runs: Sequence[Run], context: Context) -> No
 def _stop_runs(backfill: Backfill, runs: Sequence[Run], context: Context) -> None:
     """Request and carry out the stop of every run that has not ended."""
     for run in runs:
-        if run.settled or run.stop is not None:
+        if run.is_settled or run.stop is not None:
             continue
-        desired = backfill.wish
+        desired = backfill.state_request
         try:
             stopping = context.db.workflows.save_run(run.stopping(desired.by, desired.reason, context.clock.now()))
             if stopping.status is RunStatus.STOPPING:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import define, evolve, field, frozen
 
-from workflow_core.domain.act import Action, on_workflow
-from workflow_core.domain.code import CodeObject, FailedObject, HeldBack, SyncReport
+from workflow_core.domain.audit import Action, on_workflow
+from workflow_core.domain.code import CodeObject, FailedObject, SkippedChange, SyncReport
 from workflow_core.domain.filters import WorkflowFilter
 from workflow_core.domain.names import dag_id_for, is_sentinel, uuid7
 from workflow_core.domain.paging import PageRequest
@@ -74,7 +74,7 @@ class CodeSync:
     overridden: list[str] = field(factory=list)
     restored: list[str] = field(factory=list)
     failed: list[FailedObject] = field(factory=list)
-    guarded: list[HeldBack] = field(factory=list)
+    guarded: list[SkippedChange] = field(factory=list)
     unchanged: int = 0
 
     def import_object(self, ref: StoredRef) -> None:
@@ -324,7 +324,7 @@ class CodeSync:
         self.failed.append(FailedObject(dataset_name=name, url=self._url(name), problems=problems))
 
     def _skip(self, names: Sequence[str], reason: str) -> None:
-        self.guarded.append(HeldBack(dataset_names=tuple(names), reason=reason))
+        self.guarded.append(SkippedChange(dataset_names=tuple(names), reason=reason))
 
     def _url(self, name: str) -> str:
         return self.context.storage.url(SourceType.CODE, name)

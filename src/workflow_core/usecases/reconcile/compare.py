@@ -12,7 +12,7 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from workflow_core.domain.filters import WorkflowFilter
-from workflow_core.domain.lease import workflow_subject
+from workflow_core.domain.lease import workflow_lease_key
 from workflow_core.domain.paging import PageRequest
 from workflow_core.domain.spec import spec_hash
 from workflow_core.domain.workflow import Phase, SourceType
@@ -79,7 +79,7 @@ def _restore_yaml(workflow: Workflow, context: Context) -> bool:
 
     The write replaces exactly the object that was compared; if that has changed, nothing is written.
     """
-    with hold_lease(workflow_subject(workflow.id), context) as acquired:
+    with hold_lease(workflow_lease_key(workflow.id), context) as acquired:
         current = context.db.workflows.workflow_by_id(workflow.id)
         if not acquired or current is None or current.version != workflow.version:
             return False  # another process works on it: the comparison is out of date

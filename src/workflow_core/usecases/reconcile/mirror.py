@@ -196,7 +196,7 @@ def _reapply_reverted_pause(
     Airflow carries out a request even after the service has stopped waiting for the response. A request that was sent
     before the desired state changed therefore may revert it.
     """
-    if workflow.phase is not Phase.SERVED or not workflow.settled or is_paused is (workflow.pause is not None):
+    if workflow.phase is not Phase.SERVED or not workflow.is_settled or is_paused is (workflow.pause is not None):
         return workflow
     changed_at = workflow.pause_changed_at
     if changed_at is None or (previous.observed_at or changed_at) > changed_at + context.policy.in_flight_limit:

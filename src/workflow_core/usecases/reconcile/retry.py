@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from workflow_core.domain.lease import run_subject
+from workflow_core.domain.lease import run_lease_key
 from workflow_core.errors import (
     AirflowOutcomeUnknown,
     AirflowRefused,
@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 def try_to_apply_retry(run: Run, context: Context) -> Run:
     """Apply a retry under the run's lease; if that is not possible now, leave it to the worker."""
     try:
-        with hold_lease(run_subject(run.run_id), context) as acquired:
+        with hold_lease(run_lease_key(run.run_id), context) as acquired:
             return apply_retry(run, context) if acquired else run
     except (Unavailable, AirflowRefused, ConcurrentUpdate) as error:
         _log.warning("The worker will retry %s: %s", run.run_id, error.message)
@@ -47,7 +47,7 @@ def apply_retry(run: Run, context: Context) -> Run:
     now = context.clock.now()
     airflow_run = context.airflow.run(*key)
     if airflow_run is None:
-        return record_run(run.gone(now), context)
+        return record_run(run.deleted_in_airflow(now), context)
     if run.retry.is_done(airflow_run):
         return record_poll(run, run.observed(airflow_run, context.airflow.tasks([key]).get(key, ()), now), context)
     if run.sent_at is not None and now - run.sent_at < context.policy.in_flight_limit:

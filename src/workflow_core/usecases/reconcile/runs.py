@@ -53,7 +53,7 @@ def poll(run: Run, context: Context) -> Run:
     if airflow_run is not None:
         return record_poll(run, run.observed(airflow_run, context.airflow.tasks([key]).get(key, ()), at), context)
     if run.submission in {Submission.SUBMITTED, Submission.RETRYING}:
-        return record_poll(run, run.gone(at), context)
+        return record_poll(run, run.deleted_in_airflow(at), context)
     return run  # not in Airflow yet: the worker sends it
 
 
@@ -64,7 +64,9 @@ def poll_presence(run: Run, context: Context) -> Run:
     """
     at = context.clock.now()
     airflow_run = context.airflow.run(run.dag_id, run.airflow_run_id)
-    return record_run(run.gone(at) if airflow_run is None else run.observed(airflow_run, None, at), context)
+    return record_run(
+        run.deleted_in_airflow(at) if airflow_run is None else run.observed(airflow_run, None, at), context
+    )
 
 
 def record_poll(before: Run, after: Run, context: Context) -> Run:

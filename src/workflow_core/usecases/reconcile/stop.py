@@ -6,7 +6,7 @@ import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from workflow_core.domain.lease import run_subject
+from workflow_core.domain.lease import run_lease_key
 from workflow_core.domain.run import COMPLETED_TASKS, FAILED_TASKS, NOT_RETRIED, RunStatus, Submission
 from workflow_core.errors import AirflowRefused, ConcurrentUpdate, Unavailable
 from workflow_core.ports.airflow import EndState
@@ -36,7 +36,7 @@ STOP_REPEAT_INTERVAL: Final = timedelta(seconds=10)
 def try_to_apply_stop(run: Run, context: Context) -> Run:
     """Apply a stop under the run's lease; if that is not possible now, leave it to the worker."""
     try:
-        with hold_lease(run_subject(run.run_id), context) as acquired:
+        with hold_lease(run_lease_key(run.run_id), context) as acquired:
             return apply_stop(run, context) if acquired else run
     except (Unavailable, AirflowRefused, ConcurrentUpdate) as error:
         _log.warning("The worker will stop %s: %s", run.run_id, error.message)
@@ -82,7 +82,7 @@ def apply_stop(run: Run, context: Context, *, dag_is_leaving: bool = False) -> R
 def _handle_absent(run: Run, context: Context) -> Run:
     now = context.clock.now()
     if run.submission in {Submission.SUBMITTED, Submission.RETRYING}:
-        return record_run(run.gone(now), context)
+        return record_run(run.deleted_in_airflow(now), context)
     if run.sent_at is not None and now - run.sent_at < context.policy.in_flight_limit:
         return run
     return record_run(run.cancelled(now), context)
@@ -114,7 +114,7 @@ def _finish_stop(run: Run, airflow_run: AirflowRun, tasks: Sequence[TaskState], 
         return run
     if tasks and all(task.state == "success" for task in tasks):
         put_back = context.airflow.end_run(run.dag_id, run.airflow_run_id, EndState.SUCCESS)
-        return record_run(run.outlived_stop(put_back or airflow_run), context)
+        return record_run(run.stop_superseded(put_back or airflow_run), context)
     # A task that was queued when the run was ended is "skipped", and its process may have been starting. Airflow counts
     # a try from the moment it is queued.
     may_have_processes = any(task.try_number > 0 and task.state != "success" for task in tasks)

@@ -49,7 +49,7 @@ def send(run: Run, context: Context) -> Run:
                 return record_run(run.refused(error.message, context.clock.now()), context)
             _log.info("Moving the logical date of %s: %s", run.run_id, error.message)
             try:
-                run = context.db.workflows.save_run(run.moved())
+                run = context.db.workflows.save_run(run.with_next_logical_date())
             except ConcurrentUpdate:  # another process sends it, or its stop was requested
                 return context.db.workflows.run(run.run_id) or run
     return run

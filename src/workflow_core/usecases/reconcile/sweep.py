@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import evolve, frozen
 
-from workflow_core.domain.lease import COMPARE, MIRROR, TIDY, backfill_subject, run_subject, workflow_subject
+from workflow_core.domain.lease import COMPARE, MIRROR, TIDY, backfill_lease_key, run_lease_key, workflow_lease_key
 from workflow_core.domain.run import Submission
 from workflow_core.domain.workflow import Phase
 from workflow_core.errors import AirflowRefused, ConcurrentUpdate, LeaseLost, StorageConflict, Unavailable
@@ -154,13 +154,13 @@ def _reconcile_workflows(context: Context, *, is_periodic: bool) -> int:
         tried.append(workflow)
         after = _step_workflow(workflow, context)
         misses[group] = misses[group] + 1 if after.phase is workflow.phase else 0
-        return after.settled
+        return after.is_settled
 
     unsettled = context.db.workflows.unsettled_workflows(WORKFLOW_LIMIT)
     try:
         return process_leased(
             takewhile(lambda _: clock.now() < deadline, unsettled),
-            lambda workflow: workflow_subject(workflow.id),
+            lambda workflow: workflow_lease_key(workflow.id),
             settle,
             context,
         )
@@ -197,13 +197,13 @@ def _apply_retries(context: Context) -> int:
 
 def _apply_stops(context: Context) -> int:
     return _process_runs(
-        context.db.workflows.stopping_runs(BATCH), lambda run: apply_stop(run, context).settled, context
+        context.db.workflows.stopping_runs(BATCH), lambda run: apply_stop(run, context).is_settled, context
     )
 
 
 def _process_runs(runs: Sequence[Run], step: Callable[[Run], bool], context: Context) -> int:
     """Take one step with each of the runs; return for how many of them the step was the last one."""
-    return process_leased(runs, lambda run: run_subject(run.run_id), step, context)
+    return process_leased(runs, lambda run: run_lease_key(run.run_id), step, context)
 
 
 def _advance_backfills(context: Context) -> int:
@@ -212,4 +212,4 @@ def _advance_backfills(context: Context) -> int:
         return True
 
     backfills = context.db.backfills.active_backfills(BATCH)
-    return process_leased(backfills, lambda backfill: backfill_subject(backfill.backfill_id), advance, context)
+    return process_leased(backfills, lambda backfill: backfill_lease_key(backfill.backfill_id), advance, context)

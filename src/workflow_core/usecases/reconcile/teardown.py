@@ -66,13 +66,13 @@ def _finish_runs(runs: Sequence[Run], context: Context) -> tuple[list[Run], bool
     for recorded in runs:
         key = (recorded.dag_id, recorded.airflow_run_id)
         run = poll(recorded, context) if recorded.stop is None else recorded
-        if run.settled:
+        if run.is_settled:
             continue
         remaining.append(run)
         states = () if run.stop else context.airflow.tasks([key]).get(key, ())
         has_running_tasks |= any(task.state in _RUNNING_STATES for task in states)
         if all_tasks_ended(states):
-            remaining[-1:] = [] if report_final_state(run, states, context).settled else [run]
+            remaining[-1:] = [] if report_final_state(run, states, context).is_settled else [run]
     return remaining, has_running_tasks
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import evolve
 
-from workflow_core.domain.lease import workflow_subject
+from workflow_core.domain.lease import workflow_lease_key
 from workflow_core.domain.workflow import Phase, SourceType
 from workflow_core.errors import AirflowRefused, ConcurrentUpdate, StorageConflict, StorageRefused, Unavailable
 from workflow_core.usecases.reconcile.drain import is_draining
@@ -53,7 +53,7 @@ def reconcile_workflow(workflow: Workflow, context: Context, *, within: float = 
     deadline = context.clock.now() + timedelta(seconds=within)
     while True:
         try:
-            with hold_lease(workflow_subject(workflow.id), context) as acquired:
+            with hold_lease(workflow_lease_key(workflow.id), context) as acquired:
                 if acquired:
                     return step_workflow(workflow, context, deadline)
         except (Unavailable, AirflowRefused, StorageConflict) as error:
@@ -62,7 +62,7 @@ def reconcile_workflow(workflow: Workflow, context: Context, *, within: float = 
         except ConcurrentUpdate:
             _log.debug("%s was changed by another process", workflow.dataset_name)
         workflow = context.recorded_workflow(workflow)
-        if workflow.settled or context.clock.now() >= deadline:
+        if workflow.is_settled or context.clock.now() >= deadline:
             return workflow
         context.clock.sleep(context.policy.poll)
 
@@ -94,7 +94,7 @@ def _take_steps(workflow: Workflow, context: Context, deadline: datetime) -> Wor
             if workflow.storage_refusal is not None:
                 workflow = context.db.workflows.save_workflow(workflow.refused_by_storage(None))
         workflow = _await_dag(workflow, context, deadline)
-    if workflow.phase is Phase.SERVED and not workflow.settled:
+    if workflow.phase is Phase.SERVED and not workflow.is_settled:
         workflow = _apply_pause(workflow, context)
     if workflow.phase is Phase.UNREGISTERING:
         workflow = teardown(workflow, context)

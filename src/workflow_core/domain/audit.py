@@ -1,4 +1,4 @@
-"""What somebody asked for and got, as it is recorded in the transaction of the change that it makes."""
+"""Audit entries: who changed what, recorded in the transaction of the change."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Action(StrEnum):
-    """What can be asked for that changes something. ``PUBLISH`` and ``WITHDRAW`` are what a sync takes up of one object."""
+    """An action that changes something. ``PUBLISH`` and ``WITHDRAW`` are what a sync imports of one object."""
 
     REGISTER = "register"
     RESTORE = "restore"
@@ -46,9 +46,9 @@ class Action(StrEnum):
 
 @frozen(kw_only=True)
 class AuditEntry:
-    """Who asked for what, when, and what it is about: a run, a backfill, a workflow, or (a sync) all of it.
+    """One audited action: the caller, the time, and the run, backfill or workflow that it changed (a sync: none).
 
-    ``before`` and ``after`` are what changed, as JSON; both None where nothing did, the former None for what is new.
+    ``before`` and ``after`` are the facts that changed, as JSON. Both are None if nothing changed; ``before`` is None for a new item.
     """
 
     caller: Caller
@@ -63,29 +63,31 @@ class AuditEntry:
 
     @property
     def subject(self) -> str:
-        """The id of what was made or changed: enough to find it again and to tell of it."""
+        """The id of the item that was created or changed, by which it can be found again."""
         return self.run_id or self.backfill_id or (str(self.workflow_id) if self.workflow_id else "")
 
 
 def on_workflow(
     caller: Caller, action: Action, at: datetime, after: Workflow, *, before: Workflow | None = None
 ) -> AuditEntry:
-    """What makes a workflow, or makes ``before`` to ``after``."""
-    was, becomes = difference(None if before is None else facts_of_workflow(before), facts_of_workflow(after))
+    """Return the entry of a new workflow, or of the change from ``before`` to ``after``."""
+    facts_before, facts_after = difference(
+        None if before is None else facts_of_workflow(before), facts_of_workflow(after)
+    )
     return AuditEntry(
         caller=caller,
         action=action,
         at=at,
         dataset_name=after.dataset_name,
         workflow_id=after.id,
-        before=was,
-        after=becomes,
+        before=facts_before,
+        after=facts_after,
     )
 
 
 def on_run(caller: Caller, action: Action, at: datetime, after: Run, *, before: Run | None = None) -> AuditEntry:
-    """What makes a run, or makes ``before`` to ``after``."""
-    was, becomes = difference(None if before is None else facts_of_run(before), facts_of_run(after))
+    """Return the entry of a new run, or of the change from ``before`` to ``after``."""
+    facts_before, facts_after = difference(None if before is None else facts_of_run(before), facts_of_run(after))
     return AuditEntry(
         caller=caller,
         action=action,
@@ -93,16 +95,18 @@ def on_run(caller: Caller, action: Action, at: datetime, after: Run, *, before: 
         dataset_name=after.dataset_name,
         workflow_id=after.workflow_id,
         run_id=after.run_id,
-        before=was,
-        after=becomes,
+        before=facts_before,
+        after=facts_after,
     )
 
 
 def on_backfill(
     caller: Caller, action: Action, at: datetime, after: Backfill, *, before: Backfill | None = None
 ) -> AuditEntry:
-    """What makes a backfill, or makes ``before`` to ``after``."""
-    was, becomes = difference(None if before is None else facts_of_backfill(before), facts_of_backfill(after))
+    """Return the entry of a new backfill, or of the change from ``before`` to ``after``."""
+    facts_before, facts_after = difference(
+        None if before is None else facts_of_backfill(before), facts_of_backfill(after)
+    )
     return AuditEntry(
         caller=caller,
         action=action,
@@ -110,27 +114,27 @@ def on_backfill(
         dataset_name=after.dataset_name,
         workflow_id=after.workflow_id,
         backfill_id=after.backfill_id,
-        before=was,
-        after=becomes,
+        before=facts_before,
+        after=facts_after,
     )
 
 
 def on_token(caller: Caller, action: Action, at: datetime, after: Token, *, before: Token | None = None) -> AuditEntry:
-    """What makes an API token, or makes ``before`` to ``after``; both facts name it by its id."""
-    was, becomes = difference(None if before is None else facts_of_token(before), facts_of_token(after))
-    named = {"token": after.id}
+    """Return the entry of a new API token, or of the change from ``before`` to ``after``. Both contain the token's id."""
+    facts_before, facts_after = difference(None if before is None else facts_of_token(before), facts_of_token(after))
+    token_id = {"token": after.id}
     return AuditEntry(
         caller=caller,
         action=action,
         at=at,
-        before=None if was is None else named | dict(was),
-        after=None if becomes is None else named | dict(becomes),
+        before=None if facts_before is None else token_id | dict(facts_before),
+        after=None if facts_after is None else token_id | dict(facts_after),
     )
 
 
 @frozen(kw_only=True)
 class AuditEvent:
-    """An act as it is kept: ``who`` is the name of the caller."""
+    """An audit entry as stored. ``who`` is the name of the caller."""
 
     id: UUID
     at: datetime
@@ -148,8 +152,10 @@ class AuditEvent:
 
 @frozen(kw_only=True)
 class AuditFilter:
-    """Which acts to list; None means any. From ``since`` (included) until ``until`` (not included). With ``visible``, only acts on
-    a name of which every workflow that ever had it is visible to whoever asks.
+    """The audit entries to list; None matches any.
+
+    ``since`` is inclusive and ``until`` exclusive. With ``visible``, only entries of dataset names for which the caller may view every
+    workflow that ever had the name.
     """
 
     dataset_name: str | None = None
@@ -160,28 +166,29 @@ class AuditFilter:
     visible: Visibility | None = None
 
 
-def audit_event(act: AuditEntry, event_id: UUID) -> AuditEvent:
-    """The act as it is to be kept."""
+def audit_event(entry: AuditEntry, event_id: UUID) -> AuditEvent:
+    """Return the entry in its stored form."""
     return AuditEvent(
         id=event_id,
-        at=act.at,
-        who=act.caller.name,
-        action=act.action,
-        via=act.caller.via,
-        dataset_name=act.dataset_name,
-        run_id=act.run_id,
-        backfill_id=act.backfill_id,
-        address=act.caller.address,
-        request_id=act.caller.request_id,
-        before=act.before,
-        after=act.after,
+        at=entry.at,
+        who=entry.caller.name,
+        action=entry.action,
+        via=entry.caller.via,
+        dataset_name=entry.dataset_name,
+        run_id=entry.run_id,
+        backfill_id=entry.backfill_id,
+        address=entry.caller.address,
+        request_id=entry.caller.request_id,
+        before=entry.before,
+        after=entry.after,
     )
 
 
 @frozen(kw_only=True)
 class KeyRecord:
-    """What is kept of a key: whose request came with it (``scope``), what it asked for, what it made, and what was answered (None: not
-    yet). ``answer`` is kept and given back as it is.
+    """A stored idempotency key: the caller who used it (``scope``), the action, the id of the created or changed item, and the response.
+
+    ``answer`` None: not answered yet. It is stored and returned without change.
     """
 
     scope: str
@@ -194,17 +201,17 @@ class KeyRecord:
     answer: str | None = None
 
 
-def key_record(act: AuditEntry | None) -> KeyRecord | None:
-    """What is to be kept of the key that this was asked for with; None if there was none."""
-    if act is None or act.caller.key is None:
+def key_record(entry: AuditEntry | None) -> KeyRecord | None:
+    """Return the record of the idempotency key of the request; None if the request had none."""
+    if entry is None or entry.caller.key is None:
         return None
-    key = act.caller.key
+    key = entry.caller.key
     return KeyRecord(
-        scope=act.caller.name,
+        scope=entry.caller.name,
         key=key.text,
         fingerprint=key.fingerprint,
         attempt=key.attempt,
-        action=act.action,
-        subject=act.subject,
-        at=act.at,
+        action=entry.action,
+        subject=entry.subject,
+        at=entry.at,
     )
