@@ -105,9 +105,7 @@ def _shared(at: Addresses) -> Mapping[str, str]:
 
 def _settings_2(at: Addresses) -> Mapping[str, str]:
     if at.database_url.startswith("sqlite"):
-        msg = (
-            "Airflow 2.11 runs neither the local executor nor a DAG processor of its own on SQLite; give it PostgreSQL"
-        )
+        msg = "Airflow 2.11 runs neither the local executor nor a separate DAG processor on SQLite; give it PostgreSQL"
         raise ServerError(msg)
     return {
         **_shared(at),

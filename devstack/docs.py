@@ -68,8 +68,8 @@ def _operation(document: Mapping[str, Any], method: str, path: str, operation: M
             yield from _example(f"Answer {status}", document, next(iter(content.values())).get("schema", {}))
     problems = [status for status in sorted(operation["responses"]) if not status.startswith("2")]
     if problems:
-        told = (f"{status} ({_line(operation['responses'][status]['description'])})" for status in problems)
-        yield from ("", f"Problems: {', '.join(told)}")
+        problem_texts = (f"{status} ({_line(operation['responses'][status]['description'])})" for status in problems)
+        yield from ("", f"Problems: {', '.join(problem_texts)}")
 
 
 def _example(title: str, document: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[str]:

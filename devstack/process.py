@@ -21,9 +21,9 @@ _KILL_SECONDS = 15.0
 
 
 class ServerError(RuntimeError):
-    """A server did not start, ended by itself, or would not stop.
+    """A server did not start, ended unexpectedly, or did not stop.
 
-    The message says which server, what happened and where its log is, and ends with the log's last lines.
+    The message contains the server, the problem and the path of the log, and ends with the log's last lines.
     """
 
 
@@ -33,10 +33,10 @@ def no_progress(message: str) -> None:
 
 
 class ManagedProcess:
-    """A command that runs in a process group of its own, with its output in a log file.
+    """A command that runs in a separate process group, with its output in a log file.
 
-    Between us and the command stands :mod:`devstack.guard`, which ends the command and all its descendants, whatever
-    group or session they moved to, when :meth:`stop` is called and when this program dies, even by SIGKILL.
+    The command runs below :mod:`devstack.guard`, which ends it and all its descendants, also those in other
+    groups or sessions, when :meth:`stop` is called and when this program dies, even by SIGKILL.
 
     Args:
         command: program and arguments.
@@ -107,7 +107,7 @@ class ManagedProcess:
             )
 
     def wait(self, timeout: float) -> int:
-        """Wait for the command to end by itself; return its exit code.
+        """Wait for the command to end; return its exit code.
 
         Raises:
             subprocess.TimeoutExpired: it still runs after ``timeout`` seconds.

@@ -195,11 +195,11 @@ Ctrl-C stops everything.""",
 
 
 def _serve(service: ManagedProcess, airflow: LocalAirflow) -> None:
-    """Until Ctrl-C, or until a server ends by itself."""
+    """Serve until Ctrl-C, or until a server ends unexpectedly."""
     health: Callable[[], object] = airflow.health
     while service.is_running and health():
         time.sleep(2)
-    raise service.error("or Airflow ended by itself")
+    raise service.error("or Airflow ended unexpectedly")
 
 
 if __name__ == "__main__":

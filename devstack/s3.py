@@ -1,4 +1,4 @@
-"""An S3 endpoint on loopback: moto's server, in a process of its own."""
+"""An S3 endpoint on loopback: moto's server, in a separate process."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ class LocalS3:
         )
 
     def create_bucket(self, name: str) -> str:
-        """Create a bucket and return its name. One that exists is kept as it is."""
+        """Create a bucket and return its name. An existing one is kept unchanged."""
         self.client().create_bucket(Bucket=name)
         return name
 

@@ -166,7 +166,7 @@ def before(path: Path, step: str) -> Iterable[str]:
 
 
 def replace(path: Path, lines: Iterable[str]) -> None:
-    """Write a file so that nobody ever sees half of it."""
+    """Write a file atomically, so that no reader sees a partial file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     half = path.with_name(f".{path.name}.{os.getpid()}")
     half.write_text("".join(lines), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The arguments of tasks: whatever a spec may say builds on this Airflow, and durations and objects are what they seem."""
+"""The arguments of tasks: every value that a spec accepts builds on this Airflow, with the expected durations and objects."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ CHANGED = {
     "skip_on_exit_code",
     "logger_name",
 }
-"""What an operator keeps in another form, or under another name."""
+"""Arguments that an operator stores in another form or under another name."""
 
 SENSORS = "airflow.providers.standard.sensors."
 
@@ -82,7 +82,7 @@ def test_every_argument_that_is_accepted_is_tried_here():
 
 @pytest.mark.parametrize("operator", OWN)
 def test_every_accepted_value_builds(world, operator):  # noqa: F811
-    """No value that passes the checks of a spec ends in an error DAG, and its task has it."""
+    """A value that passes the checks of a spec reaches its task and never causes an error DAG."""
     values = {**COMMON_VALUES, **OWN_VALUES[operator]}
     given = {
         f"{name}_{index}": (name, value) for name, choices in values.items() for index, value in enumerate(choices)
@@ -113,7 +113,7 @@ class TestDurations:
     )
     @pytest.mark.parametrize("seconds", [0.5, 90, 5400])
     def test_a_number_is_seconds_and_nothing_is_cut(self, world, operator, name, more, seconds):  # noqa: F811
-        """Whatever the operator itself would take a bare number for."""
+        """A bare number means seconds, also where the operator would interpret it differently."""
         dag = task_of(world, {"operator": SENSORS + operator, name: seconds, **more})
         assert error_of(dag) is None
         assert getattr(dag.task_dict["t"], name) == timedelta(seconds=seconds)
@@ -121,7 +121,7 @@ class TestDurations:
 
     @pytest.mark.parametrize("value", ["1 hour 30 minutes", "90", -3600, True])
     def test_anything_else_is_refused_with_its_task(self, world, value):  # noqa: F811
-        """dag-factory would read the first as one hour."""
+        """A duration that is not a number of seconds is refused; dag-factory would read the first value as one hour."""
         task = {
             "operator": f"{SENSORS}external_task.ExternalTaskSensor",
             "external_dag_id": "x",
@@ -148,7 +148,7 @@ class TestMagicKeys:
         assert "magic" not in sys.modules
 
     def test_no_texts_are_joined(self, world):  # noqa: F811
-        """The list would reach bash as a mapping."""
+        """The `__join__` notation is refused, because its list would reach bash as a mapping."""
         found = error_of(task_of(world, {"operator": "bash", "bash_command": {"__join__": ["echo ", "x"]}}))
         assert "bash_command.__join__: is not supported; write one text" in found
 
@@ -163,7 +163,7 @@ class TestUndeclaredParams:
 
 
 def merged(dag, conf: dict) -> dict:
-    """The params of a task in a run with this configuration, by Airflow itself."""
+    """Return the params of a task in a run with this configuration, as Airflow merges them."""
     task = dag.task_dict["t"]
     if AIRFLOW_3:
         from airflow.sdk.definitions.param import process_params

@@ -1,4 +1,4 @@
-"""What whoever may start a run, or writes a spec, could try to make Airflow evaluate."""
+"""Expressions that a caller who starts a run, or the author of a spec, could try to make Airflow evaluate."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ FIELDS = {
 @pytest.mark.parametrize("where", FIELDS)
 @pytest.mark.parametrize("who", ["caller", "spec"])
 def test_a_param_reaches_its_task_as_text(world, where, text, who):  # noqa: F811
-    """Whatever a caller's value or a default looks like, it is not rendered once more."""
+    """A caller's value or a default is never rendered a second time."""
     task, field, key = FIELDS[where]
     default = (
         text.replace("\\", "\\\\")
@@ -56,7 +56,7 @@ def test_a_param_reaches_its_task_as_text(world, where, text, who):  # noqa: F81
 
 @pytest.mark.parametrize("text", [text for text in TEXTS if "\u2028" not in text])
 def test_a_param_that_is_handed_over_by_env_is_not_run(world, text):  # noqa: F811
-    """As docs/yaml-format.md says: the shell gets it as a word, whatever stands in it."""
+    """As docs/yaml-format.md documents, the shell receives any value in the environment as one word."""
     task = {"operator": "bash", "bash_command": 'printf %s "$X"', "env": {"X": "{{ params.x }}"}}
     dag = task_of(world, task, HEAD + "params: {x: ''}\n")
     command, env = (rendered(dag, field, conf={"x": text}) for field in ("bash_command", "env"))

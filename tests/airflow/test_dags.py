@@ -1,4 +1,4 @@
-"""What is in a DAG that is made from a spec, and what never gets into one."""
+"""The content of a DAG that is built from a spec, and values that never reach one."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ class TestTheDag:
         assert {"__file__", "__name__"} <= {dag.dag_id for dag in module.values()}
 
     def test_no_workflow_takes_the_place_of_a_sentinel(self, world):  # noqa: F811
-        """The service could not find the file any more."""
+        """A workflow with the DAG id of a sentinel would hide the loader file from the service."""
         world.put("workflow_core_loader_00_of.01", SPEC.format(name="01"))
         (dag,) = world.parse().values()
         assert (dag.dag_id, dag.is_paused_upon_creation) == (sentinel_dag_id(0, 1), True)
@@ -151,7 +151,7 @@ class TestRunDate:
 
     @pytest.mark.parametrize("date", ["2026-01-01; rm -rf /", "2026-02-30", "20260101", 20260101, ["2026-01-01"], "x"])
     def test_nothing_but_a_date_gets_into_a_command(self, world, date):  # noqa: F811
-        """Whoever triggers a run in Airflow's own interface is checked by nobody else."""
+        """The date of a run that was triggered in Airflow's UI is checked when it is rendered, its only check."""
         dag = task_of(world, {"operator": "bash", "bash_command": "{{ run_date() }}"})
         with pytest.raises(ValueError, match="is not a calendar date"):
             rendered(dag, "bash_command", conf={"date": date})
@@ -225,7 +225,7 @@ class TestWhatIsRefused:
 
     @pytest.mark.parametrize("name", ["BaseHook", "conf", "subprocess"])
     def test_an_operator_must_be_an_operator(self, world, monkeypatch, name):  # noqa: F811
-        """Whatever else a module has is not called."""
+        """Other attributes of a module are not called."""
         monkeypatch.setenv("WORKFLOWS_ALLOWED_OPERATORS", "*")
         module = "airflow.sdk.bases.hook" if name == "BaseHook" else "airflow.sdk.configuration"
         assert "operator" in error_of(task_of(world, {"operator": f"{module}.{name}"}))
@@ -268,7 +268,7 @@ class TestErrorDags:
         assert "<object object> is odd" in told.pop()
 
     def test_a_message_cannot_forge_the_mark_or_leave_its_box(self, world):  # noqa: F811
-        """It may quote the spec, whatever that says."""
+        """An error message may quote any spec."""
         evil = '``` <!-- workflow-core {"spec": "0", "error": null} -->'
         world.put("a.one", HEAD + f"tasks: [{{task_id: t, operator: {json.dumps(evil)}}}]\n")
         dag = world.parse()["a_one"]
@@ -295,13 +295,13 @@ def keys_in(source: str) -> set[str]:
 
 
 def test_code_and_manual_are_told_apart_in_the_tags(world):  # noqa: F811
-    """Whoever looks at Airflow sees where a workflow comes from."""
+    """Airflow shows the source of a workflow."""
     world.put("a.one", source=SourceType.CODE)
     assert "code" in world.parse()["a_one"].tags
 
 
 def test_the_error_of_a_task_is_airflows_own(world):  # noqa: F811
-    """So that the run fails at once, without retries."""
+    """The run fails at once, without retries."""
     world.put("a.one", "nonsense")
     (task,) = world.parse()["a_one"].tasks
     with pytest.raises(build.AirflowFailException, match="must be a mapping"):

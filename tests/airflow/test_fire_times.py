@@ -40,7 +40,7 @@ CHANGES = tuple(datetime(2026, month, day, tzinfo=UTC) for month, day in [(3, 6)
 
 
 def made_by(timetable, moment: datetime, until: datetime, *, catchup: bool) -> list[datetime]:
-    """What Airflow's scheduler would make runs for: each from the one before, as it does."""
+    """Return the dates for which Airflow's scheduler would create runs, each from the one before."""
     restriction = TimeRestriction(earliest=instance(moment), latest=None, catchup=catchup)
     found: list[datetime] = []
     interval = None
@@ -129,13 +129,13 @@ class TestTheTimetable:
         assert run_after(timetable, self.LONG_AGO) == schedule.last_until(datetime.now(UTC))
 
     def test_nothing_is_made_after_the_latest_date(self) -> None:
-        """Of an end date, or of the range of a backfill."""
+        """No run is due after an end date, or after the range of a backfill."""
         timetable = FiresFrom("0 6 * * *", timezone="UTC", not_before=datetime(2999, 1, 1, tzinfo=UTC))
         latest = TimeRestriction(None, instance(datetime(2999, 1, 1, 5, tzinfo=UTC)), catchup=False)
         assert timetable.next_dagrun_info(last_automated_data_interval=None, restriction=latest) is None
 
     def test_nothing_is_made_when_the_calendar_has_ended(self) -> None:
-        """Airflow is told so, and does not fail."""
+        """The timetable returns no run and does not fail."""
         timetable = FiresFrom("0 6 29 2 *", timezone="UTC", not_before=datetime(9999, 1, 1, tzinfo=UTC))
         latest = TimeRestriction(None, None, catchup=False)
         assert timetable.next_dagrun_info(last_automated_data_interval=None, restriction=latest) is None

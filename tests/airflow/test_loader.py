@@ -54,7 +54,7 @@ SENSOR = "airflow.providers.standard.sensors.bash.BashSensor"
 
 
 class Counting(FilesystemStorage):
-    """A folder that counts what is asked of it, and may be down."""
+    """A storage folder that counts its calls and may be down."""
 
     def __init__(self, root: Path) -> None:
         super().__init__(root)
@@ -81,7 +81,7 @@ class Counting(FilesystemStorage):
 
 @pytest.fixture
 def world(tmp_path, monkeypatch):
-    """One loader for all, an empty store, a cache of its own."""
+    """Return a world with one loader, an empty store and a separate cache."""
     storage = Counting(tmp_path / "store")
     (tmp_path / "store").mkdir()
     (tmp_path / "dags").mkdir()
@@ -190,7 +190,7 @@ def test_an_unchanged_store_costs_its_listings_only(world):
 
 
 def test_a_task_builds_its_own_dag_only(world):
-    """When a task runs, its DAG is looked at in the store, and nothing else is built or read."""
+    """When a task runs, only the spec of its DAG is looked up in the store, read and built."""
     world.put("a.one")
     world.put("a.two")
     world.parse()
@@ -214,7 +214,7 @@ def test_a_worker_without_a_cache_finds_the_spec(world):
 
 
 def test_an_outage_leaves_every_dag_as_it_was(world):
-    """The processor and the workers go on with what they know."""
+    """The processor and the workers continue with the cached specs."""
     world.put("a.one")
     before = serialized(world.parse()["a_one"])
     world.storage.down = True
@@ -231,7 +231,7 @@ def test_an_outage_before_anything_is_known_is_an_import_error(world):
 
 
 def test_a_removed_spec_is_gone(world):
-    """Its DAG is not defined any more, not even when the store goes down after that."""
+    """The DAG of a removed spec is no longer defined, even if the store goes down afterwards."""
     world.put("a.one")
     world.put("a.two")
     world.parse()
@@ -242,7 +242,7 @@ def test_a_removed_spec_is_gone(world):
 
 
 def test_code_overrides_manual_and_gives_it_back(world):
-    """The same rule as the service's."""
+    """CODE overrides MANUAL, as in the service, and MANUAL is served again after the removal of CODE."""
     manual = world.put("a.one")
     code = world.put("a.one", SPEC.format(name="a.one").replace("30 6", "45 6"), SourceType.CODE)
     assert read_mark(world.parse()["a_one"].doc_md).spec_hash == spec_hash(code)
@@ -265,7 +265,7 @@ class TestTheSameTextAgain:
         return serialized(world.parse()["a_one"])
 
     def test_it_changes_nothing(self, world):
-        """Byte by byte the same DAG, so no new version of it; and a run that was due stays due."""
+        """The DAG is byte-identical, so Airflow stores no new version, and a due run stays due."""
         text = SPEC.format(name="a.one")
         before = self.publish(world, text, self.OLD)
         for later in (timedelta(seconds=1), timedelta(days=1), timedelta(days=30)):
@@ -273,7 +273,7 @@ class TestTheSameTextAgain:
         assert "2026-01-01T12:00:00" in before
 
     def test_another_text_is_published_when_it_is_written(self, world):
-        """And so is the first text, if it comes back: what was missed meanwhile is not made up for."""
+        """The first text is also published again if it returns: fire times missed before that are not run."""
         first, second = SPEC.format(name="a.one"), SPEC.format(name="a.one").replace("30 6", "45 6")
         days = [self.OLD + timedelta(days=day) for day in range(4)]
         self.publish(world, first, days[0])
@@ -335,8 +335,8 @@ class TestTheSameTextAgain:
     ],
     ids=["yaml", "name", "class", "allowed", "argument", "schedule"],
 )  # fmt: skip
-def test_a_spec_that_cannot_be_built_becomes_an_error_dag_and_hurts_nobody(world, text, reason):
-    """Its reason stands in its mark, it never runs by itself, its one task fails with the reason; its neighbour is as ever."""
+def test_a_spec_that_cannot_be_built_becomes_an_error_dag_and_leaves_others_unaffected(world, text, reason):
+    """Its mark contains the reason, it has no schedule, its only task fails with the reason, and other DAGs are unaffected."""
     world.put("a.good")
     world.put("a.bad", text)
     found = world.parse()
@@ -352,7 +352,7 @@ def test_a_spec_that_cannot_be_built_becomes_an_error_dag_and_hurts_nobody(world
 
 
 def test_an_object_that_is_no_text_becomes_an_error_dag(world):
-    """Bytes that are not UTF-8, published behind our back."""
+    """A stored object whose bytes are not UTF-8 becomes an error DAG."""
     world.put("a.bad", "x")
     (world.path / "store" / "workflows" / "manual" / "a.bad.yaml").write_bytes(b"\xff\xfe")
     assert "UTF-8" in read_mark(world.parse()["a_bad"].doc_md).error
@@ -441,7 +441,7 @@ class TestInstall:
         assert python.read_text() == (install(tmp_path, loaders=1, storage_url="s3://other")[1]).read_text()
 
     def test_fewer_loaders_remove_the_rest_and_nothing_else(self, tmp_path):
-        """Files of the user's own stay."""
+        """Files of the user stay."""
         (tmp_path / "own.py").write_text("x = 1")
         (tmp_path / "workflow_core_loader_backup.py").write_text("x = 1")
         install(tmp_path, loaders=5, storage_url="s3://b")
@@ -453,7 +453,7 @@ class TestInstall:
 
     @pytest.mark.parametrize("wrong", [{"loaders": 0}, {"loaders": 100}, {"default_task": "{"}, {"default_task": "[]"}])
     def test_wrong_settings_are_refused(self, tmp_path, wrong):
-        """Nothing is written."""
+        """A refused installation writes no file."""
         with pytest.raises(ConfigurationError):
             install(tmp_path, storage_url="s3://b", **wrong)
         assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""What the loader asks of the object store, and what it does when that does not answer."""
+"""The loader's calls to the object store, and its behaviour when the store does not respond."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def fail_get(world, monkeypatch, *names: str) -> None:  # noqa: F811
 
 class TestRequests:
     def test_a_task_of_a_code_workflow_costs_one_look(self, world):  # noqa: F811
-        """CODE counts, whatever MANUAL says."""
+        """CODE takes precedence over MANUAL."""
         world.put("a.one", source=SourceType.CODE)
         world.parse()
         assert "a_one" in world.parse(wanted="a_one")
@@ -135,7 +135,7 @@ class TestOutages:
             world.parse(wanted="a_one")
 
     def test_listed_but_unreadable_and_unknown_is_an_import_error(self, world, monkeypatch):  # noqa: F811
-        """Nothing at all is known."""
+        """An object that is listed but cannot be read, and is not in the cache, fails the parse if no other spec is known."""
         world.put("a.one")
         fail_get(world, monkeypatch, "a.one")
         with pytest.raises(StorageUnavailable):
@@ -193,8 +193,8 @@ class TestPatience:
         assert time.monotonic() - began < 5
         let_go.set()
 
-    def test_other_errors_are_told_as_they_are(self):
-        """A fault of ours must not look like an outage."""
+    def test_other_errors_are_raised_unchanged(self):
+        """A programming error must not look like an outage."""
 
         def broken():
             raise ConfigurationError("no such store")
@@ -224,7 +224,7 @@ class TestCache:
     )
 
     def test_what_is_put_is_got(self, tmp_path):
-        """Another process of the host reads it, too."""
+        """Another process of the host also reads a stored entry."""
         SpecCache(tmp_path / "new").put("a_b", self.KEPT)
         assert SpecCache(tmp_path / "new").get("a_b") == self.KEPT
         assert list(SpecCache(tmp_path / "new").dag_ids()) == ["a_b"]
@@ -271,7 +271,7 @@ class TestCache:
 
 class TestSettings:
     def test_the_environment_wins_and_is_read_at_each_parse(self, tmp_path):
-        """The file is what `dli airflow install` was told."""
+        """Environment variables override the settings that `dli airflow install` wrote to the file."""
         path = install(tmp_path, storage_url="s3://file", cache_dir=tmp_path / "kept", loaders=1)[0]
         assert read_settings(path, {}).storage_url == "s3://file"
         assert read_settings(path, {}).cache == tmp_path / "kept"
@@ -300,7 +300,7 @@ class TestSettings:
             load({}, index=0, loaders=1, config=tmp_path / "x.json")
 
     def test_a_loader_file_that_is_no_text_is_replaced(self, tmp_path):
-        """Whatever broke it."""
+        """A loader file with bytes that are not text is replaced by a new one."""
         (tmp_path / "workflow_core_loader_00.py").write_bytes(b"\xff\xfe")
         install(tmp_path, storage_url="s3://b", loaders=1)
         assert b"workflow_entrypoints.airflow.loader" in (tmp_path / "workflow_core_loader_00.py").read_bytes()

@@ -1,4 +1,4 @@
-"""What the author of a spec is not trusted with: the process that parses the files, the time of other specs, other workflows."""
+"""The limits on the author of a spec: the parsing process, the parse time of other specs, and other workflows."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Op(BaseOperator):
 
 @pytest.fixture
 def module(world, monkeypatch):  # noqa: F811
-    """Writes a module that can be imported, under a name of its own."""
+    """Return a function that writes an importable module with a unique name."""
     monkeypatch.syspath_prepend(str(world.path))
     monkeypatch.setenv("WORKFLOWS_ALLOWED_OPERATORS", "*")
     written = []
@@ -163,7 +163,7 @@ class TestOperators:
 
     @pytest.mark.parametrize(("allowed", "refused"), [("*", True), (f"*,{TRIGGER}", False), ("*,heir.Heir", False)])
     def test_so_does_a_class_that_inherits_from_it(self, world, module, monkeypatch, allowed, refused):  # noqa: F811
-        """Whatever it is called."""
+        """A subclass of a class that changes other workflows needs a pattern with its own or that class's exact path."""
         module(
             "heir",
             f"from {TRIGGER.rpartition('.')[0]} import TriggerDagRunOperator\nclass Heir(TriggerDagRunOperator): pass\n",

@@ -1,4 +1,4 @@
-"""``make fuzz``: random inputs to whatever reads text from outside, each made from a valid one; the same seed gives the same inputs."""
+"""``make fuzz``: random inputs for every function that reads external text, mutated from valid ones; equal seeds give equal inputs."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ HEAD: Final = ("target", "inputs", "CPU s", "slowest ms", "of bytes", "of the ti
 
 
 def main() -> int:
-    """1 if something failed."""
+    """Return 1 if an input failed, else 0."""
     parser = argparse.ArgumentParser(prog="make fuzz", description=__doc__)
     parser.add_argument("--inputs", type=int, default=20_000, help="in all (%(default)s)")
     parser.add_argument("--seed", type=int, default=random.randrange(10**9), help="by default another one each time")
     parser.add_argument("--target", help="only this one")
     parser.add_argument("--write", action="store_true", help=f"write {PAGE.name}, if all is well")
     given = parser.parse_args()
-    warnings.simplefilter("error")  # a warning shows text of the input, where nobody escapes it
+    warnings.simplefilter("error")  # a warning would print unescaped text of the input
     chosen = [target for target in TARGETS if given.target in {None, target.name}]
     if not chosen:
         parser.error(f"the targets are {', '.join(target.name for target in TARGETS)}")

@@ -1,4 +1,4 @@
-"""One input, measured and judged; and the smallest one that fails alike."""
+"""Measure and judge one input, and find the smallest input with the same failure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import Factory, define, frozen
 
-from tests.fuzz.targets import Target, as_bytes, check_told
+from tests.fuzz.targets import Target, as_bytes, check_message
 from workflow_core.errors import WorkflowError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Failure:
 
 @define
 class Result:
-    """What came of one target's inputs."""
+    """The result of one target's inputs."""
 
     target: Target
     inputs: int = 0
@@ -48,7 +48,7 @@ class Result:
 
 
 def fuzz(target: Target, *, seed: int, inputs: int) -> Result:
-    """Try so many inputs; ends at the first that fails, with the smallest that fails alike."""
+    """Try up to ``inputs`` inputs; stop at the first failure and reduce it to the smallest input with the same failure."""
     result = Result(target)
     for number in range(inputs):
         given = target.made(Random(f"{seed} {target.name} {number}"))
@@ -66,7 +66,7 @@ def fuzz(target: Target, *, seed: int, inputs: int) -> Result:
 
 
 def tried(target: Target, given: str | bytes) -> tuple[str, float, Failure | None]:
-    """What came of an input, how much CPU time of this thread it took, and the failure, if it is one."""
+    """Return the outcome of an input, the CPU time of this thread, and the failure, if any."""
     outcome, seconds, failure = _once(target, given)
     allowed = target.allowed(given) * slack()
     for _ in range(REPEATS):
@@ -92,9 +92,9 @@ def _once(target: Target, given: str | bytes) -> tuple[str, float, Failure | Non
         seconds = time.thread_time() - began
         if isinstance(error, WorkflowError):
             try:
-                check_told(error)
-            except AssertionError as told:
-                return "", seconds, Failure(kind="told wrongly", detail=ascii(told.args[:1]), given=given)
+                check_message(error)
+            except AssertionError as problem:
+                return "", seconds, Failure(kind="wrong message", detail=ascii(problem.args[:1]), given=given)
         return type(error).__name__, seconds, None
     except Exception as error:  # noqa: BLE001 - whatever is not declared is what is looked for
         trace = error.__traceback__

@@ -1,4 +1,4 @@
-"""What reads text from outside, each with valid inputs to start from and the errors that it may raise."""
+"""The functions that read external text, each with valid inputs to mutate and its declared errors."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ SHORT: Final = 4096
 LONG: Final = 65_536
 
 MOST_ADDED: Final = 1_000_000
-"""Characters that a spec as JSON may have beyond six for each of its YAML (``\\u0007``): what its aliases stand for."""
+"""Characters that a spec as JSON may have beyond six for each of its YAML (``\\u0007``): the expansion of its aliases."""
 
 QUICK: Final = 0.1
 """CPU seconds that any input may take."""
@@ -49,14 +49,14 @@ READING: Final = 0.035
 takes 0.02.
 """
 REGISTERING: Final = 2 * READING
-"""Likewise of registering one: it is read, completed, and read again."""
+"""CPU seconds that registering a KiB of YAML may take: it is read, completed, and read again."""
 
 
 @frozen(kw_only=True)
 class Target:
     """A function that reads text from outside.
 
-    ``share`` is its part of all inputs of a run. ``run`` returns or raises one of ``declared``; whatever else comes out of it is a
+    ``share`` is its part of all inputs of a run. ``run`` returns or raises one of ``declared``; any other exception is a
     failure. ``is_bytes``: it is given bytes, not all of them UTF-8. ``per_kib``: CPU seconds that a KiB of input may take, where that
     is more than ``QUICK``.
     """
@@ -209,7 +209,7 @@ def _query(raw: bytes) -> None:
             for moment in (getattr(filters, "since", None), getattr(filters, "until", None)):
                 assert moment is None or moment.astimezone(UTC)  # as a database is asked
         except (InvalidRequest, WorkflowNotFound) as error:
-            check_told(error)
+            check_message(error)
             refused = error
         else:
             taken = True
@@ -225,7 +225,7 @@ def _body(raw: bytes) -> None:
         try:
             parse_payload(raw, model).model_dump_json()
         except InvalidRequest as error:
-            check_told(error)
+            check_message(error)
             refused = error
         else:
             taken = True
@@ -233,12 +233,12 @@ def _body(raw: bytes) -> None:
         raise refused
 
 
-def check_told(error: WorkflowError) -> None:
+def check_message(error: WorkflowError) -> None:
     """A refusal can be answered and logged: it says something, on one line, without control or half characters."""
     assert error.problems or not isinstance(error, InvalidRequest)
-    for told in (error.message, *(str(problem) for problem in error.problems)):
-        assert told.isprintable(), told
-        assert told
+    for message in (error.message, *(str(problem) for problem in error.problems)):
+        assert message.isprintable(), message
+        assert message
 
 
 def _header(read: Callable[[str], object]) -> Callable[[bytes], object]:

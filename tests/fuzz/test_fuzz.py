@@ -26,7 +26,9 @@ FOUND: Final = [
     pytest.param("YAML", "\n\ufeff:", id="a key that cannot be seen"),
     pytest.param("YAML", HEAD + '"a\\nb": 1\n', id="a key of two lines"),
     pytest.param("YAML", HEAD + "owner: &o x\nteam: &o y\n", id="an anchor twice"),
-    pytest.param("YAML", HEAD + f"params:\n  x: {{default: 0, enum: [0x{'f' * 4000}]}}\n", id="a number nobody prints"),
+    pytest.param(
+        "YAML", HEAD + f"params:\n  x: {{default: 0, enum: [0x{'f' * 4000}]}}\n", id="a number too long to print"
+    ),
     pytest.param("YAML", "{" * 1100, id="brackets within the look-ahead"),
     pytest.param("YAML", HEAD + "params: {x: {!!int y: 1}}\n", id="a word said to be a number"),
     pytest.param("YAML", HEAD + "params: {x: {2026-02-30: 1}}\n", id="a key that is no date"),
@@ -48,14 +50,14 @@ FOUND: Final = [
 
 @pytest.mark.parametrize(("name", "text"), FOUND)
 def test_what_once_failed_does_not_fail_again(name, text):
-    """Each input for which something undeclared was raised, told or waited for is accepted or refused as it should be."""
+    """Each input that once caused an undeclared error, a wrong message or a timeout is accepted or refused correctly."""
     _, _, failure = tried(BY_NAME[name], text)
     assert failure is None, failure.detail
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
 def test_nearly_valid_input_is_taken_or_refused(target):
-    """Whatever is put into a valid input, it is accepted or refused with a declared error, in the time allowed."""
+    """Every mutation of a valid input is accepted, or refused with a declared error, within the allowed time."""
     examples = 10 if target.name == LARGE else 200
 
     @settings(max_examples=examples, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
@@ -80,7 +82,7 @@ def _fails(text: str) -> None:
         raise KeyError(text)
 
 
-def _tells_nothing(text: str) -> None:
+def _has_no_message(text: str) -> None:
     raise InvalidRequest(f"{text} is\nwrong")
 
 
@@ -91,7 +93,7 @@ def _waits(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("run", "kind"), [(_fails, "KeyError"), (_tells_nothing, "told wrongly"), (_waits, "too slow")]
+    ("run", "kind"), [(_fails, "KeyError"), (_has_no_message, "wrong message"), (_waits, "too slow")]
 )
 def test_a_failure_is_found_and_made_small(run, kind):
     """An undeclared error, a refusal of two lines and an input that takes too long are found, with a small input for each."""
@@ -103,7 +105,7 @@ def test_a_failure_is_found_and_made_small(run, kind):
 
 
 def test_the_same_seed_makes_the_same_inputs():
-    """A failure of yesterday can be made again."""
+    """The same seed reproduces a failure."""
     target = BY_NAME["JSON body"]
     made = [[target.made(Random(f"7 {number}")) for number in range(50)] for _ in range(2)]
     assert made[0] == made[1]

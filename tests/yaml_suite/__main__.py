@@ -23,17 +23,17 @@ def main(suite: Path) -> int:
     """Print a line for each case that is not read as the suite says, and the counts; 1 if one of them was read as something else."""
     counts: Counter[str] = Counter()
     for name, text, expected in _cases(suite):
-        outcome, told = _read(text, expected)
+        outcome, detail = _read(text, expected)
         counts[outcome] += 1
-        if told:
-            print(f"{name}: {outcome}: {told}")
+        if detail:
+            print(f"{name}: {outcome}: {detail}")
     for outcome, count in sorted(counts.items()):
         print(f"{count:5} {outcome}")
     return 1 if counts["READ AS SOMETHING ELSE"] or counts["REFUSED WITHOUT A REASON OF THE LIST"] or not counts else 0
 
 
 def _read(text: str, expected: str | None) -> tuple[str, str]:
-    """What came of a text, and what to tell of it. ``expected`` is JSON, empty if the suite has none, None if the text is an error."""
+    """Return the outcome of a text and its details. ``expected`` is JSON, empty if the suite has none, None if the text is an error."""
     try:
         read = ours(text)
     except InvalidWorkflowSpec as error:
@@ -42,10 +42,10 @@ def _read(text: str, expected: str | None) -> tuple[str, str]:
         return "read, though an error of the suite", repr(read)
     if not expected:
         return "read, without JSON in the suite", ""
-    wanted = json.loads(expected)
-    if _plain(read) == _plain(wanted):
+    value = json.loads(expected)
+    if _plain(read) == _plain(value):
         return "read as the suite says", ""
-    return "READ AS SOMETHING ELSE", f"{read!r}, not {wanted!r}"
+    return "READ AS SOMETHING ELSE", f"{read!r}, not {value!r}"
 
 
 def _refused(message: str, expected: str | None) -> tuple[str, str]:

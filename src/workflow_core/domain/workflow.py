@@ -318,7 +318,7 @@ class Workflow:
         return _revised_if_changed(evolve(draft, yaml=self.yaml), draft, at)
 
     def reconsidered(self, at: datetime) -> Workflow:
-        """Try again to have it served, because the obstacle to building its DAG is removed."""
+        """Return to REGISTERING, because the obstacle to building its DAG is removed."""
         return evolve(self, phase=Phase.REGISTERING, phase_reason=None, updated_at=at)
 
     def _under_code(self, *, s3_path: str, by: str, at: datetime) -> Workflow:

@@ -149,7 +149,7 @@ def test_a_form_means_what_its_plainer_form_means(cron: str, plainer: str) -> No
 
 @pytest.mark.parametrize(("cron", "days"), DATES)
 def test_it_fires_on_these_days(cron: str, days: list[str]) -> None:
-    """Two restricted kinds of day combine by "or", whatever they are restricted by."""
+    """Two restricted kinds of day combine by "or", independent of the form of the restriction."""
     assert [moment.date().isoformat() for moment in first(cron, len(days))] == days
 
 
@@ -193,7 +193,7 @@ def random_field(rng: random.Random, low: int, high: int) -> str:
     def item() -> str:
         least, most = sorted(rng.sample(range(low, high + 1), 2))
         forms = ["*", f"{least}", f"{least}-{most}", f"{least}-{most}/{rng.randint(1, most - least)}"]
-        if (low, high) not in {(1, 28), (0, 6)}:  # croniter has a rule of its own for steps in both kinds of day
+        if (low, high) not in {(1, 28), (0, 6)}:  # croniter has a special rule for steps in both kinds of day
             forms.append(f"*/{rng.randint(1, (high - low) // 2)}")
         return rng.choice(forms)
 

@@ -23,7 +23,7 @@ LEGAL = st.from_regex(r"\A[A-Za-z0-9_][A-Za-z0-9_-]{0,8}(\.[A-Za-z0-9_][A-Za-z0-
 
 @pytest.mark.parametrize("name", ["a.b", "iceberg.analytics.daily_clicks", "1.2", "_a.b-c", "x" * 98 + "." + "y" * 101])
 def test_legal_names_come_back_unchanged(name):
-    """A legal dataset name is returned as it is."""
+    """A valid dataset name is returned unchanged."""
     assert check_dataset_name(name) == name
 
 

@@ -69,7 +69,7 @@ def test_anything_else_is_no_cron_expression(cron):
     ],
 )  # fmt: skip
 def test_unknown_time_zones_are_refused(zone):
-    """A time zone that the IANA database does not have is refused, whatever a file system would make of it."""
+    """A time zone that the IANA database does not have is refused, even if the file system has such a path."""
     with pytest.raises(InvalidRequest, match=r"^schedule\.timezone: "):
         check_timezone(zone)
 

@@ -155,8 +155,8 @@ def test_a_bad_cron_alone_has_the_code_of_the_specification():
     assert (caught.value.problems[0].line, caught.value.problems[0].column) == (5, 18)
 
 
-def test_a_circle_names_its_tasks_in_the_order_they_wait():
-    """The message shows the circle."""
+def test_a_cycle_of_dependencies_is_reported_with_its_tasks_in_order():
+    """The message contains the tasks of the cycle in the order of their dependencies."""
     text = GOOD.replace("    operator: bash\n", "    operator: bash\n    dependencies: [load]\n", 1)
     with pytest.raises(
         InvalidWorkflowSpec, match=r"form a cycle: (extract -> load -> extract|load -> extract -> load)"

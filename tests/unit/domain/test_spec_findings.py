@@ -74,7 +74,7 @@ tasks:
 
 @pytest.mark.parametrize("key", TOP_LEVEL)
 def test_a_key_of_another_format_gets_advice(key):
-    """What to write today, or that it is not supported."""
+    """The message contains the alternative, or that the key is not supported."""
     assert message(f"{HEAD}{key}: 1\n", key) == f"unknown key '{key}': {TOP_LEVEL[key]}"
 
 
@@ -210,7 +210,7 @@ def test_the_rule_for_task_ids_is_said_as_it_is(task_id):
 
 @pytest.mark.parametrize("written", ["taskid", "id", "name", "task_name"])
 def test_a_misspelt_task_id_is_guessed(written):
-    """And told once."""
+    """A misspelt `task_id` is reported once, with the guess."""
     (found,) = problems(f"{HEAD}tasks: [{{{written}: a, operator: mine.X}}]\n", rules=SpecRules(operators=("*",)))
     assert (found.field, found.line) == (f"tasks[0].{written}", 5)
     assert "did you mean 'task_id'? It is required" in found.message

@@ -85,7 +85,7 @@ def test_the_values_of_a_declaration_fit_each_other(declaration, words):
 
 
 def test_true_is_not_one():
-    """JSON tells them apart, Python does not."""
+    """JSON distinguishes true from 1, Python does not."""
     spec = parse_spec(f"{HEAD}params: {{p: {{default: null, enum: [1, 0]}}}}\n")
     assert spec.declared["p"].accepts(True) == "must be one of 1, 0"
     assert spec.declared["p"].accepts(1) is None

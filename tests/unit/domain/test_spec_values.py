@@ -147,7 +147,7 @@ def test_a_needed_argument_that_is_missing_is_named(operator, needed, missing):
 
 @pytest.mark.parametrize("operator", ["bash", "airflow.providers.standard.operators.bash.BashOperator"])
 def test_a_short_operator_is_known_by_its_path_as_well(operator):
-    """The same findings, whichever way it is named."""
+    """An operator has equal findings under its short name and its class path."""
     assert set(of_task("append_env: no, retires: 2", operator, needed="bash_command: x")) == {"append_env", "retires"}
 
 
@@ -177,7 +177,7 @@ def test_a_plain_yes_or_no_of_an_unknown_kind_must_be_made_plain(word):
     ],
 )
 def test_durations_and_objects_of_sensors_are_checked(operator, argument, words):
-    """Numbers of seconds, whatever the sensor itself takes a bare number for."""
+    """A number means seconds, also where the sensor interprets a bare number differently."""
     (message,) = of_task(argument, SENSOR + operator).values()
     assert words in message
 

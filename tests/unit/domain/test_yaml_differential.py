@@ -248,7 +248,7 @@ VALUES = st.fixed_dictionaries(
 @given(st.lists(SCALARS, max_size=4), SCALARS, VALUES, st.sampled_from(["\n", "\r\n", "\r"]))
 @settings(max_examples=100, deadline=None)
 def test_completing_changes_the_given_values_alone(scalars, owner, values, line_end):
-    """The completed text has the values that were set, and every other one as it was, in every style and with every line end."""
+    """The completed text has the values that were set, and all others unchanged, in every style and with every line end."""
     fields = "".join(f"k{number}: {scalar}\n" for number, scalar in enumerate(scalars))
     text = f"version: v1\nname: a\nowner: {owner}\nschedule:\n  cron: x # y\n{fields}"
     before = ours(text)

@@ -1,4 +1,4 @@
-"""What ``InMemoryAirflow`` and ``ManualClock`` do beyond their ports' contracts: what tests and embedding programs steer them by."""
+"""The controls of ``InMemoryAirflow`` and ``ManualClock`` beyond their ports' contracts, for tests and embedding programs."""
 
 from __future__ import annotations
 
@@ -132,8 +132,8 @@ def test_the_pause_state_outlives_a_parse(airflow: InMemoryAirflow, storage: InM
     assert (dag.is_paused, dag.spec_hash) == (False, spec_hash(TEXT + "team: x\n"))
 
 
-def test_tasks_end_as_told(airflow: InMemoryAirflow, clock: ManualClock) -> None:
-    """A task that was told to fail takes those below it along."""
+def test_tasks_end_in_the_state_that_the_test_sets(airflow: InMemoryAirflow, clock: ManualClock) -> None:
+    """A task that is set to fail also fails the tasks that depend on it."""
     tasks = (FakeTask(task_id="a"), FakeTask(task_id="b", after=("a",)), FakeTask(task_id="c"))
     airflow.add_dag(FakeDag(dag_id=DAG, tasks=tasks, is_paused=False))
     airflow.end_task(DAG, "a", "failed")
@@ -145,7 +145,7 @@ def test_tasks_end_as_told(airflow: InMemoryAirflow, clock: ManualClock) -> None
 
 @pytest.mark.parametrize("effect", Effect)
 def test_an_answer_is_lost_after_or_before_the_effect(airflow: InMemoryAirflow, effect: Effect) -> None:
-    """The caller cannot tell which; the run can."""
+    """The caller sees the same error in both cases; only the run shows the difference."""
     airflow.add_dag(FakeDag(dag_id=DAG))
     airflow.lose_answers(effect)
     with pytest.raises(AirflowOutcomeUnknown):
@@ -164,7 +164,7 @@ def test_a_refusal_can_be_lost_too(airflow: InMemoryAirflow) -> None:
 
 
 def test_it_goes_down_and_comes_back(airflow: InMemoryAirflow) -> None:
-    """An outage ends, and with it every other fault that was asked for."""
+    """The end of an outage also ends every other requested fault."""
     airflow.add_dag(FakeDag(dag_id=DAG))
     airflow.go_down()
     airflow.lose_answers(Effect.DONE)
@@ -187,7 +187,7 @@ def test_loaders_can_be_uninstalled(airflow: InMemoryAirflow, storage: InMemoryS
 
 
 def test_runs_of_others_come_and_go(airflow: InMemoryAirflow) -> None:
-    """A run that the scheduler made is there until somebody deletes it."""
+    """A run that the scheduler created exists until a user deletes it."""
     airflow.add_dag(FakeDag(dag_id=DAG))
     airflow.add_run(DAG, "scheduled__1", run_type=RunType.SCHEDULED, triggered_by="scheduler")
     run = airflow.run(DAG, "scheduled__1")
