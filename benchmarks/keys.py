@@ -28,6 +28,7 @@ from attrs import Factory, define
 from devstack.postgres import LocalPostgres
 from workflow_adapters.clock import SystemClock
 from workflow_adapters.sql import SqlDatabase, make_engine, upgrade
+from workflow_core.api import RegisterRequest
 from workflow_core.domain.filters import HistoryFilter
 from workflow_core.domain.paging import PageRequest
 from workflow_core.fakes import InMemoryAirflow, InMemoryStorage
@@ -187,7 +188,8 @@ def served(engine: Engine) -> Iterator[tuple[str, WorkflowService, InMemoryAirfl
     airflow = InMemoryAirflow(storage=storage, clock=clock, queue_seconds=10_000)
     service = WorkflowService(database=SqlDatabase(engine), airflow=airflow, storage=storage, clock=clock)
     for number in range(2):
-        service.register(f"lossy.run{number}", SPEC.format(name=f"lossy.run{number}", n=0))
+        name = f"lossy.run{number}"
+        service.register(RegisterRequest(dataset_name=name, yaml_content=SPEC.format(name=name, n=0)))
     settings = Settings(port=0, user="bench@example.com")
     with listen(settings) as listener:
         options: dict[str, Any] = {"log_config": None, "access_log": False}
@@ -208,7 +210,7 @@ def check_effects(outcome: Outcome, service: WorkflowService, airflow: InMemoryA
     recorded = set()
     page = PageRequest(limit=500)
     while True:
-        found = service.history(HistoryFilter(), page)
+        found = service.context.db.workflows.history(HistoryFilter(), page)
         recorded |= {run.run_id for run in found.items}
         if found.next_after is None:
             break
@@ -220,7 +222,7 @@ def check_effects(outcome: Outcome, service: WorkflowService, airflow: InMemoryA
             f"{asked} runs were requested, {len(outcome.runs)} answered, {len(recorded)} recorded, {len(started)} in Airflow"
         )
     for name, expected in outcome.revisions.items():
-        revision = service.workflow(name).workflow.revision
+        revision = service.workflow(name).revision
         if revision != expected:
             outcome.problems.append(f"{name} is at revision {revision} after {expected} registrations")
 

@@ -29,11 +29,13 @@ from benchmarks.run import p95, say, until
 from devstack.airflow import LocalAirflow
 from devstack.postgres import LocalPostgres
 from workflow_adapters.sql import make_engine, upgrade
+from workflow_core.api import RegisterRequest
 from workflow_core.domain.conditions import ConditionType
 from workflow_core.domain.filters import HistoryFilter
 from workflow_core.domain.names import sentinel_dag_id
 from workflow_core.domain.paging import PageRequest
-from workflow_core.domain.run import RunStatus
+from workflow_core.domain.run import Run, RunStatus
+from workflow_core.sweeper import Sweeper
 from workflow_entrypoints.airflow.install import install
 from workflow_entrypoints.container import build, close
 from workflow_entrypoints.settings import load_settings
@@ -80,7 +82,7 @@ tasks:
 class Counted:
     """The service that the worker calls; records the requests that each pass sends to Airflow."""
 
-    service: WorkflowService
+    sweeper: Sweeper
     under_way: list[str] = field(factory=list)
     passes: list[tuple[list[str], float]] = field(factory=list)
 
@@ -93,12 +95,12 @@ class Counted:
         """Run one pass and record its requests and its time."""
         self.under_way.clear()
         began = time.monotonic()
-        report = self.service.sweep()
+        report = self.sweeper.sweep()
         self.passes.append((list(self.under_way), time.monotonic() - began))
         return report
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.service, name)
+        return getattr(self.sweeper, name)
 
 
 @define
@@ -110,9 +112,16 @@ class Bench:
     counted: Counted
     lags: dict[str, list[float]] = field(factory=dict)
 
+    def run(self, run_id: str) -> Run:
+        """The run as it is recorded."""
+        run = self.service.context.db.workflows.run(run_id)
+        if run is None:
+            raise AssertionError(run_id)
+        return run
+
     def key(self, run_id: str) -> str:
-        """The path of a run in Airflow's API."""
-        run = self.service.status(run_id).run
+        """Where a run of ours is in Airflow's API."""
+        run = self.run(run_id)
         return f"/dags/{run.dag_id}/dagRuns/{run.airflow_run_id}"
 
     def active(self) -> int:
@@ -121,25 +130,24 @@ class Bench:
         return int(answer.raise_for_status().json()["total_entries"])
 
     def has_failed(self, run_id: str) -> bool:
-        """Whether the service reports the run as failed."""
-        return self.service.status(run_id).run.status is RunStatus.FAILED
+        """Whether our API tells that it has."""
+        return self.service.status(run_id).status is RunStatus.FAILED
 
     def is_active(self, run_id: str) -> bool:
-        """Whether the service reports the run as not ended."""
-        return not self.service.status(run_id).run.status.is_final
+        """Whether our API tells that it has not ended."""
+        return not self.service.status(run_id).status.is_final
 
     def has_completed(self, run_id: str, tasks: int) -> bool:
-        """Whether the service reports at least ``tasks`` completed tasks of the run."""
-        progress = self.service.status(run_id).run.progress
-        return progress is not None and progress.completed_tasks >= tasks
+        """Whether our API tells that so many of its tasks have."""
+        return self.service.status(run_id).progress.completed_tasks >= tasks
 
     def is_reported_paused(self, name: str) -> bool:
         """Whether the service reports the workflow's DAG as paused in Airflow."""
         return ConditionType.PAUSED_IN_AIRFLOW in {one.type for one in self.service.workflow(name).conditions}
 
     def knows(self, name: str, airflow_run_id: str) -> bool:
-        """Whether the history contains a run that was started in Airflow."""
-        page = self.service.history(HistoryFilter(dataset_name=name), PageRequest(limit=100))
+        """Whether the history has a run that was started in Airflow."""
+        page = self.service.context.db.workflows.history(HistoryFilter(dataset_name=name), PageRequest(limit=100))
         return any(run.airflow_run_id == airflow_run_id for run in page.items)
 
     def measure(self, kind: str, change: Callable[[], httpx.Response], is_reported: Callable[[], bool]) -> None:
@@ -187,7 +195,7 @@ def system() -> Iterator[Bench]:
         engine.dispose()
         container = build(settings)
         stack.callback(close, container)
-        counted = Counted(container.service())
+        counted = Counted(Sweeper(container.service().context))
         adapter: Any = container.airflow()
         adapter._client._http.event_hooks = {"request": [counted.sent]}  # noqa: SLF001 - counted where they are sent
         theirs = httpx.Client(base_url=airflow.api_url, headers=airflow.headers(), timeout=60, trust_env=False)
@@ -204,7 +212,8 @@ def make_active(bench: Bench) -> list[str]:
     bench.theirs.post("/pools", json={"name": POOL, "slots": 0, "include_deferred": False}).raise_for_status()
     names = [f"bench.mirror.w{number:02d}" for number in range(WORKFLOWS)]
     with ThreadPoolExecutor(6) as pool:
-        list(pool.map(lambda name: bench.service.register(name, SPEC.format(name=name)), names))
+        requests = [RegisterRequest(dataset_name=name, yaml_content=SPEC.format(name=name)) for name in names]
+        list(pool.map(bench.service.register, requests))
         say(f"{WORKFLOWS} workflows")
         run_ids = list(pool.map(lambda name: bench.service.run(name).run_id, names * RUNS_OF_EACH))
     until(lambda: bench.active() >= len(run_ids), limit=300.0)
@@ -216,8 +225,8 @@ def make_active(bench: Bench) -> list[str]:
 def change_things(bench: Bench, run_ids: list[str]) -> None:
     """Make the changes one after the other, each kind in turn, and time each of them."""
     for number, run_id in enumerate(run_ids[:CHANGES]):
-        key, dag_id = bench.key(run_id), bench.service.status(run_id).run.dag_id
-        name, theirs = bench.service.status(run_id).run.dataset_name, f"theirs_{number:02d}"
+        key, dag_id = bench.key(run_id), bench.run(run_id).dag_id
+        name, theirs = bench.run(run_id).dataset_name, f"theirs_{number:02d}"
         patch = partial(bench.theirs.patch, key)
         bench.measure(
             "A task marked as ended, in `progress`",

@@ -24,10 +24,14 @@ from devstack.airflow import LocalAirflow
 from devstack.postgres import LocalPostgres
 from devstack.s3 import LocalS3
 from workflow_adapters.sql import make_engine, upgrade
+from workflow_core.domain.caller import Caller
 from workflow_core.domain.filters import WorkflowFilter
 from workflow_core.domain.names import sentinel_dag_id
 from workflow_core.domain.paging import PageRequest
 from workflow_core.domain.workflow import Phase
+from workflow_core.sweeper import Sweeper
+from workflow_core.usecases.commands.sync import sync
+from workflow_core.usecases.reconcile.code_sync import SyncCode
 from workflow_entrypoints.airflow.install import install
 from workflow_entrypoints.container import build, close
 from workflow_entrypoints.settings import load_settings
@@ -83,7 +87,7 @@ class Bench:
         """Run one sync and add a row with its time, its requests to the store, and its report."""
         self.requests.clear()
         began = time.monotonic()
-        report = self.service.sync()
+        report = sync(SyncCode(caller=Caller(name="bench")), self.service.context)
         took = time.monotonic() - began
         words = ("added", "changed", "removed", "failed")
         summary = ", ".join(f"{len(getattr(report, word))} {word}" for word in words if getattr(report, word))
@@ -178,7 +182,7 @@ def settle(bench: Bench, what: str, *, in_airflow: int | None = None) -> None:
 
     watcher = Thread(target=watch)
     watcher.start()
-    worker = Worker(bench.service, interval=2.0)
+    worker = Worker(Sweeper(bench.service.context), interval=2.0)
     worker.start()
     try:
         until(lambda: bench.open() == 0)
@@ -197,8 +201,8 @@ def measure(bench: Bench) -> None:
         bench.publish(name)
     bench.sync(f"{SPECS:,} new objects")
     settle(bench, "… until all are served", in_airflow=SPECS + LOADERS)
-    page = bench.service.workflows(WorkflowFilter(), PageRequest(limit=1))
-    if page.total != SPECS or page.items[0].workflow.phase is not Phase.SERVED:
+    page = bench.container.database().workflows.list_workflows(WorkflowFilter(), PageRequest(limit=1))
+    if page.total != SPECS or page.items[0].phase is not Phase.SERVED:
         raise AssertionError(page)
     for _ in range(3):
         bench.sync("no change")
@@ -210,9 +214,9 @@ def measure(bench: Bench) -> None:
     bench.sync("3 changed, 2 deleted, 1 broken")
     changed = names[:3]
     began = time.monotonic()
-    worker = Worker(bench.service, interval=2.0)
+    worker = Worker(Sweeper(bench.service.context), interval=2.0)
     worker.start()
-    until(lambda: all(bench.service.workflow(name).workflow.phase is Phase.SERVED for name in changed))
+    until(lambda: all(bench.service.workflow(name).phase is Phase.SERVED for name in changed))
     bench.row("… until the 3 are served", f"{time.monotonic() - began:.1f} s", "", "")
     until(lambda: bench.open() == 0)
     bench.row("… until Airflow has dropped the 2", f"{time.monotonic() - began:.1f} s", "", "")

@@ -4,9 +4,11 @@ Embedding programs start here::
 
     from workflow_core.embedded import in_memory_service    # over the fakes
     from workflow_core.service import WorkflowService       # over any adapters
+    from workflow_core.sweeper import Sweeper               # the worker of a service: call sweep() on a timer
 
-Everything else of the public surface: the entities in :mod:`workflow_core.domain`, the ports in :mod:`workflow_core.ports`, the
-errors in :mod:`workflow_core.errors`, and, for those who write an adapter, the contract suites in :mod:`workflow_core.testing`.
+Everything else of the public surface: the requests and answers in :mod:`workflow_core.api`, the entities in
+:mod:`workflow_core.domain`, the ports in :mod:`workflow_core.ports`, the errors in :mod:`workflow_core.errors`, and, for those who
+write an adapter, the contract suites in :mod:`workflow_core.testing`.
 Nothing is imported here, so that a program pays for what it uses only.
 """
 

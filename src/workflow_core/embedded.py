@@ -11,7 +11,7 @@ from workflow_core.service import WorkflowService
 def in_memory_service(*, at: datetime | None = None) -> WorkflowService:
     """A service over the four fakes. Its clock stands at ``at`` (now, unless given) and moves when the service waits.
 
-    Give the fakes to :class:`~workflow_core.service.WorkflowService` yourself to hold on to them.
+    ``service.context`` holds the fakes.
     """
     clock = ManualClock(at or datetime.now(UTC))
     storage = InMemoryStorage()

@@ -1,20 +1,23 @@
-"""The driving API: what HTTP, the CLI and embedding programs share.
+"""The driving API in this process: HTTP, the CLI and embedding programs call it.
 
 >>> service = WorkflowService(database=…, airflow=…, storage=…, clock=…)   # doctest: +SKIP
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Self
 
-from workflow_core.domain.act import AuditFilter
-from workflow_core.domain.backfill import OnFailure, Reprocess
+from attrs import evolve
+
+from workflow_core import answers, api
+from workflow_core.api import calls
+from workflow_core.domain.act import Action, AuditFilter
+from workflow_core.domain.authorization import Verb, may_everywhere, sight_of, visible_to
 from workflow_core.domain.caller import Caller
 from workflow_core.domain.filters import HistoryFilter, WorkflowFilter
-from workflow_core.domain.names import check_dataset_name
-from workflow_core.domain.paging import Page, PageRequest
-from workflow_core.domain.workflow import Revision, RevisionDiff, SourceType, Workflow
-from workflow_core.errors import DatabaseUnavailable
+from workflow_core.domain.schedule import Schedule
+from workflow_core.errors import InvalidRequest
+from workflow_core.guard import call, checked, unguarded
 from workflow_core.usecases.commands import (
     control_backfill,
     idempotency,
@@ -28,47 +31,56 @@ from workflow_core.usecases.commands import (
     unregister,
 )
 from workflow_core.usecases.commands.preview import preview
-from workflow_core.usecases.commands.sync import sync, sync_in_turn
+from workflow_core.usecases.commands.register import RegisterWorkflow
+from workflow_core.usecases.commands.sync import sync
 from workflow_core.usecases.config import ServiceConfig
-from workflow_core.usecases.context import Context, require_backfill, summarize
-from workflow_core.usecases.queries import audit, backfills, explain, health, long_poll, next_runs
-from workflow_core.usecases.queries import workflows as look
-from workflow_core.usecases.queries.revisions import diff, list_revisions
-from workflow_core.usecases.queries.runs import show_run
-from workflow_core.usecases.reconcile import code_sync, drain, leases, sweep
+from workflow_core.usecases.context import Context
+from workflow_core.usecases.queries import (
+    audit,
+    backfills,
+    explain,
+    health,
+    long_poll,
+    next_runs,
+    revisions,
+    runs,
+    workflows,
+)
+from workflow_core.usecases.reconcile.code_sync import SyncCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
-    from datetime import date, datetime
-    from uuid import UUID
+    from datetime import datetime
 
-    from workflow_core.domain.act import AuditEvent, KeyRecord
+    from workflow_core.api.base import Answer
+    from workflow_core.domain.act import KeyRecord
     from workflow_core.domain.authorization import Visibility
-    from workflow_core.domain.backfill import BackfillSummary, BackfillView
-    from workflow_core.domain.code import SyncReport
-    from workflow_core.domain.forecast import Forecast, Preview
-    from workflow_core.domain.run import Run
-    from workflow_core.domain.schedule import Schedule
     from workflow_core.ports.airflow import AirflowPort, BreakerState
     from workflow_core.ports.clock import ClockPort
     from workflow_core.ports.database import Database
     from workflow_core.ports.storage import StoragePort
-    from workflow_core.usecases.queries.explain import Explanation
-    from workflow_core.usecases.queries.health import Health, SystemHealth
-    from workflow_core.usecases.queries.runs import RunView
-    from workflow_core.usecases.queries.workflows import WorkflowView
-    from workflow_core.usecases.reconcile.sweep import SweepReport
 
-ANYBODY = Caller(name="anonymous")
+ANONYMOUS = Caller(name="anonymous")
+"""The caller of a service that was not given another one: a program that embeds it, and that may do everything."""
 
 
+@checked
 class WorkflowService:
-    """Register, run, watch and pause workflows over three ports.
+    """:class:`~workflow_core.api.WorkflowApi` in this process, for one caller.
 
-    Thread-safe if the ports are. Errors are those of :mod:`workflow_core.errors`; each method's use case lists its own.
+    Each call authorizes the caller (:mod:`workflow_core.guard`), runs its use case and shapes the answer. Thread-safe if the ports
+    are. Errors are those of :mod:`workflow_core.errors`; the protocol lists those of each call.
+
+    Args:
+        database: The database.
+        airflow: The Airflow that runs the DAGs.
+        storage: The object store that holds the specs.
+        clock: The time.
+        policy: The configuration of the use cases.
+        caller: The caller of every call; :meth:`as_` returns the API for another one.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of one service, all by name
         self,
         *,
         database: Database,
@@ -76,282 +88,304 @@ class WorkflowService:
         storage: StoragePort,
         clock: ClockPort,
         policy: ServiceConfig | None = None,
+        caller: Caller = ANONYMOUS,
     ) -> None:
         self._context = Context(
             db=database, airflow=airflow, storage=storage, clock=clock, policy=policy or ServiceConfig()
         )
+        self._caller = caller
 
-    def register(  # noqa: PLR0913 - the fields of one request, all by name
-        self,
-        dataset_name: str,
-        yaml_content: str,
-        *,
-        source_type: SourceType = SourceType.MANUAL,
-        schedule: Schedule | None = None,
-        owner: str | None = None,
-        team: str | None = None,
-        description: str | None = None,
-        force: bool = False,
-        expected_revision: int | None = None,
-        caller: Caller = ANYBODY,
-    ) -> Workflow:
-        """Register a workflow from its YAML, or revise it."""
-        command = register.RegisterWorkflow(
-            caller=caller,
-            dataset_name=dataset_name,
-            yaml_content=yaml_content,
-            source_type=source_type,
-            schedule=schedule,
-            owner=owner,
-            team=team,
-            description=description,
-            force=force,
-            expected_revision=expected_revision,
+    @classmethod
+    def over(cls, context: Context, caller: Caller = ANONYMOUS) -> Self:
+        """The service over the ports and the configuration of a context."""
+        service = cls.__new__(cls)
+        service._context, service._caller = context, caller  # noqa: SLF001 - an instance of this class
+        return service
+
+    @unguarded
+    def as_(self, caller: Caller) -> Self:
+        """The API for another caller, over the same context."""
+        return self.over(self._context, caller)
+
+    @property
+    def caller(self) -> Caller:
+        """The caller of every call."""
+        return self._caller
+
+    @property
+    def has_key(self) -> bool:
+        """Whether the request carries an idempotency key."""
+        return self._caller.key is not None
+
+    @property
+    def context(self) -> Context:
+        """The ports and the configuration, which :class:`~workflow_core.sweeper.Sweeper` and the use cases share."""
+        return self._context
+
+    @property
+    def _visible(self) -> Visibility | None:
+        return visible_to(self._caller)
+
+    @call(calls.REGISTER)
+    def register(self, request: api.RegisterRequest, *, if_match: int | None = None) -> api.RegisterAnswer:
+        """Register a workflow, or revise it. The use case authorizes the caller, for the team that the spec names."""
+        command = evolve(self._registration(request), force=request.force, expected_revision=if_match)
+        return api.RegisterAnswer.of(register.register(command, self._context))
+
+    def _registration(self, request: api.RegisterRequest) -> RegisterWorkflow:
+        schedule = request.schedule
+        return RegisterWorkflow(
+            caller=self._caller,
+            dataset_name=request.dataset_name,
+            yaml_content=request.yaml_content,
+            source_type=request.source_type,
+            schedule=Schedule(cron=schedule.cron, timezone=schedule.timezone) if schedule else None,
+            owner=request.owner,
+            team=request.team,
+            description=request.description,
         )
-        return register.register(command, self._context)
 
-    def revisions(self, dataset_name: str, page: PageRequest | None = None) -> tuple[Workflow, Page[Revision]]:
-        """A workflow and its accepted specs, latest first."""
-        return list_revisions(dataset_name, page or PageRequest(), self._context)
+    @call(calls.RUN)
+    def run(self, dataset_name: str, request: api.RunRequest | None = None) -> api.RunAcceptedAnswer:
+        """Start a run."""
+        body = request or api.RunRequest()
+        command = trigger.TriggerRun(
+            caller=self._caller, dataset_name=dataset_name, params=body.params, dry_run=body.dry_run
+        )
+        return api.RunAcceptedAnswer.of(trigger.trigger(command, self._context), dry_run=body.dry_run)
 
-    def diff(self, dataset_name: str, number: int, against: int | None = None) -> RevisionDiff:
-        """What a revision changed."""
-        return diff(dataset_name, number, against, self._context)
+    @call(calls.STATUS)
+    def status(self, run_id: str, filters: api.RunFilters | None = None) -> api.RunStatusAnswer:
+        """The current state of a run; with ``wait``, as soon as it changes."""
+        view = runs.show_run(run_id, self._context)
+        if filters and filters.wait and not view.run.settled:
+            seconds = min(filters.wait, self._context.policy.longest_wait)
+            long_poll.wait_for_change(run_id, view.run.version, seconds, self._context)
+            view = runs.show_run(run_id, self._context)
+        return answers.run_status(view, self.now())
 
-    def restore(
-        self, dataset_name: str, number: int, *, expected_revision: int | None = None, caller: Caller = ANYBODY
-    ) -> Workflow:
-        """Go back to the spec of an earlier revision."""
+    @call(calls.WORKFLOW)
+    def workflow(self, dataset_name: str) -> api.WorkflowDetailAnswer:
+        """A workflow with its spec and its conditions."""
+        return answers.workflow_detail(workflows.show_workflow(dataset_name, self._context), self._visible)
+
+    @call(calls.WORKFLOWS)
+    def workflows(self, filters: api.WorkflowFilters | None = None) -> api.Listing[api.WorkflowItem]:
+        """The workflows that the caller may view, by name."""
+        query, visible = filters or api.WorkflowFilters(), self._visible
+        where = WorkflowFilter(status=query.status, source_type=query.source_type, owner=query.owner, visible=visible)
+        page = workflows.list_workflows(where, query.page(parts=1), self._context)
+        return answers.listing(page, lambda view: answers.workflow_item(view, visible))
+
+    @call(calls.HISTORY)
+    def history(self, filters: api.HistoryFilters | None = None) -> api.Listing[api.HistoryItem]:
+        """The runs that the caller may view, latest first."""
+        query = filters or api.HistoryFilters()
+        where = HistoryFilter(
+            dataset_name=query.dataset_name,
+            start_date=query.start_date,
+            end_date=query.end_date,
+            visible=self._visible,
+        )
+        page = workflows.history(where, query.page(parts=2), self._context)
+        now, stale = self.now(), workflows.is_stale(self._context)
+        return answers.listing(page, lambda run: api.HistoryItem.of(run, now=now, stale=stale and not run.settled))
+
+    @call(calls.PAUSE)
+    def pause(self, dataset_name: str, request: api.PauseRequest | None = None) -> api.PauseAnswer:
+        """Refuse new runs of a workflow and stop its schedule."""
+        reason = request.reason if request else None
+        command = pause.PauseWorkflow(caller=self._caller, dataset_name=dataset_name, reason=reason)
+        return answers.paused(pause.pause(command, self._context), reason, self._context)
+
+    @call(calls.UNPAUSE)
+    def unpause(self, dataset_name: str) -> api.PauseAnswer:
+        """Accept runs of a workflow again and resume its schedule."""
+        command = pause.UnpauseWorkflow(caller=self._caller, dataset_name=dataset_name)
+        return api.PauseAnswer.of(pause.unpause(command, self._context))
+
+    @call(calls.REVISIONS)
+    def revisions(self, dataset_name: str, filters: api.RevisionFilters | None = None) -> api.Listing[api.RevisionItem]:
+        """The accepted specs of a workflow, latest first."""
+        query = filters or api.RevisionFilters()
+        workflow, page = revisions.list_revisions(dataset_name, query.page(parts=1), self._context)
+        return answers.listing(page, lambda revision: api.RevisionItem.of(revision, workflow))
+
+    @call(calls.DIFF)
+    def diff(self, dataset_name: str, number: int, filters: api.DiffFilters | None = None) -> api.DiffAnswer:
+        """The changes that a revision made."""
+        against = filters.against if filters else None
+        return api.DiffAnswer.of(revisions.diff(dataset_name, number, against, self._context))
+
+    @call(calls.RESTORE)
+    def restore(self, dataset_name: str, number: int, *, if_match: int | None = None) -> api.RegisterAnswer:
+        """Register the spec of an earlier revision as the next one."""
         command = restore.RestoreRevision(
-            caller=caller, dataset_name=dataset_name, number=number, expected_revision=expected_revision
+            caller=self._caller, dataset_name=dataset_name, number=number, expected_revision=if_match
         )
-        return restore.restore(command, self._context)
+        return api.RegisterAnswer.of(restore.restore(command, self._context))
 
-    def run(
-        self,
-        dataset_name: str,
-        params: Mapping[str, Any] | None = None,
-        *,
-        dry_run: bool = False,
-        caller: Caller = ANYBODY,
-    ) -> Run:
-        """Start a run now."""
-        command = trigger.TriggerRun(caller=caller, dataset_name=dataset_name, params=params or {}, dry_run=dry_run)
-        return trigger.trigger(command, self._context)
+    @call(calls.STOP)
+    def stop(self, run_id: str, request: api.StopRequest | None = None) -> api.StopAnswer:
+        """Stop a run."""
+        command = stop.StopRun(caller=self._caller, run_id=run_id, reason=request.reason if request else None)
+        return answers.stopped(stop.stop(command, self._context))
 
-    def status(self, run_id: str) -> RunView:
-        """One run as it is now."""
-        return show_run(run_id, self._context)
+    @call(calls.RETRY)
+    def retry(self, run_id: str, request: api.RetryRequest | None = None) -> api.RetryAnswer:
+        """Run a run again that has ended."""
+        only_failed = request is None or request.only_failed
+        command = retry.RetryRun(caller=self._caller, run_id=run_id, only_failed=only_failed)
+        return answers.retried(retry.retry(command, self._context))
 
+    @call(calls.UNREGISTER)
+    def unregister(self, dataset_name: str, filters: api.UnregisterFilters | None = None) -> api.UnregisterAnswer:
+        """Unregister a workflow; its history stays."""
+        force = filters is not None and filters.force
+        command = unregister.UnregisterWorkflow(caller=self._caller, dataset_name=dataset_name, force=force)
+        return answers.unregistered(unregister.unregister(command, self._context))
+
+    @call(calls.SYNC)
+    def sync(self, request: api.SyncRequest | None = None) -> api.SyncAnswer:
+        """Sync CODE workflows from the object store; the next sweeps apply the changes in Airflow."""
+        body = request or api.SyncRequest()
+        command = SyncCode(caller=self._caller, dry_run=body.dry_run, allow_removals=body.allow_removals)
+        return api.SyncAnswer.of(sync(command, self._context))
+
+    @call(calls.BACKFILL)
+    def backfill(self, dataset_name: str, request: api.BackfillRequest) -> api.BackfillAnswer:
+        """Run a workflow once for each date of a range."""
+        command = start_backfill.StartBackfill(
+            caller=self._caller,
+            dataset_name=dataset_name,
+            start_date=request.start_date,
+            end_date=request.end_date,
+            params=request.params,
+            parallel=request.parallel,
+            max_active=request.max_active,
+            reprocess=request.reprocess,
+            run_backwards=request.run_backwards,
+            on_failure=request.on_failure,
+            dry_run=request.dry_run,
+        )
+        return api.BackfillAnswer.of(start_backfill.start_backfill(command, self._context), dry_run=request.dry_run)
+
+    @call(calls.BACKFILL_STATUS)
+    def backfill_status(self, backfill_id: str) -> api.BackfillStatusAnswer:
+        """A backfill with each of its dates."""
+        return api.BackfillStatusAnswer.of_view(backfills.show_backfill(backfill_id, self._context))
+
+    @call(calls.BACKFILLS)
+    def backfills(self, dataset_name: str, filters: api.BackfillFilters | None = None) -> api.Listing[api.BackfillItem]:
+        """The backfills of a workflow that the caller may view, latest first."""
+        query = filters or api.BackfillFilters()
+        page = backfills.list_backfills(dataset_name, query.page(parts=2), self._context, self._visible)
+        return answers.listing(page, api.BackfillItem.of)
+
+    @call(calls.PAUSE_BACKFILL)
+    def pause_backfill(self, backfill_id: str, request: api.BackfillReasonRequest | None = None) -> api.BackfillItem:
+        """Submit no further runs of a backfill."""
+        command = self._control(backfill_id, request)
+        return api.BackfillItem.of(control_backfill.pause_backfill(command, self._context))
+
+    @call(calls.RESUME_BACKFILL)
+    def resume_backfill(self, backfill_id: str) -> api.BackfillItem:
+        """Resume a backfill, accepting the failures so far."""
+        return api.BackfillItem.of(control_backfill.resume_backfill(self._control(backfill_id), self._context))
+
+    @call(calls.STOP_BACKFILL)
+    def stop_backfill(self, backfill_id: str, request: api.BackfillReasonRequest | None = None) -> api.BackfillItem:
+        """Stop a backfill and its active runs."""
+        command = self._control(backfill_id, request)
+        return api.BackfillItem.of(control_backfill.stop_backfill(command, self._context))
+
+    def _control(
+        self, backfill_id: str, request: api.BackfillReasonRequest | None = None
+    ) -> control_backfill.ControlBackfill:
+        reason = request.reason if request else None
+        return control_backfill.ControlBackfill(caller=self._caller, backfill_id=backfill_id, reason=reason)
+
+    @call(calls.NEXT_RUNS)
+    def next_runs(self, dataset_name: str, filters: api.NextRunsFilters | None = None) -> api.NextRunsAnswer:
+        """The next fire times of a workflow."""
+        query = filters or api.NextRunsFilters()
+        return api.NextRunsAnswer.of(next_runs.next_runs(dataset_name, query.count, self._context))
+
+    @call(calls.VALIDATE)
+    def validate(self, request: api.RegisterRequest) -> api.ValidateAnswer:
+        """The effect of registering this spec, or the reasons why it would be refused."""
+        try:
+            return api.ValidateAnswer.of(preview(self._registration(request), self._context))
+        except InvalidRequest as error:
+            return api.ValidateAnswer.refused(request.dataset_name, error)
+
+    @call(calls.EXPLAIN_WORKFLOW)
+    def explain_workflow(self, dataset_name: str) -> api.ExplainAnswer:
+        """Why a workflow does not run."""
+        return answers.explained(explain.why_workflow(dataset_name, self._context))
+
+    @call(calls.EXPLAIN_RUN)
+    def explain_run(self, run_id: str) -> api.ExplainAnswer:
+        """Why a run does not continue."""
+        return answers.explained(explain.why_run(run_id, self._context))
+
+    @call(calls.AUDIT)
+    def audit(self, filters: api.AuditFilters | None = None) -> api.Listing[api.AuditItem]:
+        """The accepted changes that the caller may view, latest first."""
+        query = filters or api.AuditFilters()
+        where = AuditFilter(
+            dataset_name=query.dataset_name,
+            action=query.action,
+            who=query.who,
+            since=query.since,
+            until=query.until,
+            visible=None if may_everywhere(self._caller, Verb.AUDIT) else sight_of(self._caller),
+        )
+        return answers.listing(audit.audit(where, query.page(parts=2), self._context), api.AuditItem.of)
+
+    @call(calls.WHOAMI)
+    def whoami(self) -> api.WhoamiAnswer:
+        """The authenticated caller and its grants."""
+        return api.WhoamiAnswer.of(self._caller)
+
+    @call(calls.HEALTH)
+    def health(self) -> api.HealthAnswer:
+        """The state of every system that the service depends on, checked now. Never raises."""
+        return answers.health(health.check_health(self._context))
+
+    # What the process around the service uses; no caller reaches these
+
+    @unguarded
+    def ready(self) -> api.ReadyAnswer:
+        """Whether requests can be answered here: only the database is checked. Never raises."""
+        return answers.ready(health.check_database(self._context))
+
+    @unguarded
+    def idempotent(self, ask: Callable[[Self], Answer]) -> idempotency.IdempotentResult:
+        """The answer of ``ask`` as JSON; if the caller's idempotency key came before, the answer of that time.
+
+        Raises:
+            KeyReused, KeyInUse: the key came before, with another request or with one that is still in progress.
+        """
+
+        def replay(record: KeyRecord) -> str:
+            if record.action is Action.SYNC:  # a sync is idempotent: another one imports only what has changed since
+                return ask(self.as_(evolve(self._caller, key=None))).model_dump_json()
+            return answers.recorded(record, self._context).model_dump_json()
+
+        return idempotency.idempotent(self._caller, self._context, lambda: ask(self).model_dump_json(), replay)
+
+    @unguarded
     def run_versions(self, run_ids: Collection[str]) -> Mapping[str, int]:
-        """The versions of runs: what changes when a run does."""
+        """The versions of runs; the version of a run changes whenever the run does."""
         return long_poll.versions_of(run_ids, self._context)
 
-    def wait_for_change(self, run_id: str, known: int | None, seconds: float) -> int | None:
-        """Wait in this thread until the version of a run is another one."""
-        return long_poll.wait_for_change(run_id, known, seconds, self._context)
-
-    def workflow(self, dataset_name: str) -> WorkflowView:
-        """One workflow with its last and next run."""
-        return look.show_workflow(dataset_name, self._context)
-
-    def workflows(self, where: WorkflowFilter | None = None, page: PageRequest | None = None) -> Page[WorkflowView]:
-        """Workflows by name, 50 unless the page says otherwise."""
-        return look.list_workflows(where or WorkflowFilter(), page or PageRequest(), self._context)
-
-    def history(self, where: HistoryFilter | None = None, page: PageRequest | None = None) -> Page[Run]:
-        """Runs, latest first, 20 unless the page says otherwise."""
-        return look.history(where or HistoryFilter(), page or PageRequest(limit=20), self._context)
-
-    def is_stale(self) -> bool:
-        """Whether Airflow does not answer whoever follows it: what is recorded of runs that have not ended may be old."""
-        return look.is_stale(self._context)
-
-    def pause(self, dataset_name: str, reason: str | None = None, *, caller: Caller = ANYBODY) -> Workflow:
-        """Refuse new runs of a workflow and stop its schedule."""
-        return pause.pause(pause.PauseWorkflow(caller=caller, dataset_name=dataset_name, reason=reason), self._context)
-
-    def runs_under_way(self, workflow: Workflow) -> int:
-        """How many runs of it have not ended; 0 while the database does not tell:
-        this goes with the answer to what was accepted.
-        """
-        try:
-            return drain.runs_under_way(workflow, self._context)
-        except DatabaseUnavailable:
-            return 0
-
-    def unpause(self, dataset_name: str, *, caller: Caller = ANYBODY) -> Workflow:
-        """Let a workflow run again."""
-        return pause.unpause(pause.UnpauseWorkflow(caller=caller, dataset_name=dataset_name), self._context)
-
-    def stop(self, run_id: str, reason: str | None = None, *, caller: Caller = ANYBODY) -> Run:
-        """End a run before its time."""
-        return stop.stop(stop.StopRun(caller=caller, run_id=run_id, reason=reason), self._context)
-
-    def retry(self, run_id: str, *, only_failed: bool = True, caller: Caller = ANYBODY) -> Run:
-        """Have a run that has ended run again."""
-        return retry.retry(retry.RetryRun(caller=caller, run_id=run_id, only_failed=only_failed), self._context)
-
-    def unregister(self, dataset_name: str, *, force: bool = False, caller: Caller = ANYBODY) -> Workflow:
-        """Have a workflow no more."""
-        command = unregister.UnregisterWorkflow(caller=caller, dataset_name=dataset_name, force=force)
-        return unregister.unregister(command, self._context)
-
-    def backfill(  # noqa: PLR0913 - the fields of one request, all by name
-        self,
-        dataset_name: str,
-        start_date: date,
-        end_date: date,
-        *,
-        params: Mapping[str, Any] | None = None,
-        parallel: bool = False,
-        max_active: int | None = None,
-        reprocess: Reprocess = Reprocess.NONE,
-        run_backwards: bool = False,
-        on_failure: OnFailure | None = None,
-        dry_run: bool = False,
-        caller: Caller = ANYBODY,
-    ) -> BackfillView:
-        """Run a workflow once for each date."""
-        command = start_backfill.StartBackfill(
-            caller=caller,
-            dataset_name=dataset_name,
-            start_date=start_date,
-            end_date=end_date,
-            params=params or {},
-            parallel=parallel,
-            max_active=max_active,
-            reprocess=reprocess,
-            run_backwards=run_backwards,
-            on_failure=on_failure,
-            dry_run=dry_run,
-        )
-        return start_backfill.start_backfill(command, self._context)
-
-    def backfill_status(self, backfill_id: str) -> BackfillView:
-        """One backfill with its dates."""
-        return backfills.show_backfill(backfill_id, self._context)
-
-    def backfills(
-        self, dataset_name: str, page: PageRequest | None = None, *, visible: Visibility | None = None
-    ) -> Page[BackfillSummary]:
-        """Backfills of a workflow, latest first, 20 unless the page says otherwise."""
-        return backfills.list_backfills(dataset_name, page or PageRequest(limit=20), self._context, visible)
-
-    def pause_backfill(
-        self, backfill_id: str, reason: str | None = None, *, caller: Caller = ANYBODY
-    ) -> BackfillSummary:
-        """Send no more runs of a backfill."""
-        command = control_backfill.ControlBackfill(caller=caller, backfill_id=backfill_id, reason=reason)
-        return control_backfill.pause_backfill(command, self._context)
-
-    def resume_backfill(self, backfill_id: str, *, caller: Caller = ANYBODY) -> BackfillSummary:
-        """Go on with a backfill."""
-        command = control_backfill.ControlBackfill(caller=caller, backfill_id=backfill_id)
-        return control_backfill.resume_backfill(command, self._context)
-
-    def stop_backfill(
-        self, backfill_id: str, reason: str | None = None, *, caller: Caller = ANYBODY
-    ) -> BackfillSummary:
-        """End a backfill and its runs."""
-        command = control_backfill.ControlBackfill(caller=caller, backfill_id=backfill_id, reason=reason)
-        return control_backfill.stop_backfill(command, self._context)
-
-    def next_runs(self, dataset_name: str, count: int = 20) -> Forecast:
-        """When a workflow fires next."""
-        return next_runs.next_runs(dataset_name, count, self._context)
-
-    def preview(  # noqa: PLR0913 - the fields of one request, all by name
-        self,
-        dataset_name: str,
-        yaml_content: str,
-        *,
-        source_type: SourceType = SourceType.MANUAL,
-        schedule: Schedule | None = None,
-        owner: str | None = None,
-        team: str | None = None,
-        description: str | None = None,
-        caller: Caller = ANYBODY,
-    ) -> Preview:
-        """What registering this would do."""
-        command = register.RegisterWorkflow(
-            caller=caller,
-            dataset_name=dataset_name,
-            yaml_content=yaml_content,
-            source_type=source_type,
-            schedule=schedule,
-            owner=owner,
-            team=team,
-            description=description,
-        )
-        return preview(command, self._context)
-
-    def audit(self, where: AuditFilter | None = None, page: PageRequest | None = None) -> Page[AuditEvent]:
-        """Who has changed what, latest first, 50 unless the page says otherwise."""
-        return audit.audit(where or AuditFilter(), page or PageRequest(), self._context)
-
-    def once(
-        self, caller: Caller, do: Callable[[], str], again: Callable[[KeyRecord], str]
-    ) -> idempotency.IdempotentResult:
-        """Carry a request with an idempotency key out, or answer as it was answered."""
-        return idempotency.idempotent(caller, self._context, do, again)
-
-    def recorded_run(self, run_id: str) -> Run | None:
-        """A run as it is recorded; nobody else is asked."""
-        return self._context.db.workflows.run(run_id)
-
-    def registered_workflow(self, dataset_name: str) -> Workflow | None:
-        """The workflow that has this name as it is recorded. Raises :class:`InvalidRequest` for a name that none can have."""
-        return self._context.db.workflows.workflow(check_dataset_name(dataset_name))
-
-    def recorded_workflow(self, workflow_id: UUID) -> Workflow | None:
-        """A workflow as it is recorded, also one that has left."""
-        return self._context.db.workflows.workflow_by_id(workflow_id)
-
-    def recorded_backfill(self, backfill_id: str) -> BackfillSummary:
-        """A backfill as it is recorded, with the counts of its runs."""
-        found = require_backfill(backfill_id, self._context)
-        return summarize(found, self._context)
-
-    def explain_workflow(self, dataset_name: str) -> Explanation:
-        """Why a workflow does not run."""
-        return explain.why_workflow(dataset_name, self._context)
-
-    def explain_run(self, run_id: str) -> Explanation:
-        """Why a run does not go on."""
-        return explain.why_run(run_id, self._context)
-
+    @unguarded
     def breaker_state(self) -> BreakerState | None:
-        """The state of the circuit breaker in front of Airflow; None if there is none. No request is made."""
+        """The state of the circuit breaker in front of Airflow; None without one. No request is made."""
         return health.breaker_state(self._context)
 
-    def health(self) -> Health:
-        """Whether database, storage and Airflow can be used, and a worker is at work; never raises."""
-        return health.check_health(self._context)
-
-    def database_health(self) -> SystemHealth:
-        """Whether the database can be used; never raises."""
-        return health.check_database(self._context)
-
+    @unguarded
     def now(self) -> datetime:
-        """The moment by this service's clock: what durations in answers are counted until."""
+        """The time by this service's clock; durations in answers are counted until it."""
         return self._context.clock.now()
-
-    def sync(self, *, dry_run: bool = False, allow_removals: bool = False, caller: Caller = ANYBODY) -> SyncReport:
-        """Take up what is published as CODE; the next sweeps have Airflow follow."""
-        command = code_sync.SyncCode(caller=caller, dry_run=dry_run, allow_removals=allow_removals)
-        return sync(command, self._context)
-
-    def sync_in_turn(self, *, caller: Caller = ANYBODY) -> SyncReport | None:
-        """As :meth:`sync`, for workers that do so on a timer: one of them does."""
-        return sync_in_turn(code_sync.SyncCode(caller=caller), self._context)
-
-    def sweep(self, *, is_periodic: bool = True) -> SweepReport:
-        """One pass of the worker; embedding programs call it on a timer, every few seconds,
-        or say that they do not.
-        """
-        return sweep.sweep(self._context, is_periodic=is_periodic)
-
-    def resign(self) -> None:
-        """Leave to other workers at once what this one does all the time; call it when no further :meth:`sweep` comes."""
-        leases.release_leadership(self._context)

@@ -110,5 +110,5 @@ tasks:
         assert stack.get(f"?owner={url}").json()[0]["owner"] == url
         for header in ("Callback-URL", "X-Webhook", "Link", "Origin", "traceparent", "X-Forwarded-Host"):
             stack.get("a.ssrf", headers={header: url})
-        stack.service.sweep()
+        stack.sweeper.sweep()
     assert inside.asked == []

@@ -18,13 +18,13 @@ from tests.support.log_lines import logged
 from tests.unit.adapters.test_remote_api import certified
 from workflow_adapters.airflow import open_airflow
 from workflow_adapters.clock import SystemClock
-from workflow_core.domain.filters import HistoryFilter
-from workflow_core.domain.paging import PageRequest
+from workflow_core.api import HistoryFilters
 from workflow_core.domain.run import RunStatus, Submission
 from workflow_core.errors import WorkflowError
 from workflow_core.fakes.database import InMemoryDatabase
 from workflow_core.fakes.storage import InMemoryStorage
 from workflow_core.service import WorkflowService
+from workflow_core.sweeper import Sweeper
 from workflow_core.testing.entities import a_run, a_workflow
 from workflow_core.usecases.config import ServiceConfig
 from workflow_entrypoints.http import create_app
@@ -150,8 +150,8 @@ def test_every_airflow_response_leads_to_a_declared_response(talk, api):
             assert found.status_code != 500, (path, found.text)
             assert CANARY not in found.text + str(found.headers), path
         with suppress(WorkflowError):
-            service.sweep()
-        runs = service.history(HistoryFilter(), PageRequest(limit=500))
+            Sweeper(service.context).sweep()
+        runs = service.history(HistoryFilters(limit=500))
     assert runs.total <= 2
     written = [line for line in lines if line["level"] != "INFO" or not line["logger"].startswith(_CHATTY)]
     assert [line for line in written if CANARY in json.dumps(line) or line["level"] == "ERROR"] == []

@@ -29,7 +29,10 @@ OPERATIONS: Final = frozenset(
         "pause", "unpause", "unregister", "sync", "sync_in_turn", "sweep",
     }
 )  # fmt: skip
-"""Methods of the service that change something; ``sweep`` is the worker, which continues the work of the others."""
+"""Methods of the service and its sweeper that change something; ``sweep`` is the worker, which continues the others' work."""
+
+ENTRANCES: Final = frozenset({"workflow_core.service", "workflow_core.sweeper"})
+"""The modules of these methods."""
 
 READS: Final = frozenset(
     {
@@ -164,7 +167,7 @@ def _place(frame: FrameType | None) -> str | None:
             and module != "workflow_core.usecases.reconcile.leases"
         ):
             site = f"{module.rpartition('.')[2]}.{code.co_name}+{frame.f_lineno - code.co_firstlineno}"
-        if module == "workflow_core.service" and site is not None:
+        if module in ENTRANCES and site is not None:
             return f"{code.co_name}:{site}" if code.co_name in OPERATIONS else None
         frame = frame.f_back
     return None

@@ -133,6 +133,7 @@ def test_a_crash_point_names_the_calling_line(tmp_path):
     """A point consists of operation, place and call, is recorded once, and kills only if armed; calls outside of
     operations are not points.
     """
+    from workflow_core.api import RegisterRequest
     from workflow_core.fakes import InMemoryAirflow, InMemoryDatabase, InMemoryStorage, ManualClock
     from workflow_core.service import WorkflowService
 
@@ -151,7 +152,8 @@ def test_a_crash_point_names_the_calling_line(tmp_path):
         for name, port in ports.items()
     }
     service = WorkflowService(**wrapped, clock=clock)
-    service.register("a.b", "version: v1\nname: a.b\nowner: o\nschedule: {cron: 0 6 1 1 *}\n")
+    yaml = "version: v1\nname: a.b\nowner: o\nschedule: {cron: 0 6 1 1 *}\n"
+    service.register(RegisterRequest(dataset_name="a.b", yaml_content=yaml))
     service.workflows()
     met = points.met()
     assert {operation_of(point) for point in met} == {"register"}

@@ -63,7 +63,7 @@ def test_the_generator_has_no_warning(generated):
 def test_a_running_service_is_supported(client):
     """Successes and errors are typed: a 404 is a problem with its code, a matching ETag is not an error."""
     world = ApiWorld()
-    world.service.register(NAME, a_registration().yaml_content)
+    world.service.register(a_registration())
     with serving() as board, client("").Client(base_url=board.url) as asking:
         board.app = create_app(world.service, Settings(user="x"))
         get: Any = client(".api.workflows.get_workflow")

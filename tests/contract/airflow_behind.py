@@ -1,4 +1,4 @@
-"""A real Airflow and the fake, as the contract suite of ``AirflowPort`` sees them behind the port."""
+"""Direct access to a real Airflow and to the fake, for the contract suite of ``AirflowPort``."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ if TYPE_CHECKING:
     from workflow_core.testing.airflow import DagSeed
 
 PATIENCE = 60.0
-"""Seconds that Airflow may take to serve a DAG."""
+"""The maximum time in seconds until Airflow serves a DAG."""
 
 
 class BehindServer:
-    """A running Airflow, asked with bare requests."""
+    """Access to a running Airflow with plain requests."""
 
     sentinel = "contract_sentinel"
 
     def __init__(self, server: LocalAirflow, folder: Path) -> None:
         self._folder = folder
-        self._known: set[str] = set()
+        self._served: set[str] = set()
         self._database = server.env["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].replace("+psycopg2", "")
-        self._person = server.username
+        self._user = server.username
         self._stale, self._dateless = (
             ("is_active = false", {}) if server.api_url.endswith("v1") else ("is_stale = true", {"logical_date": None})
         )
@@ -59,14 +59,14 @@ class BehindServer:
         self._http.close()
 
     def serve(self, *seeds: DagSeed) -> None:
-        missing = [seed for seed in seeds if seed.dag_id not in self._known]
+        missing = [seed for seed in seeds if seed.dag_id not in self._served]
         for seed in missing:
             self.write(seed)
         if missing:
             self._parse()
         for seed in missing:
             self._wait(lambda seed=seed: self._http.get(f"/dags/{seed.dag_id}/details").is_success)
-        self._known |= {seed.dag_id for seed in missing}
+        self._served |= {seed.dag_id for seed in missing}
 
     def write(self, seed: DagSeed) -> str:
         facts = asdict(seed) | {"doc_md": f"A DAG of the tests.\n\n{seed.mark.text()}" if seed.mark else None}
@@ -76,28 +76,28 @@ class BehindServer:
         return seed.mark.spec_hash if seed.mark else ""
 
     def withdraw(self, dag_id: str) -> None:
-        """What the DAG processor itself does only after ``[dag_processor] stale_dag_threshold``, 50 s, is done at once."""
+        """Mark the DAG as stale at once; the DAG processor does so only after ``[dag_processor] stale_dag_threshold``, 50 s."""
         (self._folder / f"{dag_id}.json").unlink()
         with psycopg.connect(self._database, autocommit=True) as connection:
             connection.execute(f"UPDATE dag SET {self._stale} WHERE dag_id = %s", [dag_id])
 
     def start_elsewhere(self, dag_id: str, run_id: str) -> str:
         body = {"dag_run_id": run_id, **self._dateless}
-        pages = {"Referer": str(self._http.base_url)}  # by this Airflow knows its own pages
+        pages = {"Referer": str(self._http.base_url)}  # Airflow recognizes requests of its UI by this header
         self._http.post(f"/dags/{dag_id}/dagRuns", json=body, headers=pages).raise_for_status()
-        return self._person
+        return self._user
 
     def fire_schedule(self, dag_id: str) -> None:
-        """The scheduler does it by itself."""
+        """Do nothing: the scheduler starts the run."""
 
     def runs(self, dag_id: str) -> Mapping[str, Mapping[str, Any]]:
-        found: dict[str, Mapping[str, Any]] = {}
+        runs: dict[str, Mapping[str, Any]] = {}
         while True:
-            query = f"limit=100&offset={len(found)}&order_by=id"
+            query = f"limit=100&offset={len(runs)}&order_by=id"
             page = self._http.get(f"/dags/{dag_id}/dagRuns?{query}").raise_for_status().json()
-            found |= {run["dag_run_id"]: _plain(run) for run in page["dag_runs"]}
-            if len(found) >= page["total_entries"]:
-                return found
+            runs |= {run["dag_run_id"]: _plain(run) for run in page["dag_runs"]}
+            if len(runs) >= page["total_entries"]:
+                return runs
 
     def has_begun(self, dag_id: str, run_id: str, task_id: str) -> bool:
         return (self._folder / f"{dag_id}.{run_id}.{task_id}.begun").exists()
@@ -134,7 +134,7 @@ def _plain(run: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 class BehindFake:
-    """The fake, through what it holds. Its loader reads specs, so what is written is a spec, and the hash is the spec's."""
+    """Access to the state of the fake. Its loader reads specs, so that :meth:`write` stores a spec and returns its hash."""
 
     def __init__(self, fake: InMemoryAirflow, storage: StoragePort, clock: ManualClock, *, loaders: int) -> None:
         self._fake = fake
@@ -218,9 +218,9 @@ def _fake_dag(seed: DagSeed) -> FakeDag:
 def in_front_of(
     choose: Callable[[], str], *, headers: Callable[[], Mapping[str, str]] | None = None, lose_answers: bool = False
 ) -> Iterator[str]:
-    """The address of a proxy that passes on every request to the Airflow chosen for it.
+    """The address of a proxy that forwards each request to the Airflow that ``choose`` returns.
 
-    ``headers`` are sent in the place of the request's own; with ``lose_answers`` the answer to a change never comes.
+    ``headers`` replace those of the request. With ``lose_answers`` the proxy drops the response to a change.
     """
 
     class Handler(BaseHTTPRequestHandler):
@@ -236,7 +236,7 @@ def in_front_of(
                 self.end_headers()
                 self.wfile.write(answer.content)
 
-        do_GET = do_POST = do_PUT = do_PATCH = do_any  # noqa: N815 - the names that http.server looks for
+        do_GET = do_POST = do_PUT = do_PATCH = do_any  # noqa: N815 - the names that http.server calls
 
         def log_message(self, *args: object) -> None:
             pass

@@ -25,7 +25,7 @@ from workflow_core.api import (
     UnregisterFilters,
     WorkflowFilters,
 )
-from workflow_core.local import LocalWorkflowApi
+from workflow_core.service import WorkflowService
 from workflow_core.testing.api import ApiContract
 from workflow_core.testing.api.subject import CALLER
 
@@ -54,38 +54,38 @@ WHERE: dict[str, type[Given]] = {
     "pause_backfill": BackfillReasonRequest,
     "stop_backfill": BackfillReasonRequest,
 }
-"""Where each call's request is made."""
+"""The class of each method's request."""
 
 
-def losing(method: str, field: str) -> type[LocalWorkflowApi]:
-    """The API whose ``method`` does not pass on this field of its request."""
+def losing(method: str, field: str) -> type[WorkflowService]:
+    """An API whose ``method`` does not pass on this field of its request."""
 
     def without(self: Any, *given: Any, **named: Any) -> Any:
         *names, request = (
             given if given and not isinstance(given[-1], str | int) else (*given, WHERE[method].model_construct())
         )
         default = WHERE[method].model_fields[field].get_default(call_default_factory=True)
-        return getattr(LocalWorkflowApi, method)(self, *names, request.model_copy(update={field: default}), **named)
+        return getattr(WorkflowService, method)(self, *names, request.model_copy(update={field: default}), **named)
 
-    return type(f"{method.title()}Loses{field.title().replace('_', '')}", (LocalWorkflowApi,), {method: without})
+    return type(f"{method.title()}Loses{field.title().replace('_', '')}", (WorkflowService,), {method: without})
 
 
-def changing(name: str, method: str, how: Callable[[Any], Any]) -> type[LocalWorkflowApi]:
-    """The API that answers ``method`` with something else."""
+def changing(name: str, method: str, how: Callable[[Any], Any]) -> type[WorkflowService]:
+    """An API that changes the answer of ``method``."""
 
     def changed(self: Any, *given: Any, **named: Any) -> Any:
-        return how(getattr(LocalWorkflowApi, method)(self, *given, **named))
+        return how(getattr(WorkflowService, method)(self, *given, **named))
 
-    return type(name, (LocalWorkflowApi,), {method: changed})
+    return type(name, (WorkflowService,), {method: changed})
 
 
-def failing(name: str, how: Callable[[errors.WorkflowError], Exception]) -> type[LocalWorkflowApi]:
-    """The API that raises something else, whatever was asked."""
+def failing(name: str, how: Callable[[errors.WorkflowError], Exception]) -> type[WorkflowService]:
+    """An API whose methods raise a changed error."""
 
     def wrapped(method: str) -> Callable[..., Any]:
         def call(self: Any, *given: Any, **named: Any) -> Any:
             try:
-                return getattr(LocalWorkflowApi, method)(self, *given, **named)
+                return getattr(WorkflowService, method)(self, *given, **named)
             except errors.WorkflowError as error:
                 raise how(error) from None
 
@@ -119,23 +119,23 @@ def failing(name: str, how: Callable[[errors.WorkflowError], Exception]) -> type
         "stop_backfill",
         "audit",
     )
-    return type(name, (LocalWorkflowApi,), {method: wrapped(method) for method in methods})
+    return type(name, (WorkflowService,), {method: wrapped(method) for method in methods})
 
 
 def without(*fields: str) -> Callable[[Any], Any]:
-    """The answer with nothing in these fields."""
+    """Set these fields of an answer to None."""
     return lambda answer: answer.model_copy(update=dict.fromkeys(fields))
 
 
-def told(error: errors.WorkflowError, **changes: Any) -> errors.WorkflowError:
-    """The error, but for what is changed."""
+def altered(error: errors.WorkflowError, **changes: Any) -> errors.WorkflowError:
+    """The error with changed attributes."""
     facts: dict[str, Any] = {"message": error.message, "code": error.code, "problems": error.problems, **changes}
     return type(error).with_message(facts.pop("message"), **facts)
 
 
 def without_places(error: errors.WorkflowError) -> errors.WorkflowError:
     """The error whose findings have no line and column."""
-    return told(error, problems=[evolve(found, line=None, column=None) for found in error.problems])
+    return altered(error, problems=[evolve(problem, line=None, column=None) for problem in error.problems])
 
 
 def _without_clocks(answer: Any) -> Any:
@@ -143,7 +143,7 @@ def _without_clocks(answer: Any) -> Any:
     return answer.model_copy(update={"next_runs": fires})
 
 
-BROKEN: list[type[LocalWorkflowApi]] = [
+BROKEN: list[type[WorkflowService]] = [
     *(losing("register", field) for field in ("source_type", "schedule", "owner", "team", "description")),
     *(losing("run", field) for field in ("params", "dry_run")),
     losing("pause", "reason"),
@@ -157,12 +157,12 @@ BROKEN: list[type[LocalWorkflowApi]] = [
         for field in ("dataset_name", "action", "who", "since", "until", "limit", "offset", "cursor")
     ),
     changing(
-        "NobodyDidIt", "audit", lambda found: evolve(found, items=tuple(without("who")(one) for one in found.items))
+        "NobodyDidIt", "audit", lambda page: evolve(page, items=tuple(without("who")(item) for item in page.items))
     ),
     changing(
         "NothingBefore",
         "audit",
-        lambda found: evolve(found, items=tuple(without("before")(one) for one in found.items)),
+        lambda page: evolve(page, items=tuple(without("before")(item) for item in page.items)),
     ),
     losing("pause_backfill", "reason"),
     losing("stop_backfill", "reason"),
@@ -189,7 +189,7 @@ BROKEN: list[type[LocalWorkflowApi]] = [
     changing(
         "NeverStaleRuns",
         "history",
-        lambda found: evolve(found, items=tuple(item.model_copy(update={"stale": False}) for item in found.items)),
+        lambda page: evolve(page, items=tuple(item.model_copy(update={"stale": False}) for item in page.items)),
     ),
     changing("NoReasons", "explain_workflow", lambda answer: answer.model_copy(update={"reasons": ()})),
     changing("NoReasonsOfARun", "explain_run", lambda answer: answer.model_copy(update={"reasons": ()})),
@@ -197,12 +197,12 @@ BROKEN: list[type[LocalWorkflowApi]] = [
     changing("NobodyStopped", "status", without("stopped_by")),
     *(losing("workflows", field) for field in ("status", "source_type", "owner", "limit", "offset", "cursor")),
     *(losing("history", field) for field in ("dataset_name", "start_date", "end_date", "limit", "cursor")),
-    changing("NoTotal", "workflows", lambda found: evolve(found, total=len(found.items))),
-    changing("NoTotalOfRuns", "history", lambda found: evolve(found, total=len(found.items))),
-    changing("NoNextPage", "workflows", lambda found: evolve(found, next_cursor=None)),
-    changing("NoNextPageOfRuns", "history", lambda found: evolve(found, next_cursor=None)),
-    changing("AlwaysANextPage", "workflows", lambda found: evolve(found, next_cursor=found.next_cursor or "x")),
-    changing("AListOfItems", "workflows", lambda found: evolve(found, items=list(found.items))),
+    changing("NoTotal", "workflows", lambda page: evolve(page, total=len(page.items))),
+    changing("NoTotalOfRuns", "history", lambda page: evolve(page, total=len(page.items))),
+    changing("NoNextPage", "workflows", lambda page: evolve(page, next_cursor=None)),
+    changing("NoNextPageOfRuns", "history", lambda page: evolve(page, next_cursor=None)),
+    changing("AlwaysANextPage", "workflows", lambda page: evolve(page, next_cursor=page.next_cursor or "x")),
+    changing("AListOfItems", "workflows", lambda page: evolve(page, items=list(page.items))),
     changing("NoWarnings", "register", lambda answer: answer.model_copy(update={"warnings": ()})),
     changing("NoLastingWarnings", "workflow", lambda answer: answer.model_copy(update={"warnings": ()})),
     changing("NoPauseReason", "workflow", without("pause_reason")),
@@ -221,21 +221,21 @@ BROKEN: list[type[LocalWorkflowApi]] = [
         "AnotherClass",
         lambda error: errors.WorkflowError.with_message(error.message, code=error.code, problems=error.problems),
     ),
-    failing("AnotherCode", lambda error: told(error, code="X")),
-    failing("AnotherMessage", lambda error: told(error, message=f"{error.message} ")),
-    failing("NoFindings", lambda error: told(error, problems=())),
-    failing("FewerFindings", lambda error: told(error, problems=error.problems[:1])),
+    failing("AnotherCode", lambda error: altered(error, code="X")),
+    failing("AnotherMessage", lambda error: altered(error, message=f"{error.message} ")),
+    failing("NoFindings", lambda error: altered(error, problems=())),
+    failing("FewerFindings", lambda error: altered(error, problems=error.problems[:1])),
     failing("NoPlaces", without_places),
     failing("NoErrorOfOurs", lambda error: ValueError(error.message)),
 ]
 
 
 class TestBroken(ApiContract):
-    """The suite, held against each of them in turn by ``until_red.py``."""
+    """The suite; ``until_red.py`` runs it against each of ``kinds`` in turn."""
 
-    kinds: ClassVar[list[type[LocalWorkflowApi]]] = [LocalWorkflowApi, *BROKEN]
-    kind: type[LocalWorkflowApi]
+    kinds: ClassVar[list[type[WorkflowService]]] = [WorkflowService, *BROKEN]
+    kind: type[WorkflowService]
 
     @pytest.fixture
-    def api(self, world: ApiWorld) -> LocalWorkflowApi:
-        return self.kind(world.service, CALLER)
+    def api(self, world: ApiWorld) -> WorkflowService:
+        return self.kind.over(world.service.context, CALLER)

@@ -1,4 +1,4 @@
-"""The fake, each time with one rule of the port broken; ``test_suites.py`` runs the suite against each."""
+"""The object store in memory, each time with one rule of the port broken; ``test_suites.py`` runs the suite against each."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class NoLock(InMemoryStorage):
 
     def _require(self, key: Any, expected: str | None) -> None:
         super()._require(key, expected)
-        sleep(0.01)  # what a store may take between looking and writing
+        sleep(0.01)  # the time that a store may need between the read and the write
 
 
 class OneEtag(InMemoryStorage):
@@ -131,8 +131,8 @@ class LimitIsOneTooSmall(InMemoryStorage):
 
 class SourcesAreMixed(InMemoryStorage):
     def get(self, source: SourceType, dataset_name: str, *, limit: int) -> StoredSpec | None:
-        found = (super(SourcesAreMixed, self).get(one, dataset_name, limit=limit) for one in SourceType)
-        return next((spec for spec in found if spec), None)
+        specs = (super(SourcesAreMixed, self).get(each, dataset_name, limit=limit) for each in SourceType)
+        return next((spec for spec in specs if spec), None)
 
 
 class DeleteAlwaysSaysTrue(InMemoryStorage):
@@ -148,7 +148,7 @@ class DeleteDoesNothing(InMemoryStorage):
 
 class DeleteTakesBothSources(InMemoryStorage):
     def delete(self, source: SourceType, dataset_name: str) -> bool:
-        return sum(super(DeleteTakesBothSources, self).delete(one, dataset_name) for one in SourceType) > 0
+        return sum(super(DeleteTakesBothSources, self).delete(each, dataset_name) for each in SourceType) > 0
 
 
 class ListOfBothSources(InMemoryStorage):
@@ -173,10 +173,10 @@ class ListEndsAfterOnePage(InMemoryStorage):
 
 class EmptyListIsAnError(InMemoryStorage):
     def _listed(self, source: SourceType) -> Sequence[Any]:
-        found = super()._listed(source)
-        if not found:
+        keys = super()._listed(source)
+        if not keys:
             raise StorageConflict("empty")
-        return found
+        return keys
 
 
 class ListIsEmptyInAnOutage(InMemoryStorage):
@@ -223,7 +223,7 @@ BROKEN.remove(InMemoryStorage)
 
 
 class TestBroken(StorageContract):
-    """The suite, held against each of them in turn by ``until_red.py``."""
+    """The suite; ``until_red.py`` runs it against each of ``kinds`` in turn."""
 
     kinds: ClassVar[list[type[InMemoryStorage]]] = [InMemoryStorage, *BROKEN]
     kind: type[InMemoryStorage]

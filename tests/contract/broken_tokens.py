@@ -1,4 +1,4 @@
-"""The fake, each time with one rule of the port broken; ``test_suites.py`` runs the suite against each."""
+"""The token store in memory, each time with one rule of the port broken; ``test_suites.py`` runs the suite against each."""
 
 from __future__ import annotations
 
@@ -82,8 +82,8 @@ class FindsAnyCase(InMemoryTokens):
 
 class HidesRevoked(InMemoryTokens):
     def token(self, token_id: str) -> Token | None:
-        found = super().token(token_id)
-        return None if found is None or found.revoked_at is not None else found
+        token = super().token(token_id)
+        return None if token is None or token.revoked_at is not None else token
 
 
 class ListsRevokedNoMore(InMemoryTokens):
@@ -111,30 +111,30 @@ class RevokesWhatIsNotThere(InMemoryTokens):
 
 class RevokesNothing(InMemoryTokens):
     def revoke_token(self, token_id: str, *, at: datetime, by: str, act: AuditEntry | None = None) -> Token | None:
-        found = self.token(token_id)
-        return None if found is None else found.revoked(at=at, by=by)
+        token = self.token(token_id)
+        return None if token is None else token.revoked(at=at, by=by)
 
 
 class RevokesAll(InMemoryTokens):
     def revoke_token(self, token_id: str, *, at: datetime, by: str, act: AuditEntry | None = None) -> Token | None:
-        found = super().revoke_token(token_id, at=at, by=by, act=act)
+        token = super().revoke_token(token_id, at=at, by=by, act=act)
         self._tokens = {key: token.revoked(at=at, by=by) for key, token in self._tokens.items()}
-        return found
+        return token
 
 
 class DeletesWhatItRevokes(InMemoryTokens):
     def revoke_token(self, token_id: str, *, at: datetime, by: str, act: AuditEntry | None = None) -> Token | None:
-        found = super().revoke_token(token_id, at=at, by=by, act=act)
+        token = super().revoke_token(token_id, at=at, by=by, act=act)
         self._tokens.pop(token_id, None)
-        return found
+        return token
 
 
 class RevokesAgain(InMemoryTokens):
     def revoke_token(self, token_id: str, *, at: datetime, by: str, act: AuditEntry | None = None) -> Token | None:
-        found = self.token(token_id)
-        if found is None:
+        token = self.token(token_id)
+        if token is None:
             return None
-        self._tokens[token_id] = evolve(found, revoked_at=at, revoked_by=by)
+        self._tokens[token_id] = evolve(token, revoked_at=at, revoked_by=by)
         return self._tokens[token_id]
 
 
@@ -168,7 +168,7 @@ BROKEN.remove(InMemoryTokens)
 
 
 class TestBroken(TokenContract):
-    """The suite, held against each of them in turn by ``until_red.py``."""
+    """The suite; ``until_red.py`` runs it against each of ``kinds`` in turn."""
 
     kinds: ClassVar[list[type[InMemoryTokens]]] = [InMemoryTokens, *BROKEN]
     kind: type[InMemoryTokens]

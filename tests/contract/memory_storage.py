@@ -1,4 +1,4 @@
-"""A look into the fake of ``StoragePort``."""
+"""Direct access to the fake of ``StoragePort``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @frozen
 class BehindMemory:
-    """Reads and writes by path; paths that are no workflow's have no place in the fake."""
+    """Reads and writes by path. The fake ignores paths that do not belong to a workflow."""
 
     fake: InMemoryStorage
     prefix_url: str = "memory://workflows/"

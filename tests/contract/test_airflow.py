@@ -1,4 +1,4 @@
-"""The contract of ``AirflowPort``, held against the fake and against real Airflows."""
+"""The contract of ``AirflowPort``, verified for the fake and for real Airflows."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LOADERS = 4
 
 
 class TestInMemoryAirflow(AirflowContract):
-    """The fake, a fresh one for each test."""
+    """The fake, new for each test."""
 
     @pytest.fixture
     def clock(self) -> ManualClock:
@@ -70,7 +70,7 @@ def guarded(airflow: AirflowPort) -> GuardedAirflow:
 
 
 class TestGuardedFake(TestInMemoryAirflow):
-    """The fake behind the guard: what an Airflow promises, it promises through it."""
+    """The fake behind the guard, which must preserve every rule of the port."""
 
     @pytest.fixture
     def fake(self, storage: InMemoryStorage, clock: ManualClock) -> InMemoryAirflow:
@@ -101,63 +101,63 @@ class TestGuardedFake(TestInMemoryAirflow):
 
 
 @pytest.fixture(scope="session")
-def once() -> Iterator[Callable[..., Any]]:
-    """Makes a thing once for all tests, as a service has one client with its connections, and closes it at the end."""
-    made: dict[Any, Any] = {}
+def shared() -> Iterator[Callable[..., Any]]:
+    """Creates an object once for all tests, as a service shares one client, and closes it at the end."""
+    objects: dict[Any, Any] = {}
 
     def make(kind: Callable[..., Any], *settings: Any) -> Any:
         key = (kind, *map(str, settings))
-        if key not in made:
-            made[key] = kind(*settings)
-        return made[key]
+        if key not in objects:
+            objects[key] = kind(*settings)
+        return objects[key]
 
     yield make
-    for one in made.values():
-        one.close()
+    for item in objects.values():
+        item.close()
 
 
 class _OnServer(AirflowContract):
-    """An adapter on a real Airflow, one for all tests. ``airflow`` is to be given."""
+    """An adapter on a real Airflow, which all tests share. A subclass overrides ``running``."""
 
     adapter: type[AirflowRest]
 
     @classmethod
-    def made(cls, base_url: str, password: str) -> GuardedAirflow:
-        """The adapter behind its guard, as a service has it; following changes more closely than by default, so that tests wait less."""
+    def connect(cls, base_url: str, password: str) -> GuardedAirflow:
+        """The adapter behind its guard, as in a service, with a shorter overlap of changes, so that tests wait less."""
         return guarded(cls.adapter(base_url, username="admin", password=password, overlap=1.0))
 
     @pytest.fixture
     def running(self) -> AirflowForTests:
-        """The Airflow."""
+        """The running Airflow."""
         raise NotImplementedError
 
     @pytest.fixture
-    def behind(self, running: AirflowForTests, once: Callable[..., Any]) -> BehindServer:
-        behind: BehindServer = once(BehindServer, running.server, running.contract)
+    def behind(self, running: AirflowForTests, shared: Callable[..., Any]) -> BehindServer:
+        behind: BehindServer = shared(BehindServer, running.server, running.contract)
         return behind
 
     @pytest.fixture
-    def port(self, running: AirflowForTests, once: Callable[..., Any]) -> GuardedAirflow:
-        port: GuardedAirflow = once(self.made, running.server.base_url, running.server.password)
+    def port(self, running: AirflowForTests, shared: Callable[..., Any]) -> GuardedAirflow:
+        port: GuardedAirflow = shared(self.connect, running.server.base_url, running.server.password)
         return port
 
     @pytest.fixture
     def unreachable(self) -> Iterator[GuardedAirflow]:
         [port] = free_ports(1)
-        away = self.made(f"http://127.0.0.1:{port}", "any")
+        away = self.connect(f"http://127.0.0.1:{port}", "any")
         yield away
         away.close()
 
     @pytest.fixture
     def locked_out(self, running: AirflowForTests) -> Iterator[GuardedAirflow]:
-        stranger = self.made(running.server.base_url, "wrong")
+        stranger = self.connect(running.server.base_url, "wrong")
         yield stranger
         stranger.close()
 
     @pytest.fixture
     def deaf(self, running: AirflowForTests) -> Iterator[GuardedAirflow]:
         with in_front_of(lambda: running.server.base_url, lose_answers=True) as address:
-            deaf = self.made(address, running.server.password)
+            deaf = self.connect(address, running.server.password)
             yield deaf
             deaf.close()
 
@@ -177,15 +177,15 @@ class TestAirflowV1(_OnServer):
 
     adapter = AirflowV1
     dates_are_optional = False
-    people_are_told = False
+    users_are_reported = False
 
     @pytest.fixture
     def running(self, airflow_2: AirflowForTests) -> AirflowForTests:
         return airflow_2
 
 
-def test_the_version_is_found_out(airflow: AirflowForTests, airflow_2: AirflowForTests) -> None:
-    """Told nothing but an address and a password, we talk to either Airflow."""
+def test_the_version_is_detected(airflow: AirflowForTests, airflow_2: AirflowForTests) -> None:
+    """An address and a password are sufficient for either version of Airflow."""
     for running, page in ((airflow, "/runs/run"), (airflow_2, "/grid?dag_run_id=run")):
         port = open_airflow(running.server.base_url, username="admin", password=running.server.password)
         port.ping()
@@ -195,10 +195,10 @@ def test_the_version_is_found_out(airflow: AirflowForTests, airflow_2: AirflowFo
 
 
 @pytest.mark.parametrize("upwards", [True, False], ids=["upgraded", "downgraded"])
-def test_another_version_at_the_same_address_is_noticed(
+def test_a_change_of_version_is_detected(
     airflow: AirflowForTests, airflow_2: AirflowForTests, *, upwards: bool
 ) -> None:
-    """An Airflow that is upgraded, or taken back, behind us goes on being served: the next call notices."""
+    """After an upgrade or downgrade of Airflow at the same address, the next call detects the new version."""
     older, newer = airflow_2.server, airflow.server
     servers = [older, newer] if upwards else [newer, older]
     # An upgrade keeps its users; these two servers have different passwords.

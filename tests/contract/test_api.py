@@ -10,7 +10,6 @@ import pytest
 from tests.support.http_served import serving
 from workflow_adapters.remote import RemoteWorkflowApi
 from workflow_adapters.sql import SqlDatabase, make_engine
-from workflow_core.local import LocalWorkflowApi
 from workflow_core.testing.api import ApiContract, ApiWorld
 from workflow_core.testing.api.subject import CALLER
 from workflow_entrypoints.http import create_app
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.http_served import Switchboard
+    from workflow_core.api import WorkflowApi
 
 
 @pytest.fixture(scope="module")
@@ -30,15 +30,15 @@ def board() -> Iterator[Switchboard]:
 
 
 class InThisProcess:
-    """The service asked directly."""
+    """The service, called directly."""
 
     @pytest.fixture
-    def api(self, world: ApiWorld) -> LocalWorkflowApi:
-        return LocalWorkflowApi(world.service, CALLER)
+    def api(self, world: ApiWorld) -> WorkflowApi:
+        return world.service
 
 
 class OverHttp:
-    """The service asked over a real server on loopback."""
+    """The service behind a real server on loopback."""
 
     @pytest.fixture
     def api(self, world: ApiWorld, board: Switchboard) -> Iterator[RemoteWorkflowApi]:
@@ -48,7 +48,7 @@ class OverHttp:
 
 
 class OverSqlite:
-    """The service over a database file."""
+    """The service on an SQLite file."""
 
     @pytest.fixture
     def world(self, sqlite_template: Path, tmp_path: Path) -> Iterator[ApiWorld]:
@@ -58,7 +58,7 @@ class OverSqlite:
 
 
 class TestLocal(InThisProcess, ApiContract):
-    """The oracle, held to what is asserted beside the comparison."""
+    """The oracle, which the other assertions of the suite verify."""
 
 
 class TestLocalOverSqlite(InThisProcess, OverSqlite, ApiContract):

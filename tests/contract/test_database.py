@@ -58,7 +58,7 @@ HISTORIES = settings(
 
 
 class SqlFacts:
-    """A look at the rows with the bare driver, which knows nothing of the adapter's types."""
+    """Access to the rows with the plain driver, without the adapter's types."""
 
     def __init__(self, rows: Callable[[str], list[tuple[Any, ...]]]) -> None:
         self._rows = rows
@@ -119,7 +119,7 @@ class TestInMemoryDatabase(DatabaseContract):
 
 
 class TestSqlDatabaseOnSqlite(DatabaseContract):
-    """A file in WAL mode, a fresh one for each test."""
+    """An SQLite file in WAL mode, new for each test."""
 
     @pytest.fixture
     def path(self, sqlite_template: Path, tmp_path: Path) -> Path:
@@ -139,7 +139,7 @@ class TestSqlDatabaseOnSqlite(DatabaseContract):
 
     @pytest.mark.parametrize("change", AUDIT_CHANGES)
     def test_the_audit_only_grows(self, database: SqlDatabase, path: Path, change: str) -> None:
-        """Whoever has the file, and no more, changes nothing in it and takes nothing away."""
+        """A client with access to the file can neither update nor delete an audit event."""
         database.audit.append(an_act())
         with closing(sqlite3.connect(path, isolation_level=None)) as connection:
             with pytest.raises(sqlite3.IntegrityError, match="append-only"):
@@ -151,7 +151,7 @@ class TestSqlDatabaseOnSqlite(DatabaseContract):
         return SqlDatabase(make_engine(f"sqlite:///{tmp_path}/no/such/folder/workflows.db"))
 
     def test_random_histories(self, sqlite_template: Path, tmp_path: Path) -> None:
-        """Over random histories it answers as the fake does."""
+        """Over random histories the implementation returns the same results as the fake."""
         engine = make_engine(f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'histories.db')}")
         run_state_machine_as_test(database_machine(_emptied(engine)), settings=HISTORIES)
         engine.dispose()
@@ -169,14 +169,14 @@ def postgres_url(postgres: LocalPostgres) -> str:
 
 @pytest.fixture(scope="session")
 def postgres_engine(postgres_url: str) -> Iterator[Engine]:
-    """Connections to it, shared by all tests."""
+    """An engine for the database, which all tests share."""
     engine = make_engine(postgres_url)
     yield engine
     engine.dispose()
 
 
 class TestSqlDatabaseOnPostgres(DatabaseContract):
-    """One database, emptied before each test."""
+    """A PostgreSQL database, emptied before each test."""
 
     @pytest.fixture
     def database(self, postgres_engine: Engine) -> SqlDatabase:
@@ -190,7 +190,7 @@ class TestSqlDatabaseOnPostgres(DatabaseContract):
 
     @pytest.mark.parametrize("change", [*AUDIT_CHANGES, "TRUNCATE audit_events"])
     def test_the_audit_only_grows(self, database: SqlDatabase, postgres_url: str, change: str) -> None:
-        """The role of the service itself changes nothing in it and takes nothing away."""
+        """The database role of the service can neither update nor delete an audit event."""
         database.audit.append(an_act())
         with psycopg.connect(postgres_url.replace("+psycopg", ""), autocommit=True) as connection:
             with pytest.raises(psycopg.errors.RaiseException, match="append-only"):
@@ -204,14 +204,14 @@ class TestSqlDatabaseOnPostgres(DatabaseContract):
 
     def test_the_order_is_independent_of_the_collation(self, postgres_engine: Engine) -> None:
         """The columns that lists are ordered by compare bytes, also in a database that sorts by a language's rules."""
-        # looked up, because this build of PostgreSQL has no such rules to try
+        # read from the catalog, because this build of PostgreSQL has no collation of a language
         with postgres_engine.connect() as connection:
             columns = "SELECT column_name, collation_name FROM information_schema.columns"
             found = set(connection.execute(sa.text(f"{columns} WHERE column_name IN ('dataset_name', 'run_id')")).all())
         assert found == {("dataset_name", "C"), ("run_id", "C")}
 
     def test_random_histories(self, postgres_engine: Engine) -> None:
-        """Over random histories it answers as the fake does."""
+        """Over random histories the implementation returns the same results as the fake."""
         run_state_machine_as_test(database_machine(_emptied(postgres_engine)), settings=HISTORIES)
 
     def test_ended_sessions_are_replaced(self, database: SqlDatabase, postgres_url: str) -> None:
@@ -223,7 +223,7 @@ class TestSqlDatabaseOnPostgres(DatabaseContract):
         assert database.workflows.workflow(NAME) is not None
 
     def test_a_commit_that_is_not_answered_is_unknown(self, database: SqlDatabase, postgres_url: str) -> None:
-        """Where the session ends between the last statement and the answer to the commit, nobody says that nothing was recorded."""
+        """If the session ends between the last statement and the response to the commit, the outcome is unknown."""
         engine = make_engine(postgres_url)
         plain = postgres_url.replace("+psycopg", "")
 
@@ -238,7 +238,7 @@ class TestSqlDatabaseOnPostgres(DatabaseContract):
         engine.dispose()
 
     def test_a_statement_that_takes_too_long_is_given_up(self, database: SqlDatabase, postgres_url: str) -> None:
-        """A row that somebody else holds is waited for in bounded time, and then nothing was changed."""
+        """The wait for a row that another client has locked is bounded, and a wait that ends so changes nothing."""
         workflow = a_workflow()
         database.workflows.add_workflow(workflow)
         impatient = make_engine(postgres_url, lock_timeout=0.2)
@@ -250,7 +250,7 @@ class TestSqlDatabaseOnPostgres(DatabaseContract):
         assert database.workflows.workflow(NAME) == workflow
 
     def test_migrations_and_tables_agree(self, postgres: LocalPostgres, postgres_engine: Engine) -> None:
-        """What the migrations make is what the code believes: to Alembic's eye, and in every index and constraint."""
+        """The migrated schema equals the schema in the code, by Alembic's comparison and in every index and constraint."""
         direct = make_engine(postgres.create_database("direct"))
         metadata.create_all(direct)
         with postgres_engine.connect() as connection:
@@ -260,7 +260,7 @@ class TestSqlDatabaseOnPostgres(DatabaseContract):
         direct.dispose()
 
     def test_many_upgrades_at_once_are_one(self, postgres: LocalPostgres) -> None:
-        """Services that start together all find the schema made."""
+        """Services that start at the same time upgrade the schema once."""
         engine = make_engine(postgres.create_database("fresh"))
         engines = [make_engine(engine.url) for _ in range(4)]
         assert together([partial(upgrade, one) for one in engines]) == [HEAD] * 4
@@ -271,7 +271,7 @@ class TestSqlDatabaseOnPostgres(DatabaseContract):
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_an_older_schema_is_upgraded_with_its_rows(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
-    """What revision 0001 held is there afterwards, runs dated by their params or the day of their acceptance."""
+    """The rows of revision 0001 are kept, and runs get their date from their params or the day of their acceptance."""
     url = f"sqlite:///{tmp_path}/older.db"
     if kind == "postgresql":
         url = request.getfixturevalue("postgres").create_database("older")
@@ -331,7 +331,7 @@ def _definitions(engine: Engine) -> set[str]:
 
 @contextmanager
 def _audit_can_go(connection: sa.Connection) -> Iterator[None]:
-    """Without the triggers that keep the audit, as the guide tells those who must prune it."""
+    """Remove the triggers that protect the audit, as the guide for pruning describes."""
     if connection.dialect.name == "postgresql":
         connection.execute(sa.text("ALTER TABLE audit_events DISABLE TRIGGER audit_events_append_only"))
         yield

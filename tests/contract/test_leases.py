@@ -18,7 +18,7 @@ CLAIMS = 1000
 
 @pytest.mark.parametrize("database", ["postgresql", "sqlite"])
 def test_no_lease_is_acquired_twice(database: str, postgres: LocalPostgres, tmp_path: Path) -> None:
-    """Of four processes that acquire the same keys exactly one gets each; ``make bench-claims`` does the same with 100,000."""
+    """If four processes acquire the same keys, exactly one gets each; ``make bench-claims`` repeats this with 100,000 keys."""
     url = postgres.create_database("claims") if database == "postgresql" else f"sqlite:///{tmp_path}/claims.db"
     counts, _, _ = contest(url, claims=CLAIMS)
     assert len(counts) == CLAIMS

@@ -1,4 +1,4 @@
-"""Upgrades of a PostgreSQL that others are using."""
+"""Upgrades of a PostgreSQL database in use."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def test_an_upgrade_waits_for_another_process(postgres: LocalPostgres, caplog: pytest.LogCaptureFixture) -> None:
-    """While somebody else has the lock nothing is changed; when they are done it goes on by itself."""
+    """While another process has the lock, the upgrade changes nothing; it continues after the release."""
     engine = make_engine(postgres.create_database("waits"))
     with ThreadPoolExecutor(1) as thread, engine.connect() as other, caplog.at_level("INFO"):
         other.execute(sa.select(sa.func.pg_advisory_lock(migrations._ADVISORY_LOCK)))
@@ -37,10 +37,10 @@ def test_an_upgrade_waits_for_another_process(postgres: LocalPostgres, caplog: p
     engine.dispose()
 
 
-def test_an_upgrade_gives_up_rather_than_have_everybody_queue_behind_it(
+def test_an_upgrade_gives_up_behind_a_long_transaction(
     postgres: LocalPostgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A long transaction of somebody else stops a revision, which then left nothing; repeated later, it succeeds."""
+    """A long transaction of another client stops a revision, which leaves no change, and a later repeat succeeds."""
     engine = make_engine(postgres.create_database("gives_up"))
     transactional = engine.execution_options(isolation_level="READ COMMITTED")
     with transactional.connect() as connection:
@@ -57,8 +57,8 @@ def test_an_upgrade_gives_up_rather_than_have_everybody_queue_behind_it(
     engine.dispose()
 
 
-def test_an_index_is_made_online(postgres: LocalPostgres) -> None:
-    """Outside of the revision's transaction, in the place of an invalid one that a failed attempt left."""
+def test_an_index_is_created_online(postgres: LocalPostgres) -> None:
+    """The index is created outside the transaction of the revision, and replaces an invalid one of a failed attempt."""
     engine = make_engine(postgres.create_database("online"))
     upgrade(engine)
     with engine.execution_options(isolation_level="READ COMMITTED").connect() as connection:
@@ -68,9 +68,9 @@ def test_an_index_is_made_online(postgres: LocalPostgres) -> None:
         context = MigrationContext.configure(connection, opts={"transaction_per_migration": True})
         with context.begin_transaction(_per_migration=True), Operations.context(context):
             online.create_index("i", "workflows", ["owner", "dataset_name"], where="phase = 'served'")
-        found = connection.execute(
+        index = connection.execute(
             sa.text("SELECT indisvalid, pg_get_indexdef(indexrelid) FROM pg_index WHERE indexrelid = 'i'::regclass")
         ).one()
-    assert found.indisvalid
-    assert "(owner, dataset_name) WHERE" in found.pg_get_indexdef
+    assert index.indisvalid
+    assert "(owner, dataset_name) WHERE" in index.pg_get_indexdef
     engine.dispose()

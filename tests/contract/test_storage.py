@@ -1,4 +1,4 @@
-"""The contract of ``StoragePort``, held against the fake, the filesystem and an S3 server over HTTP."""
+"""The contract of ``StoragePort``, verified for the fake, the file system and an S3 server over HTTP."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class TestInMemoryStorage(StorageContract):
 
 @frozen
 class BehindFolder:
-    """A look at the files."""
+    """Direct access to the files."""
 
     folder: Path
 
@@ -88,7 +88,7 @@ class TestFilesystemStorage(StorageContract):
         return FilesystemStorage(tmp_path / "file" / "store")
 
     def test_random_histories(self) -> None:
-        """Over random histories it answers as the fake does."""
+        """Over random histories the implementation returns the same results as the fake."""
 
         @contextmanager
         def fresh() -> Iterator[FilesystemStorage]:
@@ -100,7 +100,7 @@ class TestFilesystemStorage(StorageContract):
 
 @frozen
 class BehindS3:
-    """A look at the objects with the bare client."""
+    """Access to the objects with the plain client."""
 
     client: S3Client
     bucket: str
@@ -130,7 +130,7 @@ def client(s3: LocalS3) -> S3Client:
 
 
 class TestS3Storage(StorageContract):
-    """A server of S3's protocol over HTTP; a bucket for each test."""
+    """An S3 server over HTTP, with a bucket for each test."""
 
     @pytest.fixture
     def bucket(self, s3: LocalS3) -> str:
@@ -159,8 +159,8 @@ class TestS3Storage(StorageContract):
         return S3Storage(client, "nowhere")
 
     @pytest.mark.parametrize("prefix", ["", "a/b"])
-    def test_the_prefix_is_free(self, client: S3Client, bucket: str, prefix: str) -> None:
-        """Another prefix, or none, is where the objects are."""
+    def test_the_prefix_is_configurable(self, client: S3Client, bucket: str, prefix: str) -> None:
+        """The objects are below the given prefix, which may be empty."""
         store = S3Storage(client, bucket, prefix)
         store.put(SourceType.MANUAL, "a.b", "x", expected=None)
         (key,) = [item["Key"] for item in client.list_objects_v2(Bucket=bucket)["Contents"]]
@@ -168,7 +168,7 @@ class TestS3Storage(StorageContract):
         assert [ref.dataset_name for ref in store.list(SourceType.MANUAL)] == ["a.b"]
 
     def test_random_histories(self, client: S3Client, s3: LocalS3) -> None:
-        """Over random histories it answers as the fake does."""
+        """Over random histories the implementation returns the same results as the fake."""
 
         @contextmanager
         def fresh() -> Iterator[S3Storage]:

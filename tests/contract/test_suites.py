@@ -1,7 +1,7 @@
-"""The suites themselves, held to account: whichever rule of a port is broken, its suite goes red.
+"""Tests of the contract suites: if a rule of a port is broken, its suite fails.
 
-Each ``broken_*.py`` holds a fake many times over, each time with one rule broken, and is run here as a program of its own, in parts
-that the workers of the test session share.
+Each ``broken_*.py`` has many variants of a fake, each with one rule broken. It runs here in a separate process, in parts that the workers
+of the test session share.
 """
 
 from __future__ import annotations
@@ -19,13 +19,21 @@ HERE = Path(__file__).parent
 
 @frozen
 class Broken:
-    """A file of broken fakes, the fake that is whole, how many are broken at least, in how many parts they run, and what need not run."""
+    """A file of broken fakes.
+
+    Args:
+        file: The file.
+        whole: The name of the unbroken fake.
+        at_least: The least number of broken fakes.
+        parts: The number of parts in which they run.
+        select: The pytest expression that selects the tests of the suite.
+    """
 
     file: str
     whole: str
     at_least: int
     parts: int = 1
-    without: str = ""
+    select: str = ""
 
 
 ALL = [
@@ -33,7 +41,7 @@ ALL = [
     Broken("broken_storage.py", "InMemoryStorage", 30),
     Broken("broken_tokens.py", "InMemoryTokens", 15),
     Broken("broken_airflow.py", "InMemoryAirflow", 50, 4),
-    Broken("broken_api.py", "LocalWorkflowApi", 40, 4, "not any_ and not is_no_"),
+    Broken("broken_api.py", "WorkflowService", 40, 4, "not any_ and not malformed_"),
 ]
 PARTS = [
     pytest.param(broken, part, id=f"{broken.whole}-{part}/{broken.parts}")
@@ -43,10 +51,10 @@ PARTS = [
 
 
 @pytest.mark.parametrize(("broken", "part"), PARTS)
-def test_whichever_rule_is_broken_is_noticed(broken, part, tmp_path):
-    """The fake that nothing was done to, the first of all, is green; of each of the others at least one test is red."""
+def test_a_suite_detects_each_broken_rule(broken, part, tmp_path):
+    """The unbroken fake, which is the first, passes all tests; each broken fake fails at least one."""
     result = tmp_path / "red.json"
-    options = ["-q", "--tb=no", "--capture=no", "--assert=plain", "--noconftest", "-k", broken.without]
+    options = ["-q", "--tb=no", "--capture=no", "--assert=plain", "--noconftest", "-k", broken.select]
     options += [option for name in ("cacheprovider", "logging") for option in ("-p", f"no:{name}")]
     options += ["-p", "tests.contract.until_red", f"--part={part}/{broken.parts}", f"--red={result}"]
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""The contract of ``TokenPort``, held against the fake, SQLite and PostgreSQL."""
+"""The contract of ``TokenPort``, verified for the fake, SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ FACTS = ("name", "digest", "revoked_by")
 
 
 class BehindMemoryTokens:
-    """A look into the fake."""
+    """Direct access to the fake."""
 
     def __init__(self, fake: InMemoryTokens) -> None:
         self._fake = fake
@@ -54,7 +54,7 @@ class BehindMemoryTokens:
 
 
 class BehindSqlTokens:
-    """A look at all columns of the rows with the bare driver; under their ids, so that a secret anywhere shows."""
+    """Reads all columns of the rows with the plain driver, so that a test detects a secret in any of them."""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
@@ -67,8 +67,8 @@ class BehindSqlTokens:
 
     def acts_on(self, token_id: str) -> list[tuple[str, str, str]]:
         rows = self._connection.execute("SELECT action, who, via, after FROM audit_events ORDER BY at").fetchall()
-        told = [(*row[:3], json.loads(row[3]) if isinstance(row[3], str) else row[3]) for row in rows]
-        return [row[:3] for row in told if row[3]["token"] == token_id]
+        events = [(*row[:3], json.loads(row[3]) if isinstance(row[3], str) else row[3]) for row in rows]
+        return [row[:3] for row in events if row[3]["token"] == token_id]
 
 
 class TestInMemoryTokens(TokenContract):
@@ -90,7 +90,7 @@ class TestInMemoryTokens(TokenContract):
 
 
 class TestSqlTokensOnSqlite(TokenContract):
-    """A file."""
+    """An SQLite file."""
 
     @pytest.fixture
     def path(self, sqlite_template: Path, tmp_path: Path) -> Path:
@@ -120,7 +120,7 @@ def tokens_url(postgres: LocalPostgres) -> str:
 
 @pytest.fixture(scope="module")
 def tokens_engine(tokens_url: str) -> Iterator[Engine]:
-    """Connections to it."""
+    """An engine for the database."""
     engine = make_engine(tokens_url)
     upgrade(engine)
     yield engine
@@ -128,7 +128,7 @@ def tokens_engine(tokens_url: str) -> Iterator[Engine]:
 
 
 class TestSqlTokensOnPostgres(TokenContract):
-    """One database, emptied before each test."""
+    """A PostgreSQL database, emptied before each test."""
 
     @pytest.fixture
     def port(self, tokens_engine: Engine) -> SqlTokens:
@@ -148,5 +148,5 @@ class TestSqlTokensOnPostgres(TokenContract):
 
 
 def test_every_method_is_called_without_a_database():
-    """A new method of the port cannot be forgotten."""
+    """The suite calls every method of the port without a database."""
     assert set(CALLS) == {name for name in vars(TokenPort) if not name.startswith("_")}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.e2e.system import eventually
+from workflow_core.api import RegisterRequest, RunRequest
 from workflow_core.domain.run import RunStatus
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,8 +31,8 @@ def test_the_readmes_embedded_use_runs_on_the_real_systems(system, monkeypatch, 
     exec(compile(text.split("```python\n")[2].split("```")[0], "README.md", "exec"), scope)
     assert capsys.readouterr().out.endswith(" workflows; ok\n")
     with scope["open_service"](scope["load_settings"]()) as service:
-        assert service.register("e2e.library.embedded", SPEC).warnings == ()
-        run = service.run("e2e.library.embedded", {"date": "2026-01-02"})
-        done = eventually(lambda: service.status(run.run_id).run, lambda seen: seen.status.is_final, within=90)
+        assert service.register(RegisterRequest(dataset_name="e2e.library.embedded", yaml_content=SPEC)).warnings == ()
+        run = service.run("e2e.library.embedded", RunRequest(params={"date": "2026-01-02"}))
+        done = eventually(lambda: service.status(run.run_id), lambda seen: seen.status.is_final, within=90)
         assert done.status is RunStatus.SUCCESS
         assert service.history().total > 0

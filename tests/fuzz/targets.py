@@ -22,7 +22,6 @@ from workflow_core.domain.spec import SpecRules, WorkflowSpec, complete, parse_c
 from workflow_core.domain.stored import name_of_file, stored_text
 from workflow_core.embedded import in_memory_service
 from workflow_core.errors import InvalidRequest, WorkflowError, WorkflowNotFound
-from workflow_core.local import LocalWorkflowApi
 from workflow_entrypoints.http.body import _check_content_type, parse_payload
 from workflow_entrypoints.http.idempotency import read_key
 from workflow_entrypoints.http.long_poll import preferred_wait, version_of
@@ -172,7 +171,7 @@ def _key(raw: bytes) -> None:
     read_key(Request(cast("Scope", scope)))
 
 
-_API: Final = LocalWorkflowApi(in_memory_service(at=NOW), Caller(name="u"))
+_API: Final = in_memory_service(at=NOW).as_(Caller(name="u"))
 _NAME: Final = "iceberg.analytics.daily_clicks"
 _ASKED: Final[tuple[tuple[type[Filters], Callable[[Any], object]], ...]] = (
     (api.WorkflowFilters, _API.workflows),

@@ -12,6 +12,7 @@ from attrs import frozen
 from jsonschema import Draft202012Validator
 from litestar.testing import TestClient
 
+from tests.support.use_cases import UseCases
 from workflow_core.domain.filters import HistoryFilter, WorkflowFilter
 from workflow_core.domain.paging import PageRequest
 from workflow_core.domain.workflow import SourceType
@@ -20,6 +21,7 @@ from workflow_core.fakes.clock import ManualClock
 from workflow_core.fakes.database import InMemoryDatabase
 from workflow_core.fakes.storage import InMemoryStorage
 from workflow_core.service import WorkflowService
+from workflow_core.sweeper import Sweeper
 from workflow_entrypoints.http import create_app, openapi_document
 from workflow_entrypoints.settings import Settings
 
@@ -64,6 +66,16 @@ class Stack:
     storage: InMemoryStorage
     clock: ManualClock
 
+    @property
+    def usecases(self) -> UseCases:
+        """The use cases behind the API, for tests that check entities."""
+        return UseCases(self.service.context)
+
+    @property
+    def sweeper(self) -> Sweeper:
+        """A worker of the service."""
+        return Sweeper(self.service.context)
+
     def call(self, method: str, path: str, **given: Any) -> Response:
         """Send a request; a ``path`` without a slash in front is below the API's root."""
         between = "" if path[:1] in {"", "?"} else "/"
@@ -80,7 +92,7 @@ class Stack:
 
     def register(self, name: str = NAME, yaml: str = YAML) -> None:
         """Register a workflow behind the API."""
-        self.service.register(name, yaml.replace("daily_clicks", name.rpartition(".")[2]))
+        self.usecases.register(name, yaml.replace("daily_clicks", name.rpartition(".")[2]))
 
     def stored(self) -> tuple[Any, ...]:
         """The content of the three systems, read behind the API."""

@@ -25,6 +25,8 @@ from workflow_core.ports.airflow import AirflowPort
 from workflow_core.ports.storage import StoragePort
 from workflow_core.ports.tokens import TokenPort
 from workflow_core.service import WorkflowService
+from workflow_core.sweeper import Sweeper
+from workflow_core.usecases.context import Context
 from workflow_entrypoints.observability.instrumentation import System, instrumented, instrumented_database
 
 if TYPE_CHECKING:
@@ -96,6 +98,14 @@ def _breaker(settings: BreakerSettings) -> CircuitBreaker:
 
 def _log_change(before: BreakerState, after: BreakerState) -> None:
     _log.warning("the circuit breaker of Airflow was %s and is %s", before, after)
+
+
+def _service(context: Callable[..., Context], airflow: AirflowPort) -> WorkflowService:
+    return WorkflowService.over(context(airflow=airflow))
+
+
+def _sweeper(context: Callable[..., Context], airflow: AirflowPort) -> Sweeper:
+    return Sweeper(context(airflow=airflow))
 
 
 class AirflowCaller(StrEnum):
@@ -200,16 +210,12 @@ class Container(containers.DeclarativeContainer):
     airflow_for_worker: providers.Provider[GuardedAirflow] = providers.Singleton(
         _guarded, unguarded, breaker, settings, AirflowCaller.WORKER
     )
-    _shared: Final = {
-        "database": database, "storage": storage, "clock": clock, "policy": settings.provided.policy
-    }  # fmt: skip
-    service: providers.Provider[WorkflowService] = providers.Singleton(WorkflowService, airflow=airflow, **_shared)
-    reads: providers.Provider[WorkflowService] = providers.Singleton(
-        WorkflowService, airflow=airflow_for_reads, **_shared
+    context: providers.Factory[Context] = providers.Factory(
+        Context, db=database, storage=storage, clock=clock, policy=settings.provided.policy
     )
-    work: providers.Provider[WorkflowService] = providers.Singleton(
-        WorkflowService, airflow=airflow_for_worker, **_shared
-    )
+    service: providers.Provider[WorkflowService] = providers.Singleton(_service, context.provider, airflow)
+    reads: providers.Provider[WorkflowService] = providers.Singleton(_service, context.provider, airflow_for_reads)
+    sweeper: providers.Provider[Sweeper] = providers.Singleton(_sweeper, context.provider, airflow_for_worker)
 
 
 def build(settings: Settings, instruments: Sequence[Instrument] = (), trace_headers: TraceHeaders = dict) -> Container:

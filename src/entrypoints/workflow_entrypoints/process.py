@@ -45,7 +45,7 @@ class ServiceProcess:
         container.database().check()
         metrics.follow(container.database(), container.clock())
         metrics.breaker("airflow", lambda: container.breaker().state.value)
-        worker = Worker.of(container.work(), settings, instruments)
+        worker = Worker.of(container.sweeper(), settings, instruments)
         return cls(
             container=container,
             service=container.service(),

@@ -42,7 +42,7 @@ class Pulse:
 
 
 class Sweeping(Protocol):
-    """The methods of :class:`~workflow_core.service.WorkflowService` that the worker calls."""
+    """The methods of :class:`~workflow_core.sweeper.Sweeper` that the worker calls."""
 
     def sweep(self) -> SweepReport:
         """Make one pass over everything that is due."""
@@ -52,7 +52,7 @@ class Sweeping(Protocol):
         """Import the published CODE workflows, unless another worker does so."""
         ...
 
-    def resign(self) -> None:
+    def release_leadership(self) -> None:
         """Release all leaderships: no further pass follows."""
         ...
 
@@ -61,15 +61,15 @@ class Worker:
     """Sweeps, and syncs CODE workflows, on timers.
 
     Args:
-        service: the service to call.
+        sweeper: the sweeper to call.
         interval: seconds from the start of a sweep to the start of the next; a sweep that takes longer delays the next.
         sync_interval: seconds between two syncs (0: never). They have their own thread, so that a large publication
             delays no run.
         grace: seconds that a pass under way has to end after a stop; each of its calls is bounded more tightly.
     """
 
-    def __init__(self, service: Sweeping, *, interval: float, sync_interval: float = 0.0, grace: float = 20.0) -> None:
-        self._service = service
+    def __init__(self, sweeper: Sweeping, *, interval: float, sync_interval: float = 0.0, grace: float = 20.0) -> None:
+        self._sweeper = sweeper
         self._interval = interval
         self._sync_interval = sync_interval
         self._grace = grace
@@ -79,9 +79,9 @@ class Worker:
         self._beats: dict[str, tuple[float, float]] = {}
 
     @classmethod
-    def of(cls, service: Sweeping, settings: WorkerSettings, instruments: Sequence[Instrument]) -> Self:
+    def of(cls, sweeper: Sweeping, settings: WorkerSettings, instruments: Sequence[Instrument]) -> Self:
         """Return the worker that the settings describe; the instruments observe each pass."""
-        observed = instrumented(service, Sweeping, System.WORKER, instruments)
+        observed = instrumented(sweeper, Sweeping, System.WORKER, instruments)
         return cls(
             observed,
             interval=settings.sweep_interval,
@@ -94,9 +94,9 @@ class Worker:
         _log.info("Sweeping every %g s", self._interval)
         if self._sync_interval:
             self._begin(self._sync_repeatedly, "sync")
-        self._repeat("sweep", self._service.sweep, self._interval)
+        self._repeat("sweep", self._sweeper.sweep, self._interval)
         try:
-            self._service.resign()
+            self._sweeper.release_leadership()
         except Unavailable as error:  # the other workers notice when the leases expire
             _log.warning("%s", error.message)
 
@@ -138,7 +138,7 @@ class Worker:
         thread.start()
 
     def _sync_repeatedly(self) -> None:
-        self._repeat("sync", lambda: self._service.sync_in_turn(caller=SYNC), self._sync_interval)
+        self._repeat("sync", lambda: self._sweeper.sync_in_turn(caller=SYNC), self._sync_interval)
 
     def _repeat(self, name: str, work: Callable[[], object], interval: float) -> None:
         while not self._stop.is_set():

@@ -49,7 +49,7 @@ class WorkflowApi(Protocol):
     """Register, run, observe and pause workflows. Safe for many threads.
 
     Requests and answers contain nothing that JSON cannot carry.
-    :class:`workflow_core.local.LocalWorkflowApi` implements it in this process,
+    :class:`workflow_core.service.WorkflowService` implements it in this process,
     ``workflow_adapters.remote.RemoteWorkflowApi`` over HTTP. Both behave in the same way
     (:mod:`workflow_core.testing.api`).
 

@@ -1,4 +1,7 @@
-"""The ports in memory: for tests, and for programs that embed the library without servers. Verified by the same suites."""
+"""The ports in memory, for tests and for programs that embed the library without servers.
+
+The contract suites of the ports also verify them.
+"""
 
 from workflow_core.fakes.airflow import InMemoryAirflow
 from workflow_core.fakes.clock import ManualClock

@@ -1,13 +1,10 @@
-"""``AirflowPort`` in memory: an Airflow with our loader files, whose tasks take time by the clock and do nothing."""
+"""``AirflowPort`` in memory: an Airflow with the loader files, whose tasks take time by the clock and do nothing."""
 
 from __future__ import annotations
 
 import re
-from contextlib import contextmanager
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
-from threading import RLock
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
@@ -18,22 +15,20 @@ from workflow_core.domain.run import AirflowRun, RunType, TaskState
 from workflow_core.domain.spec import SpecRules
 from workflow_core.domain.workflow import SourceType, winner
 from workflow_core.errors import (
-    AirflowOutcomeUnknown,
     AirflowRefused,
-    AirflowUnavailable,
     DagNotFound,
     InvalidRequest,
     InvalidWorkflowSpec,
     LoaderNotInstalled,
     LogicalDateTaken,
     StorageUnavailable,
-    WorkflowError,
 )
 from workflow_core.fakes.airflow_dags import FakeDag, FakeRun, FakeTask, dag_of_spec
+from workflow_core.fakes.airflow_outages import AirflowOutages, Effect
 from workflow_core.ports.airflow import ChangedRuns, ComponentState, DagPage, EndState, ListedDag, ServedDag
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from workflow_core.ports.clock import ClockPort
     from workflow_core.ports.storage import StoragePort
@@ -43,30 +38,26 @@ Key = tuple[str, str]
 _RESERVED: Final = re.compile(r"(scheduled|backfill|manual|asset_triggered|asset_materialization|operator_triggered)__")
 
 
-class Effect(StrEnum):
-    """Whether a change whose answer was lost had been carried out."""
-
-    DONE = "done"
-    NOT_DONE = "not done"
+__all__ = ["Effect", "InMemoryAirflow"]
 
 
-class InMemoryAirflow:
-    """:class:`~workflow_core.ports.airflow.AirflowPort` in this process's memory; threads may share it.
+class InMemoryAirflow(AirflowOutages):
+    """:class:`~workflow_core.ports.airflow.AirflowPort` in the memory of this process; threads may share it.
 
-    :meth:`request_parse` reads the stored specs as the loader files do. A run is queued for ``queue_seconds``, then its tasks run,
-    each for ``task_seconds`` once those that it depends on have ended; all by the clock, seen whenever somebody looks. Schedules do not
-    fire by themselves: :meth:`add_run` is for tests that want such a run. New DAGs are not paused, as the loader has it.
+    :meth:`request_parse` reads the stored specs as the loader files do. A run is queued for ``queue_seconds``. Then its tasks run, each
+    for ``task_seconds`` after the tasks that it depends on have ended. The state of a run is computed from the clock at each read.
+    Schedules start no runs: a test adds such a run with :meth:`add_run`. New DAGs are not paused, as with the loader.
 
-    Each rule of the port is a small method of its own, so that a test can break exactly one.
+    Each rule of the port is a small method, so that a test can break exactly one.
 
     Args:
-        storage: where the specs are.
-        clock: by which the tasks take time.
-        loaders: how many loader files there are.
-        rules: what the loader files accept in a spec.
-        queue_seconds: from the trigger to the start of a run that nothing keeps waiting.
-        task_seconds: of each task.
-        base_url: of Airflow's pages.
+        storage: The store of the specs.
+        clock: The clock by which tasks take time.
+        loaders: The number of loader files.
+        rules: The rules by which the loader files accept a spec.
+        queue_seconds: The time from the trigger to the start of a run whose DAG is not paused.
+        task_seconds: The duration of each task.
+        base_url: The URL of Airflow's UI.
     """
 
     def __init__(  # noqa: PLR0913 - settings of one thing, all by name
@@ -80,7 +71,7 @@ class InMemoryAirflow:
         task_seconds: float = 1.0,
         base_url: str = "http://airflow.invalid",
     ) -> None:
-        self._lock = RLock()
+        super().__init__()
         self._storage = storage
         self._clock = clock
         self._rules = rules or SpecRules()
@@ -93,18 +84,16 @@ class InMemoryAirflow:
         self._runs: dict[Key, FakeRun] = {}
         self._endings: dict[Key, str] = {}
         self._broken_imports: frozenset[str] = frozenset()
-        self._down = False
-        self._lost: list[Effect] = []
 
-    # What tests do to it.
+    # Controls for tests.
 
     def add_dag(self, dag: FakeDag) -> None:
-        """Serve a DAG that comes from no loader file."""
+        """Serve a DAG that is not from a loader file."""
         with self._lock:
             self._dags[dag.dag_id] = dag
 
     def end_task(self, dag_id: str, task_id: str, state: str) -> None:
-        """From now on this task of runs that begin, or begin anew, ends in ``state``: ``failed``, ``skipped`` or ``success``."""
+        """End this task as ``failed``, ``skipped`` or ``success`` in every run that starts, or is cleared, from now on."""
         with self._lock:
             self._endings[dag_id, task_id] = state
 
@@ -118,60 +107,30 @@ class InMemoryAirflow:
         conf: Mapping[str, Any] | None = None,
         logical_date: datetime | None = None,
     ) -> AirflowRun:
-        """A run that Airflow's scheduler (``triggered_by="scheduler"``) or a person in its own pages started."""
+        """Add a run that Airflow's scheduler (``triggered_by="scheduler"``) or a user of Airflow's UI started."""
         with self._lock:
             return self._start(dag_id, run_id, conf or {}, logical_date, run_type=run_type, triggered_by=triggered_by)
 
     def remove_run(self, dag_id: str, run_id: str) -> None:
-        """Somebody deletes a run in Airflow."""
+        """Delete a run, as a user of Airflow's UI does."""
         with self._lock:
             del self._runs[dag_id, run_id]
 
     def break_imports(self, *dag_ids: str) -> None:
-        """From now on the files of these DAGs, and of no others, have import errors; what they made before is served."""
+        """Give the files of exactly these DAGs import errors. The DAGs from before the error stay served."""
         with self._lock:
             self._broken_imports = frozenset(dag_ids)
 
     def withdraw(self, dag_id: str) -> None:
-        """The DAG is no longer served; its runs are remembered."""
+        """Stop serving the DAG. Its runs stay."""
         with self._lock:
             del self._dags[dag_id]
 
     def uninstall(self) -> None:
-        """The loader files are gone, and every DAG of theirs with them; runs are remembered."""
+        """Remove the loader files and all their DAGs. The runs stay."""
         with self._lock:
             self._sentinels.clear()
             self._dags = {name: dag for name, dag in self._dags.items() if dag.loader is None and not dag.sentinel}
-
-    def go_down(self) -> None:
-        """From now on every method but :meth:`logs_url` raises :class:`AirflowUnavailable`, until :meth:`come_back`."""
-        self._down = True
-
-    def come_back(self) -> None:
-        """Undo :meth:`go_down`, and forget what :meth:`lose_answers` asked for."""
-        self._down = False
-        self._lost.clear()
-
-    def lose_answers(self, effect: Effect, *, times: int = 1) -> None:
-        """The next ``times`` changes raise :class:`AirflowOutcomeUnknown`, having been carried out or not."""
-        self._lost += [effect] * times
-
-    @contextmanager
-    def _reached(self, *, changes: bool = False) -> Iterator[None]:
-        with self._lock:
-            if self._down:
-                msg = "The Airflow in memory was told to be away."
-                raise AirflowUnavailable(msg)
-            lost = self._lost.pop(0) if changes and self._lost else None
-            if lost is not Effect.NOT_DONE:
-                try:
-                    yield
-                except WorkflowError:  # a refusal is an answer, too
-                    if lost is None:
-                        raise
-            if lost is not None:
-                msg = "The Airflow in memory was told to lose its answer."
-                raise AirflowOutcomeUnknown(msg)
 
     # The port.
 
@@ -186,24 +145,24 @@ class InMemoryAirflow:
 
     def dag(self, dag_id: str) -> ServedDag | None:
         with self._reached():
-            found = self._dags.get(dag_id)
-            return None if found is None else self._seen_dag(found)
+            dag = self._dags.get(dag_id)
+            return None if dag is None else self._seen_dag(dag)
 
     def list_dags(self, offset: int = 0, *, limit: int = 100) -> DagPage:
-        """No file of the fake has import errors, unless :meth:`break_imports` was called."""
+        """No file has import errors unless :meth:`break_imports` was called."""
         with self._reached():
             served = self._listed()
             return DagPage(dags=served[offset : offset + min(limit, 100)], total=len(served))
 
     def request_parse(self, sentinel_dag_id: str) -> None:
-        """The parse is done at once."""
+        """The file is parsed within the call."""
         with self._reached(changes=True):
             index = self._loader_of(sentinel_dag_id)
             try:
-                found = self._read_specs(index)
+                parsed = self._read_specs(index)
             except StorageUnavailable:
-                return  # the loader goes on with what it has
-            self._dags = {name: dag for name, dag in self._dags.items() if dag.loader != index} | found
+                return  # the loader keeps its DAGs
+            self._dags = {name: dag for name, dag in self._dags.items() if dag.loader != index} | parsed
 
     def set_paused(self, dag_id: str, *, paused: bool) -> None:
         with self._reached(changes=True):
@@ -223,40 +182,40 @@ class InMemoryAirflow:
             self._refuse_bad_run_id(run_id)
             dag = self._require_dag(dag_id)
             self._refuse_bad_conf(dag, conf)
-            there = self._existing(dag_id, run_id)
-            if there is not None:
-                return self._seen(there)
+            existing = self._existing(dag_id, run_id)
+            if existing is not None:
+                return self._seen(existing)
             self._refuse_taken_date(dag_id, logical_date)
             return self._start(dag_id, run_id, conf, logical_date, run_type=RunType.MANUAL, triggered_by="in-memory")
 
     def end_run(self, dag_id: str, run_id: str, state: EndState) -> AirflowRun | None:
-        """No task of the fake is a teardown task."""
+        """No task is a teardown task."""
         with self._reached(changes=True):
-            found = self._runs.get((dag_id, run_id))
-            return None if found is None else self._end(found, state)
+            run = self._runs.get((dag_id, run_id))
+            return None if run is None else self._end(run, state)
 
     def clear_run(self, dag_id: str, run_id: str, task_ids: Sequence[str] | None = None) -> bool:
-        """Tests clear runs by it as somebody in Airflow's own pages does."""
+        """Tests also call this method to clear a run as a user of Airflow's UI does."""
         with self._reached(changes=True):
-            found = self._runs.get((dag_id, run_id))
-            if found is not None:
-                self._clear(found, self._require_dag(dag_id), task_ids)
-            return found is not None
+            run = self._runs.get((dag_id, run_id))
+            if run is not None:
+                self._clear(run, self._require_dag(dag_id), task_ids)
+            return run is not None
 
     def run(self, dag_id: str, run_id: str) -> AirflowRun | None:
         with self._reached():
-            found = self._runs.get((dag_id, run_id))
-            return None if found is None else self._seen(found)
+            run = self._runs.get((dag_id, run_id))
+            return None if run is None else self._seen(run)
 
     def tasks(self, runs: Sequence[Key]) -> Mapping[Key, Sequence[TaskState]]:
         with self._reached():
-            known = {key: self._task_states(self._runs[key]) for key in runs if key in self._runs}
-            return {key: states for key, states in known.items() if states}
+            tasks = {key: self._task_states(self._runs[key]) for key in runs if key in self._runs}
+            return {key: states for key, states in tasks.items() if states}
 
     def runs_with_ended_tasks(self, runs: Sequence[Key], since: datetime) -> Collection[Key]:
         with self._reached():
-            known = {key: self._task_states(self._runs[key]) for key in runs if key in self._runs}
-            return {key for key, states in known.items() if any(t.ended_at and t.ended_at >= since for t in states)}
+            tasks = {key: self._task_states(self._runs[key]) for key in runs if key in self._runs}
+            return {key for key, states in tasks.items() if any(t.ended_at and t.ended_at >= since for t in states)}
 
     def runs_under_way(self, dag_id: str) -> int:
         with self._reached():
@@ -268,11 +227,11 @@ class InMemoryAirflow:
             changed = sorted(
                 (moment, run.key) for run in self._runs.values() if (moment := self._changed_at(run)) >= since
             )
-            told = changed[:limit]
-            if len(changed) > limit:  # all of one moment together: a caller that asks from it must get past it
-                told += [one for one in changed[limit:] if one[0] == told[-1][0]]
-            until = now if len(told) == len(changed) else told[-1][0] + timedelta(microseconds=1)
-            return ChangedRuns(runs=[self._seen(self._runs[key]) for _, key in told], until=max(since, until))
+            page = changed[:limit]
+            if len(changed) > limit:  # all changes of one moment are on one page, so that the next call starts after it
+                page += [change for change in changed[limit:] if change[0] == page[-1][0]]
+            until = now if len(page) == len(changed) else page[-1][0] + timedelta(microseconds=1)
+            return ChangedRuns(runs=[self._seen(self._runs[key]) for _, key in page], until=max(since, until))
 
     def logs_url(self, dag_id: str, run_id: str) -> str:
         return f"{self._base_url}/dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}"
@@ -282,12 +241,12 @@ class InMemoryAirflow:
     def _listed(self) -> list[ListedDag]:
         return [self._listed_dag(self._seen_dag(self._dags[dag_id])) for dag_id in sorted(self._dags)]
 
-    def _listed_dag(self, seen: ServedDag) -> ListedDag:
+    def _listed_dag(self, dag: ServedDag) -> ListedDag:
         return ListedDag(
-            dag_id=seen.dag_id,
-            is_paused=seen.is_paused,
-            has_import_errors=seen.dag_id in self._broken_imports,
-            next_run=seen.next_run,
+            dag_id=dag.dag_id,
+            is_paused=dag.is_paused,
+            has_import_errors=dag.dag_id in self._broken_imports,
+            next_run=dag.next_run,
         )
 
     def _seen_dag(self, dag: FakeDag) -> ServedDag:
@@ -308,17 +267,17 @@ class InMemoryAirflow:
         return self._sentinels[sentinel]
 
     def _read_specs(self, index: int) -> dict[str, FakeDag]:
-        """What the loader file of this index makes of what is stored now."""
+        """The DAGs that the loader file with this index builds from the stored specs."""
         sources: dict[str, list[SourceType]] = {}
         for source in SourceType:
             for ref in self._storage.list(source):
                 if loader_for(dag_id_for(ref.dataset_name), self._loaders) == index:
                     sources.setdefault(ref.dataset_name, []).append(source)
-        read = [self._build(name, winner(found), index) for name, found in sources.items()]
-        return {dag.dag_id: dag for dag in read if dag is not None}
+        dags = [self._build(name, winner(candidates), index) for name, candidates in sources.items()]
+        return {dag.dag_id: dag for dag in dags if dag is not None}
 
     def _build(self, dataset_name: str, source: SourceType, index: int) -> FakeDag | None:
-        """The DAG of one spec, paused as it was before; None where there is nothing to read."""
+        """The DAG of one spec, with its previous pause state; None if the spec cannot be read."""
         try:
             stored = self._storage.get(source, dataset_name, limit=self._rules.max_bytes)
         except InvalidWorkflowSpec:
@@ -347,14 +306,14 @@ class InMemoryAirflow:
         except InvalidRequest as error:
             raise AirflowRefused(error.message) from None
         if _RESERVED.match(run_id):
-            msg = f"{run_id!r} begins as the ids of runs that Airflow makes itself."
+            msg = f"{run_id!r} has a prefix that Airflow reserves for its own run ids."
             raise AirflowRefused(msg)
 
     def _refuse_bad_conf(self, dag: FakeDag, conf: Mapping[str, Any]) -> None:
         for name, param in dag.params.items():
-            wrong = param.accepts(conf[name]) if name in conf else None
-            if wrong:
-                msg = f"The param {name!r} {wrong}."
+            problem = param.accepts(conf[name]) if name in conf else None
+            if problem:
+                msg = f"The param {name!r} {problem}."
                 raise AirflowRefused(msg)
 
     def _existing(self, dag_id: str, run_id: str) -> FakeRun | None:
@@ -383,7 +342,7 @@ class InMemoryAirflow:
             triggered_by=triggered_by,
             conf=deepcopy(dict(conf)),
             logical_date=None if logical_date is None else logical_date.astimezone(UTC),
-            tasks=self._as_they_will_end(dag_id, dag.tasks),
+            tasks=self._with_endings(dag_id, dag.tasks),
             queued_at=now,
             starts_at=None if dag.is_paused else now + self._queue_time,
             queue_time=self._queue_time,
@@ -392,7 +351,7 @@ class InMemoryAirflow:
         self._runs[run.key] = run
         return self._seen(run)
 
-    def _as_they_will_end(self, dag_id: str, tasks: Sequence[FakeTask]) -> tuple[FakeTask, ...]:
+    def _with_endings(self, dag_id: str, tasks: Sequence[FakeTask]) -> tuple[FakeTask, ...]:
         return tuple(evolve(task, ends=self._endings.get((dag_id, task.task_id), task.ends)) for task in tasks)
 
     def _clear(self, run: FakeRun, dag: FakeDag, task_ids: Sequence[str] | None) -> None:
@@ -401,8 +360,8 @@ class InMemoryAirflow:
         if not cleared:
             msg = f"No task of {run.run_id!r} can run again."
             raise AirflowRefused(msg)
-        anew = run.cleared(cleared, self._clock.now(), paused=dag.is_paused)
-        self._runs[run.key] = evolve(anew, tasks=self._as_they_will_end(run.dag_id, run.tasks))
+        queued = run.cleared(cleared, self._clock.now(), paused=dag.is_paused)
+        self._runs[run.key] = evolve(queued, tasks=self._with_endings(run.dag_id, run.tasks))
 
     def _end(self, run: FakeRun, state: EndState) -> AirflowRun:
         self._runs[run.key] = run.ended_as(state, self._clock.now())

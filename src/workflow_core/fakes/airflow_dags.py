@@ -1,4 +1,4 @@
-"""What :class:`~workflow_core.fakes.airflow.InMemoryAirflow` holds: DAGs, and runs whose state follows from the time alone."""
+"""The DAGs and runs of :class:`~workflow_core.fakes.airflow.InMemoryAirflow`. The state of a run follows from the time alone."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 class FakeTask:
     """A task that does nothing for a while and then ``ends`` as ``success``, ``failed`` or ``skipped``.
 
-    ``time`` is how long it takes; None: as long as every other task of the fake.
+    ``time`` is its duration; None stands for the default duration of the Airflow in memory.
     """
 
     task_id: str
@@ -41,7 +41,7 @@ class FakeTask:
 
 @frozen(kw_only=True)
 class FakeDag:
-    """A DAG as Airflow serves it. ``loader`` is the index of the loader file that it comes from, if it comes from one."""
+    """A DAG as Airflow serves it. ``loader`` is the index of its loader file, or None."""
 
     dag_id: str
     tasks: tuple[FakeTask, ...] = ()
@@ -56,7 +56,7 @@ class FakeDag:
 
 
 def dag_of_spec(text: str, dataset_name: str, rules: SpecRules) -> FakeDag:
-    """The DAG of a stored spec; of one that cannot be built, a DAG that says why and whose only task fails."""
+    """The DAG of a stored spec. If it cannot be built, a DAG with the reason, whose only task fails."""
     dag = FakeDag(dag_id=dag_id_for(dataset_name), spec_hash=spec_hash(text))
     try:
         given = parse_complete_spec(text, dataset_name=dataset_name, rules=rules)
@@ -73,7 +73,7 @@ def dag_of_spec(text: str, dataset_name: str, rules: SpecRules) -> FakeDag:
 
 @frozen(kw_only=True)
 class FakeEnd:
-    """How a run, and its tasks, look since somebody put it into an end state ``at`` that moment."""
+    """A run and its tasks after a caller set the run to an end state ``at`` this moment."""
 
     run: AirflowRun
     tasks: tuple[TaskState, ...]
@@ -82,10 +82,10 @@ class FakeEnd:
 
 @frozen(kw_only=True, slots=False)
 class FakeRun:
-    """A run. ``starts_at`` is None while its DAG is paused before it has started; all other times follow from it and from ``pauses``.
+    """A run. ``starts_at`` is None for a queued run whose DAG is paused. All other times follow from it and from ``pauses``.
 
-    ``pauses`` are the times at which the DAG was paused after the run had started, each with its end (None: it is still paused): no task
-    starts within one. ``end`` holds instead once somebody has put the run into an end state.
+    ``pauses`` are the periods in which the DAG was paused after the run had started, each with its end (None: the DAG is still paused).
+    No task starts within one. Once a caller has set the run to an end state, ``end`` replaces the computed state.
     """
 
     dag_id: str
@@ -103,36 +103,36 @@ class FakeRun:
     end: FakeEnd | None = None
     cleared_at: datetime | None = None
     kept: Mapping[str, TaskState] = Factory(dict)
-    """Tasks that were left out when the run was cleared: they stay as they are."""
+    """The tasks that a clear of the run left out. They are unchanged."""
     tries: Mapping[str, int] = Factory(dict)
-    """How often each task that was cleared had run before."""
+    """The number of tries of each task before the clear."""
 
     @property
     def data_interval(self) -> tuple[datetime, datetime] | None:
-        """Empty, at the logical date; none without one."""
+        """The empty interval at the logical date, or None if the run has no logical date."""
         return None if self.logical_date is None else (self.logical_date, self.logical_date)
 
     @property
     def key(self) -> tuple[str, str]:
-        """DAG id and run id."""
+        """The DAG id and the run id."""
         return self.dag_id, self.run_id
 
     def paused_at(self, now: datetime) -> FakeRun:
-        """The DAG is paused: tasks that have started end, the next ones wait; a queued run stays queued."""
+        """The run after its DAG is paused: started tasks run to their end, later tasks wait, a queued run stays queued."""
         if self.starts_at is None or self.starts_at > now:
             return evolve(self, starts_at=None)
         return evolve(self, pauses=(*self.pauses, (now, None)))
 
     def ended_as(self, state: EndState, now: datetime) -> FakeRun:
-        """Somebody puts the run into this end state."""
-        seen = self.seen(now)
+        """The run after a caller set it to this end state."""
+        run = self.seen(now)
         tasks = tuple(self.ended_task(task, state, now) for task in self.task_states(now))
-        end = FakeEnd(run=evolve(seen, state=state.value, ended_at=seen.ended_at or now), tasks=tasks, at=now)
+        end = FakeEnd(run=evolve(run, state=state.value, ended_at=run.ended_at or now), tasks=tasks, at=now)
         return evolve(self, end=end)
 
     @staticmethod
     def ended_task(task: TaskState, state: EndState, now: datetime) -> TaskState:
-        """What becomes of a task of a run that is put into this end state: as Airflow 3.3 does it."""
+        """A task after its run was set to this end state, as in Airflow 3.3."""
         if task.ended_at is not None or task.state == "upstream_failed":
             return task
         if task.state == "running":
@@ -140,7 +140,7 @@ class FakeRun:
         return evolve(task, state="skipped", started_at=now, ended_at=now)
 
     def cleared(self, task_ids: Collection[str], now: datetime, *, paused: bool) -> FakeRun:
-        """Somebody clears these tasks of the run: it is queued, and they run anew."""
+        """The run after these tasks were cleared: it is queued, and they run again."""
         states = {task.task_id: task for task in self.task_states(now)}
         return evolve(
             self,
@@ -153,13 +153,13 @@ class FakeRun:
         )
 
     def released_at(self, now: datetime) -> FakeRun:
-        """The DAG is unpaused: what waited goes on."""
+        """The run after its DAG is unpaused: the waiting tasks continue."""
         if self.starts_at is None:
             return evolve(self, starts_at=now + self.queue_time)
         return evolve(self, pauses=tuple((began, now if ended is None else ended) for began, ended in self.pauses))
 
     def seen(self, now: datetime) -> AirflowRun:
-        """The run as it is at ``now``."""
+        """The state of the run at ``now``."""
         if self.end is not None:
             return self.end.run
         started = self.starts_at is not None and self.starts_at <= now
@@ -182,12 +182,12 @@ class FakeRun:
         )
 
     def task_states(self, now: datetime) -> Sequence[TaskState]:
-        """The tasks as they are at ``now``: by start, those that have not started last, then by id."""
+        """The states of the tasks at ``now``, by start, then by id; tasks that have not started come last."""
         states = [self._task_state(task, now) for task in self.tasks] if self.end is None else self.end.tasks
         return sorted(states, key=lambda state: (state.started_at or _NEVER, state.task_id))
 
     def changed_at(self, now: datetime) -> datetime:
-        """When the run itself last changed."""
+        """The time of the last change of the run."""
         if self.end is not None:
             return self.end.at
         moments = [self.cleared_at or self.queued_at]
@@ -222,13 +222,13 @@ class FakeRun:
 
     @cached_property
     def _plan(self) -> Mapping[str, tuple[str, datetime]]:
-        """How and when each task ends. A task below one that failed never runs; below one that was skipped it is skipped, too."""
+        """The end state and the end of each task. A task below a failed task never runs, and one below a skipped task is also skipped."""
         if self.starts_at is None:
             return {}
         by_id = {task.task_id: task for task in self.tasks}
         plan: dict[str, tuple[str, datetime]] = {}
         for name in TopologicalSorter({task.task_id: task.after for task in self.tasks}).static_order():
-            before = [plan[one] for one in by_id[name].after]
+            before = [plan[dependency] for dependency in by_id[name].after]
             ready = self._when_not_paused(max((end for _, end in before), default=self.starts_at))
             states = {state for state, _ in before}
             if name in self.kept:
@@ -242,7 +242,7 @@ class FakeRun:
         return plan
 
     def _when_not_paused(self, ready: datetime) -> datetime:
-        """When a task that is ready at this moment can start."""
+        """The earliest start of a task that is ready at this moment."""
         for began, ended in self.pauses:
             if began < ready and (ended is None or ready < ended):
                 ready = ended or _NEVER

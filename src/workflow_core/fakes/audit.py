@@ -28,17 +28,17 @@ class InMemoryAudit:
             self._store.refuse_malformed_key(page)
             if page.after is not None:
                 key_id(page.after[1])
-            found = [
+            events = [
                 event
                 for event in self._store.events
                 if self._matches(event, where) and self._sees_name(where.visible, event)
             ]
-            ordered = sorted(found, key=self._event_key, reverse=True)
+            ordered = sorted(events, key=self._event_key, reverse=True)
             return self._store.page(ordered, page, self._event_key, lambda key, after: key < after)
 
     def _sees_name(self, visible: Visibility | None, event: AuditEvent) -> bool:
-        named = [one for one in self._store.workflows.values() if one.dataset_name == event.dataset_name]
-        return visible is None or (bool(named) and all(self._store.sees(visible, one) for one in named))
+        named = [workflow for workflow in self._store.workflows.values() if workflow.dataset_name == event.dataset_name]
+        return visible is None or (bool(named) and all(self._store.sees(visible, workflow) for workflow in named))
 
     def _matches(self, event: AuditEvent, where: AuditFilter) -> bool:
         return (

@@ -42,8 +42,8 @@ class InMemoryBackfills:
 
     def backfill(self, backfill_id: str) -> Backfill | None:
         with self._store.transaction("backfill"):
-            found = self._store.backfills.get(backfill_id)
-            return None if found is None else self._store.kept(found)
+            backfill = self._store.backfills.get(backfill_id)
+            return None if backfill is None else self._store.kept(backfill)
 
     def save_backfill(
         self, backfill: Backfill, runs: Sequence[Run] = (), *, act: AuditEntry | None = None
@@ -62,17 +62,21 @@ class InMemoryBackfills:
     ) -> Page[Backfill]:
         with self._store.transaction("list_backfills"):
             self._store.refuse_malformed_key(page)
-            named = [one for one in self._store.backfills.values() if one.dataset_name == dataset_name]
-            found = [one for one in named if self._store.sees(visible, self._store.workflows[one.workflow_id])]
-            ordered = sorted(found, key=self._backfill_key, reverse=True)
+            named = [backfill for backfill in self._store.backfills.values() if backfill.dataset_name == dataset_name]
+            shown = [
+                backfill for backfill in named if self._store.sees(visible, self._store.workflows[backfill.workflow_id])
+            ]
+            ordered = sorted(shown, key=self._backfill_key, reverse=True)
             return self._store.page(ordered, page, self._backfill_key, lambda key, after: key < after)
 
     def active_backfills(self, limit: int) -> Sequence[Backfill]:
         with self._store.transaction("active_backfills"):
-            found = [
-                one for one in self._store.backfills.values() if self._is_active(one, self._slots(one.backfill_id))
+            active = [
+                backfill
+                for backfill in self._store.backfills.values()
+                if self._is_active(backfill, self._slots(backfill.backfill_id))
             ]
-            return self._store.first(sorted(found, key=self._active_order), limit)
+            return self._store.first(sorted(active, key=self._active_order), limit)
 
     def backfill_runs(self, backfill_id: str) -> Sequence[Run]:
         with self._store.transaction("backfill_runs"):
@@ -106,8 +110,8 @@ class InMemoryBackfills:
         return moment_key(backfill.created_at), backfill.backfill_id
 
     def _slots(self, backfill_id: str) -> list[Run]:
-        found = [run for run in self._store.runs.values() if run.backfill_id == backfill_id]
-        return sorted(found, key=lambda run: (run.run_date, run.run_id))
+        runs = [run for run in self._store.runs.values() if run.backfill_id == backfill_id]
+        return sorted(runs, key=lambda run: (run.run_date, run.run_id))
 
     def _is_active(self, backfill: Backfill, slots: Sequence[Run]) -> bool:
         if backfill.wanted is Wanted.STOP:

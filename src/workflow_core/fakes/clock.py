@@ -1,4 +1,4 @@
-"""``ClockPort`` that a test, or a program that embeds the library, moves by hand."""
+"""A ``ClockPort`` that a test, or a program that embeds the library, moves manually."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ _START: Final = datetime(2026, 1, 1, 10, 0, tzinfo=UTC)
 
 
 class ManualClock:
-    """:class:`~workflow_core.ports.clock.ClockPort` whose time stands still until somebody moves it; threads may share it.
+    """A :class:`~workflow_core.ports.clock.ClockPort` whose time changes only on demand; threads may share it.
 
-    Sleeping moves it at once, so that code that waits runs without waiting.
+    :meth:`sleep` advances the time and returns at once, so that code that waits runs without delay.
     """
 
     def __init__(self, now: datetime = _START) -> None:
@@ -24,11 +24,11 @@ class ManualClock:
             return self._now
 
     def sleep(self, seconds: float) -> None:
-        """Move on by this many seconds and return at once; no change for zero or less."""
+        """Advance the time by this number of seconds and return at once. Zero or less changes nothing."""
         with self._lock:
             self._now += timedelta(seconds=max(0.0, seconds))
 
     def set(self, now: datetime) -> None:
-        """Make it this moment, in the past too."""
+        """Set the time, which may lie in the past."""
         with self._lock:
             self._now = now.astimezone(UTC)

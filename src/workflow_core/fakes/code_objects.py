@@ -19,17 +19,19 @@ class InMemoryCodeObjects:
 
     def code_objects(self) -> Mapping[str, CodeObject]:
         with self._store.transaction("code_objects"):
-            return {name: self._store.kept(found) for name, found in self._store.code_objects.items()}
+            return {name: self._store.kept(record) for name, record in self._store.code_objects.items()}
 
     def save_code_objects(self, changed: Iterable[CodeObject], removed: Iterable[CodeObject]) -> None:
         with self._store.transaction("save_code_objects"):
-            for one in changed:
-                if self._is_as_read(one):
-                    self._store.code_objects[one.dataset_name] = self._store.kept(self._store.with_next_version(one))
-            for one in removed:
-                if self._is_as_read(one):
-                    self._store.code_objects.pop(one.dataset_name, None)
+            for record in changed:
+                if self._is_as_read(record):
+                    self._store.code_objects[record.dataset_name] = self._store.kept(
+                        self._store.with_next_version(record)
+                    )
+            for record in removed:
+                if self._is_as_read(record):
+                    self._store.code_objects.pop(record.dataset_name, None)
 
-    def _is_as_read(self, one: CodeObject) -> bool:
-        kept = self._store.code_objects.get(one.dataset_name)
-        return (kept.version if kept else 0) == one.version
+    def _is_as_read(self, record: CodeObject) -> bool:
+        kept = self._store.code_objects.get(record.dataset_name)
+        return (kept.version if kept else 0) == record.version

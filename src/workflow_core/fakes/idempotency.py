@@ -25,15 +25,17 @@ class InMemoryIdempotency:
 
     def store_response(self, scope: str, text: str, answer: str) -> str | None:
         with self._store.transaction("store_response"):
-            found = self._store.keys.get((scope, text))
-            if found is None:
+            record = self._store.keys.get((scope, text))
+            if record is None:
                 return None
-            self._store.keys[scope, text] = self._answered(found, answer)
+            self._store.keys[scope, text] = self._answered(record, answer)
             return self._store.keys[scope, text].answer
 
     def purge_keys(self, before: datetime, limit: int) -> int:
         with self._store.transaction("purge_keys"):
-            old = sorted((found.at, key) for key, found in self._store.keys.items() if self._is_expired(found, before))
+            old = sorted(
+                (record.at, key) for key, record in self._store.keys.items() if self._is_expired(record, before)
+            )
             for _, key in old[:limit]:
                 del self._store.keys[key]
             return len(old[:limit])

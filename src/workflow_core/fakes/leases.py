@@ -26,7 +26,7 @@ class InMemoryLeases:
     def acquire(self, lease_keys: Iterable[str], *, owner: str, at: datetime, until: datetime) -> Mapping[str, Lease]:
         with self._store.transaction("acquire"):
             free = [lease_key for lease_key in dict.fromkeys(lease_keys) if self._is_free(lease_key, at)]
-            new = (Lease(lease_key=one, owner=owner, epoch=self._next_epoch(one), until=until) for one in free)
+            new = (Lease(lease_key=key, owner=owner, epoch=self._next_epoch(key), until=until) for key in free)
             claimed = {lease.lease_key: self._store.kept(lease) for lease in new}
             self._store.leases.update(claimed)
             for lease_key in claimed:

@@ -33,12 +33,12 @@ class InMemoryObservations:
     def observations(self, workflow_ids: Iterable[UUID]) -> Mapping[UUID, Observation]:
         with self._store.transaction("observations"):
             wanted = set(workflow_ids)
-            return {held: self._store.kept(seen) for held, seen in self._store.observations.items() if held in wanted}
+            return {key: self._store.kept(last) for key, last in self._store.observations.items() if key in wanted}
 
     def save_observations(self, observations: Sequence[Observation]) -> None:
         with self._store.transaction("save_observations"):
-            new = [seen for seen in observations if self._is_news(seen)]
-            self._store.observations |= {seen.workflow_id: self._store.kept(seen) for seen in new}
+            new = [observation for observation in observations if self._is_news(observation)]
+            self._store.observations |= {observation.workflow_id: self._store.kept(observation) for observation in new}
 
     def airflow_state(self) -> AirflowState:
         with self._store.transaction("airflow_state"):
@@ -48,11 +48,11 @@ class InMemoryObservations:
         with self._store.transaction("save_airflow_state"):
             self._store.airflow_state = self._store.kept(state)
 
-    def _is_news(self, seen: Observation) -> bool:
-        before = self._store.observations.get(seen.workflow_id)
+    def _is_news(self, observation: Observation) -> bool:
+        before = self._store.observations.get(observation.workflow_id)
         if before is None:
             return True
-        moments = ((before.listed_at, seen.listed_at), (before.looked_at, seen.looked_at))
+        moments = ((before.listed_at, observation.listed_at), (before.looked_at, observation.looked_at))
         return all(old is None or (new is not None and new >= old) for old, new in moments)
 
     def _is_progress(self, until: datetime) -> bool:

@@ -39,8 +39,8 @@ class InMemoryRuns:
 
     def run(self, run_id: str) -> Run | None:
         with self._store.transaction("run"):
-            found = self._store.runs.get(run_id)
-            return None if found is None else self._store.kept(found)
+            run = self._store.runs.get(run_id)
+            return None if run is None else self._store.kept(run)
 
     def run_versions(self, run_ids: Collection[str]) -> Mapping[str, int]:
         with self._store.transaction("run_versions"):
@@ -66,14 +66,14 @@ class InMemoryRuns:
     def history(self, where: HistoryFilter, page: PageRequest) -> Page[Run]:
         with self._store.transaction("history"):
             self._store.refuse_malformed_key(page)
-            found = [
+            runs = [
                 run
                 for run in self._store.runs.values()
                 if self._matches_name(run, where)
                 and self._in_window(run, where)
                 and self._store.sees(where.visible, self._store.workflows[run.workflow_id])
             ]
-            return self._store.page(self._latest_first(found), page, self._run_key, lambda key, after: key < after)
+            return self._store.page(self._latest_first(runs), page, self._run_key, lambda key, after: key < after)
 
     def last_runs(self, dataset_names: Iterable[str]) -> Mapping[str, Run]:
         with self._store.transaction("last_runs"):
@@ -83,27 +83,27 @@ class InMemoryRuns:
 
     def runs_to_send(self, limit: int, *, sent_before: datetime) -> Sequence[Run]:
         with self._store.transaction("runs_to_send"):
-            found = [
+            runs = [
                 run
                 for run in self._store.runs.values()
                 if self._is_to_send(run) and self._is_due(run, sent_before) and self._store.may_run(run)
             ]
-            return self._store.first(sorted(found, key=self._sending_order), limit)
+            return self._store.first(sorted(runs, key=self._sending_order), limit)
 
     def stopping_runs(self, limit: int) -> Sequence[Run]:
         with self._store.transaction("stopping_runs"):
-            found = [run for run in self._store.runs.values() if self._is_stopping(run)]
-            return self._store.first(sorted(found, key=self._stopping_order), limit)
+            runs = [run for run in self._store.runs.values() if self._is_stopping(run)]
+            return self._store.first(sorted(runs, key=self._stopping_order), limit)
 
     def retrying_runs(self, limit: int) -> Sequence[Run]:
         with self._store.transaction("retrying_runs"):
-            found = [run for run in self._store.runs.values() if self._is_retrying(run)]
-            return self._store.first(sorted(found, key=self._sending_order), limit)
+            runs = [run for run in self._store.runs.values() if self._is_retrying(run)]
+            return self._store.first(sorted(runs, key=self._sending_order), limit)
 
     def runs_to_poll(self, limit: int) -> Sequence[Run]:
         with self._store.transaction("runs_to_poll"):
-            found = [run for run in self._store.runs.values() if self._is_run_to_poll(run)]
-            return self._store.first(sorted(found, key=self._run_poll_order), limit)
+            runs = [run for run in self._store.runs.values() if self._is_run_to_poll(run)]
+            return self._store.first(sorted(runs, key=self._run_poll_order), limit)
 
     def active_runs(self, workflow: Workflow) -> Sequence[Run]:
         with self._store.transaction("active_runs"):
@@ -114,8 +114,8 @@ class InMemoryRuns:
             return self._store.first(self._store.dated(workflow.id, first, last), len(self._store.runs))
 
     def _active(self, workflow: Workflow) -> list[Run]:
-        found = [run for run in self._store.runs.values() if run.workflow_id == workflow.id and not run.settled]
-        return sorted(found, key=lambda run: run.run_id)
+        runs = [run for run in self._store.runs.values() if run.workflow_id == workflow.id and not run.settled]
+        return sorted(runs, key=lambda run: run.run_id)
 
     def _refuse_run_of_no_workflow(self, run: Run) -> None:
         owner = self._store.workflows.get(run.workflow_id)

@@ -29,9 +29,9 @@ class _Object:
 
 
 class InMemoryStorage:
-    """:class:`~workflow_core.ports.storage.StoragePort` in this process's memory; threads may share it.
+    """:class:`~workflow_core.ports.storage.StoragePort` in the memory of this process; threads may share it.
 
-    Each rule of the port is a small method of its own, so that a test can break exactly one.
+    Each rule of the port is a small method, so that a test can break exactly one.
     """
 
     def __init__(self, prefix: str = "workflows") -> None:
@@ -41,10 +41,10 @@ class InMemoryStorage:
         self._etags = count(1)
         self._down = False
 
-    # What tests do to it.
+    # Controls for tests.
 
     def go_down(self) -> None:
-        """From now on every method but :meth:`url` raises :class:`StorageUnavailable`, until :meth:`come_back`."""
+        """Make every method except :meth:`url` raise :class:`StorageUnavailable` until :meth:`come_back`."""
         self._down = True
 
     def come_back(self) -> None:
@@ -52,15 +52,15 @@ class InMemoryStorage:
         self._down = False
 
     def put_raw(self, source: SourceType, dataset_name: str, data: bytes) -> None:
-        """Write behind the port, as a CI pipeline does."""
+        """Write an object without the port, as a CI pipeline does."""
         with self._lock:
             self._store((source, dataset_name), data)
 
     def raw(self, source: SourceType, dataset_name: str) -> bytes | None:
-        """Read behind the port."""
+        """Read an object without the port."""
         with self._lock:
-            found = self._objects.get((source, dataset_name))
-            return found.data if found else None
+            stored = self._objects.get((source, dataset_name))
+            return stored.data if stored else None
 
     # The port.
 
@@ -72,14 +72,14 @@ class InMemoryStorage:
             self._reach()
             key, data = (source, dataset_name), text.encode()
             self._require(key, expected)
-            there = self._objects.get(key)
-            return there.etag if there and there.data == data else self._store(key, data)
+            stored = self._objects.get(key)
+            return stored.etag if stored and stored.data == data else self._store(key, data)
 
     def get(self, source: SourceType, dataset_name: str, *, limit: int) -> StoredSpec | None:
         with self._lock:
             self._reach()
-            found = self._objects.get((source, dataset_name))
-            return StoredSpec(text=self._text(found.data, limit), etag=found.etag) if found else None
+            stored = self._objects.get((source, dataset_name))
+            return StoredSpec(text=self._text(stored.data, limit), etag=stored.etag) if stored else None
 
     def stat(self, source: SourceType, dataset_name: str) -> StoredRef | None:
         with self._lock:
@@ -95,21 +95,21 @@ class InMemoryStorage:
     def list(self, source: SourceType) -> Iterator[StoredRef]:
         with self._lock:
             self._reach()
-            found = [self._ref(key) for key in self._listed(source)]
-        yield from found
+            refs = [self._ref(key) for key in self._listed(source)]
+        yield from refs
 
     def check(self) -> None:
         self._reach()
 
-    # The rules, one by one.
+    # The rules.
 
     def _reach(self) -> None:
         if self._down:
             raise StorageUnavailable("The object store does not answer.")
 
     def _require(self, key: Key, expected: str | None) -> None:
-        there = self._objects.get(key)
-        if (there.etag if there else None) != expected:
+        stored = self._objects.get(key)
+        if (stored.etag if stored else None) != expected:
             raise StorageConflict(self.url(*key))
 
     def _store(self, key: Key, data: bytes) -> str:
@@ -124,9 +124,9 @@ class InMemoryStorage:
         return stored_text(data, limit)
 
     def _ref(self, key: Key) -> StoredRef:
-        found = self._objects[key]
+        stored = self._objects[key]
         return StoredRef(
-            source=key[0], dataset_name=key[1], etag=found.etag, size=len(found.data), modified_at=found.modified_at
+            source=key[0], dataset_name=key[1], etag=stored.etag, size=len(stored.data), modified_at=stored.modified_at
         )
 
     def _listed(self, source: SourceType) -> Sequence[Key]:

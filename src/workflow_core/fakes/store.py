@@ -164,8 +164,8 @@ class Store:
 
     def dated(self, workflow_id: UUID, first: date, last: date) -> list[Run]:
         """The runs of the workflow with a run date in this range."""
-        found = [run for run in self.runs.values() if run.workflow_id == workflow_id and first <= run.run_date <= last]
-        return sorted(found, key=self.dated_order)
+        runs = [run for run in self.runs.values() if run.workflow_id == workflow_id and first <= run.run_date <= last]
+        return sorted(runs, key=self.dated_order)
 
     def dated_order(self, run: Run) -> tuple[date, datetime, str]:
         """The order of :meth:`dated`."""

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 
 class InMemoryTokens:
-    """:class:`~workflow_core.ports.tokens.TokenPort`; :meth:`go_down` takes the database away. Changes are recorded in the audit of
-    ``database``, if given.
+    """:class:`~workflow_core.ports.tokens.TokenPort` in the memory of this process; threads may share it.
+
+    Changes are recorded in the audit of ``database``, if it is given.
     """
 
     def __init__(self, database: Database | None = None) -> None:
@@ -28,11 +29,11 @@ class InMemoryTokens:
         self._is_down = False
 
     def go_down(self) -> None:
-        """Refuse every call from now on."""
+        """Make every method raise :class:`DatabaseUnavailable` until :meth:`come_back`."""
         self._is_down = True
 
     def come_back(self) -> None:
-        """Answer again."""
+        """Undo :meth:`go_down`."""
         self._is_down = False
 
     def add_token(self, token: Token, *, act: AuditEntry | None = None) -> None:
@@ -54,12 +55,12 @@ class InMemoryTokens:
     def revoke_token(self, token_id: str, *, at: datetime, by: str, act: AuditEntry | None = None) -> Token | None:
         self._refuse_if_down()
         with self._lock:
-            found = self._tokens.get(token_id)
-            if found is None:
+            token = self._tokens.get(token_id)
+            if token is None:
                 return None
-            if found.revoked_at is None:
+            if token.revoked_at is None:
                 self._record(act)
-            self._tokens[token_id] = revoked = found.revoked(at=at, by=by)
+            self._tokens[token_id] = revoked = token.revoked(at=at, by=by)
             return revoked
 
     def _record(self, act: AuditEntry | None) -> None:
@@ -68,4 +69,4 @@ class InMemoryTokens:
 
     def _refuse_if_down(self) -> None:
         if self._is_down:
-            raise DatabaseUnavailable("The database is away.")
+            raise DatabaseUnavailable("The database is down.")

@@ -40,18 +40,18 @@ class InMemoryWorkflows(InMemoryRuns):
 
     def workflow(self, dataset_name: str) -> Workflow | None:
         with self._store.transaction("workflow"):
-            found = self._store.holder_of_name(dataset_name)
-            return None if found is None else self._store.kept(found)
+            workflow = self._store.holder_of_name(dataset_name)
+            return None if workflow is None else self._store.kept(workflow)
 
     def workflow_by_id(self, workflow_id: UUID) -> Workflow | None:
         with self._store.transaction("workflow_by_id"):
-            found = self._store.workflows.get(workflow_id)
-            return None if found is None else self._store.kept(found)
+            workflow = self._store.workflows.get(workflow_id)
+            return None if workflow is None else self._store.kept(workflow)
 
     def workflow_by_dag(self, dag_id: str) -> Workflow | None:
         with self._store.transaction("workflow_by_dag"):
-            found = self._store.holder_of_dag(dag_id)
-            return None if found is None else self._store.kept(found)
+            workflow = self._store.holder_of_dag(dag_id)
+            return None if workflow is None else self._store.kept(workflow)
 
     def save_workflow(
         self, workflow: Workflow, *, seen: CodeObject | None = None, act: AuditEntry | None = None
@@ -72,14 +72,14 @@ class InMemoryWorkflows(InMemoryRuns):
 
     def revisions(self, workflow: Workflow, page: PageRequest) -> Page[Revision]:
         with self._store.transaction("revisions"):
-            found = self._revisions_of(workflow)
+            revisions = self._revisions_of(workflow)
             return self._store.page(
-                found, page, self._revision_key, lambda key, after: int(key[0]) < revision_number(after)
+                revisions, page, self._revision_key, lambda key, after: int(key[0]) < revision_number(after)
             )
 
     def revision(self, workflow: Workflow, number: int) -> Revision | None:
         with self._store.transaction("revision"):
-            return next((found for found in self._revisions_of(workflow) if found.number == number), None)
+            return next((revision for revision in self._revisions_of(workflow) if revision.number == number), None)
 
     def retire_workflow(self, workflow: Workflow, *, force: bool, act: AuditEntry | None = None) -> Workflow:
         with self._store.audited("retire_workflow", act):
@@ -89,8 +89,8 @@ class InMemoryWorkflows(InMemoryRuns):
 
     def list_workflows(self, where: WorkflowFilter, page: PageRequest) -> Page[Workflow]:
         with self._store.transaction("list_workflows"):
-            found = [workflow for workflow in self._store.live() if self._matches(workflow, where)]
-            ordered = sorted(found, key=self._workflow_key)
+            matching = [workflow for workflow in self._store.live() if self._matches(workflow, where)]
+            ordered = sorted(matching, key=self._workflow_key)
             return self._store.page(ordered, page, self._workflow_key, lambda key, after: key > after)
 
     def retired_names(self, dataset_names: Iterable[str]) -> Collection[str]:
@@ -100,8 +100,8 @@ class InMemoryWorkflows(InMemoryRuns):
 
     def unsettled_workflows(self, limit: int) -> Sequence[Workflow]:
         with self._store.transaction("unsettled_workflows"):
-            found = [workflow for workflow in self._store.workflows.values() if self._is_unsettled(workflow)]
-            return self._store.first(sorted(found, key=self._unsettled_order), limit)
+            unsettled = [workflow for workflow in self._store.workflows.values() if self._is_unsettled(workflow)]
+            return self._store.first(sorted(unsettled, key=self._unsettled_order), limit)
 
     def record_attempt(self, workflows: Iterable[Workflow], at: datetime) -> None:
         with self._store.transaction("record_attempt"):
@@ -115,8 +115,9 @@ class InMemoryWorkflows(InMemoryRuns):
 
     def workflows_to_poll(self, limit: int, *, listed_before: datetime) -> Sequence[Workflow]:
         with self._store.transaction("workflows_to_poll"):
-            found = [workflow for workflow in self._store.workflows.values() if self._is_to_poll(workflow)]
-            return self._store.first(sorted(found, key=lambda one: self._poll_order(one, listed_before)), limit)
+            due = [workflow for workflow in self._store.workflows.values() if self._is_to_poll(workflow)]
+            ordered = sorted(due, key=lambda workflow: self._poll_order(workflow, listed_before))
+            return self._store.first(ordered, limit)
 
     def _refuse_taken_name(self, workflow: Workflow) -> None:
         if self._store.holder_of_name(workflow.dataset_name) is not None:
@@ -193,6 +194,6 @@ class InMemoryWorkflows(InMemoryRuns):
         return workflow.phase in {Phase.SERVED, Phase.FAILED}
 
     def _poll_order(self, workflow: Workflow, listed_before: datetime) -> tuple[bool, bool, datetime, str]:
-        seen = self._store.observations.get(workflow.id) or Observation(workflow_id=workflow.id)
-        known = seen.observed_at is not None and seen.observed_at >= listed_before
-        return known, seen.looked_at is not None, seen.looked_at or EVER, workflow.dataset_name
+        last = self._store.observations.get(workflow.id) or Observation(workflow_id=workflow.id)
+        is_current = last.observed_at is not None and last.observed_at >= listed_before
+        return is_current, last.looked_at is not None, last.looked_at or EVER, workflow.dataset_name

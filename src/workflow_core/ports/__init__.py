@@ -1,3 +1,4 @@
-"""What the core needs from the outside, as protocols. Fakes of the same file names stand in ``workflow_core.fakes``,
-and the suites that every implementation is held to in ``workflow_core.testing``.
+"""The interfaces through which use cases reach other systems.
+
+``workflow_core.fakes`` has an implementation of each in memory, and ``workflow_core.testing`` the suite that verifies every implementation.
 """

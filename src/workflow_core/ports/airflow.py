@@ -1,4 +1,4 @@
-"""The engine. Few calls, each repeatable: what was asked twice happens once."""
+"""The port for Airflow. Its calls are few and idempotent, except for clearing a run."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class ServedDag:
     """A DAG as Airflow serves it.
 
-    ``spec_hash`` is that of the spec it was built from, ``error`` says why no real DAG could be built from it (None: it could).
-    Both are None for DAGs that are not ours.
+    ``spec_hash`` is the hash of the spec from which the DAG was built. ``error`` is the reason why the spec could not be built, or None.
+    Both are None for a DAG without the service's mark.
     """
 
     dag_id: str
@@ -31,7 +31,7 @@ class ServedDag:
 
 @frozen(kw_only=True)
 class ListedDag:
-    """What the list of DAGs says of one. It may be ahead of the definition that is served by some seconds."""
+    """A DAG in Airflow's list. The entry may be some seconds ahead of the definition that Airflow serves."""
 
     dag_id: str
     is_paused: bool
@@ -41,32 +41,32 @@ class ListedDag:
 
 @frozen(kw_only=True)
 class DagPage:
-    """A page of the DAGs that Airflow serves; ``total`` is how many there are in all."""
+    """A page of the DAGs that Airflow serves. ``total`` is the number of DAGs on all pages."""
 
     dags: Sequence[ListedDag]
     total: int
 
 
 class ComponentState(StrEnum):
-    """The health of one part of Airflow, in its own words."""
+    """The health of one component of Airflow, in Airflow's words."""
 
     HEALTHY = "healthy"
     UNHEALTHY = "unhealthy"
 
 
 class BreakerState(StrEnum):
-    """The state of a circuit breaker, in the words of the pattern."""
+    """The state of a circuit breaker."""
 
     CLOSED = "closed"
-    """Calls are let through."""
+    """Calls pass."""
     OPEN = "open"
-    """Calls are refused: too many of the last ones failed, or were slow."""
+    """Calls are rejected, because too many recent calls failed or were slow."""
     HALF_OPEN = "half_open"
-    """A few calls are let through, to see whether it is over."""
+    """A few calls pass as probes."""
 
 
 class EndState(StrEnum):
-    """What a run can be made to end as, in Airflow's own words."""
+    """The state in which a caller can end a run, in Airflow's words."""
 
     SUCCESS = "success"
     FAILED = "failed"
@@ -74,7 +74,7 @@ class EndState(StrEnum):
 
 @frozen(kw_only=True)
 class ChangedRuns:
-    """Runs that changed, each once, in no certain order; ``until`` is the moment to ask from next time."""
+    """Changed runs, each once, in no particular order. ``until`` is the ``since`` of the next call."""
 
     runs: Sequence[AirflowRun]
     until: datetime
@@ -82,48 +82,50 @@ class ChangedRuns:
 
 @runtime_checkable
 class AirflowPort(Protocol):
-    """What we ask of Airflow.
+    """The operations of Airflow that the service uses.
 
-    Any method may raise :class:`~workflow_core.errors.AirflowUnavailable`: Airflow cannot be reached, does not let us in, or
-    answers nonsense, and for a change, certainly nothing was done. :class:`~workflow_core.errors.AirflowOutcomeUnknown` comes only
-    from methods that change something: the request was sent and no usable answer came; repeating it is safe. Every call ends
-    within its configured time.
+    Any method may raise :class:`~workflow_core.errors.AirflowUnavailable`: Airflow cannot be reached, rejects the credentials or
+    sends an invalid response, and nothing was changed. Only methods that change something raise
+    :class:`~workflow_core.errors.AirflowOutcomeUnknown`: the request was sent and no usable response arrived; repeating it is safe.
+    Every call ends within its configured time.
     """
 
     def ping(self) -> None:
-        """Return if Airflow's API answers and lets us in. Cheap: called before every promise."""
+        """Return if Airflow's API responds and accepts the credentials. The call is cheap: it precedes every acceptance of a request."""
         ...
 
     def health(self) -> Mapping[str, ComponentState]:
-        """Each part of Airflow (``metadatabase``, ``scheduler``, ``dag_processor``, ``triggerer``) that is installed, with its state."""
+        """The state of each installed component of Airflow: ``metadatabase``, ``scheduler``, ``dag_processor``, ``triggerer``."""
         ...
 
     def dag(self, dag_id: str) -> ServedDag | None:
-        """The DAG as it is served now; None if Airflow does not serve it (never parsed, or stale)."""
+        """The DAG that Airflow serves now; None if it was never parsed or is stale."""
         ...
 
     def list_dags(self, offset: int = 0, *, limit: int = 100) -> DagPage:
-        """Up to ``limit`` (100 at most) of the DAGs that Airflow serves, ours and others', by id, after the first ``offset``. One
-        request, whatever there is.
+        """Up to ``limit`` (at most 100) of all DAGs that Airflow serves, by id, after the first ``offset``.
+
+        The method makes one request.
         """
         ...
 
     def request_parse(self, sentinel_dag_id: str) -> None:
-        """Ask Airflow to parse, now, the file that this sentinel DAG comes from. Already asked for: nothing to do.
+        """Request an immediate parse of the file that defines this sentinel DAG. A repeated request has no effect.
 
         Raises:
-            LoaderNotInstalled: Airflow does not know the sentinel.
+            LoaderNotInstalled: The sentinel is unknown to Airflow.
         """
         ...
 
     def set_paused(self, dag_id: str, *, paused: bool) -> None:
-        """Pause or unpause a DAG; no change if it is so already.
+        """Pause or unpause a DAG. If it is in this state already, nothing changes.
 
-        While a DAG is paused, its schedule fires nothing and Airflow starts no task of it: tasks that have started end, the next ones of
-        their runs wait, and a queued run stays queued. A run with no task left to start ends. Unpausing lets all of them go on.
+        While a DAG is paused, its schedule starts no run and Airflow starts none of its tasks. Tasks that have started run to their
+        end, the later tasks of their runs wait, and a queued run stays queued. A run without a task left to start ends. After the
+        unpause all of them continue.
 
         Raises:
-            DagNotFound: Airflow does not serve it.
+            DagNotFound: Airflow does not serve the DAG.
         """
         ...
 
@@ -135,84 +137,88 @@ class AirflowPort(Protocol):
         conf: Mapping[str, Any],
         logical_date: datetime | None = None,
     ) -> AirflowRun:
-        """Start a run under this id, or return the run that already has it: the id makes a repeat harmless.
+        """Start a run with this id, or return the existing run with it, so that a repeat is harmless.
 
-        With a ``logical_date`` the data interval is empty at that date. Without one the run has neither; on Airflow 2.11, where every
-        run has both, they are what Airflow makes of the moment of the trigger. There, too, a run waits for a logical date in the future.
+        With a ``logical_date`` the data interval is empty and lies at that date. Without one the run has neither. On Airflow 2.11 every
+        run has both: Airflow derives them from the time of the trigger, and a run waits for a logical date in the future.
 
         Raises:
             DagNotFound: Airflow does not serve the DAG (yet).
-            LogicalDateTaken: another run of the DAG has this logical date.
-            AirflowRefused: Airflow will not take this run at all (a run id or parameter that it rejects).
+            LogicalDateTaken: Another run of the DAG has this logical date.
+            AirflowRefused: Airflow rejects the run id or a parameter.
         """
         ...
 
     def end_run(self, dag_id: str, run_id: str, state: EndState) -> AirflowRun | None:
-        """Put a run into this end state, and answer it as it is then; None if Airflow has no such run.
+        """Set a run to this end state and return it; None if the run is unknown to Airflow.
 
-        With ``FAILED`` Airflow ends its tasks: those that run become failed, those still to come skipped, the others stay as they
-        are. With ``SUCCESS`` none is left unfinished either; what becomes of each depends on Airflow's version. A run with
-        teardown tasks still to come goes on until they have ended, and the answer says so; on Airflow 2.11, so does a run whose DAG
-        is no longer served.
+        With ``FAILED`` Airflow ends the tasks: running tasks become failed, tasks that have not started become skipped, and ended
+        tasks are unchanged. With ``SUCCESS`` no task is left unfinished either; the state of each depends on Airflow's version.
+        A run with pending teardown tasks continues until they have ended, and the returned run is still active; on Airflow 2.11 the
+        same holds for a run whose DAG is no longer served.
 
-        Airflow does as told for a run that has ended, too: look before. And look afterwards, until all tasks have ended: a task that
-        is just starting can write the run's earlier state back (2.11: in half of such cases), and the run then ends as Airflow counts
-        its tasks, which can be ``success``.
+        Airflow also changes the state of a run that has ended: poll the run before the call. Poll it again afterwards until all tasks
+        have ended: a task that is about to start can write back the run's earlier state (2.11: in half of such cases). The run then
+        ends in the state that Airflow derives from its tasks, which can be ``success``.
         """
         ...
 
     def clear_run(self, dag_id: str, run_id: str, task_ids: Sequence[str] | None = None) -> bool:
-        """Have these tasks of a run (None: all of them) run again, and the run with them: it is queued or running from then on, until
-        it ends at another moment than before. Tasks that are left out keep their results. Answers whether Airflow has such a run.
+        """Clear these tasks of a run (None: all tasks), so that they run again. Return whether Airflow has the run.
 
-        No repeat is harmless: tasks that run already are begun anew. Look before.
+        The run is then queued or running until it ends at a different time than before. Other tasks keep their results.
+
+        A repeat is not harmless: it restarts tasks that are running. Poll the run before the call.
 
         Raises:
-            DagNotFound: Airflow does not serve the DAG. A version that remembers the DAG of the run may do without.
-            AirflowRefused: none of these tasks can run again.
+            DagNotFound: Airflow does not serve the DAG. A version that stores the DAG with the run need not raise this.
+            AirflowRefused: None of these tasks can run again.
         """
         ...
 
     def run(self, dag_id: str, run_id: str) -> AirflowRun | None:
-        """The run, or None if Airflow has none of this id."""
+        """The run with this id, or None if it is unknown to Airflow."""
         ...
 
     def tasks(self, runs: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], Sequence[TaskState]]:
-        """The task instances of each of these runs, given as pairs of DAG id and run id; runs that are
-        unknown or have none are left out.
+        """The task instances of each of these runs, given as pairs of DAG id and run id.
 
-        One request for all of them where they fit into one page; tasks are ordered by start, then by id.
+        Runs that are unknown or have no task instances are left out. Task instances are ordered by start, then by id. If all of them
+        fit into one page, the method makes one request.
         """
         ...
 
     def runs_with_ended_tasks(self, runs: Sequence[tuple[str, str]], since: datetime) -> Collection[tuple[str, str]]:
-        """Those of these runs, given as pairs of DAG id and run id, of which a task ended at or after ``since`` by Airflow's clock.
+        """The runs, out of these pairs of DAG id and run id, with a task that ended at or after ``since`` by Airflow's clock.
 
-        One request for all of them where the tasks fit into one page.
+        If the tasks fit into one page, the method makes one request.
         """
         ...
 
     def runs_under_way(self, dag_id: str) -> int:
-        """How many runs of the DAG are queued or running, whoever started them; 0 for a DAG that Airflow does not have. One request."""
+        """The number of queued or running runs of the DAG, including those not started by the service.
+
+        The number is 0 for a DAG that Airflow does not have. The method makes one request.
+        """
         ...
 
     def changed_runs(self, since: datetime, *, limit: int = 1000) -> ChangedRuns:
-        """Runs of any DAG that changed at or after ``since`` by Airflow's clock, at most ``limit`` of them (more only where more
-        changed at one and the same moment). That only tasks of a run changed need not be told.
+        """Runs of any DAG that changed at or after ``since`` by Airflow's clock.
 
-        A run may be told again; none is left out as long as ``since`` is the last answer's ``until``.
+        The method returns at most ``limit`` runs, and more only if they changed at the same moment. A change of a run's tasks alone
+        need not be reported. A run may be reported again. No run is missed as long as ``since`` is the previous call's ``until``.
         """
         ...
 
     def logs_url(self, dag_id: str, run_id: str) -> str:
-        """The page in Airflow's own UI that shows the run and its logs. No request is made."""
+        """The URL of the page in Airflow's UI with the run and its logs. No request is made."""
         ...
 
 
 @runtime_checkable
 class Guarded(Protocol):
-    """An :class:`AirflowPort` that asks no more while Airflow is known not to answer: it then raises at once."""
+    """An :class:`AirflowPort` with a circuit breaker: while Airflow does not respond, it raises without a request."""
 
     def breaker_state(self) -> BreakerState:
-        """The state of its circuit breaker. No request is made."""
+        """The state of the circuit breaker. No request is made."""
         ...

@@ -1,4 +1,4 @@
-"""Time."""
+"""The port for time."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class ClockPort(Protocol):
-    """The time, and waiting for it to pass."""
+    """Returns the current time, and waits."""
 
     def now(self) -> datetime:
-        """The current moment, aware, in UTC, cut to microseconds."""
+        """The current time, aware, in UTC, with microseconds."""
         ...
 
     def sleep(self, seconds: float) -> None:
-        """Return after this many seconds; at once for zero or less."""
+        """Return after this number of seconds; return at once for zero or less."""
         ...

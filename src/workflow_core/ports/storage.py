@@ -1,4 +1,4 @@
-"""The object store that holds one YAML per workflow and source; Airflow reads it, too."""
+"""The port for the object store, which holds one YAML file for each workflow and source and which Airflow also reads."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @frozen(kw_only=True)
 class StoredRef:
-    """An object as a listing tells it. ``etag`` changes whenever the content does; it is opaque."""
+    """An object in a listing. ``etag`` is opaque and changes with the content."""
 
     source: SourceType
     dataset_name: str
@@ -26,7 +26,7 @@ class StoredRef:
 
 @frozen(kw_only=True)
 class StoredSpec:
-    """An object's content and the ETag it had."""
+    """The content of an object and its ETag."""
 
     text: str
     etag: str
@@ -34,51 +34,51 @@ class StoredSpec:
 
 @runtime_checkable
 class StoragePort(Protocol):
-    """``{prefix}/{manual|code}/{dataset_name}.yaml`` in some store. Names are legal dataset names, checked by the caller.
+    """Stores the objects ``{prefix}/{manual|code}/{dataset_name}.yaml``. The caller passes only valid dataset names.
 
-    A reader never sees half of a write, and what :meth:`put` returned for survives a crash. Any method may raise
+    A reader never gets a part of a write. An object survives a crash once :meth:`put` has returned. Any method may raise
     :class:`~workflow_core.errors.StorageUnavailable`.
     """
 
     def url(self, source: SourceType, dataset_name: str) -> str:
-        """The object's URL (``s3://bucket/workflows/manual/a.b.yaml``), whether or not it exists. No request is made."""
+        """The URL of the object, such as ``s3://bucket/workflows/manual/a.b.yaml``. The object need not exist. No request is made."""
         ...
 
     def put(self, source: SourceType, dataset_name: str, text: str, *, expected: str | None) -> str:
         """Write the object and return its new ETag.
 
-        ``expected`` is the ETag of the object to replace, or None if there must not be one yet. Of several at the same time with
-        the same ``expected``, exactly one succeeds. Writing text that is already there under the right ETag succeeds.
+        ``expected`` is the ETag of the object to replace, or None if the object must not exist. If several callers write at the same
+        time with the same ``expected``, exactly one succeeds. Writing the stored text again with the right ETag succeeds.
 
         Raises:
-            StorageConflict: the object is not the expected one, or exists, or is gone; nothing was written.
+            StorageConflict: The object has another ETag, or exists, or no longer exists. Nothing was written.
         """
         ...
 
     def get(self, source: SourceType, dataset_name: str, *, limit: int) -> StoredSpec | None:
-        """The object, or None if there is none.
+        """The object, or None.
 
         Raises:
-            InvalidWorkflowSpec: it is larger than ``limit`` bytes, or not UTF-8.
+            InvalidWorkflowSpec: The object is larger than ``limit`` bytes, or is not UTF-8.
         """
         ...
 
     def stat(self, source: SourceType, dataset_name: str) -> StoredRef | None:
-        """What a listing would tell of the object, or None if there is none."""
+        """The entry of the object in a listing, or None."""
         ...
 
     def delete(self, source: SourceType, dataset_name: str) -> bool:
-        """Remove the object. False if there was none: nothing to do is not an error."""
+        """Delete the object, and return whether it existed."""
         ...
 
     def list(self, source: SourceType) -> Iterator[StoredRef]:
-        """Every object of the source, by name ascending in code-point order. Objects whose key is not a legal dataset name
-        with ``.yaml`` are left out.
+        """All objects of the source by name, ascending in code-point order.
 
-        A store that fails half-way raises; it never just ends early.
+        Objects whose key is not a valid dataset name with ``.yaml`` are left out. If the store fails during the listing, the iterator
+        raises: a listing never ends early without an error.
         """
         ...
 
     def check(self) -> None:
-        """Return if the store answers and may be read."""
+        """Return if the store responds and permits reading."""
         ...

@@ -1,4 +1,4 @@
-"""Where API tokens are kept."""
+"""The port for API tokens."""
 
 from __future__ import annotations
 
@@ -14,31 +14,33 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class TokenPort(Protocol):
-    """API tokens, by their ids, which are random. None is ever deleted: who had which stays on record.
+    """Stores API tokens by their random ids. No token is ever deleted, so that the record of their owners stays complete.
 
-    What a method returned for survives a crash, and every later call of any process sees it. Any method may raise
-    :class:`~workflow_core.errors.DatabaseUnavailable`; those that change something also
+    Once a method has returned, its change survives a crash and is visible to every later call of any process. Any method may raise
+    :class:`~workflow_core.errors.DatabaseUnavailable`; a method that changes something may also raise
     :class:`~workflow_core.errors.DatabaseOutcomeUnknown`.
     """
 
     def add_token(self, token: Token, *, act: AuditEntry | None = None) -> None:
-        """Keep a new token, and ``act`` in the audit with it: both or neither.
+        """Store a new token and the audit entry ``act`` in one transaction.
 
         Raises:
-            ConcurrentUpdate: there is one with this id; it stays as it is.
+            ConcurrentUpdate: The id is taken. The stored token is unchanged.
         """
         ...
 
     def token(self, token_id: str) -> Token | None:
-        """The token of this id, also one that has expired or is revoked; None if there is none. One read by the primary key."""
+        """The token with this id, including one that has expired or is revoked, or None. The method makes one read by primary key."""
         ...
 
     def tokens(self) -> Sequence[Token]:
-        """All of them, the latest first (``created_at``, then the id, both descending)."""
+        """All tokens by ``created_at``, latest first, then by id, descending."""
         ...
 
     def revoke_token(self, token_id: str, *, at: datetime, by: str, act: AuditEntry | None = None) -> Token | None:
-        """Make a token useless, and return it as it is then; None if there is none. Of one that was revoked before, the first moment
-        and the first person stay. ``act`` is kept in the audit with it, if this was the first time.
+        """Revoke a token and return it, or return None if it does not exist.
+
+        A second revocation changes nothing: the time and the name of the first one stay. The audit entry ``act`` is written in the
+        transaction of the first revocation.
         """
         ...

@@ -1,12 +1,12 @@
-"""What every implementation of a port is held to: contract suites to inherit from, and builders of entities.
+"""Contract suites that verify every implementation of a port, and builders of entities.
 
-Needs pytest and Hypothesis.
+The package requires pytest and Hypothesis.
 """
 
 from pkgutil import iter_modules
 
 import pytest
 
-# The suites stand outside of test files; without this their assertions would fail without saying why. Importing any module
-# of this package comes here first. (Each by name: the package itself is being imported already.)
+# The suites are outside of test files: without this, pytest would not explain their failed assertions. An import of any module of this
+# package runs this module first. Each module is named, because the package itself is imported already.
 pytest.register_assert_rewrite(*(f"{__name__}.{module.name}" for module in iter_modules(__path__)))

@@ -1,4 +1,4 @@
-"""Builders of entities: complete and legal, with only what a test is about spelled out."""
+"""Builders of complete, valid entities, so that a test states only the values that matter to it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from workflow_core.domain.workflow import Phase, SourceType, Workflow
 
 NAME: Final = "iceberg.analytics.daily_clicks"
 AT: Final = datetime(2026, 1, 1, 10, 0, 0, 123456, tzinfo=UTC)
-"""A moment with microseconds, so that a loss of them shows."""
+"""A moment with microseconds, so that a test detects their loss."""
 
 YAML: Final = """\
 # the clicks of each day
@@ -46,9 +46,9 @@ tasks:
 
 
 def a_workflow(dataset_name: str = NAME, *, yaml: str | None = None, **changes: Any) -> Workflow:
-    """A workflow that is registered and served, but whose pause state Airflow has not confirmed; ``changes`` win.
+    """A registered and served workflow whose pause state Airflow has not confirmed. ``changes`` override its fields.
 
-    ``yaml`` is parsed into its spec; without it, a spec that uses every part of the format.
+    Its spec is parsed from ``yaml``, by default one that uses every part of the format.
     """
     owner = changes.pop("owner", "data@example.com")
     text = yaml if yaml is not None else YAML.format(name=dataset_name, owner=owner)
@@ -72,14 +72,14 @@ def a_workflow(dataset_name: str = NAME, *, yaml: str | None = None, **changes: 
 
 @lru_cache(maxsize=256)
 def _parsed(text: str, dataset_name: str) -> WorkflowSpec:
-    """Reading YAML takes milliseconds, and suites build thousands of workflows."""
+    """The parsed spec. It is cached: parsing takes milliseconds, and suites build thousands of workflows."""
     return parse_spec(text, dataset_name=dataset_name, rules=SpecRules(operators=("*",)))
 
 
 def a_run(workflow: Workflow, *, at: datetime = AT, nth: int = 1, **changes: Any) -> Run:
-    """A run of ``workflow`` accepted at ``at`` and waiting to be sent, its ``nth`` of that second; ``changes`` win.
+    """A run of ``workflow`` that was accepted at ``at``, as the ``nth`` of that second, and waits to be submitted.
 
-    Airflow's id of the run is the run id, unless it is given.
+    ``changes`` override its fields. By default Airflow's id of the run is the run id.
     """
     run_id = changes.pop("run_id", run_id_for(workflow.dataset_name, at, nth=nth))
     facts: dict[str, Any] = {
@@ -101,7 +101,7 @@ def a_run(workflow: Workflow, *, at: datetime = AT, nth: int = 1, **changes: Any
 
 
 def a_backfill(workflow: Workflow, *, days: int = 3, nth: int = 1, **changes: Any) -> Backfill:
-    """A parallel backfill of ``workflow`` over so many days from 1 January 2026, accepted at :data:`AT`; ``changes`` win."""
+    """A parallel backfill of ``workflow`` for ``days`` days from 1 January 2026, accepted at :data:`AT`, with these ``changes``."""
     start = changes.pop("start_date", date(2026, 1, 1))
     end = start + timedelta(days=days - 1)
     wanted = changes.pop("wanted", Wanted.RUN)
@@ -126,7 +126,7 @@ def a_backfill(workflow: Workflow, *, days: int = 3, nth: int = 1, **changes: An
 
 
 def slots_of(workflow: Workflow, backfill: Backfill, **changes: Any) -> list[Run]:
-    """The runs of a backfill of ``workflow``, one for each of its dates, none of them sent; ``changes`` are those of each."""
+    """The runs of a backfill of ``workflow``, one for each date, none of them submitted. ``changes`` override fields of each."""
     days = (backfill.end_date - backfill.start_date).days + 1
     dates = [backfill.start_date + timedelta(days=n) for n in range(days)]
     return [
@@ -149,7 +149,7 @@ def slots_of(workflow: Workflow, backfill: Backfill, **changes: Any) -> list[Run
 def an_act(
     key: str | None = "k", *, scope: str = "user@example.com", fingerprint: str = "f", **changes: Any
 ) -> AuditEntry:
-    """A run that ``scope`` asked for with this idempotency key (None: without one) at :data:`AT`; ``changes`` win."""
+    """The audit entry of a trigger by ``scope`` at :data:`AT`, with this idempotency key (None: without) and these ``changes``."""
     given = None if key is None else IdempotencyKey(text=key, fingerprint=fingerprint)
     caller = Caller(name=scope, key=given)
     facts: dict[str, Any] = {"action": Action.RUN, "at": AT, "dataset_name": NAME, "run_id": "r1"}

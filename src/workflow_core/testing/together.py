@@ -1,4 +1,4 @@
-"""Doing things at the same time."""
+"""Concurrent calls."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ T = TypeVar("T")
 
 
 def together(calls: Sequence[Callable[[], T]]) -> list[T | Exception]:
-    """Make all calls at the same moment, each in a thread of its own; return what each answered or raised, in order."""
+    """Make all calls at the same time, each in a separate thread, and return the results and exceptions in order."""
     start = Barrier(len(calls), timeout=30)
 
-    def one(call: Callable[[], T]) -> T | Exception:
+    def run(call: Callable[[], T]) -> T | Exception:
         start.wait()
         try:
             return call()
-        except Exception as error:  # noqa: BLE001 - the caller judges which errors are right
+        except Exception as error:  # noqa: BLE001 - the caller verifies the errors
             return error
 
     with ThreadPoolExecutor(len(calls)) as threads:
-        return list(threads.map(one, calls))
+        return list(threads.map(run, calls))

@@ -1,6 +1,6 @@
 """The contract of :class:`~workflow_core.ports.tokens.TokenPort`.
 
-Inherit from :class:`TokenContract` in a class that pytest collects, and give its fixtures.
+Inherit from :class:`TokenContract` in a class that pytest collects, and override its fixtures.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ SCOPED: Final = (Grant(role=Role.OPERATOR, team="@dätä", names="iceberg.ads.*"
 
 
 class BehindTokens(Protocol):
-    """A look at what is really kept, without the port."""
+    """Direct access to the stored tokens without the port."""
 
     def token_facts(self) -> Mapping[str, Mapping[str, Any]]:
-        """By id: ``name``, ``digest``, ``revoked_by``."""
+        """``name``, ``digest`` and ``revoked_by`` of each token by id."""
         ...
 
     def acts_on(self, token_id: str) -> Sequence[tuple[str, str, str]]:
-        """What the audit has of one token, the first first: action, who, and how the request came."""
+        """The audit events of one token, earliest first: action, caller, and how the request arrived."""
         ...
 
 
 def a_token(**changes: Any) -> Token:
-    """A complete, legal token."""
+    """A complete, valid token with these changes."""
     token, _ = new_token("ci", SCOPED, at=AT, by="admin@example.com", expires_at=AT + SECOND)
     return evolve(token, **changes)
 
@@ -57,21 +57,21 @@ CALLS: Final[dict[str, Callable[[TokenPort], object]]] = {
 
 
 class TokenContract:
-    """Every promise of the port, as tests."""
+    """All rules of the port as tests."""
 
     @pytest.fixture
     def port(self) -> TokenPort:
-        """The implementation, empty."""
+        """The implementation with an empty database."""
         raise NotImplementedError
 
     @pytest.fixture
     def behind(self, port: TokenPort) -> BehindTokens:
-        """A look behind ``port``."""
+        """Direct access to the database of ``port``."""
         raise NotImplementedError
 
     @pytest.fixture
     def unreachable(self) -> TokenPort:
-        """The implementation, its database away."""
+        """The implementation with a database that does not respond."""
         raise NotImplementedError
 
     @pytest.mark.parametrize(
@@ -85,15 +85,15 @@ class TokenContract:
         ],
         ids=str,
     )
-    def test_a_token_comes_back_as_it_was(self, port: TokenPort, changes: dict[str, Any]) -> None:
-        """Every part of it, the grants in their order, moments with their microseconds."""
+    def test_a_token_is_stored_completely(self, port: TokenPort, changes: dict[str, Any]) -> None:
+        """Every field is stored, the grants in their order and the times with microseconds."""
         token = a_token(**changes)
         port.add_token(token)
         assert port.token(token.id) == token
         assert port.tokens() == (token,)
 
-    def test_one_that_is_not_there_is_none(self, port: TokenPort) -> None:
-        """Neither found nor revoked; an id is compared letter by letter."""
+    def test_an_unknown_token_is_none(self, port: TokenPort) -> None:
+        """An unknown id is neither found nor revoked; ids are compared exactly."""
         token = a_token(id="abcdef0123456789")
         port.add_token(token)
         for other in ("0" * 16, "ABCDEF0123456789", "abcdef012345678%", ""):
@@ -102,37 +102,37 @@ class TokenContract:
         assert port.token(token.id) == token
 
     def test_an_id_is_taken_once(self, port: TokenPort) -> None:
-        """A second token of the id is refused, and changes nothing."""
+        """A second token with the same id is refused and changes nothing."""
         token = a_token()
         port.add_token(token)
         with pytest.raises(ConcurrentUpdate):
             port.add_token(a_token(id=token.id, name="other"))
         assert port.tokens() == (token,)
 
-    def test_of_several_at_once_one_has_the_id(self, port: TokenPort) -> None:
-        """Whoever comes later is refused."""
+    def test_one_of_many_concurrent_tokens_gets_the_id(self, port: TokenPort) -> None:
+        """If several callers add the same id at the same time, exactly one succeeds."""
         tokens = [a_token(id="a" * 16, name=f"n{number}") for number in range(6)]
         assert together([partial(port.add_token, token) for token in tokens]).count(None) == 1
         assert len(port.tokens()) == 1
 
-    def test_several_may_have_one_name(self, port: TokenPort) -> None:
-        """So that a new one can take the place of an old one."""
+    def test_several_tokens_may_have_one_name(self, port: TokenPort) -> None:
+        """Names are not unique, so that a new token can replace an old one."""
         for token in (a_token(), a_token()):
             port.add_token(token)
         assert [token.name for token in port.tokens()] == ["ci", "ci"]
 
-    def test_the_latest_comes_first(self, port: TokenPort) -> None:
-        """Those of one moment by their ids."""
-        kept = [
+    def test_tokens_are_listed_latest_first(self, port: TokenPort) -> None:
+        """Tokens of the same moment are ordered by id, descending."""
+        tokens = [
             a_token(id=letter * 16, created_at=AT + later * SECOND)
             for letter, later in zip("bacd", (1, 1, 2, 0), strict=True)
         ]
-        for token in kept:
+        for token in tokens:
             port.add_token(token)
         assert [token.id[0] for token in port.tokens()] == ["c", "b", "a", "d"]
 
     def test_a_revoked_token_stays(self, port: TokenPort, behind: BehindTokens) -> None:
-        """With when and by whom; nothing else of it, and no other, is changed."""
+        """A revocation adds its time and caller, and changes no other field and no other token."""
         token, other = a_token(), a_token()
         port.add_token(token)
         port.add_token(other)
@@ -142,14 +142,14 @@ class TokenContract:
         assert {facts["revoked_by"] for facts in behind.token_facts().values()} == {"eve", None}
 
     def test_the_first_revocation_stays(self, port: TokenPort) -> None:
-        """A second one changes nothing, and is no error."""
+        """A second revocation changes nothing and raises no error."""
         token = a_token()
         port.add_token(token)
         first = port.revoke_token(token.id, at=AT + SECOND, by="eve")
         assert port.revoke_token(token.id, at=AT + 2 * SECOND, by="bob") == first == port.token(token.id)
 
-    def test_no_secret_is_kept(self, port: TokenPort, behind: BehindTokens) -> None:
-        """Only the digest is."""
+    def test_no_secret_is_stored(self, port: TokenPort, behind: BehindTokens) -> None:
+        """Only the digest of the secret is stored."""
         token, text = new_token("ci", SCOPED, at=AT, by="x")
         parts = presented(text)
         port.add_token(token)
@@ -157,32 +157,32 @@ class TokenContract:
         assert parts.secret not in str(behind.token_facts())
         assert behind.token_facts()[token.id]["digest"] == token.digest
 
-    def test_what_is_done_is_in_the_audit(self, port: TokenPort, behind: BehindTokens) -> None:
-        """Each once, with whoever asked; what was done without an act is not."""
+    def test_each_change_is_in_the_audit(self, port: TokenPort, behind: BehindTokens) -> None:
+        """Each change is recorded once with its caller; a change without an audit entry is not."""
         token, other = a_token(), a_token()
-        gone = token.revoked(at=AT + SECOND, by="eve")
+        revoked = token.revoked(at=AT + SECOND, by="eve")
         port.add_token(token, act=on_token(BOB, Action.CREATE_TOKEN, AT, token))
         port.add_token(other)
         assert behind.acts_on(token.id) == [("create_token", "bob", "cli")]
         for _ in range(2):
-            act = on_token(evolve(BOB, name="eve"), Action.REVOKE_TOKEN, AT + SECOND, gone, before=token)
+            act = on_token(evolve(BOB, name="eve"), Action.REVOKE_TOKEN, AT + SECOND, revoked, before=token)
             port.revoke_token(token.id, at=AT + SECOND, by="eve", act=act)
         assert behind.acts_on(token.id) == [("create_token", "bob", "cli"), ("revoke_token", "eve", "cli")]
         assert behind.acts_on(other.id) == []
 
-    def test_what_is_refused_is_not_in_the_audit(self, port: TokenPort, behind: BehindTokens) -> None:
-        """Neither a second token of an id, nor the revocation of one that is not there."""
-        token, nobody_s = a_token(), a_token()
+    def test_a_refused_change_is_not_in_the_audit(self, port: TokenPort, behind: BehindTokens) -> None:
+        """Neither a taken id nor the revocation of an unknown token is recorded."""
+        token, unknown = a_token(), a_token()
         port.add_token(token)
         with pytest.raises(ConcurrentUpdate):
             port.add_token(token, act=on_token(BOB, Action.CREATE_TOKEN, AT, token))
-        gone = nobody_s.revoked(at=AT, by="bob")
-        act = on_token(BOB, Action.REVOKE_TOKEN, AT, gone, before=nobody_s)
-        assert port.revoke_token(nobody_s.id, at=AT, by="bob", act=act) is None
-        assert behind.acts_on(token.id) == behind.acts_on(nobody_s.id) == []
+        revoked = unknown.revoked(at=AT, by="bob")
+        act = on_token(BOB, Action.REVOKE_TOKEN, AT, revoked, before=unknown)
+        assert port.revoke_token(unknown.id, at=AT, by="bob", act=act) is None
+        assert behind.acts_on(token.id) == behind.acts_on(unknown.id) == []
 
     @pytest.mark.parametrize("call", CALLS)
-    def test_without_a_database(self, unreachable: TokenPort, call: str) -> None:
-        """Whatever is asked: unavailable."""
+    def test_without_a_database_every_method_raises(self, unreachable: TokenPort, call: str) -> None:
+        """Every method raises if the database does not respond."""
         with pytest.raises(DatabaseUnavailable):
             CALLS[call](unreachable)

@@ -43,6 +43,7 @@ class ServiceConfig:
         resend_after: how long after a run was sent no other process sends it again; longer than any request to Airflow
             may take.
         compare_every: interval between two full comparisons of the three systems; 0 disables them.
+        longest_wait: the longest time that one request waits for a change of a run.
         in_flight_limit: how long after it was sent a request to Airflow may still take effect; no request takes longer.
         pause_margin: how long before the next fire time a draining pause is applied in Airflow although runs are
             active. It covers several passes of the worker and one request that takes its full time, so that the
@@ -64,5 +65,6 @@ class ServiceConfig:
     lease: float = 30.0
     resend_after: float = 20.0
     compare_every: float = 300.0
+    longest_wait: float = 60.0
     in_flight_limit: timedelta = timedelta(seconds=45)
     pause_margin: timedelta = timedelta(seconds=20)

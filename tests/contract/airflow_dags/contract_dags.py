@@ -23,15 +23,15 @@ START = datetime(2024, 1, 1, tzinfo=UTC)
 
 
 def act(ends: str, seconds: float, ti: object) -> None:
-    """What a task does; a task that takes time leaves a file to say that it has begun."""
+    """The work of a task. A task with a duration first writes a file as proof that it has begun."""
     if seconds:
         Path(os.environ["CONTRACT_DAGS"], f"{ti.dag_id}.{ti.run_id}.{ti.task_id}.begun").touch()
         time.sleep(seconds)
     if ends == "failed":
-        msg = "told to fail"
+        msg = "fails as configured"
         raise AirflowFailException(msg)
     if ends == "skipped":
-        msg = "told to be skipped"
+        msg = "skipped as configured"
         raise AirflowSkipException(msg)
 
 
@@ -58,9 +58,9 @@ def build(seed: dict) -> DAG:
     return dag
 
 
-wanted = get_parsing_context().dag_id
+requested = get_parsing_context().dag_id
 for path in sorted(Path(os.environ["CONTRACT_DAGS"]).glob("*.json")):
-    if wanted in {None, path.stem}:
+    if requested in {None, path.stem}:
         globals()[path.stem] = build(json.loads(path.read_text()))
 
 with DAG("contract_sentinel", schedule=None, start_date=START, is_paused_upon_creation=True):

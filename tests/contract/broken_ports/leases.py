@@ -43,10 +43,10 @@ class LeasedTwice(InMemoryLeases):
 class LeasedAgainToItsOwner(InMemoryLeases):
     def acquire(self, lease_keys: Any, *, owner: str, at: datetime, until: datetime) -> Any:
         lease_keys = list(lease_keys)
-        mine = {
+        acquired = {
             name: lease for name, lease in self._store.leases.items() if name in lease_keys and lease.owner == owner
         }
-        return mine | dict(super().acquire(lease_keys, owner=owner, at=at, until=until))
+        return acquired | dict(super().acquire(lease_keys, owner=owner, at=at, until=until))
 
 
 class LeaseEndsTooLate(InMemoryLeases):

@@ -25,8 +25,8 @@ class TotalOfThePage(Store):
 
 class AnEmptyPageAtTheEnd(Store):
     def page(self, ordered: Any, page: PageRequest, key: Any, is_after: Any) -> Any:
-        found = super().page(ordered, page, key, is_after)
-        return evolve(found, next_after=key(found.items[-1])) if len(found.items) == page.limit else found
+        result = super().page(ordered, page, key, is_after)
+        return evolve(result, next_after=key(result.items[-1])) if len(result.items) == page.limit else result
 
 
 class OffsetIsIgnored(Store):
@@ -36,7 +36,7 @@ class OffsetIsIgnored(Store):
 
 class KeyIsRepeated(Store):
     def page(self, ordered: Any, page: PageRequest, key: Any, is_after: Any) -> Any:
-        return super().page(ordered, page, key, lambda one, after: one == after or is_after(one, after))
+        return super().page(ordered, page, key, lambda own, after: own == after or is_after(own, after))
 
 
 class LimitIsIgnored(Store):

@@ -32,5 +32,5 @@ class VisibleByName(Store):
     """The current holder of the name decides."""
 
     def sees(self, visible: Any, workflow: Workflow) -> bool:
-        now = next((one for one in self.live() if one.dataset_name == workflow.dataset_name), workflow)
+        now = next((live for live in self.live() if live.dataset_name == workflow.dataset_name), workflow)
         return super().sees(visible, now)

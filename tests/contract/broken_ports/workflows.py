@@ -61,8 +61,8 @@ class SaveAdds(InMemoryWorkflows):
 
 class WhatHasLeftIsForgotten(InMemoryWorkflows):
     def workflow_by_id(self, workflow_id: Any) -> Workflow | None:
-        found = super().workflow_by_id(workflow_id)
-        return None if found and found.phase.has_left else found
+        workflow = super().workflow_by_id(workflow_id)
+        return None if workflow and workflow.phase.has_left else workflow
 
 
 class WhatHasLeftComesBack(InMemoryWorkflows):
@@ -171,5 +171,5 @@ class WhatIsListedIsAsOldAsWhatIsNot(InMemoryWorkflows):
 
 class NeverLookedAtLast(InMemoryWorkflows):
     def _poll_order(self, workflow: Workflow, listed_before: Any) -> Any:
-        known, looked, *rest = super()._poll_order(workflow, listed_before)
-        return (known, not looked, *rest)
+        is_current, is_polled, *rest = super()._poll_order(workflow, listed_before)
+        return (is_current, not is_polled, *rest)

@@ -28,10 +28,12 @@ from tests.unit.http.test_errors import every_error
 from workflow_adapters.http.exchange import MAX_BODY
 from workflow_adapters.remote import RemoteWorkflowApi
 from workflow_core import errors
-from workflow_core.api import BackfillRequest, RegisterRequest, RetryRequest, UnregisterFilters
+from workflow_core.api import BackfillRequest, RegisterRequest, RetryRequest, RunRequest, UnregisterFilters
 from workflow_core.api.calls import CALLS
 from workflow_core.domain.backfill import Reprocess
+from workflow_core.domain.names import dag_id_for
 from workflow_core.ports.airflow import EndState
+from workflow_core.service import WorkflowService
 from workflow_core.testing.api import ApiWorld
 from workflow_core.testing.api.subject import NAME, a_registration
 from workflow_entrypoints.http import create_app
@@ -126,7 +128,7 @@ def test_the_readmes_example_runs(capsys):
     text = (Path(__file__).resolve().parents[3] / "README.md").read_text(encoding="utf-8")
     code = text.split("```python\n")[3].split("```")[0]
     world = ApiWorld()
-    world.service.register(NAME, a_registration().yaml_content)
+    world.service.register(a_registration())
     with serving() as board:
         board.app = create_app(world.service, Settings(user="x"))
         assert "http://127.0.0.1:8000" in code
@@ -148,10 +150,10 @@ def test_every_error_keeps_its_type(monkeypatch, kind):
     found = [errors.Problem(message="ünï", field="tasks[0].x", line=3, column=7), errors.Problem(message="b")]
     error = kind.with_message("what wént wrong 🙂", problems=found)
 
-    def fail(_name: str) -> None:
+    def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(world.service, "workflow", fail)
+    monkeypatch.setattr(WorkflowService, "workflow", fail)
     with serving() as board, RemoteWorkflowApi(board.url) as api:
         board.app = create_app(world.service, Settings(user="x"))
         with pytest.raises(kind) as caught:
@@ -281,11 +283,11 @@ def test_a_compressed_response_is_not_read(respx_mock, api):
 def recorded() -> Iterator[tuple[RemoteWorkflowApi, Callable[[Callable[[Any], Any]], None]]]:
     """A real server whose responses are changed in transit, and its client."""
     world = ApiWorld()
-    world.service.register(NAME, a_registration().yaml_content)
-    world.service.run(NAME, {"region": "EU"})
-    world.service.backfill(NAME, DAY, DAY, reprocess=Reprocess.ALL)
-    ended = world.service.run(NAME)
-    world.airflow.end_run(ended.dag_id, ENDED_ID, EndState.FAILED)
+    world.service.register(a_registration())
+    world.service.run(NAME, RunRequest(params={"region": "EU"}))
+    world.service.backfill(NAME, BackfillRequest(start_date=DAY, end_date=DAY, reprocess=Reprocess.ALL))
+    world.service.run(NAME)
+    world.airflow.end_run(dag_id_for(NAME), ENDED_ID, EndState.FAILED)
     world.service.status(ENDED_ID)
     changing: list[Callable[[Any], Any]] = [lambda body: body]
     app = create_app(world.service, Settings(user="x"))
@@ -630,7 +632,7 @@ def test_a_response_that_is_not_http_is_rejected():
 def test_an_untrusted_certificate_is_rejected(tmp_path, monkeypatch):
     """TLS certificates are verified, also against SSL_CERT_FILE."""
     world = ApiWorld()
-    world.service.register(NAME, a_registration().yaml_content)
+    world.service.register(a_registration())
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     certificate, key = certified(tmp_path)
     with serving(ssl_certfile=str(certificate), ssl_keyfile=str(key)) as board:

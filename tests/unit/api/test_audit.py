@@ -47,7 +47,7 @@ def stack() -> Iterator[Stack]:
 
 
 def events(stack: Stack) -> list[AuditEvent]:
-    return list(stack.service.audit().items)
+    return list(stack.usecases.audit().items)
 
 
 def new_events(stack: Stack, change: Change, **headers: str) -> list[AuditEvent]:
@@ -156,7 +156,7 @@ def test_what_changes_nothing_leaves_no_row(stack: Stack, before: Any, change: C
 def test_a_library_and_dli_are_told_apart(stack: Stack) -> None:
     """By how they came; neither has an address."""
     stack.register()
-    stack.service.pause(NAME, caller=Caller(name="me", via=Via.CLI))
+    stack.usecases.pause(NAME, caller=Caller(name="me", via=Via.CLI))
     found = [(event.who, event.via, event.address, event.request_id) for event in events(stack)]
     assert sorted(found) == [("anonymous", Via.LIBRARY, None, None), ("me", Via.CLI, None, None)]
 
@@ -165,13 +165,13 @@ def test_a_sync_by_the_worker_tells_what_it_took_up(stack: Stack) -> None:
     """A row for each workflow that it changed, and none for having looked."""
     stack.storage.put(SourceType.CODE, "a.code", YAML.replace("daily_clicks", "code"), expected=None)
     for _ in range(2):
-        stack.service.sync(caller=SYNC)
+        stack.usecases.sync(caller=SYNC)
     (event,) = events(stack)
     assert (event.action, event.who, event.via, event.dataset_name) == (Action.PUBLISH, "sync", Via.WORKER, "a.code")
     assert event.after is not None
     assert event.after["source_type"] == "CODE"
     stack.storage.delete(SourceType.CODE, "a.code")
-    stack.service.sync(caller=SYNC, allow_removals=True)
+    stack.usecases.sync(caller=SYNC, allow_removals=True)
     assert [found.action for found in events(stack)].count(Action.WITHDRAW) == 1
 
 
@@ -190,8 +190,8 @@ def test_a_pause_of_a_backfill_by_the_system_is_recorded_as_such(stack: Stack) -
     backfilling(stack)
     stack.airflow.end_run(NAME.replace(".", "_"), f"{BACKFILL}_20251230", EndState.FAILED)
     stack.clock.sleep(60)
-    stack.service.sweep()
-    stack.service.sweep()
+    stack.sweeper.sweep()
+    stack.sweeper.sweep()
     event = events(stack)[0]
     assert (event.action, event.who, event.via) == (Action.PAUSE_BACKFILL, "system", Via.WORKER)
     assert event.after is not None

@@ -55,13 +55,13 @@ class World:
         self.stack = stack
         self._tokens = tokens
         stack.register()
-        service = stack.service
-        service.stop(service.run(NAME).run_id)
+        usecases = stack.usecases
+        usecases.stop(usecases.run(NAME).run_id)
         for _ in range(2):
             stack.clock.sleep(1800)
-            service.sweep()
-        service.run(NAME)
-        service.backfill(NAME, date(2024, 1, 1), date(2024, 1, 2))
+            stack.sweeper.sweep()
+        usecases.run(NAME)
+        usecases.backfill(NAME, date(2024, 1, 1), date(2024, 1, 2))
 
     def token(self, *grants: Grant) -> dict[str, str]:
         command = CreateToken(name="ci", grants=grants, caller=Caller(name="x"))
@@ -269,7 +269,7 @@ def test_a_workflow_of_another_team_is_not_taken_over(world):
 
 def test_restoring_needs_the_rights_of_registering(world):
     """An author of one team cannot restore a revision of another team."""
-    world.stack.service.register(NAME, YAML.replace(TEAM, "@other"), force=True)
+    world.stack.usecases.register(NAME, YAML.replace(TEAM, "@other"), force=True)
     who = world.token(Grant(role=Role.AUTHOR, team="@other"))
     answer = world.stack.post(f"{NAME}/revisions/1/restore", {}, headers=who)
     assert (answer.status_code, answer.json()["code"]) == (403, "PERMISSION_DENIED")
@@ -288,12 +288,12 @@ def test_an_idempotency_key_gives_no_right(world, operation, grant):
 
 def test_the_last_run_of_an_earlier_workflow_is_not_told(world):
     """The name was another team's."""
-    service, who = world.stack.service, world.token(Grant(role=Role.VIEWER, team="@other"))
-    service.unregister(NAME, force=True)
+    usecases, who = world.stack.usecases, world.token(Grant(role=Role.VIEWER, team="@other"))
+    usecases.unregister(NAME, force=True)
     for _ in range(20):
         world.stack.clock.sleep(60)
-        service.sweep()
-    service.register(NAME, YAML.replace(TEAM, "@other"))
+        world.stack.sweeper.sweep()
+    usecases.register(NAME, YAML.replace(TEAM, "@other"))
     shown = world.stack.get(NAME, headers=who).json()
     assert shown["last_run"] is None
     assert world.stack.get("", headers=who).json()[0]["last_run"] is None

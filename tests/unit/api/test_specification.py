@@ -15,7 +15,6 @@ from devstack.docs import DOCS
 from tests.support.http_stack import USER, Stack, http_stack
 from workflow_core import api
 from workflow_core.domain.caller import Caller
-from workflow_core.local import LocalWorkflowApi
 from workflow_entrypoints.cli.app import app
 from workflow_entrypoints.http.errors import STATUS
 from workflow_entrypoints.http.openapi import openapi_document
@@ -98,7 +97,7 @@ def stack() -> Iterator[Stack]:
 def let_everything_end(stack: Stack) -> None:
     for _ in range(40):
         stack.clock.sleep(2)
-        stack.service.sweep()
+        stack.sweeper.sweep()
 
 
 def check_like(endpoint: Endpoint, answer: Any) -> None:
@@ -145,7 +144,7 @@ def check_backfill(expected: dict[str, Any], answer: dict[str, Any], *, taken: s
 
 def test_the_same_calls_are_answered_in_one_process(stack: Stack) -> None:
     """The models of the library take the same requests, and answer with the same fields."""
-    local = LocalWorkflowApi(stack.service, Caller(name=USER))
+    local = stack.service.as_(Caller(name=USER))
     sent = {(one.method, one.path.removeprefix(ROOT)): one for one in ENDPOINTS}
 
     def like(method: str, path: str, call: Callable[[Any], Any]) -> Any:

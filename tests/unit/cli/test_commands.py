@@ -495,7 +495,7 @@ def test_airflow_install_writes_the_files(world, tmp_path):
 
 def test_an_unexpected_error_is_a_line(world, monkeypatch):
     """No traceback unless it is asked for."""
-    monkeypatch.setattr(world.service, "workflow", lambda _name: 1 / 0)
+    monkeypatch.setattr(WorkflowService, "workflow", lambda *_: 1 / 0)
     _, err = world.dli("workflow", "show", NAME, expect=70)
     assert err.startswith("Error: unexpected ZeroDivisionError")
     monkeypatch.setattr(sys, "argv", ["dli", "--debug", "workflow", "show", NAME])
@@ -506,10 +506,10 @@ def test_an_unexpected_error_is_a_line(world, monkeypatch):
 def test_a_package_that_is_missing_is_named(world, monkeypatch):
     """In Airflow's environment, say: the message says what to install."""
 
-    def missing(_name):
+    def missing(*_):
         raise ModuleNotFoundError("No module named 'litestar'", name="litestar")
 
-    monkeypatch.setattr(world.service, "workflow", missing)
+    monkeypatch.setattr(WorkflowService, "workflow", missing)
     _, err = world.dli("workflow", "show", NAME, expect=2)
     assert "needs the package litestar" in err
     assert "set DLI_SERVER_URL or give --server URL" in err
@@ -519,10 +519,10 @@ def test_a_package_that_is_missing_is_named(world, monkeypatch):
 def test_an_interrupt_has_its_exit_code(world, monkeypatch):
     """130, as shells have it."""
 
-    def interrupt(_name):
+    def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(world.service, "workflow", interrupt)
+    monkeypatch.setattr(WorkflowService, "workflow", interrupt)
     world.dli("workflow", "show", NAME, expect=130)
 
 

@@ -16,6 +16,8 @@ from tests.support.http_served import serving
 from tests.unit.cli.test_commands import DAG, NAME, YAML, World
 from workflow_adapters.remote import RemoteWorkflowApi
 from workflow_core.fakes.airflow import Effect
+from workflow_core.service import WorkflowService
+from workflow_core.sweeper import Sweeper
 from workflow_entrypoints.cli import progress, session
 from workflow_entrypoints.http import create_app
 from workflow_entrypoints.settings import Settings
@@ -66,7 +68,7 @@ class ServedWorld(World):
 
     def _look_away(self, seconds: float) -> None:
         self.clock.sleep(seconds)
-        self.service.sweep()
+        Sweeper(self.service.context).sweep()
 
 
 @pytest.fixture(scope="module")
@@ -212,7 +214,7 @@ def test_a_server_that_is_no_url_is_refused(served, url):
 
 def test_an_unexpected_error_of_the_server_names_the_request(served, monkeypatch):
     """Its log tells more under that id."""
-    monkeypatch.setattr(served.service, "workflow", lambda _name: 1 / 0)
+    monkeypatch.setattr(WorkflowService, "workflow", lambda _self, _name: 1 / 0)
     _, err = served.dli("workflow", "show", NAME, expect=70)
     assert "X-Request-ID: '" in err
 

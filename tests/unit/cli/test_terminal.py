@@ -12,6 +12,8 @@ import sys
 import pytest
 
 from tests.unit.cli.test_commands import DAG, NAME, YAML, World
+from workflow_core.service import WorkflowService
+from workflow_core.usecases.queries import long_poll
 from workflow_entrypoints.cli import main, output, progress, session
 
 ESCAPES = "a\x1b]0;title\x07\x9b31m\u202eb"
@@ -120,7 +122,7 @@ def test_a_wait_that_ends_early_tells_how_to_go_on(world, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(world.service, "wait_for_change", interrupt)
+    monkeypatch.setattr(long_poll, "wait_for_change", interrupt)
     _, err = world.dli("workflow", "status", f"{NAME}_20260101_100000", "--follow", expect=130)
     assert hint in err
 
@@ -222,10 +224,10 @@ def test_version_is_a_command_too(world):
 def test_an_unexpected_error_is_one_line(world, monkeypatch):
     """Whatever its own text is."""
 
-    def fail(_name):
+    def fail(*_):
         raise RuntimeError("one\ntwo\n")
 
-    monkeypatch.setattr(world.service, "workflow", fail)
+    monkeypatch.setattr(WorkflowService, "workflow", fail)
     _, err = world.dli("workflow", "show", NAME, expect=70)
     assert err.startswith("Error: unexpected RuntimeError: one two. ")
     assert err.count("\n") == 1
@@ -237,7 +239,7 @@ def test_following_while_airflow_is_away_goes_on(world, monkeypatch):
     run_id = world.json("workflow", "run", NAME)["run_id"]
     looks = []
 
-    def wait(_run_id, _known, seconds):
+    def wait(_run_id, _known, seconds, _context):
         looks.append(seconds)
         if len(looks) == 1:
             world.airflow.go_down()
@@ -245,7 +247,7 @@ def test_following_while_airflow_is_away_goes_on(world, monkeypatch):
             world.airflow.come_back()
         world.clock.sleep(0.5)
 
-    monkeypatch.setattr(world.service, "wait_for_change", wait)
+    monkeypatch.setattr(long_poll, "wait_for_change", wait)
     out, err = world.dli("workflow", "status", run_id, "--follow", "-o", "json")
     assert json.loads(out)["status"] == "SUCCESS"
     assert err.count("(Airflow does not answer)") == 1
@@ -257,7 +259,7 @@ def test_following_a_run_of_a_paused_workflow_says_why_it_waits(world, monkeypat
     run_id = world.json("workflow", "run", NAME)["run_id"]
     looks = []
 
-    def wait(_run_id, _known, seconds):
+    def wait(_run_id, _known, seconds, _context):
         looks.append(seconds)
         if len(looks) == 1:
             world.service.pause(NAME)
@@ -265,7 +267,7 @@ def test_following_a_run_of_a_paused_workflow_says_why_it_waits(world, monkeypat
             world.service.unpause(NAME)
         world.clock.sleep(0.5)
 
-    monkeypatch.setattr(world.service, "wait_for_change", wait)
+    monkeypatch.setattr(long_poll, "wait_for_change", wait)
     out, err = world.dli("workflow", "status", run_id, "--follow", "-o", "json")
     assert json.loads(out)["status"] == "SUCCESS"
     held = f"(The DAG is paused in Airflow: it stays queued until `dli workflow unpause {NAME}`.)"

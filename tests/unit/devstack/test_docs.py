@@ -90,6 +90,17 @@ def test_every_link_to_a_heading_leads_to_one(path):
     assert [anchor for page, anchor in pages if anchor not in heading_anchors(page)] == []
 
 
+@pytest.mark.parametrize("path", [*PROSE, *sorted(DOCS.glob("adr/*.md"))], ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_path_of_the_project_that_a_page_names_exists(path):
+    """A path in a code span begins in the root, in ``src`` or in one of the packages."""
+    spans = re.findall(
+        r"`((?:src|tests|docs|devstack|benchmarks|usecases|domain|ports|api)/[^`\s…:{]*)[`:]",
+        path.read_text(encoding="utf-8"),
+    )
+    folders = [ROOT, ROOT / "src" / "workflow_core"]
+    assert [span for span in spans if not any([*folder.glob(span)] for folder in folders)] == []
+
+
 def test_the_yaml_that_is_shown_is_good_and_fits_the_schema():
     """Whole specs in the documentation pass the checks of a registration and of the JSON Schema."""
     validator = Draft202012Validator(json.loads((DOCS / "workflow.schema.json").read_text()))

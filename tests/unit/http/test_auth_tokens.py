@@ -19,7 +19,7 @@ from workflow_core.domain.identity import is_user_name
 from workflow_core.domain.token import new_token
 from workflow_core.errors import ConfigurationError, DatabaseUnavailable, InvalidRequest, Unauthenticated
 from workflow_core.fakes.tokens import InMemoryTokens
-from workflow_core.local import LocalWorkflowApi
+from workflow_core.service import WorkflowService
 from workflow_core.testing.tokens import a_token
 from workflow_entrypoints.bind_address import listen_address
 from workflow_entrypoints.http import create_app
@@ -65,9 +65,9 @@ def refused(answer: Response) -> str:
     return str(body["detail"])
 
 
-def spied(api: LocalWorkflowApi, seen: list[Caller], *_: object) -> None:
+def spied(api: WorkflowService, seen: list[Caller], *_: object) -> None:
     """Replace a method of the API: record the caller, and return nothing."""
-    seen.append(api._caller)
+    seen.append(api.caller)
     raise DatabaseUnavailable("seen")
 
 
@@ -171,7 +171,7 @@ def test_a_body_cannot_set_the_caller(stack, tokens, path, body):
 def test_the_grants_of_a_token_reach_the_service(stack, tokens, monkeypatch):
     """The caller has exactly the token's grants, and nothing by ownership."""
     seen: list[Caller] = []
-    monkeypatch.setattr(LocalWorkflowApi, "workflows", partialmethod(spied, seen))
+    monkeypatch.setattr(WorkflowService, "workflows", partialmethod(spied, seen))
     grants = (Grant(role=Role.OPERATOR, team="@ads", names="iceberg.*"), Grant(role=Role.VIEWER))
     _, headers = stored_token(tokens, grants=grants)
     stack.client.get("/api/v1/workflows", headers=headers)
@@ -353,7 +353,7 @@ def test_without_authentication_every_caller_is_the_user_of_the_settings():
 def test_without_authentication_everything_is_allowed(monkeypatch):
     """The caller has the same rights as an application that embeds the service."""
     seen: list[Caller] = []
-    monkeypatch.setattr(LocalWorkflowApi, "health", partialmethod(spied, seen))
+    monkeypatch.setattr(WorkflowService, "health", partialmethod(spied, seen))
     with http_stack() as stack:
         stack.client.get("/dependencies")
     assert [caller.access for caller in seen] == [EVERYTHING]
@@ -362,7 +362,7 @@ def test_without_authentication_everything_is_allowed(monkeypatch):
 def test_public_routes_have_a_caller_without_rights(stack, tokens, monkeypatch):
     """On public routes the caller has no identity, with or without a credential."""
     seen: list[Caller] = []
-    monkeypatch.setattr(LocalWorkflowApi, "health", partialmethod(spied, seen))
+    monkeypatch.setattr(WorkflowService, "health", partialmethod(spied, seen))
     stack.client.get("/dependencies")
     stack.client.get("/dependencies", headers=stored_token(tokens)[1])
     assert [(caller.name, caller.access) for caller in seen] == [("anonymous", Access(owns=False))] * 2
@@ -427,7 +427,7 @@ def test_two_tokens_always_differ():
     assert {len(text[21:]) * 4 for text in texts} == {256}
 
 
-def test_unauthenticated_requests_are_rejected_before_queueing(tokens):
+def test_unauthenticated_requests_are_rejected_before_queueing(tokens, monkeypatch):
     """While changes wait for a slot, unauthenticated requests are rejected at once and take no slot from authenticated
     ones.
     """
@@ -440,7 +440,7 @@ def test_unauthenticated_requests_are_rejected_before_queueing(tokens):
 
     with http_stack(auth="token", tokens=tokens, threads=2, changes_waiting=1, changes_patience=20) as stack:
         _, headers = stored_token(tokens)
-        stack.service.run = slow  # type: ignore[method-assign, assignment]
+        monkeypatch.setattr(WorkflowService, "run", slow)
         url = f"/api/v1/workflows/{NAME}/run"
         with ThreadPoolExecutor(2) as threads:
             under_way = [threads.submit(stack.client.post, url, headers=headers, json={})]

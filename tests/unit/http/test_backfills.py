@@ -66,7 +66,7 @@ def test_backfill_status_has_progress_and_estimate(stack: Stack) -> None:
     backfill_id = f"{NAME}_backfill_20260101_20260102"
     for _ in range(6):
         stack.clock.sleep(1)
-        stack.service.sweep()
+        stack.sweeper.sweep()
     body = stack.get(f"backfills/{backfill_id}").json()
     assert body["status"] == "RUNNING"
     assert body["counts"] == {

@@ -14,6 +14,7 @@ from litestar.testing import TestClient
 from tests.support.http_stack import NAME, ROOT, USER, YAML, check_answer, http_stack
 from tests.support.log_lines import logged
 from workflow_core import errors
+from workflow_core.service import WorkflowService
 from workflow_entrypoints.http import create_app
 from workflow_entrypoints.http.errors import HTTP_CODES, STATUS, title
 from workflow_entrypoints.settings import Settings
@@ -476,7 +477,7 @@ def every_error() -> list[type[errors.WorkflowError]]:
     found = [errors.WorkflowError]
     for error in found:
         found += error.__subclasses__()
-    return [error for error in dict.fromkeys(found) if error.__module__ == errors.__name__]
+    return [error for error in dict.fromkeys(found) if error.__module__.startswith(f"{errors.__name__}.")]
 
 
 def made(error: type[errors.WorkflowError]) -> errors.WorkflowError:
@@ -502,7 +503,7 @@ def test_every_code_in_the_status_table_belongs_to_an_error():
 @pytest.mark.parametrize("error", every_error(), ids=lambda error: error.__name__)
 def test_every_error_is_a_problem(stack, error, monkeypatch):
     """Each error that a use case can raise gets the one body shape with its code and status."""
-    monkeypatch.setattr(stack.service, "workflow", raising(made(error)))
+    monkeypatch.setattr(WorkflowService, "workflow", raising(made(error)))
     answer = stack.client.get(f"{ROOT}/{NAME}")
     code = error.code if STATUS[error.code] != 500 else "INTERNAL_ERROR"
     assert_problem(answer, STATUS[error.code], code)
@@ -546,7 +547,7 @@ def test_method_not_allowed_lists_the_methods(stack):
 
 def test_an_unexpected_error_is_logged_and_not_disclosed(stack, monkeypatch):
     """The log contains the traceback, without secrets, under the id of the response; the response contains no detail."""
-    monkeypatch.setattr(stack.service, "workflow", raising(RuntimeError("seen with password=hunter2")))
+    monkeypatch.setattr(WorkflowService, "workflow", raising(RuntimeError("seen with password=hunter2")))
     with logged("workflow_entrypoints.http.errors") as lines:
         answer = stack.get(NAME, headers={"X-Request-ID": "find-me"})
     assert_problem(answer, 500, "INTERNAL_ERROR")
@@ -560,7 +561,7 @@ def test_an_unexpected_error_is_logged_and_not_disclosed(stack, monkeypatch):
 def test_an_unexpected_error_is_not_disclosed_in_debug_mode(stack, monkeypatch):
     """Litestar's pages with tracebacks are never served, regardless of its environment variables."""
     monkeypatch.setenv("LITESTAR_DEBUG", "1")
-    monkeypatch.setattr(stack.service, "workflow", raising(RuntimeError("hunter2")))
+    monkeypatch.setattr(WorkflowService, "workflow", raising(RuntimeError("hunter2")))
     with TestClient(create_app(stack.service, Settings(user=USER)), raise_server_exceptions=False) as client:
         answer = client.get(f"{ROOT}/{NAME}", headers={"Accept": "text/html"})
     check_answer(answer)

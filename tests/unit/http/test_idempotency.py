@@ -70,18 +70,18 @@ def revised(stack: Stack) -> None:
 
 def paused(stack: Stack) -> None:
     stack.register()
-    stack.service.pause(NAME)
+    stack.usecases.pause(NAME)
 
 
 def running(stack: Stack) -> None:
     stack.register()
-    stack.service.run(NAME)
+    stack.usecases.run(NAME)
 
 
 def ended(stack: Stack) -> None:
     running(stack)
     stack.airflow.end_run(NAME.replace(".", "_"), RUN, EndState.FAILED)
-    stack.service.status(RUN)
+    stack.usecases.status(RUN)
 
 
 def backfilling(stack: Stack) -> None:
@@ -91,7 +91,7 @@ def backfilling(stack: Stack) -> None:
 
 def held(stack: Stack) -> None:
     backfilling(stack)
-    stack.service.pause_backfill(BACKFILL)
+    stack.usecases.pause_backfill(BACKFILL)
 
 
 def published(stack: Stack) -> None:
@@ -304,7 +304,7 @@ def test_a_rejection_is_not_stored(stack: Stack) -> None:
     paused(stack)
     run = Change(path=f"{NAME}/run")
     assert run.send(stack).json()["code"] == "WORKFLOW_PAUSED"
-    stack.service.unpause(NAME)
+    stack.usecases.unpause(NAME)
     assert run.send(stack).status_code == 202
 
 
@@ -325,7 +325,7 @@ def test_a_stored_response_does_not_depend_on_the_current_state(stack: Stack) ->
     stack.register()
     run = Change(path=f"{NAME}/run")
     first = run.send(stack)
-    stack.service.pause(NAME)
+    stack.usecases.pause(NAME)
     assert run.send(stack).content == first.content
     stack.airflow.go_down()
     assert run.send(stack).content == first.content
@@ -346,7 +346,7 @@ def test_a_dry_run_does_not_get_a_stored_response(stack: Stack, path: str) -> No
     """A dry run with the key of an earlier request returns its own result; the stored response is unchanged."""
     stack.register()
     first = stack.post(f"{NAME}/pause", headers={"Idempotency-Key": "k"})
-    stack.service.unpause(NAME)
+    stack.usecases.unpause(NAME)
     body = {"dry_run": True, **(DAY if "backfill" in path else {})}
     answer = stack.post(path, body, headers={"Idempotency-Key": "k"})
     assert answer.json() == stack.post(path, body).json() != first.json()
@@ -359,10 +359,10 @@ def test_a_key_is_purged_after_a_day(stack: Stack) -> None:
     run = Change(path=f"{NAME}/run")
     run.send(stack)
     stack.clock.sleep(86_400)
-    assert stack.service.sweep().keys_purged == 0
+    assert stack.sweeper.sweep().keys_purged == 0
     assert run.send(stack).headers["Idempotency-Replayed"] == "true"
     stack.clock.sleep(1)
-    assert stack.service.sweep().keys_purged == 1
+    assert stack.sweeper.sweep().keys_purged == 1
     assert run.send(stack).json()["run_id"] != RUN
 
 
@@ -516,7 +516,7 @@ def test_a_death_at_any_point_leaves_one_effect(change: Change, after: bool) -> 
             service.alive = of.service
             for _ in range(3):
                 of.clock.sleep(200)
-                of.service.sweep()
+                of.sweeper.sweep()
             kept = of.database.store.workflows.values()
             workflows = [(one.dataset_name, one.phase, one.revision, one.pause is None) for one in kept]
             runs = of.database.workflows.history(HistoryFilter(), PageRequest(limit=500)).items

@@ -17,6 +17,8 @@ from workflow_adapters.remote import RemoteWorkflowApi
 from workflow_core.api import RunFilters
 from workflow_core.domain.run import RunStatus
 from workflow_core.testing.api.subject import NAME, ApiWorld, a_registration
+from workflow_core.usecases.context import require_run
+from workflow_core.usecases.queries.long_poll import wait_for_change
 from workflow_entrypoints.http import create_app
 from workflow_entrypoints.http.long_poll import preferred_wait, version_of
 from workflow_entrypoints.settings import Settings
@@ -35,22 +37,22 @@ class Served:
         self.world, self.app = world, app
         self.client = httpx.Client(base_url=url, timeout=30, trust_env=False)
         given = a_registration()
-        world.service.register(NAME, given.yaml_content)
+        world.service.register(given)
         self.run_id = world.service.run(NAME).run_id
         self.path = f"{ROOT}/runs/{self.run_id}"
 
     @property
     def database(self) -> Any:
-        return self.world.service._context.db
+        return self.world.service.context.db
 
     def follow(self) -> None:
         """Act as a worker that follows Airflow, so that reads rely on the database."""
-        self.world.service.sweep()
+        self.world.sweeper.sweep()
 
     def change(self) -> None:
         """Advance the run, so that its row changes as after a worker's sweep."""
         self.world.clock.sleep(2)
-        self.world.service.sweep()
+        self.world.sweeper.sweep()
 
     def when_waited_for(self, action: Any) -> None:
         """Call ``action`` once the version of the run has been requested, so that each later change ends the wait,
@@ -351,9 +353,10 @@ def test_the_remote_client_waits():
 def test_waiting_for_a_status_works_in_process():
     """The library blocks the caller's thread."""
     world = ApiWorld()
-    world.service.register(NAME, a_registration().yaml_content)
+    world.service.register(a_registration())
     run = world.service.run(NAME)
-    while (seen := world.service.status(run.run_id).run).status is RunStatus.PENDING:
-        assert world.service.wait_for_change(run.run_id, seen.version, 30) != seen.version
+    context = world.service.context
+    while (seen := require_run(run.run_id, context)).status is RunStatus.PENDING:
+        assert wait_for_change(run.run_id, seen.version, 30, context) != seen.version
     assert seen.status is RunStatus.RUNNING
-    assert world.service.wait_for_change("no.such_20260101_000000", None, 1) is None
+    assert wait_for_change("no.such_20260101_000000", None, 1, context) is None

@@ -15,6 +15,7 @@ from litestar.testing import TestClient
 from tests.support.http_stack import NAME, ROOT, TEN, USER, YAML, http_stack
 from tests.support.log_lines import logged
 from workflow_core.domain.run import Progress, Run, RunStatus, RunType, Submission
+from workflow_core.service import WorkflowService
 from workflow_entrypoints.http import create_app
 from workflow_entrypoints.settings import Settings
 
@@ -584,7 +585,7 @@ def test_dependencies_are_reported_individually(stack):
 def test_a_late_worker_is_reported(stack):
     """The worker is late a minute after its last sweep; before the first sweep its state is unknown."""
     assert stack.get("/dependencies").json()["worker"] == {"status": "ok", "detail": "no pass has been recorded yet"}
-    stack.service.sweep()
+    stack.sweeper.sweep()
     stack.clock.sleep(59)
     assert stack.get("/dependencies").json()["worker"]["status"] == "ok"
     stack.clock.sleep(2)
@@ -642,7 +643,7 @@ def test_a_request_without_a_route_is_logged(stack, path):
 
 def test_log_lines_of_a_handler_have_the_request_id(stack, monkeypatch):
     """Each line that is logged during a request, including the adapters', has the id of the response."""
-    monkeypatch.setattr(stack.service, "workflow", lambda *_: logging.getLogger("workflow_adapters.x").info("here"))
+    monkeypatch.setattr(WorkflowService, "workflow", lambda *_: logging.getLogger("workflow_adapters.x").info("here"))
     with logged("workflow_adapters.x") as lines:
         answer = stack.client.get(f"{ROOT}/{NAME}")
     assert [line["request_id"] for line in lines] == [answer.headers["x-request-id"]]

@@ -36,14 +36,14 @@ from workflow_core.service import WorkflowService
 
 storage, clock = InMemoryStorage(), ManualClock()
 airflow = InMemoryAirflow(storage=storage, clock=clock)
-service = WorkflowService(database=InMemoryDatabase(), airflow=airflow, storage=storage, clock=clock)
 
-def slow_health():
-    print("busy", flush=True)
-    time.sleep(0.5)
-    return WorkflowService.health(service)
+class Slow(WorkflowService):
+    def health(self):
+        print("busy", flush=True)
+        time.sleep(0.5)
+        return super().health()
 
-service.health = slow_health
+service = Slow(database=InMemoryDatabase(), airflow=airflow, storage=storage, clock=clock)
 settings = Settings(port=0, drain=float(sys.argv[1]))
 app = create_app(service, settings, on_shutdown=[lambda: print("worker stopped", flush=True)])
 serve(

@@ -23,7 +23,7 @@ def published(stack):
     """A CODE workflow that Airflow serves."""
     publish(stack, NAME)
     assert stack.post("sync").json()["added"] == [NAME]
-    stack.service.sweep()
+    stack.sweeper.sweep()
     return stack
 
 
@@ -119,7 +119,7 @@ def test_a_run_of_a_code_workflow_cannot_be_stopped(published):
     """This includes the runs that Airflow's scheduler starts."""
     dag_id = NAME.replace(".", "_")
     published.airflow.add_run(dag_id, "scheduled__1", run_type=RunType.SCHEDULED, triggered_by="scheduler")
-    published.service.sweep()
+    published.sweeper.sweep()
     [run] = published.get(f"history?dataset_name={NAME}").json()
     answer = published.post(f"runs/{run['run_id']}/stop")
     assert (answer.status_code, answer.json()["code"]) == (403, "WORKFLOW_PERMISSION_DENIED")
@@ -137,7 +137,7 @@ def test_code_execution_can_be_allowed():
     with http_stack(policy=policy) as stack:
         publish(stack, NAME)
         stack.post("sync")
-        stack.service.sweep()
+        stack.sweeper.sweep()
         run = stack.post(f"{NAME}/run", {})
         assert run.status_code == 202
         assert stack.post(f"runs/{run.json()['run_id']}/stop").status_code == 200

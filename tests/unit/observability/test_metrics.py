@@ -26,6 +26,7 @@ from workflow_core.fakes.database import InMemoryDatabase
 from workflow_core.fakes.storage import InMemoryStorage
 from workflow_core.ports.database import PORTS, Database
 from workflow_core.ports.storage import StoragePort
+from workflow_core.service import WorkflowService
 from workflow_core.testing.entities import a_run, a_workflow
 from workflow_entrypoints.http import create_app, openapi_document
 from workflow_entrypoints.observability.instrumentation import System, instrumented, instrumented_database
@@ -89,11 +90,13 @@ def test_requests_are_measured_by_template_method_and_class_of_status(method, pa
         assert counted(metrics, "http_server_request_duration_seconds") == [labels]
 
 
-def test_requests_under_way_are_counted():
+def test_requests_under_way_are_counted(monkeypatch):
     """While a handler works there is one; afterwards none."""
     seen: list[float] = []
-    with measured() as (client, stack, metrics):
-        stack.service.workflow = lambda *_: seen.append(samples(metrics)["http_server_active_requests"][0][1])
+    with measured() as (client, _, metrics):
+        monkeypatch.setattr(
+            WorkflowService, "workflow", lambda *_: seen.append(samples(metrics)["http_server_active_requests"][0][1])
+        )
         client.get(f"{ROOT}/{NAME}")
         assert seen == [1]
         assert samples(metrics)["http_server_active_requests"][0][1] == 0
@@ -178,7 +181,7 @@ def test_passes_of_the_worker_are_measured(error, outcome):
 
         def sync_in_turn(self, *, caller: Any) -> None: ...
 
-        def resign(self) -> None: ...
+        def release_leadership(self) -> None: ...
 
     service: Any = Once()
     metrics = Metrics()
@@ -186,7 +189,7 @@ def test_passes_of_the_worker_are_measured(error, outcome):
     worker.run()
     passes = counted(metrics, "worker_pass_duration_seconds")
     assert {"operation": "sweep", "outcome": outcome} in passes
-    assert {one["operation"] for one in passes} == {"sweep", "resign"}
+    assert {one["operation"] for one in passes} == {"sweep", "release_leadership"}
 
 
 def test_the_state_of_the_database_is_told_at_each_scrape():

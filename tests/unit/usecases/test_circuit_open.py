@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from attrs import frozen
 
+from tests.support.world import NAME, World, a_spec
 from workflow_adapters.airflow.breaker import BreakerRules, CircuitBreaker, Outcome
 from workflow_adapters.airflow.bulkhead import Bulkhead
 from workflow_adapters.airflow.guarded import CallBudget, guard_airflow
@@ -17,20 +18,11 @@ from workflow_core.errors import AirflowUnavailable
 from workflow_core.fakes import InMemoryAirflow, InMemoryDatabase, InMemoryStorage, ManualClock
 from workflow_core.fakes.store import Store
 from workflow_core.ports.airflow import BreakerState
-from workflow_core.service import WorkflowService
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-NAME = "iceberg.analytics.daily_clicks"
-YAML = f"""\
-version: v1
-name: {NAME}
-owner: data@example.com
-schedule: {{cron: "0 6 1 1 *"}}
-tasks:
-  - {{task_id: only, operator: bash, bash_command: "true"}}
-"""
+YAML = a_spec(schedule='{cron: "0 6 1 1 *"}')
 
 WRITES = ("add_", "save_", "revise_", "retire_", "record_", "acquire", "append", "store_", "purge_")
 
@@ -63,75 +55,69 @@ class WatchedStorage(InMemoryStorage):
 
 
 @frozen(kw_only=True)
-class World:
+class Outage(World):
     """A registered workflow, a run that goes on, one that has ended and one that was never sent; then the breaker opens."""
 
-    service: WorkflowService
-    database: InMemoryDatabase
-    store: WatchedStore
-    storage: WatchedStorage
     breaker: CircuitBreaker
-    active: str
-    ended: str
-    waiting: str
+    active_run: str
+    ended_run: str
+    waiting_run: str
 
     def written(self) -> list[str]:
-        return self.store.written + self.storage.written
+        written: list[str] = self.database.store.written + self.storage.written
+        return written
 
 
 @pytest.fixture
-def world() -> World:
+def world() -> Outage:
     clock, storage, store = ManualClock(), WatchedStorage(), WatchedStore()
     database = InMemoryDatabase(store)
     store.written, storage.written = [], []
     fake = InMemoryAirflow(storage=storage, clock=clock, queue_seconds=1, task_seconds=5)
     breaker = CircuitBreaker(BreakerRules(window=1, minimum=1, open_seconds=3600.0))
     airflow = guard_airflow(fake, breaker, CallBudget(bulkhead=Bulkhead(4), seconds=15.0))
-    service = WorkflowService(database=database, airflow=airflow, storage=storage, clock=clock)
-    service.register(NAME, YAML)
-    service.register(NAME, YAML + "team: x\n", force=True)
-    service.sweep()
-    ended = service.run(NAME).run_id
-    for _ in range(10):
-        clock.sleep(5)
-        service.sweep()
-    assert service.status(ended).run.status is RunStatus.SUCCESS
-    active = service.run(NAME).run_id
-    waiting = (
-        service.backfill(NAME, date(2020, 1, 1), date(2020, 1, 2)).runs[-1].run_id
-    )  # its turn comes after the first
+    before = World(database=database, airflow=airflow, storage=storage, clock=clock)
+    before.register(yaml=YAML)
+    before.register(yaml=YAML + "team: x\n", force=True)
+    before.sweeper.sweep()
+    ended = before.start()
+    before.sweep(10, seconds=5)
+    assert before.service.status(ended).status is RunStatus.SUCCESS
+    active = before.start()
+    backfill = before.usecases.backfill(NAME, date(2020, 1, 1), date(2020, 1, 2))
+    waiting = backfill.runs[-1].run_id  # its turn comes after the first
     breaker.leave(breaker.enter(), Outcome.FAILURE)
     assert breaker.state is BreakerState.OPEN
     store.written.clear()
     storage.written.clear()
-    return World(
-        service=service,
+    return Outage(
         database=database,
-        store=store,
+        airflow=airflow,
         storage=storage,
+        clock=clock,
         breaker=breaker,
-        active=active,
-        ended=ended,
-        waiting=waiting,
+        active_run=active,
+        ended_run=ended,
+        waiting_run=waiting,
     )
 
 
-CHANGES: dict[str, Callable[[World], Any]] = {
-    "register": lambda world: world.service.register("a.b", YAML.replace(NAME, "a.b")),
-    "revise": lambda world: world.service.register(NAME, YAML + "team: y\n", force=True),
-    "restore": lambda world: world.service.restore(NAME, 1),
-    "run": lambda world: world.service.run(NAME),
-    "backfill": lambda world: world.service.backfill(NAME, date(2021, 1, 1), date(2021, 1, 3)),
-    "pause": lambda world: world.service.pause(NAME),
-    "unpause": lambda world: world.service.unpause(NAME),
-    "stop": lambda world: world.service.stop(world.active),
-    "retry": lambda world: world.service.retry(world.ended, only_failed=False),
-    "unregister": lambda world: world.service.unregister(NAME, force=True),
+CHANGES: dict[str, Callable[[Outage], Any]] = {
+    "register": lambda world: world.usecases.register("a.b", a_spec("a.b")),
+    "revise": lambda world: world.usecases.register(NAME, YAML + "team: y\n", force=True),
+    "restore": lambda world: world.usecases.restore(NAME, 1),
+    "run": lambda world: world.usecases.run(NAME),
+    "backfill": lambda world: world.usecases.backfill(NAME, date(2021, 1, 1), date(2021, 1, 3)),
+    "pause": lambda world: world.usecases.pause(NAME),
+    "unpause": lambda world: world.usecases.unpause(NAME),
+    "stop": lambda world: world.usecases.stop(world.active_run),
+    "retry": lambda world: world.usecases.retry(world.ended_run, only_failed=False),
+    "unregister": lambda world: world.usecases.unregister(NAME, force=True),
 }
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_change_is_refused_before_anything_is_written(world: World, change: str) -> None:
+def test_a_change_is_refused_before_anything_is_written(world: Outage, change: str) -> None:
     """Nothing in the database, nothing in the object store; and the error says when to come back."""
     with pytest.raises(AirflowUnavailable) as refused:
         CHANGES[change](world)
@@ -140,31 +126,31 @@ def test_a_change_is_refused_before_anything_is_written(world: World, change: st
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_the_same_change_would_write_if_it_were_closed(world: World, change: str) -> None:
+def test_the_same_change_would_write_if_it_were_closed(world: Outage, change: str) -> None:
     """So that the test above cannot pass because nothing is noticed."""
     world.breaker._begin(BreakerState.CLOSED)
     CHANGES[change](world)
     assert world.written() != []
 
 
-def test_what_needs_no_airflow_is_done(world: World) -> None:
+def test_what_needs_no_airflow_is_done(world: Outage) -> None:
     """A run that was never sent is stopped, and a backfill paused and stopped, without asking anybody."""
-    assert world.service.stop(world.waiting).status is RunStatus.STOPPED
-    backfill = world.service.status(world.waiting).run.backfill_id
+    assert world.usecases.stop(world.waiting_run).status is RunStatus.STOPPED
+    backfill = world.usecases.status(world.waiting_run).run.backfill_id
     assert backfill is not None
-    world.service.pause_backfill(backfill)
-    world.service.stop_backfill(backfill)
+    world.usecases.pause_backfill(backfill)
+    world.usecases.stop_backfill(backfill)
 
 
-def test_what_was_accepted_before_is_sent_when_it_closes(world: World) -> None:
+def test_what_was_accepted_before_is_sent_when_it_closes(world: Outage) -> None:
     """A run that was recorded is not lost: the worker's calls are the probes, and it sends what waits."""
     assert world.breaker.state is BreakerState.OPEN
-    world.service.sweep()
-    assert world.service.status(world.waiting).run.sent_at is None
+    world.sweeper.sweep()
+    assert world.usecases.status(world.waiting_run).run.sent_at is None
     world.breaker._begin(BreakerState.HALF_OPEN)
-    clock = world.service._context.clock
+    clock = world.clock
     for _ in range(12):
         clock.sleep(5)
-        world.service.sweep()
+        world.sweeper.sweep()
     assert world.breaker._period.state is BreakerState.CLOSED
-    assert world.service.status(world.waiting).run.status is RunStatus.SUCCESS
+    assert world.usecases.status(world.waiting_run).run.status is RunStatus.SUCCESS

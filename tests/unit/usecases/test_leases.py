@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pytest
-
-from tests.unit.usecases.test_service import DAG, NAME, YAML, World, make_world  # noqa: F401 - the fixture
+from tests.support.world import DAG, NAME, World
 from workflow_core.domain.lease import MIRROR, run_subject, workflow_subject
 from workflow_core.domain.run import RunStatus, Submission
 from workflow_core.domain.workflow import Phase
 from workflow_core.fakes.airflow import Effect
-from workflow_core.service import WorkflowService
 from workflow_core.usecases.reconcile.leases import CHUNK
 from workflow_core.usecases.reconcile.sweep import LEASE_RETENTION, TIDY_EVERY
 
+if TYPE_CHECKING:
+    import pytest
+
 LEASE = timedelta(seconds=30)
-
-
-@pytest.fixture
-def world(make_world):  # noqa: F811 - the fixture
-    return make_world()
-
-
-def another(world: World) -> WorkflowService:
-    """A service of another process, on the same systems."""
-    return WorkflowService(database=world.database, airflow=world.airflow, storage=world.storage, clock=world.clock)
 
 
 def calls_of(monkeypatch: pytest.MonkeyPatch, port: Any, method: str) -> list[Any]:
@@ -48,7 +38,7 @@ def waiting(world: World, count: int = 1) -> list[str]:
     found = []
     for _ in range(count):
         world.airflow.lose_answers(Effect.NOT_DONE)
-        found.append(world.service.run(NAME).run_id)
+        found.append(world.usecases.run(NAME).run_id)
     world.clock.sleep(21)
     return found
 
@@ -59,31 +49,31 @@ class TestSharing:
         (run_id,) = waiting(world)
         now = world.clock.now()
         world.database.leases.acquire([run_subject(run_id)], owner="another", at=now, until=now + LEASE)
-        assert world.service.sweep().runs_submitted == 0
+        assert world.sweeper.sweep().runs_submitted == 0
         world.clock.sleep(LEASE.total_seconds())
-        assert world.service.sweep().runs_submitted == 1
+        assert world.sweeper.sweep().runs_submitted == 1
 
     def test_a_worker_claims_a_few_at_a_time(self, world, monkeypatch):
         """So that others find something to do beside it."""
         waiting(world, CHUNK + 1)
         claims = calls_of(monkeypatch, world.database.leases, "acquire")
-        assert world.service.sweep().runs_submitted == CHUNK + 1
+        assert world.sweeper.sweep().runs_submitted == CHUNK + 1
         sizes = [len(subjects) for (subjects,) in claims if subjects[0].startswith("run:")]
         assert sizes == [CHUNK, 1]
 
     def test_nothing_is_claimed_where_there_is_nothing_to_do(self, world, monkeypatch):
         """A pass over settled things asks for no lease but the one of following Airflow."""
         world.register()
-        world.service.sweep()
+        world.sweeper.sweep()
         claims = calls_of(monkeypatch, world.database.leases, "acquire")
-        world.service.sweep()
+        world.sweeper.sweep()
         assert [subjects for (subjects,) in claims if subjects[0].partition(":")[1]] == []
 
     def test_leases_are_released_whatever_happens(self, world):
         """Where Airflow is away the next pass, of whomever, can go on at once."""
         run_ids = waiting(world, 3)
         world.airflow.go_down()
-        world.service.sweep()
+        world.sweeper.sweep()
         world.airflow.come_back()
         now = world.clock.now()
         subjects = [run_subject(run_id) for run_id in run_ids]
@@ -97,19 +87,19 @@ class TestSharing:
         now = world.clock.now()
         world.database.leases.acquire([workflow_subject(workflow.id)], owner="another", at=now, until=now + LEASE)
         parses = calls_of(monkeypatch, world.airflow, "set_paused")
-        assert world.service.pause(NAME).pause is not None
+        assert world.usecases.pause(NAME).pause is not None
         assert parses == []
 
     def test_a_stop_is_recorded_though_somebody_is_at_the_run(self, world):
         """They, or the next pass, see to it."""
         world.register()
-        run = world.service.run(NAME)
+        run = world.usecases.run(NAME)
         now = world.clock.now()
         lease = world.database.leases.acquire([run_subject(run.run_id)], owner="another", at=now, until=now + LEASE)
-        assert world.service.stop(run.run_id).status is RunStatus.STOPPING
+        assert world.usecases.stop(run.run_id).status is RunStatus.STOPPING
         world.database.leases.release(lease.values())
         for _ in range(3):
-            world.service.sweep()
+            world.sweeper.sweep()
             world.clock.sleep(60)
         assert world.database.workflows.run(run.run_id).status is RunStatus.STOPPED
 
@@ -128,7 +118,7 @@ class TestTooLate:
             return seen
 
         monkeypatch.setattr(world.airflow, "trigger", slowly)
-        assert world.service.sweep().runs_submitted == 0
+        assert world.sweeper.sweep().runs_submitted == 0
         assert world.database.workflows.run(run_id).submission is Submission.SENDING
 
     def test_what_comes_after_the_end_of_its_lease_is_left(self, world, monkeypatch):
@@ -141,7 +131,7 @@ class TestTooLate:
             return trigger(*arguments, **named)
 
         monkeypatch.setattr(world.airflow, "trigger", slowly)
-        assert world.service.sweep().runs_submitted == 1
+        assert world.sweeper.sweep().runs_submitted == 1
         assert [world.airflow.run(DAG, run_id) is not None for run_id in run_ids] == [True, False, False]
 
 
@@ -149,24 +139,24 @@ class TestLeading:
     def test_one_of_the_workers_follows_airflow(self, world, monkeypatch):
         """The others do not ask it at all."""
         world.register()
-        world.service.sweep()
+        world.sweeper.sweep()
         asked = calls_of(monkeypatch, world.airflow, "changed_runs")
         for _ in range(5):
-            another(world).sweep()
+            world.another().sweeper.sweep()
         assert asked == []
-        world.service.sweep()
+        world.sweeper.sweep()
         assert len(asked) == 1
 
     def test_another_takes_over_from_one_that_is_not_heard_of(self, world, monkeypatch):
         """After the lease of the first one has ended; and that one then leaves it to the new one."""
-        world.service.sweep()
+        world.sweeper.sweep()
         world.clock.sleep(LEASE.total_seconds())
-        second = another(world)
-        second.sweep()
+        second = world.another()
+        second.sweeper.sweep()
         asked = calls_of(monkeypatch, world.airflow, "changed_runs")
-        world.service.sweep()
+        world.sweeper.sweep()
         assert asked == []
-        second.sweep()
+        second.sweeper.sweep()
         assert len(asked) == 1
 
     def test_one_that_stood_still_while_it_followed_changes_nothing(self, world, monkeypatch):
@@ -179,36 +169,36 @@ class TestLeading:
             monkeypatch.undo()
             world.clock.sleep(LEASE.total_seconds())
             world.airflow.trigger(DAG, "from_the_ui", conf={})
-            another(world).sweep()
+            world.another().sweeper.sweep()
             return seen
 
-        world.service.sweep()
+        world.sweeper.sweep()
         monkeypatch.setattr(world.airflow, "changed_runs", slowly)
-        world.service.sweep()
-        (run,) = world.service.history().items
+        world.sweeper.sweep()
+        (run,) = world.usecases.history().items
         assert run.airflow_run_id == "from_the_ui"
         state = world.database.observations.airflow_state()
         assert state.tried_at == world.clock.now()
 
     def test_one_that_ends_leaves_it_to_the_others(self, world, monkeypatch):
         """At once: nobody waits for the lease of a worker that was stopped."""
-        world.service.sweep()
-        world.service.resign()
+        world.sweeper.sweep()
+        world.sweeper.release_leadership()
         asked = calls_of(monkeypatch, world.airflow, "changed_runs")
-        another(world).sweep()
+        world.another().sweeper.sweep()
         assert len(asked) == 1
 
     def test_one_of_the_workers_syncs(self, world):
         """On its timer; whoever asks for a sync gets one."""
-        assert world.service.sync_in_turn() is not None
-        second = another(world)
-        assert second.sync_in_turn() is None
-        assert second.sync().unchanged == 0
-        assert world.service.sync_in_turn() is not None
+        assert world.usecases.sync_in_turn() is not None
+        second = world.another()
+        assert second.usecases.sync_in_turn() is None
+        assert second.usecases.sync().unchanged == 0
+        assert world.usecases.sync_in_turn() is not None
 
     def test_a_command_without_a_server_does_not_lead(self, world):
         """It is gone in a moment, and others would wait for it."""
-        another(world).sweep(is_periodic=False)
+        world.another().sweeper.sweep(is_periodic=False)
         now = world.clock.now()
         assert set(world.database.leases.acquire([MIRROR], owner="x", at=now, until=now)) == {MIRROR}
 
@@ -217,8 +207,8 @@ def test_old_leases_are_removed(world, monkeypatch):
     """Now and then, by the worker that follows Airflow."""
     forgotten = calls_of(monkeypatch, world.database.leases, "purge_leases")
     for _ in range(3):
-        world.service.sweep()
+        world.sweeper.sweep()
     assert forgotten == [(world.clock.now() - LEASE_RETENTION,)]
     world.clock.sleep(TIDY_EVERY.total_seconds())
-    world.service.sweep()
+    world.sweeper.sweep()
     assert len(forgotten) == 2

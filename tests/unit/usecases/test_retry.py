@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from attrs import evolve, frozen
+from attrs import evolve
 
-from workflow_core.domain.caller import Caller
+from tests.support.world import DAG, ME, NAME, World, a_spec
 from workflow_core.domain.run import DELETED, NOT_RETRIED, RunStatus, RunType, Submission
 from workflow_core.domain.workflow import SourceType
 from workflow_core.errors import (
@@ -24,28 +24,15 @@ from workflow_core.errors import (
     WorkflowPermissionDenied,
     WorkflowRunNotFound,
 )
-from workflow_core.fakes import InMemoryAirflow, InMemoryDatabase, InMemoryStorage, ManualClock
+from workflow_core.fakes import InMemoryAirflow
 from workflow_core.fakes.airflow import Effect
-from workflow_core.service import WorkflowService
 from workflow_core.testing.together import together
 from workflow_core.usecases.config import ServiceConfig
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-NAME = "iceberg.analytics.daily_clicks"
-DAG = "iceberg_analytics_daily_clicks"
-ME = Caller(name="me@example.com")
-YAML = """\
-version: v1
-name: daily_clicks
-owner: data@example.com
-schedule: {cron: "0 6 * * *"}
-tasks:
-  - {task_id: first, operator: bash, bash_command: "true"}
-  - {task_id: second, operator: bash, bash_command: "true", dependencies: [first]}
-  - {task_id: third, operator: bash, bash_command: "true", dependencies: [second]}
-"""
+YAML = a_spec(NAME, "first", "second", "third")
 
 
 class Airflow(InMemoryAirflow):
@@ -58,36 +45,11 @@ class Airflow(InMemoryAirflow):
         self.clears += 1
 
 
-@frozen(kw_only=True)
-class World:
-    """A registered workflow whose second task fails, a service and the fakes behind it."""
+class Retries(World):
+    """A registered workflow of three tasks."""
 
-    service: WorkflowService
-    database: InMemoryDatabase
-    airflow: Airflow
-    storage: InMemoryStorage
-    clock: ManualClock
-
-    def failed(self) -> str:
-        """A run that has failed, as everybody knows."""
-        self.airflow.end_task(DAG, "second", "failed")
-        run_id = self.ended()
-        self.airflow.end_task(DAG, "second", "success")
-        return run_id
-
-    def ended(self) -> str:
-        run_id = self.service.run(NAME).run_id
-        self.later()
-        return run_id
-
-    def later(self, seconds: float = 60) -> None:
-        self.clock.sleep(seconds)
-        self.service.sweep()
-
-    def run(self, run_id):
-        found = self.database.workflows.run(run_id)
-        assert found is not None
-        return found
+    def failed(self, task: str = "second") -> str:
+        return super().failed(task)
 
     def tries(self, run_id):
         return {task.task_id: task.try_number for task in self.airflow.tasks([(DAG, run_id)])[DAG, run_id]}
@@ -95,11 +57,9 @@ class World:
 
 @pytest.fixture
 def world():
-    clock, storage, database = ManualClock(), InMemoryStorage(), InMemoryDatabase()
-    airflow = Airflow(storage=storage, clock=clock)
-    service = WorkflowService(database=database, airflow=airflow, storage=storage, clock=clock)
-    service.register(NAME, YAML, caller=ME)
-    return World(service=service, database=database, airflow=airflow, storage=storage, clock=clock)
+    world = Retries.of(airflow=Airflow)
+    world.register(yaml=YAML)
+    return world
 
 
 class TestRetry:
@@ -107,7 +67,7 @@ class TestRetry:
         """Under the same id, from the failed task on; who wanted it is kept."""
         run_id = world.failed()
         assert world.run(run_id).status is RunStatus.FAILED
-        run = world.service.retry(run_id, caller=ME)
+        run = world.usecases.retry(run_id, caller=ME)
         assert (run.run_id, run.status, run.ended_at, run.submission) == (
             run_id,
             RunStatus.PENDING,
@@ -123,7 +83,7 @@ class TestRetry:
         """A success, too, if all of it is asked for."""
         run_id = world.ended()
         before = world.run(run_id).ended_at
-        world.service.retry(run_id, only_failed=False)
+        world.usecases.retry(run_id, only_failed=False)
         world.later()
         found = world.run(run_id)
         assert (found.status, found.ended_at > before) == (RunStatus.SUCCESS, True)
@@ -131,13 +91,13 @@ class TestRetry:
 
     def test_what_a_stop_kept_from_running_runs(self, world):
         """Airflow calls it skipped; nothing more is said of the stop."""
-        run_id = world.service.run(NAME).run_id
+        run_id = world.usecases.run(NAME).run_id
         world.clock.sleep(2.5)
-        world.service.stop(run_id, "enough")
+        world.usecases.stop(run_id, "enough")
         world.later()
         world.later()
         assert world.run(run_id).status is RunStatus.STOPPED
-        run = world.service.retry(run_id)
+        run = world.usecases.retry(run_id)
         assert (run.stop, run.reason) == (None, None)
         world.later()
         assert world.run(run_id).status is RunStatus.SUCCESS
@@ -147,14 +107,14 @@ class TestRetry:
         """Tasks that keep their results are counted from the first moment."""
         run_id = world.failed()
         world.airflow.lose_answers(Effect.NOT_DONE)
-        progress = world.service.retry(run_id).progress
+        progress = world.usecases.retry(run_id).progress
         assert (progress.total_tasks, progress.completed_tasks, progress.failed_tasks) == (3, 1, 0)
 
     def test_it_can_run_again_and_again(self, world):
         """Each retry has its number."""
         run_id = world.failed()
         for number in (1, 2):
-            assert world.service.retry(run_id, only_failed=False).retry.number == number
+            assert world.usecases.retry(run_id, only_failed=False).retry.number == number
             world.later()
         assert world.airflow.clears == 2
 
@@ -165,7 +125,7 @@ class TestRetry:
         world.later()
         [run] = world.database.workflows.last_runs([NAME]).values()
         world.airflow.end_task(DAG, "first", "success")
-        world.service.retry(run.run_id)
+        world.usecases.retry(run.run_id)
         world.later()
         assert world.run(run.run_id).status is RunStatus.SUCCESS
 
@@ -176,7 +136,7 @@ class TestOnce:
         """Until no request can be under way any more the worker only looks; it clears again only what was not cleared."""
         run_id = world.failed()
         world.airflow.lose_answers(effect)
-        assert world.service.retry(run_id).status is RunStatus.PENDING
+        assert world.usecases.retry(run_id).status is RunStatus.PENDING
         before = world.airflow.clears
         world.later(30)
         assert world.airflow.clears == before
@@ -191,7 +151,7 @@ class TestOnce:
         with monkeypatch.context() as patch:
             patch.setattr("workflow_core.usecases.reconcile.retry.poll", _die)
             with pytest.raises(SystemExit):
-                world.service.retry(run_id)
+                world.usecases.retry(run_id)
         assert world.run(run_id).submission is Submission.RETRYING
         world.later(1)
         assert (world.airflow.clears, world.run(run_id).submission) == (1, Submission.SUBMITTED)
@@ -202,14 +162,14 @@ class TestOnce:
         with monkeypatch.context() as patch:
             patch.setattr("workflow_core.usecases.reconcile.retry.apply_retry", _die)
             with pytest.raises(SystemExit):
-                world.service.retry(run_id)
+                world.usecases.retry(run_id)
         world.later(1)
         assert (world.airflow.clears, world.run(run_id).submission) == (1, Submission.SUBMITTED)
 
     def test_many_at_once_are_one(self, world):
         """Of eight, one has it run again; the others are told that it has not ended."""
         run_id = world.failed()
-        found = together([lambda: world.service.retry(run_id)] * 8)
+        found = together([lambda: world.usecases.retry(run_id)] * 8)
         assert sum(not isinstance(one, Exception) for one in found) == 1
         assert {type(one) for one in found if isinstance(one, Exception)} == {RunNotRetryable}
         assert world.airflow.clears == 1
@@ -219,7 +179,7 @@ class TestOnce:
         run_id = world.failed()
         with monkeypatch.context() as patch:
             patch.setattr(world.airflow, "clear_run", _raises(AirflowUnavailable("away")))
-            run = world.service.retry(run_id)
+            run = world.usecases.retry(run_id)
         assert (run.status, run.submission, run.sent_at) == (RunStatus.PENDING, Submission.RETRYING, None)
         world.later(1)
         assert (world.airflow.clears, world.run(run_id).submission) == (1, Submission.SUBMITTED)
@@ -231,14 +191,14 @@ class TestOnce:
             monkeypatch.setattr(
                 f"workflow_core.usecases.reconcile.{module}.apply_retry", _raises(ConcurrentUpdate("run"))
             )
-        assert world.service.retry(run_id).status is RunStatus.PENDING
-        assert world.service.sweep().runs_retried == 0
+        assert world.usecases.retry(run_id).status is RunStatus.PENDING
+        assert world.sweeper.sweep().runs_retried == 0
 
     def test_what_airflow_refuses_is_given_up(self, world, monkeypatch):
         """It has its old result again, and says why."""
         run_id = world.failed()
         monkeypatch.setattr(world.airflow, "clear_run", _raises(AirflowRefused("no such task")))
-        run = world.service.retry(run_id)
+        run = world.usecases.retry(run_id)
         assert (run.status, run.submission, run.reason) == (RunStatus.FAILED, Submission.SUBMITTED, "no such task")
 
     def test_deleted_in_between(self, world, monkeypatch):
@@ -246,7 +206,7 @@ class TestOnce:
         run_id = world.failed()
         with monkeypatch.context() as patch:
             patch.setattr(world.airflow, "clear_run", _raises(AirflowUnavailable("away")))
-            world.service.retry(run_id)
+            world.usecases.retry(run_id)
         world.airflow.remove_run(DAG, run_id)
         world.later(1)
         assert (world.run(run_id).status, world.run(run_id).reason) == (RunStatus.FAILED, DELETED)
@@ -255,10 +215,10 @@ class TestOnce:
         """A run that Airflow was not told of yet is PENDING whoever looks."""
         run_id = world.failed()
         monkeypatch.setattr(world.airflow, "clear_run", _raises(AirflowUnavailable("away")))
-        world.service.retry(run_id)
+        world.usecases.retry(run_id)
         world.clock.sleep(1)
-        world.service.sweep()
-        assert world.service.status(run_id).run.status is RunStatus.PENDING
+        world.sweeper.sweep()
+        assert world.usecases.status(run_id).run.status is RunStatus.PENDING
 
 
 class TestStopped:
@@ -266,9 +226,9 @@ class TestStopped:
         """It never runs again, and keeps its result."""
         run_id = world.failed()
         monkeypatch.setattr(world.airflow, "clear_run", _raises(AirflowUnavailable("away")))
-        world.service.retry(run_id)
+        world.usecases.retry(run_id)
         with pytest.raises(RunNotActive):
-            world.service.stop(run_id)
+            world.usecases.stop(run_id)
         monkeypatch.undo()
         world.later()
         found = world.run(run_id)
@@ -278,8 +238,8 @@ class TestStopped:
         """It is STOPPING until that is over; if it arrives, the run is stopped."""
         run_id = world.failed()
         world.airflow.lose_answers(Effect.NOT_DONE)
-        world.service.retry(run_id)
-        assert world.service.stop(run_id).status is RunStatus.STOPPING
+        world.usecases.retry(run_id)
+        assert world.usecases.stop(run_id).status is RunStatus.STOPPING
         world.airflow.clear_run(DAG, run_id)
         world.later(1)
         world.later()
@@ -290,8 +250,8 @@ class TestStopped:
         """When it no longer can, the run has its old result."""
         run_id = world.failed()
         world.airflow.lose_answers(Effect.NOT_DONE)
-        world.service.retry(run_id)
-        world.service.stop(run_id)
+        world.usecases.retry(run_id)
+        world.usecases.stop(run_id)
         world.later(ServiceConfig().in_flight_limit.total_seconds())
         assert (world.run(run_id).status, world.airflow.clears) == (RunStatus.FAILED, 0)
 
@@ -299,35 +259,35 @@ class TestStopped:
 class TestRefused:
     def test_a_run_that_has_not_ended(self, world):
         """It runs: 409."""
-        run_id = world.service.run(NAME).run_id
+        run_id = world.usecases.run(NAME).run_id
         with pytest.raises(RunNotRetryable, match="it has not ended"):
-            world.service.retry(run_id)
+            world.usecases.retry(run_id)
 
     def test_a_run_that_somebody_has_cleared(self, world):
         """It runs again already, though we have not seen it yet."""
         run_id = world.failed()
         world.airflow.clear_run(DAG, run_id)
         with pytest.raises(RunNotRetryable, match="is already running again"):
-            world.service.retry(run_id)
+            world.usecases.retry(run_id)
 
     def test_a_success_of_which_nothing_failed(self, world):
         """All of it would have to be asked for."""
         with pytest.raises(RunNotRetryable, match="none of its tasks has failed"):
-            world.service.retry(world.ended())
+            world.usecases.retry(world.ended())
 
     def test_a_run_that_airflow_does_not_have(self, world):
         """Deleted there: a new one is to be started."""
         run_id = world.failed()
         world.airflow.remove_run(DAG, run_id)
         with pytest.raises(RunNotRetryable, match="Airflow does not have it"):
-            world.service.retry(run_id)
+            world.usecases.retry(run_id)
 
     def test_a_paused_workflow(self, world):
         """It would hang in Airflow."""
         run_id = world.failed()
-        world.service.pause(NAME)
+        world.usecases.pause(NAME)
         with pytest.raises(WorkflowPaused):
-            world.service.retry(run_id)
+            world.usecases.retry(run_id)
 
     def test_a_workflow_that_cannot_be_built(self, world):
         """The reason is told."""
@@ -335,17 +295,17 @@ class TestRefused:
         workflow = world.database.workflows.workflow(NAME)
         world.database.workflows.save_workflow(workflow.failed("no such operator", world.clock.now()))
         with pytest.raises(WorkflowNotRunnable, match="no such operator"):
-            world.service.retry(run_id)
+            world.usecases.retry(run_id)
 
     def test_a_workflow_that_is_gone_or_new(self, world):
         """A run belongs to the workflow that it was made for, not to the name."""
         run_id = world.failed()
-        world.service.unregister(NAME)
+        world.usecases.unregister(NAME)
         with pytest.raises(WorkflowNotFound):
-            world.service.retry(run_id)
-        world.service.register(NAME, YAML, caller=ME)
+            world.usecases.retry(run_id)
+        world.usecases.register(NAME, YAML, caller=ME)
         with pytest.raises(WorkflowNotFound):
-            world.service.retry(run_id)
+            world.usecases.retry(run_id)
 
     def test_a_code_workflow(self, world):
         """403, as a run of it is."""
@@ -353,7 +313,7 @@ class TestRefused:
         workflow = world.database.workflows.workflow(NAME)
         world.database.workflows.save_workflow(evolve(workflow, source_type=SourceType.CODE))
         with pytest.raises(WorkflowPermissionDenied):
-            world.service.retry(run_id)
+            world.usecases.retry(run_id)
 
     def test_without_airflow_nothing_is_recorded(self, world):
         """503."""
@@ -361,7 +321,7 @@ class TestRefused:
         before = world.run(run_id)
         world.airflow.go_down()
         with pytest.raises(AirflowUnavailable):
-            world.service.retry(run_id)
+            world.usecases.retry(run_id)
         assert world.run(run_id) == before
 
     def test_without_the_database_nothing_is_done(self, world):
@@ -369,15 +329,15 @@ class TestRefused:
         run_id = world.failed()
         world.database.fail("save_run")
         with pytest.raises(DatabaseUnavailable):
-            world.service.retry(run_id)
+            world.usecases.retry(run_id)
         assert world.airflow.clears == 0
 
     def test_ids_that_are_none(self, world):
         """Illegal or unknown."""
         with pytest.raises(InvalidRequest):
-            world.service.retry("a b")
+            world.usecases.retry("a b")
         with pytest.raises(WorkflowRunNotFound):
-            world.service.retry("never_started")
+            world.usecases.retry("never_started")
 
 
 def _die(*_: object) -> None:

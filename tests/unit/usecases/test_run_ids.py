@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.world import World, a_spec
 from workflow_adapters.sql import SqlDatabase, make_engine, upgrade
 from workflow_core.domain.caller import Caller, IdempotencyKey
 from workflow_core.domain.filters import HistoryFilter
@@ -25,26 +26,20 @@ from workflow_core.errors import (
     WorkflowNotFound,
     WorkflowPaused,
 )
-from workflow_core.fakes import InMemoryAirflow, InMemoryDatabase, InMemoryStorage, ManualClock
+from workflow_core.fakes import InMemoryDatabase
+from workflow_core.fakes.store import Store
 from workflow_core.fakes.workflows import InMemoryWorkflows
-from workflow_core.service import WorkflowService
 from workflow_core.usecases.run_ids import CACHED_SECONDS, RunIds
 
 if TYPE_CHECKING:
+    from tests.support.use_cases import UseCases
     from workflow_core.domain.run import Run
     from workflow_core.fakes.store import Store
 
 AT = datetime(2026, 1, 1, 10, tzinfo=UTC)
 NAME = "a.b"
 FIRST = f"{NAME}_20260101_100000"
-YAML = """\
-version: v1
-name: b
-owner: data@example.com
-schedule: {cron: "0 6 * * *"}
-params: {region: EU}
-tasks: [{task_id: only, operator: bash, bash_command: "true"}]
-"""
+YAML = a_spec(NAME, params="{region: EU}")
 
 
 def record(ids: RunIds, name: str, at: datetime) -> str:
@@ -127,22 +122,21 @@ class Refusing(InMemoryWorkflows):
         super().add_run(run, **how)
 
 
-class World:
+class Processes:
     """Several processes over one database, one Airflow and one clock."""
 
     def __init__(self, database: Any = None) -> None:
-        self.clock, self.storage = ManualClock(AT), InMemoryStorage()
         memory = InMemoryDatabase()
         self.refusing = memory.workflows = Refusing(memory.store)
-        self.database = database or memory
-        self.airflow = InMemoryAirflow(storage=self.storage, clock=self.clock)
-        self.processes = [self.process(), self.process()]
+        first = self._first = World.of(at=AT, database=database or memory)
+        self.clock, self.database, self.airflow = first.clock, first.database, first.airflow
+        self.processes = [first.usecases, self.process()]
         self.processes[0].register(NAME, YAML)
         self.clock.sleep((AT - self.clock.now()).total_seconds() + 60)
         self.first = f"{NAME}_{self.clock.now():%Y%m%d_%H%M%S}"
 
-    def process(self) -> WorkflowService:
-        return WorkflowService(database=self.database, airflow=self.airflow, storage=self.storage, clock=self.clock)
+    def process(self) -> UseCases:
+        return self._first.another().usecases
 
     def ids(self) -> list[str]:
         return [run.run_id for run in self.database.workflows.history(HistoryFilter(), PageRequest(limit=500)).items]
@@ -153,20 +147,20 @@ class World:
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def world() -> Processes:
+    return Processes()
 
 
-def pause_and_unpause(world: World, service: WorkflowService) -> None:
+def pause_and_unpause(world: Processes, service: UseCases) -> None:
     service.pause(NAME)
     service.unpause(NAME)
 
 
-def register_again(world: World, service: WorkflowService) -> None:
+def register_again(world: Processes, service: UseCases) -> None:
     service.register(NAME, YAML.replace("EU", "US"), force=True)
 
 
-def unregister_and_register(world: World, service: WorkflowService) -> None:
+def unregister_and_register(world: Processes, service: UseCases) -> None:
     service.unregister(NAME)
     service.register(NAME, YAML)
 
@@ -260,7 +254,7 @@ STEPS = st.sampled_from(["run", "run", "refused", "lost", "changed", "paused", "
 @given(steps=st.lists(st.tuples(st.integers(0, 1), STEPS), max_size=25))
 def test_the_ids_of_a_second_have_no_holes(steps):
     """Over any interleaving of runs, refusals, lost transactions, changes, replays and restarts in two processes: 1 to n."""
-    world = World()
+    world = Processes()
     for number, (process, step) in enumerate(steps):
         service = world.processes[process]
         if step == "run":
@@ -296,7 +290,7 @@ def test_many_threads_of_two_processes_leave_no_hole(database, tmp_path):
     if database == "sqlite":
         engine = make_engine(f"sqlite:///{tmp_path}/runs.db")
         upgrade(engine)
-    world = World(SqlDatabase(engine) if engine is not None else None)
+    world = Processes(SqlDatabase(engine) if engine is not None else None)
 
     def run(number: int) -> None:
         params = {"date": "never"} if number % 5 == 0 else {}

@@ -107,8 +107,8 @@ def test_the_workflow_has_a_condition_with_the_cause(stack):
     """``show`` and ``explain`` name the store; sweeps that meet the same refusal write nothing more."""
     stack.post("register", BODY)
     version = stack.database.workflows.workflow(NAME).version
-    stack.service.sweep()
-    stack.service.sweep()
+    stack.sweeper.sweep()
+    stack.sweeper.sweep()
     assert stack.database.workflows.workflow(NAME).version == version
     (condition,) = stack.get(NAME).json()["conditions"]
     assert (condition["type"], condition["severity"]) == ("storage_refused", "error")
@@ -120,9 +120,9 @@ def test_the_condition_goes_as_soon_as_the_store_takes_the_yaml(stack, monkeypat
     """Nothing accepted is lost: the worker stores it, and Airflow serves it."""
     stack.post("register", BODY)
     monkeypatch.undo()
-    stack.service.sweep()
+    stack.sweeper.sweep()
     stack.clock.sleep(5)
-    stack.service.sweep()
+    stack.sweeper.sweep()
     assert stack.database.workflows.workflow(NAME).phase is Phase.SERVED
     assert "conditions" not in stack.get(NAME).json()
 

@@ -11,7 +11,7 @@ systems say the same, and that is what the model says: nothing lost, nothing twi
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
 from tests.support.databases import each_port
+from tests.support.processes import DiedError, Process
+from tests.support.world import World
 from workflow_core.domain.filters import HistoryFilter
 from workflow_core.domain.names import dag_id_for
 from workflow_core.domain.paging import PageRequest
@@ -31,11 +33,10 @@ from workflow_core.domain.workflow import SourceType
 from workflow_core.errors import Unavailable, WorkflowError
 from workflow_core.fakes import InMemoryAirflow, InMemoryDatabase, InMemoryStorage, ManualClock
 from workflow_core.fakes.airflow import Effect
-from workflow_core.service import WorkflowService
 from workflow_core.usecases.config import ServiceConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 SEQUENCES = int(os.environ.get("SEQUENCES", "60"))
 NAMES = ("a.first", "a.second")
@@ -54,61 +55,6 @@ EVERYTHING = PageRequest(limit=500)
 SETTLED_WITHIN = 40
 """Passes of five seconds until everything must be settled: leases of the dead end after thirty seconds, and a request that was sent may
 arrive within two minutes."""
-
-
-class DiedError(BaseException):
-    """The process is gone."""
-
-
-@define
-class Process:
-    """One process: when it dies, none of its calls gets through any more."""
-
-    calls_left: int | None = None
-    dies_after: bool = False
-    is_dead: bool = False
-    at_call: dict[int, Callable[[], None]] = field(factory=dict)
-    """What happens so many calls from now."""
-
-    def through(self, port: Any) -> Any:
-        """The port, as this process reaches it."""
-        return _Reached(port, self)
-
-    @contextmanager
-    def call(self) -> Iterator[None]:
-        """One call of a port."""
-        if self.is_dead:
-            raise DiedError
-        due = self.at_call.pop(0, None)
-        self.at_call = {left - 1: event for left, event in self.at_call.items()}
-        if due is not None:
-            due()
-        last = self.calls_left == 0
-        if self.calls_left is not None:
-            self.calls_left -= 1
-        if last and not self.dies_after:
-            self.is_dead = True
-            raise DiedError
-        yield
-        if last:
-            self.is_dead = True
-            raise DiedError
-
-
-class _Reached:
-    def __init__(self, port: Any, process: Process) -> None:
-        self._port, self._process = port, process
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._port, name)
-        if name == "under":  # no call: it only says what the next ones carry
-            return method
-
-        def call(*arguments: Any, **named: Any) -> Any:
-            with self._process.call():
-                return method(*arguments, **named)
-
-        return call
 
 
 def _quietly(sweep: Callable[[], object]) -> None:
@@ -157,8 +103,8 @@ class WholeService(RuleBasedStateMachine):
         self.number = 0
         self.outside = 0
 
-    def _born(self, process: Process) -> WorkflowService:
-        return WorkflowService(
+    def _born(self, process: Process) -> World:
+        return World(
             database=each_port(self.database, process.through),
             airflow=process.through(self.airflow),
             storage=process.through(self.storage),
@@ -173,22 +119,22 @@ class WholeService(RuleBasedStateMachine):
         """Register, or revise."""
         self.number += 1
         yaml = YAML.format(name=name, number=self.number)
-        self._do(who, lambda service: service.register(name, yaml, force=force))
+        self._do(who, lambda world: world.usecases.register(name, yaml, force=force))
 
     @rule(name=st.sampled_from(NAMES), who=st.integers(0, 1), paused=st.booleans())
     def pause(self, name: str, who: int, paused: bool) -> None:
         """Pause or unpause."""
-        self._do(who, lambda service: service.pause(name) if paused else service.unpause(name))
+        self._do(who, lambda world: world.usecases.pause(name) if paused else world.usecases.unpause(name))
 
     @rule(name=st.sampled_from(NAMES), who=st.integers(0, 1), force=st.booleans())
     def unregister(self, name: str, who: int, force: bool) -> None:
         """Unregister."""
-        self._do(who, lambda service: service.unregister(name, force=force))
+        self._do(who, lambda world: world.usecases.unregister(name, force=force))
 
     @rule(name=st.sampled_from(NAMES), who=st.integers(0, 1))
     def run(self, name: str, who: int) -> None:
         """Start a run."""
-        self._do(who, lambda service: service.run(name))
+        self._do(who, lambda world: world.usecases.run(name))
 
     @precondition(lambda self: self._recorded())
     @rule(data=st.data(), who=st.integers(0, 1), again=st.booleans())
@@ -196,7 +142,9 @@ class WholeService(RuleBasedStateMachine):
         """Stop a run, or have it run again."""
         run_id = data.draw(st.sampled_from(sorted(self._recorded())))
         began = self.clock.now()
-        self._do(who, lambda service: service.retry(run_id, only_failed=False) if again else service.stop(run_id))
+        self._do(
+            who, lambda world: world.usecases.retry(run_id, only_failed=False) if again else world.usecases.stop(run_id)
+        )
         if not again and (self.clock.now() - began).total_seconds() > POLICY.lease:
             self.model.runs[self._recorded()[run_id].airflow_run_id].may_be_marked = True
 
@@ -205,7 +153,7 @@ class WholeService(RuleBasedStateMachine):
     def read(self, data: st.DataObject, who: int) -> None:
         """Look at a run."""
         run_id = data.draw(st.sampled_from(sorted(self._recorded())))
-        self._do(who, lambda service: service.status(run_id))
+        self._do(who, lambda world: world.usecases.status(run_id))
 
     @rule(name=st.sampled_from(NAMES))
     def start_in_airflow(self, name: str) -> None:
@@ -216,14 +164,14 @@ class WholeService(RuleBasedStateMachine):
             run_id = f"manual__{self.outside}"
             self.airflow.add_run(dag_id, run_id, run_type=RunType.MANUAL, triggered_by="rita")
             self.model.runs[run_id] = Expected(name, dag_id, is_outside=True)
-            self._do(0, lambda service: service.sweep())
+            self._do(0, lambda world: world.sweeper.sweep())
 
     # What workers do, and what happens to them.
 
     @rule(who=st.integers(0, 1))
     def sweep(self, who: int) -> None:
         """A pass."""
-        self._do(who, lambda service: service.sweep())
+        self._do(who, lambda world: world.sweeper.sweep())
 
     @rule(seconds=st.sampled_from([0.1, 3, 25, 200]))
     def time_passes(self, seconds: float) -> None:
@@ -249,7 +197,7 @@ class WholeService(RuleBasedStateMachine):
         def meanwhile() -> None:
             self.clock.sleep(seconds)
             other = self.services[1 - who]
-            thread = Thread(target=_quietly, args=(other.sweep,))  # leases are those of a thread
+            thread = Thread(target=_quietly, args=(other.sweeper.sweep,))  # leases are those of a thread
             thread.start()
             thread.join()
 
@@ -278,7 +226,7 @@ class WholeService(RuleBasedStateMachine):
 
     # What was accepted.
 
-    def _do(self, who: int, call: Callable[[WorkflowService], object]) -> None:
+    def _do(self, who: int, call: Callable[[World], object]) -> None:
         """Have a process do something, and note what was accepted of it."""
         before = self._recorded(), self._live()
         try:
@@ -337,10 +285,10 @@ class WholeService(RuleBasedStateMachine):
         worker = self._born(Process())
         for _ in range(SETTLED_WITHIN):
             self.clock.sleep(5)
-            worker.sweep()
+            worker.sweeper.sweep()
         self.clock.sleep(POLICY.compare_every)
         for _ in range(3):
-            worker.sweep()
+            worker.sweeper.sweep()
             self.clock.sleep(5)
         self._check_workflows()
         self._check_runs(worker)
@@ -363,13 +311,13 @@ class WholeService(RuleBasedStateMachine):
             assert dag.spec_hash == spec_hash(self.model.text[name]), f"Airflow serves another {name}"
             assert dag.is_paused == self.model.paused[name], f"the pause of {name}"
 
-    def _check_runs(self, worker: WorkflowService) -> None:
+    def _check_runs(self, worker: World) -> None:
         """Every run that was accepted is there, once, with the result that Airflow has; and no other."""
         recorded = {run.airflow_run_id: run for run in self._recorded().values()}
         assert set(recorded) == set(self.model.runs)
         in_airflow = {run_id: run for (_, run_id), run in self.airflow._runs.items()}
         assert set(in_airflow) <= set(recorded), "Airflow has runs that nobody accepted"
-        listed = {run.run_id for run in worker.history(HistoryFilter(), EVERYTHING).items}
+        listed = {run.run_id for run in worker.usecases.history(HistoryFilter(), EVERYTHING).items}
         assert listed == {run.run_id for run in recorded.values()}
         for run_id, run in recorded.items():
             self._check_run(run, self.model.runs[run_id], in_airflow.get(run_id))

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from devstack.ports import free_ports
-from tests.unit.http.test_auth_tokens import kept
+from tests.unit.http.test_auth_tokens import stored_token
 from workflow_core.errors import ConfigurationError
 from workflow_core.fakes.tokens import InMemoryTokens
 from workflow_core.testing.api.subject import ApiWorld
@@ -35,7 +35,7 @@ class Hanging:
     def sync_in_turn(self, *, caller: Any) -> Any:
         raise AssertionError(caller)
 
-    def resign(self) -> None:
+    def release_leadership(self) -> None:
         """Nothing is left."""
 
 
@@ -61,7 +61,7 @@ def test_a_worker_serves_its_metrics_and_probes(world):
         assert get(port, "/healthz").json() == {"status": "ok", "silent_seconds": 0.0}
         assert get(port, "/readyz").json()["status"] == "ok"
         assert get(port, "/metrics", Host="evil.example.com").status_code == 403
-        world.service._context.db.go_down()
+        world.service.context.db.go_down()
         assert get(port, "/readyz").status_code == 503
     with pytest.raises(httpx.ConnectError):
         get(port, "/metrics")
@@ -70,9 +70,9 @@ def test_a_worker_serves_its_metrics_and_probes(world):
 def test_metrics_need_a_credential_where_the_service_needs_one(world):
     """The probes need none, and contain no details."""
     tokens = InMemoryTokens()
-    _, headers = kept(tokens)
+    _, headers = stored_token(tokens)
     app, settings = app_of(world, Worker(Hanging(), interval=1), tokens, auth="token", host="0.0.0.0")
-    world.service._context.db.go_down()
+    world.service.context.db.go_down()
     with serving_beside(app, settings) as port:
         assert get(port, "/metrics").status_code == 401
         assert get(port, "/metrics", **headers).status_code == 200

@@ -24,14 +24,14 @@ class Sweeping:
 
     def __init__(self, *, fail_first: bool = False) -> None:
         self.count = 0
-        self.resigned: int | None = None
+        self.released_at: int | None = None
         self.swept_twice = Event()
         self.callers: list[str] = []
         self.synced_twice = Event()
         self._fail = fail_first
 
-    def resign(self) -> None:
-        self.resigned = self.count
+    def release_leadership(self) -> None:
+        self.released_at = self.count
 
     def sweep(self) -> SweepReport:
         self.count += 1
@@ -62,7 +62,7 @@ def test_the_worker_sweeps_repeatedly_until_it_is_stopped():
     assert service.swept_twice.wait(10)
     worker.stop()
     assert worker._threads == []
-    assert service.resigned == service.count
+    assert service.released_at == service.count
 
 
 def test_an_unexpected_error_is_logged_and_the_next_pass_comes(caplog):
@@ -129,14 +129,14 @@ def test_a_pass_that_takes_longer_than_its_grace_is_left(caplog):
 PROGRAM = """
 import sys, time
 from workflow_entrypoints.cli.main import main
-from workflow_core.service import WorkflowService
+from workflow_core.sweeper import Sweeper
 
 def sweep(self):
     print("begun", flush=True)
     time.sleep(0.5)
     print("ended", flush=True)
 
-WorkflowService.sweep = sweep
+Sweeper.sweep = sweep
 sys.argv = ["dli", "worker"]
 main()
 """

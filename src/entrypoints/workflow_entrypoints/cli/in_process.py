@@ -1,76 +1,90 @@
-"""The API in this process, where nobody else follows Airflow: no server, no worker."""
+"""The API in this process, without a server and without a worker: it sweeps where an answer depends on a worker."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from attrs import evolve, frozen
 
 from workflow_core.domain.run import RunStatus
-from workflow_core.local import LocalWorkflowApi
+from workflow_core.service import WorkflowService
+from workflow_core.sweeper import Sweeper
 
 if TYPE_CHECKING:
-    from workflow_core.api import (
-        BackfillFilters,
-        BackfillItem,
-        BackfillStatusAnswer,
-        HistoryFilters,
-        HistoryItem,
-        Listing,
-        RunFilters,
-        RunStatusAnswer,
-        SyncAnswer,
-        SyncRequest,
-        WorkflowFilters,
-        WorkflowItem,
-    )
+    from collections.abc import Callable, Mapping
 
+    from workflow_core.api import BackfillStatusAnswer, RunStatusAnswer, SyncAnswer, WorkflowApi
+    from workflow_core.usecases.context import Context
 
 MOMENT: Final = 0.5
-"""Seconds."""
+"""Seconds that a call waits for a change of a run: without a worker, only the next sweep can make one."""
 
 
-class SelfSweepingApi(LocalWorkflowApi):
-    """Sweeps before what it tells would be out of date."""
+def self_sweeping(service: WorkflowService) -> WorkflowApi:
+    """The API of the service, which sweeps around the calls of :data:`AROUND`."""
+    policy = evolve(service.context.policy, longest_wait=MOMENT)
+    context = evolve(service.context, policy=policy)
+    return cast("WorkflowApi", _SelfSweepingApi(WorkflowService.over(context, service.caller), Sweeper(context)))
 
-    def workflows(self, filters: WorkflowFilters | None = None) -> Listing[WorkflowItem]:
-        """As Airflow has them now."""
-        self._service.sweep(is_periodic=False)
-        return super().workflows(filters)
 
-    def sync(self, request: SyncRequest | None = None) -> SyncAnswer:
-        """And have Airflow follow."""
-        answer = super().sync(request)
-        if not answer.dry_run:
-            self._service.sweep(is_periodic=False)
-        return answer
+@frozen
+class _SelfSweepingApi:
+    service: WorkflowService
+    sweeper: Sweeper
 
-    def history(self, filters: HistoryFilters | None = None) -> Listing[HistoryItem]:
-        """With the runs that Airflow has started meanwhile."""
-        self._service.sweep(is_periodic=False)
-        return super().history(filters)
+    def __getattr__(self, name: str) -> Any:
+        call = getattr(self.service, name)
+        around = AROUND.get(name)
+        return call if around is None else partial(around, self, call)
 
-    def status(self, run_id: str, filters: RunFilters | None = None) -> RunStatusAnswer:
-        """One run; if Airflow does not have it yet, or it is stopping, after doing what a worker would do. Waits for a moment at most:
-        nobody else sees to it meanwhile.
-        """
-        view = self._service.status(run_id)
-        if filters and filters.wait and not view.run.settled:
-            self._service.wait_for_change(run_id, view.run.version, MOMENT)
-            view = self._service.status(run_id)
-        waits = view.run.observed_at is None and not view.run.status.is_final
-        if waits or view.run.status is RunStatus.STOPPING:
-            self._service.sweep(is_periodic=False)
-            view = self._service.status(run_id)
-        return self._status(view)
+    def sweep(self) -> None:
+        self.sweeper.sweep(is_periodic=False)
 
-    def backfills(self, dataset_name: str, filters: BackfillFilters | None = None) -> Listing[BackfillItem]:
-        """As far as a worker would have brought them."""
-        self._service.sweep(is_periodic=False)
-        return super().backfills(dataset_name, filters)
 
-    def backfill_status(self, backfill_id: str) -> BackfillStatusAnswer:
-        """One backfill; while it is not over, after doing what a worker would do."""
-        answer = super().backfill_status(backfill_id)
-        if answer.status.is_final:
+def _before(api: _SelfSweepingApi, call: Callable[..., Any], *given: Any, **named: Any) -> Any:
+    api.sweep()
+    return call(*given, **named)
+
+
+def _again(is_pending: Callable[[Any, Context], bool]) -> Callable[..., Any]:
+    """Answer once more after a sweep, if the first answer depends on one."""
+
+    def around(api: _SelfSweepingApi, call: Callable[..., Any], *given: Any, **named: Any) -> Any:
+        answer = call(*given, **named)
+        if not is_pending(answer, api.service.context):
             return answer
-        self._service.sweep(is_periodic=False)
-        return super().backfill_status(backfill_id)
+        api.sweep()
+        return call(*given, **named)
+
+    return around
+
+
+def _after_sync(api: _SelfSweepingApi, call: Callable[..., SyncAnswer], *given: Any, **named: Any) -> SyncAnswer:
+    answer = call(*given, **named)
+    if not answer.dry_run:
+        api.sweep()
+    return answer
+
+
+def _is_pending_run(answer: RunStatusAnswer, context: Context) -> bool:
+    """Whether the run is not in Airflow yet, or is stopping."""
+    if answer.status is not RunStatus.PENDING:
+        return answer.status is RunStatus.STOPPING
+    run = context.db.workflows.run(answer.run_id)
+    return run is not None and run.observed_at is None
+
+
+def _is_pending_backfill(answer: BackfillStatusAnswer, _: Context) -> bool:
+    return not answer.status.is_final
+
+
+AROUND: Final[Mapping[str, Callable[..., Any]]] = {
+    "workflows": _before,
+    "history": _before,
+    "backfills": _before,
+    "status": _again(_is_pending_run),
+    "backfill_status": _again(_is_pending_backfill),
+    "sync": _after_sync,
+}
+"""What happens around a call, by the name of its method."""

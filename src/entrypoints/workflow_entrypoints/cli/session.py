@@ -26,6 +26,7 @@ _HINT_NAMES: Final = 500
 
 
 _current: WorkflowApi | None = None
+"""Where the command asked; in this process, without a sweep."""
 
 
 def get_api() -> WorkflowApi:
@@ -35,16 +36,17 @@ def get_api() -> WorkflowApi:
 
     settings = load_settings()
     if settings.server_url is None:
-        from workflow_entrypoints.cli.in_process import SelfSweepingApi
+        from workflow_entrypoints.cli.in_process import self_sweeping
 
-        _current = SelfSweepingApi(*get_service())
-    else:
-        import atexit
+        service, caller = get_service()
+        _current = service.as_(caller)
+        return self_sweeping(_current)
+    import atexit
 
-        tell_warnings()
-        api = _current = _remote(settings)
-        atexit.register(api.close)
-    return _current
+    tell_warnings()
+    api = _current = _remote(settings)
+    atexit.register(api.close)
+    return api
 
 
 def place() -> str:
@@ -83,14 +85,11 @@ def visible_names() -> Sequence[str]:
 
 def _collect_names(names: list[str]) -> None:
     from workflow_core.api import WorkflowFilters
-    from workflow_core.local import LocalWorkflowApi
     from workflow_entrypoints.settings import load_settings
 
     filters = WorkflowFilters(limit=_HINT_NAMES)
     with suppress(Exception):  # a hint that fails is no hint
-        if isinstance(_current, LocalWorkflowApi):
-            found = LocalWorkflowApi.workflows(_current, filters)  # without a sweep
-        elif _current is not None:
+        if _current is not None:
             found = _current.workflows(filters)
         else:
             settings = load_settings()

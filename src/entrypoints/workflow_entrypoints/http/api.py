@@ -27,7 +27,7 @@ class ServedApi(WorkflowApi, Protocol):
         """Whether the request carries an idempotency key."""
         ...
 
-    def once(self, ask: Callable[[ServedApi], Answer]) -> IdempotentResult:
+    def idempotent(self, ask: Callable[[ServedApi], Answer]) -> IdempotentResult:
         """The answer of ``ask`` as JSON, or the stored answer of an earlier request with the same key.
 
         Raises:

@@ -17,7 +17,6 @@ from workflow_core.domain.access import EVERYTHING, Access
 from workflow_core.domain.caller import Caller, Via
 from workflow_core.domain.identity import Identity
 from workflow_core.errors import InvalidRequest, TooManyRequests, Unauthenticated
-from workflow_core.local import LocalWorkflowApi
 from workflow_entrypoints.http.access_log import WorkflowApp, raw_path
 from workflow_entrypoints.http.admission import SAFE, Gate
 from workflow_entrypoints.http.api import AnyRequest, ServedApi  # noqa: TC001 - Litestar resolves the annotations
@@ -105,7 +104,7 @@ def create_app(  # noqa: PLR0913 - the parts of one thing, by name
             request_id=request_id(request.scope),
             key=request.state.get("key"),
         )
-        return LocalWorkflowApi((reads or service) if request.method in SAFE else service, caller)
+        return ((reads or service) if request.method in SAFE else service).as_(caller)
 
     app = WorkflowApp(
         # In a router: registered one by one, the first of two handlers of a path would be wrapped in a thread twice.

@@ -71,6 +71,6 @@ def answer_once(api: ServedApi, ask: Callable[[ServedApi], Answer]) -> Response[
     """The answer of a change: a request that is repeated with its key gets the same answer, byte by byte."""
     if not api.has_key:
         return Response(ask(api).model_dump_json().encode(), media_type="application/json")
-    result = api.once(ask)
+    result = api.idempotent(ask)
     headers = {REPLAYED_HEADER: "true"} if result.replayed else {}
     return Response(result.body.encode(), media_type="application/json", headers=headers)

@@ -17,8 +17,6 @@ from workflow_core.api.base import Answer
 from workflow_core.api.call import Call, NoFields
 from workflow_core.api.calls import HEALTH_TAG
 from workflow_core.errors import ConfigurationError
-from workflow_core.local import LocalWorkflowApi
-from workflow_core.service import ANYBODY
 from workflow_entrypoints.http.access_log import WorkflowApp
 from workflow_entrypoints.http.api import AnyRequest  # noqa: TC001 - Litestar resolves the annotations at run time
 from workflow_entrypoints.http.app import admission, identification, metrics_route, rate_of, threads
@@ -106,7 +104,7 @@ def _probes(worker: Worker, service: WorkflowService) -> list[HTTPRouteHandler]:
 
     @endpoint(WORKER_READY)
     def readyz(request: AnyRequest) -> Response[ReadyAnswer]:
-        return readiness(LocalWorkflowApi(service, ANYBODY).ready(), request)
+        return readiness(service.ready(), request)
 
     return [healthz, readyz]
 

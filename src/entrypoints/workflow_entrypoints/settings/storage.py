@@ -14,7 +14,8 @@ class StorageSettings(SettingsGroup):
     storage_url: str | None = setting(
         "WORKFLOWS_STORAGE_URL",
         None,
-        "Where the YAML files are: `s3://bucket/prefix`, `file:///folder`, `memory://`. Default: the bucket, prefix `workflows`."
+        "Where the YAML files are: `s3://bucket/prefix`, `file:///folder`, `memory://`, or the scheme of an installed"
+        " adapter. Default: the bucket, prefix `workflows`."
         " S3 credentials, region and AWS_ENDPOINT_URL come from the environment as boto3 reads it.",
     )
     storage_connect_timeout: float = setting(

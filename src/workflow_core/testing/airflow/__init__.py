@@ -1,28 +1,28 @@
 """The contract of :class:`~workflow_core.ports.airflow.AirflowPort`.
 
-Inherit from :class:`AirflowContract` in a class that pytest collects, and give the fixtures of
+Inherit from :class:`AirflowContract` in a class that pytest collects, and override the fixtures of
 :class:`~workflow_core.testing.airflow.subject.AirflowSubject`.
 """
 
-from workflow_core.testing.airflow.cleared import ClearedRunRules
-from workflow_core.testing.airflow.ended import EndedRunRules
+from workflow_core.testing.airflow.dags import DagRules
 from workflow_core.testing.airflow.outage import AirflowOutageRules
-from workflow_core.testing.airflow.paused import PausedDagRules
-from workflow_core.testing.airflow.served import ServedDagRules
-from workflow_core.testing.airflow.started import StartedRunRules
+from workflow_core.testing.airflow.pauses import PauseRules
+from workflow_core.testing.airflow.retries import RetryRules
+from workflow_core.testing.airflow.runs import RunRules
+from workflow_core.testing.airflow.stops import StopRules
 from workflow_core.testing.airflow.subject import AirflowSubject, BehindAirflow, DagSeed, TaskSeed
-from workflow_core.testing.airflow.watched import WatchedRunRules
+from workflow_core.testing.airflow.triggers import TriggerRules
 
 __all__ = ["AirflowContract", "AirflowSubject", "BehindAirflow", "DagSeed", "TaskSeed"]
 
 
 class AirflowContract(
-    ServedDagRules,
-    PausedDagRules,
-    StartedRunRules,
-    EndedRunRules,
-    ClearedRunRules,
-    WatchedRunRules,
+    DagRules,
+    PauseRules,
+    TriggerRules,
+    StopRules,
+    RetryRules,
+    RunRules,
     AirflowOutageRules,
 ):
-    """Every promise of the port, as tests."""
+    """All rules of the port as tests."""

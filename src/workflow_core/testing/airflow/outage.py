@@ -1,4 +1,4 @@
-"""Airflow is there, or it is not, or it does not let us in."""
+"""Rules for an Airflow that does not respond or rejects the credentials."""
 
 from __future__ import annotations
 
@@ -35,25 +35,25 @@ CALLS: Final[dict[str, Callable[[AirflowPort], object]]] = {
 
 
 class AirflowOutageRules(AirflowSubject):
-    """What the port says when Airflow says nothing."""
+    """The behaviour of the port during an outage."""
 
-    def test_it_is_the_port(self, port: AirflowPort) -> None:
+    def test_every_method_exists_and_is_called_by_the_suite(self, port: AirflowPort) -> None:
         """The implementation has every method of the port, and this suite calls each."""
         assert isinstance(port, AirflowPort)
         assert set(CALLS) | {"logs_url"} == {name for name in vars(AirflowPort) if not name.startswith("_")}
 
     @pytest.mark.parametrize("name", CALLS)
-    def test_without_airflow_every_method_says_so(self, unreachable: AirflowPort, name: str) -> None:
-        """Whatever is asked, the answer is the one error that says so, and that certainly nothing was done."""
+    def test_without_airflow_every_method_raises(self, unreachable: AirflowPort, name: str) -> None:
+        """Every method raises the error which means that Airflow is unavailable and nothing was changed."""
         with pytest.raises(AirflowUnavailable):
             CALLS[name](unreachable)
 
     @pytest.mark.parametrize("name", sorted(set(CALLS) - {"health"}))
-    def test_with_wrong_credentials_every_method_says_so(self, locked_out: AirflowPort, name: str) -> None:
-        """An Airflow that does not let us in is as good as none, but may tell its health to anybody."""
+    def test_with_wrong_credentials_every_method_raises(self, locked_out: AirflowPort, name: str) -> None:
+        """An Airflow that rejects the credentials is unavailable; only its health may be public."""
         with pytest.raises(AirflowUnavailable):
             CALLS[name](locked_out)
 
-    def test_without_airflow_pages_still_have_addresses(self, unreachable: AirflowPort) -> None:
-        """The address of a page needs no Airflow."""
+    def test_the_url_of_a_page_needs_no_airflow(self, unreachable: AirflowPort) -> None:
+        """The port builds the URL of a page without a request."""
         assert "/dags/a_b/" in unreachable.logs_url("a_b", "run")

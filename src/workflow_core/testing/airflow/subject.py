@@ -1,4 +1,4 @@
-"""What the suite needs from whoever runs it."""
+"""The fixtures that the suite requires from its subclass."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 @frozen(kw_only=True)
 class TaskSeed:
-    """A task that does nothing for at least ``seconds``, then ``ends`` as ``success``, ``failed`` or ``skipped``."""
+    """A task that does nothing for at least ``seconds`` and then ``ends`` as ``success``, ``failed`` or ``skipped``."""
 
     task_id: str
     after: tuple[str, ...] = ()
@@ -31,10 +31,10 @@ class TaskSeed:
 
 @frozen(kw_only=True)
 class DagSeed:
-    """A DAG that Airflow is to serve. It has no catch-up and starts in the past.
+    """A DAG for Airflow to serve. It starts in the past, without catchup.
 
-    ``mark`` is the last line of its ``doc_md``; ``integer_param`` the name of a declared param with JSON type ``integer`` and the
-    default 1; ``schedule`` five cron fields or ``@once``.
+    ``mark`` is the last line of its ``doc_md``. ``integer_param`` is the name of a declared param with JSON type ``integer`` and
+    default 1. ``schedule`` is five cron fields or ``@once``.
     """
 
     dag_id: str
@@ -46,41 +46,43 @@ class DagSeed:
 
 
 class BehindAirflow(Protocol):
-    """Airflow itself, without the port, so that a wrong write and a wrong read cannot cancel out."""
+    """Direct access to Airflow without the port, so that a wrong write and a wrong read cannot cancel out."""
 
     sentinel: str
-    """A DAG that the file which :meth:`write` adds to always defines."""
+    """The sentinel DAG of the file to which :meth:`write` adds."""
 
     def serve(self, *seeds: DagSeed) -> None:
-        """Return when Airflow serves these DAGs, by whatever way. One that it serves already is left as it is."""
+        """Make Airflow serve these DAGs, and return when it does. A DAG that it already serves is unchanged."""
         ...
 
     def write(self, seed: DagSeed) -> str:
-        """Add a DAG to the file of the sentinel without telling Airflow. Returns the hash of the spec that it will carry: the
-        seed's, unless specs must be of another form here.
+        """Add a DAG to the file of the sentinel without a request to Airflow.
+
+        The return value is the hash in the mark of the DAG: the seed's, unless the implementation requires specs in another form.
         """
         ...
 
     def withdraw(self, dag_id: str) -> None:
-        """Take a DAG that was written or served out of its file, and have that file parsed."""
+        """Remove a written or served DAG from its file, and parse the file."""
         ...
 
     def start_elsewhere(self, dag_id: str, run_id: str) -> str:
-        """Start a run as a person does in Airflow's own pages; returns that person's name."""
+        """Start a run as a user of Airflow's UI, and return the user's name."""
         ...
 
     def fire_schedule(self, dag_id: str) -> None:
-        """Have the scheduler start the run of an unpaused DAG with the schedule ``@once``; it may take its time."""
+        """Let the scheduler start the run of an unpaused DAG with the schedule ``@once``, possibly with a delay."""
         ...
 
     def runs(self, dag_id: str) -> Mapping[str, Mapping[str, Any]]:
-        """All runs of a DAG by run id: ``state``, ``conf``, ``logical_date`` (aware, or None) and ``data_interval`` (its two ends,
-        or None).
+        """All runs of a DAG by run id.
+
+        Each run has ``state``, ``conf``, ``logical_date`` (aware, or None) and ``data_interval`` (its start and end, or None).
         """
         ...
 
     def has_begun(self, dag_id: str, run_id: str, task_id: str) -> bool:
-        """Whether the work of a task that takes time has begun: "running" is said while its process is still being made ready."""
+        """Whether the work of a task has begun. Airflow reports "running" already while the task's process starts."""
         ...
 
     def is_paused(self, dag_id: str) -> bool:
@@ -88,13 +90,13 @@ class BehindAirflow(Protocol):
         ...
 
     def pass_time(self) -> None:
-        """Let a little time pass: at most a second."""
+        """Let at most a second pass."""
         ...
 
 
 QUICK: Final = DagSeed(dag_id="contract_quick", paused=False)
 HELD: Final = DagSeed(dag_id="contract_held", integer_param="n")
-"""Paused, so that its runs cost nothing and stay as they are."""
+"""A paused DAG, whose runs cost nothing and stay queued."""
 MIXED: Final = DagSeed(
     dag_id="contract_mixed",
     paused=False,
@@ -122,70 +124,70 @@ LASTING: Final = DagSeed(
         TaskSeed(task_id="later", after=("lasting",)),
     ),
 )
-"""A run of it ends only when somebody ends it."""
+"""A DAG whose runs end only when a caller ends them."""
 COMMON: Final = (QUICK, HELD, MIXED, WIDE, BUILT, BROKEN, LASTING)
 
-_LOOKS: Final = 600
+_POLLS: Final = 600
 _numbers = count(1)
 
 
 def new_id(prefix: str = "run") -> str:
-    """An id that nothing has yet, on a server that other tests share, too."""
+    """A unique id, because several tests share one server."""
     return f"{prefix}_{uuid4().hex[:12]}_{next(_numbers)}"
 
 
 @frozen
 class World:
-    """Airflow behind the port, and waiting for it."""
+    """The Airflow behind the port, and a way to wait for its state."""
 
     behind: BehindAirflow
 
-    def eventually(self, look: Callable[[], T], good: Callable[[T], object]) -> T:
-        """What ``look`` saw when it was ``good`` for the first time; fails after about two minutes of looks."""
-        seen = look()
-        for _ in range(_LOOKS):
-            if good(seen):
-                return seen
+    def eventually(self, poll: Callable[[], T], accept: Callable[[T], object]) -> T:
+        """Poll until a state is accepted, and return it. The test fails after about two minutes."""
+        state = poll()
+        for _ in range(_POLLS):
+            if accept(state):
+                return state
             self.behind.pass_time()
-            seen = look()
-        return pytest.fail(f"it never came; last seen: {seen}")
+            state = poll()
+        return pytest.fail(f"the expected state was not reached; the last state was {state}")
 
 
 class AirflowSubject:
-    """The fixtures to give, and what Airflow 2.11 cannot do."""
+    """The fixtures that a subclass overrides, and the features that Airflow 2.11 lacks."""
 
     dates_are_optional: ClassVar[bool] = True
-    """Whether there are runs without a logical date."""
-    people_are_told: ClassVar[bool] = True
-    """Whether Airflow tells who started a run."""
+    """Whether a run can have no logical date."""
+    users_are_reported: ClassVar[bool] = True
+    """Whether Airflow reports the user who started a run."""
 
     @pytest.fixture
     def port(self) -> AirflowPort:
-        """The implementation."""
+        """The implementation under test."""
         raise NotImplementedError
 
     @pytest.fixture
     def behind(self) -> BehindAirflow:
-        """The Airflow that ``port`` talks to. Tests use ids of their own, so one Airflow may serve all of them."""
+        """The Airflow of ``port``. Each test uses unique ids, so that all tests may share one Airflow."""
         raise NotImplementedError
 
     @pytest.fixture
     def unreachable(self) -> AirflowPort:
-        """The implementation, its Airflow away."""
+        """The implementation with an Airflow that does not respond."""
         raise NotImplementedError
 
     @pytest.fixture
     def locked_out(self) -> AirflowPort:
-        """The implementation, with credentials that Airflow does not know."""
+        """The implementation with credentials that Airflow rejects."""
         raise NotImplementedError
 
     @pytest.fixture
     def deaf(self, behind: BehindAirflow) -> AirflowPort:
-        """The implementation, on the same Airflow, which carries out every change, but whose answers to changes are lost."""
+        """The implementation on the same Airflow, which makes every change but whose responses to changes are lost."""
         raise NotImplementedError
 
     @pytest.fixture
     def world(self, behind: BehindAirflow) -> World:
-        """Airflow, with the DAGs that most tests use."""
+        """The Airflow with the DAGs that most tests use."""
         behind.serve(*COMMON)
         return World(behind)

@@ -1,23 +1,23 @@
-"""The contract of :class:`~workflow_core.api.WorkflowApi`: wherever the service runs, the same answers and the same errors.
+"""The contract of :class:`~workflow_core.api.WorkflowApi`: every implementation returns the same answers and raises the same errors.
 
-Inherit from :class:`ApiContract` in a class that pytest collects, and give the fixtures of
+Inherit from :class:`ApiContract` in a class that pytest collects, and override the fixtures of
 :class:`~workflow_core.testing.api.subject.ApiSubject`.
 """
 
-from workflow_core.testing.api.audited import AuditedRules
-from workflow_core.testing.api.backfilled import BackfilledRules
-from workflow_core.testing.api.changed import ChangedRules
-from workflow_core.testing.api.forecast import ForecastRules
-from workflow_core.testing.api.known import KnownRules
-from workflow_core.testing.api.listed import ListedRules
-from workflow_core.testing.api.published import PublishedRules
-from workflow_core.testing.api.refused import RefusedRules
+from workflow_core.testing.api.audit import AuditRules
+from workflow_core.testing.api.backfills import BackfillRules
+from workflow_core.testing.api.commands import CommandRules
+from workflow_core.testing.api.identity import IdentityRules
+from workflow_core.testing.api.lists import ListRules
+from workflow_core.testing.api.next_runs import NextRunsRules
+from workflow_core.testing.api.refusals import RefusalRules
 from workflow_core.testing.api.subject import ApiSubject, ApiWorld, Twins
+from workflow_core.testing.api.sync import SyncRules
 
 __all__ = ["ApiContract", "ApiSubject", "ApiWorld", "Twins"]
 
 
 class ApiContract(
-    AuditedRules, ChangedRules, BackfilledRules, KnownRules, ListedRules, ForecastRules, PublishedRules, RefusedRules
+    AuditRules, CommandRules, BackfillRules, IdentityRules, ListRules, NextRunsRules, SyncRules, RefusalRules
 ):
-    """Every promise of the protocol, as tests."""
+    """All rules of the protocol as tests."""

@@ -1,4 +1,4 @@
-"""What a suite needs from whoever runs it: two systems alike, one of them asked through the API under test."""
+"""The fixtures of the suite: two equal systems, one of them behind the API under test."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from workflow_core.api import RegisterRequest, RunRequest
 from workflow_core.domain.caller import Caller
 from workflow_core.errors import WorkflowError
 from workflow_core.fakes import InMemoryAirflow, InMemoryDatabase, InMemoryStorage, ManualClock
-from workflow_core.local import LocalWorkflowApi
 from workflow_core.service import WorkflowService
+from workflow_core.sweeper import Sweeper
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 NAME: Final = "iceberg.analytics.daily_clicks"
 AT: Final = datetime(2026, 1, 1, 10, 0, 0, 123456, tzinfo=UTC)
-"""A moment with microseconds, so that a difference in them shows."""
+"""A moment with microseconds, so that a test detects a difference in them."""
 CALLER: Final = Caller(name="user@example.com")
 YAML: Final = """\
 version: v1
@@ -41,7 +41,7 @@ tasks:
 
 
 class ApiWorld:
-    """A service over the fakes, whose clock stands; ``workflows`` may be another, empty implementation."""
+    """A service over the fakes with a manual clock. ``database`` may be another, empty implementation."""
 
     def __init__(self, database: Database | None = None) -> None:
         self.clock = ManualClock(AT)
@@ -52,49 +52,51 @@ class ApiWorld:
             airflow=self.airflow,
             storage=self.storage,
             clock=self.clock,
+            caller=CALLER,
         )
+        self.sweeper = Sweeper(self.service.context)
 
 
 class Twins:
-    """The API under test and a :class:`LocalWorkflowApi`, over two worlds to which the same is done."""
+    """The API under test and a :class:`WorkflowService`, over two worlds with the same history."""
 
     def __init__(self, subject: WorkflowApi, world: ApiWorld) -> None:
         twin = ApiWorld()
-        self._apis = (subject, LocalWorkflowApi(twin.service, CALLER))
+        self._apis = (subject, twin.service)
         self._worlds = (world, twin)
 
     def answer(self, ask: Callable[[WorkflowApi], T]) -> T:
-        """What the API under test answers, after it was seen to be what the other one answers."""
-        found, expected = (ask(api) for api in self._apis)
-        assert found == expected
-        assert type(found) is type(expected)
-        return found
+        """The answer of the API under test, which must equal the answer of the other one."""
+        answer, expected = (ask(api) for api in self._apis)
+        assert answer == expected
+        assert type(answer) is type(expected)
+        return answer
 
     def error(self, ask: Callable[[WorkflowApi], object]) -> WorkflowError:
-        """What the API under test raises, after it was seen to be what the other one raises."""
-        found, expected = (_raised(api, ask) for api in self._apis)
-        assert type(found) is type(expected)
-        assert (found.code, found.message, found.problems) == (expected.code, expected.message, expected.problems)
-        assert str(found) == str(expected)
-        return found
+        """The error of the API under test, which must equal the error of the other one."""
+        error, expected = (_raised(api, ask) for api in self._apis)
+        assert type(error) is type(expected)
+        assert (error.code, error.message, error.problems) == (expected.code, expected.message, expected.problems)
+        assert str(error) == str(expected)
+        return error
 
     def each(self, do: Callable[[ApiWorld], object]) -> None:
-        """Do the same to both worlds, behind the API."""
+        """Change both worlds in the same way, without the API."""
         for world in self._worlds:
             do(world)
 
     def register(self, name: str = NAME, yaml: str = YAML) -> None:
-        """Register a workflow in both."""
+        """Register a workflow in both worlds."""
         self.answer(lambda api: api.register(a_registration(name, yaml)))
 
     def run(self, *, after: float = 0) -> str:
-        """Start a run in both, ``after`` some seconds; its id."""
+        """Start a run in both worlds ``after`` this number of seconds, and return its id."""
         self.each(lambda world: world.clock.sleep(after))
         return self.answer(lambda api: api.run(NAME, RunRequest())).run_id
 
 
 def a_registration(name: str = NAME, yaml: str = YAML) -> RegisterRequest:
-    """A request that nothing is wrong with."""
+    """A valid request."""
     return RegisterRequest(dataset_name=name, yaml_content=yaml.format(name=name))
 
 
@@ -108,19 +110,19 @@ def _raised(api: WorkflowApi, ask: Callable[[WorkflowApi], object]) -> WorkflowE
 
 
 class ApiSubject:
-    """The fixtures to give."""
+    """The fixtures that a subclass overrides."""
 
     @pytest.fixture
     def world(self) -> ApiWorld:
-        """The system behind the API under test: over the fakes, unless there is a better one."""
+        """The system behind the API under test; by default it runs on the fakes."""
         return ApiWorld()
 
     @pytest.fixture
     def api(self, world: ApiWorld) -> WorkflowApi:
-        """The API under test, over ``world``, asked by :data:`CALLER`."""
+        """The API under test on ``world``, as :data:`CALLER`."""
         raise NotImplementedError
 
     @pytest.fixture
     def twins(self, api: WorkflowApi, world: ApiWorld) -> Twins:
-        """It, and what it must be like."""
+        """The API under test together with the expected one."""
         return Twins(api, world)

@@ -1,4 +1,4 @@
-"""Looking ahead: fire times, and what registering a spec would do."""
+"""Rules for previews: the next fire times, and the effect of a registration."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 OTHER = "lake.sales.orders"
 
 
-class ForecastRules(ApiSubject):
-    """Nothing of it is recorded."""
+class NextRunsRules(ApiSubject):
+    """A preview changes nothing."""
 
-    def test_the_next_fire_times(self, twins: Twins) -> None:
-        """In UTC and in the workflow's time zone, as many as were asked for."""
+    def test_the_next_fire_times_are_listed(self, twins: Twins) -> None:
+        """The requested number of fire times is returned in UTC and in the workflow's time zone."""
         twins.register()
         answer = twins.answer(lambda api: api.next_runs(NAME, NextRunsFilters(count=3)))
         assert (answer.dataset_name, answer.status, answer.schedule.timezone) == (NAME, "active", "America/New_York")
@@ -33,8 +33,8 @@ class ForecastRules(ApiSubject):
         assert answer.next_runs[0].at.isoformat() == "2026-01-01T11:00:00+00:00"
         assert len(twins.answer(lambda api: api.next_runs(NAME)).next_runs) == 20
 
-    def test_what_the_clocks_do_is_marked(self, twins: Twins) -> None:
-        """A time that does not exist on that day."""
+    def test_a_shift_by_daylight_saving_is_marked(self, twins: Twins) -> None:
+        """A fire time that does not exist on that day is marked as moved."""
         schedule = ScheduleModel(cron="30 2 8,9 3 *", timezone="America/New_York")
         twins.answer(
             lambda api: api.register(
@@ -45,27 +45,27 @@ class ForecastRules(ApiSubject):
         assert (first.local, first.daylight_saving) == ("2026-03-08T03:30:00-04:00", "moved")
         assert (second.local, second.daylight_saving) == ("2026-03-09T02:30:00-04:00", None)
 
-    def test_of_a_paused_workflow_they_are_those_as_if_it_were_not(self, twins: Twins) -> None:
-        """And the answer says that it is."""
+    def test_a_paused_workflow_has_fire_times(self, twins: Twins) -> None:
+        """The answer contains the fire times after an unpause, and the status PAUSED."""
         twins.register()
         twins.answer(lambda api: api.pause(NAME))
         answer = twins.answer(lambda api: api.next_runs(NAME))
         assert (answer.status, len(answer.next_runs)) == (WorkflowStatus.PAUSED, 20)
 
-    def test_of_what_is_not_there_there_are_none(self, twins: Twins) -> None:
-        """An error like any other."""
+    def test_an_unknown_workflow_has_no_fire_times(self, twins: Twins) -> None:
+        """A request for an unknown workflow raises the usual error."""
         assert type(twins.error(lambda api: api.next_runs("no.such"))) is errors.WorkflowNotFound
 
-    def test_a_new_workflow_is_valid(self, twins: Twins) -> None:
-        """With its first fire times; it is still not there."""
+    def test_a_new_workflow_is_validated(self, twins: Twins) -> None:
+        """The answer contains the first fire times, and the workflow is not registered."""
         answer = self._validated(twins, YAML.format(name=OTHER), name=OTHER)
         assert (answer.valid, answer.problems, answer.registered, answer.revision) == (True, (), False, None)
         assert (answer.changes, answer.next_runs_now) == ((), ())
         assert answer.next_runs[0].local == "2026-01-01T06:00:00-05:00"
         assert type(twins.error(lambda api: api.workflow(OTHER))) is errors.WorkflowNotFound
 
-    def test_what_would_change_is_told(self, twins: Twins) -> None:
-        """Field by field, as a diff, and in the fire times; what is registered stays."""
+    def test_a_validation_lists_the_changes(self, twins: Twins) -> None:
+        """The answer contains the changed fields, a diff and the fire times; the registered workflow is unchanged."""
         twins.register()
         text = YAML.format(name=NAME).replace("0 6 * * *", "0 8 * * *").replace("task_id: load", "task_id: store")
         answer = self._validated(twins, text)
@@ -79,8 +79,8 @@ class ForecastRules(ApiSubject):
         assert answer.next_runs[0].local == "2026-01-01T08:00:00-05:00"
         assert twins.answer(lambda api: api.workflow(NAME)).revision == 1
 
-    def test_the_same_again_changes_nothing(self, twins: Twins) -> None:
-        """No field, and no line."""
+    def test_a_validation_of_the_same_spec_has_no_changes(self, twins: Twins) -> None:
+        """No field changes, and there is no diff."""
         twins.register()
         answer = self._validated(twins, twins.answer(lambda api: api.workflow(NAME)).yaml_content)
         assert (answer.registered, answer.changes, answer.diff) == (True, (), None)
@@ -93,21 +93,21 @@ class ForecastRules(ApiSubject):
             ("[" * 10, {None}),
         ],
     )
-    def test_every_finding_is_told(self, twins: Twins, text: str, fields: set[str | None]) -> None:
-        """As an answer, not as an error."""
+    def test_a_validation_lists_every_problem(self, twins: Twins, text: str, fields: set[str | None]) -> None:
+        """The problems are in the answer; no error is raised."""
         answer = self._validated(twins, text)
         assert not answer.valid
         assert {problem.field for problem in answer.problems} == fields
 
-    def test_a_dag_id_that_is_taken_is_a_finding(self, twins: Twins) -> None:
-        """By another name."""
+    def test_a_taken_dag_id_is_a_problem(self, twins: Twins) -> None:
+        """A name whose DAG id another workflow holds is a problem of the field ``dataset_name``."""
         twins.register()
         name = NAME.replace("_", "-")
         [problem] = self._validated(twins, YAML.format(name=name), name=name).problems
         assert (problem.field, NAME in problem.message) == ("dataset_name", True)
 
-    def test_all_fields_of_the_request_count(self, twins: Twins) -> None:
-        """As they do when it is registered."""
+    def test_a_validation_uses_all_fields_of_the_request(self, twins: Twins) -> None:
+        """The fields beside the YAML count as in a registration."""
         twins.register()
         request = RegisterRequest(
             dataset_name=NAME,

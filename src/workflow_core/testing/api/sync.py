@@ -1,4 +1,4 @@
-"""Workflows that are published as CODE."""
+"""Rules for CODE workflows."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from workflow_core.testing.api.subject import ApiWorld
 
 
-class PublishedRules(ApiSubject):
-    """Syncs, and what CODE workflows refuse."""
+class SyncRules(ApiSubject):
+    """Syncs, and the workflows that they import."""
 
-    def test_a_sync_is_answered_with_its_report(self, twins: Twins) -> None:
-        """Each name in its list, and each finding with its place."""
+    def test_a_sync_returns_a_report(self, twins: Twins) -> None:
+        """The report lists each name by outcome, and each problem with its line."""
         twins.register()
         twins.each(lambda world: _publish(world, NAME, "a.b"))
         twins.each(lambda world: _publish(world, "a.broken", text="version: v1\nname: ünï\n"))
@@ -29,8 +29,8 @@ class PublishedRules(ApiSubject):
         assert (failed.dataset_name, failed.problems[0].line) == ("a.broken", 2)
         assert twins.answer(lambda api: api.sync(SyncRequest())).unchanged == 2
 
-    def test_what_is_gone_goes_if_it_may(self, twins: Twins) -> None:
-        """An emptied store is held back, with its reason, unless removals are allowed."""
+    def test_removals_need_permission_if_the_store_is_empty(self, twins: Twins) -> None:
+        """A sync of an emptied store unregisters nothing unless removals are allowed."""
         twins.each(lambda world: _publish(world, NAME))
         twins.answer(lambda api: api.sync())
         twins.each(lambda world: world.storage.delete(SourceType.CODE, NAME))
@@ -38,16 +38,20 @@ class PublishedRules(ApiSubject):
         assert held.dataset_names == (NAME,)
         assert twins.answer(lambda api: api.sync(SyncRequest(allow_removals=True))).removed == (NAME,)
 
-    def test_code_is_shown_as_such(self, twins: Twins) -> None:
-        """By whom it was taken up, and what lies below it."""
+    def test_a_code_workflow_shows_its_source(self, twins: Twins) -> None:
+        """The workflow contains its source, the caller of the sync, and that it overrides a MANUAL workflow."""
         twins.register()
         twins.each(lambda world: _publish(world, NAME))
         twins.answer(lambda api: api.sync())
-        shown = twins.answer(lambda api: api.workflow(NAME))
-        assert (shown.source_type, shown.overridden, shown.registered_by) == (SourceType.CODE, True, CALLER.name)
+        workflow = twins.answer(lambda api: api.workflow(NAME))
+        assert (workflow.source_type, workflow.overridden, workflow.registered_by) == (
+            SourceType.CODE,
+            True,
+            CALLER.name,
+        )
 
-    def test_a_store_that_is_away_is_an_error(self, twins: Twins) -> None:
-        """And no empty one."""
+    def test_a_sync_without_the_store_raises(self, twins: Twins) -> None:
+        """An unavailable store is not treated as an empty one."""
         twins.each(lambda world: world.storage.go_down())
         assert isinstance(twins.error(lambda api: api.sync()), errors.StorageUnavailable)
 

@@ -1,4 +1,4 @@
-"""Registering, running, pausing, and looking at each."""
+"""Rules for commands, and for the queries that show their results."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ PARAMS: Final[tuple[dict[str, Any], ...]] = (
     {"note": "\x01\x7f\x85\u200b"},
     {"note": "a" * 10_000},
 )
-"""What the workflow of this suite declares."""
+"""Valid params of the workflow of this suite."""
 
 
-class ChangedRules(ApiSubject):
-    """What changes something, and the answers to it."""
+class CommandRules(ApiSubject):
+    """Commands and their answers."""
 
-    def test_a_registration_is_answered(self, twins: Twins) -> None:
-        """With who asked and when, to the second."""
+    def test_a_registration_returns_its_caller_and_time(self, twins: Twins) -> None:
+        """The answer contains the caller, and the time in seconds."""
         answer = twins.answer(lambda api: api.register(a_registration()))
         assert (answer.dataset_name, answer.status) == (NAME, WorkflowStatus.ACTIVE)
         assert (answer.registered_by, answer.registered_at) == (CALLER.name, AT.replace(microsecond=0))
 
-    def test_what_is_given_beside_the_yaml_arrives(self, twins: Twins) -> None:
-        """Schedule, owner, team and description."""
+    def test_the_fields_beside_the_yaml_are_stored(self, twins: Twins) -> None:
+        """Schedule, owner, team and description of the request replace those of the YAML."""
         request = RegisterRequest(
             dataset_name=NAME,
             yaml_content=YAML.format(name=NAME),
@@ -53,37 +53,37 @@ class ChangedRules(ApiSubject):
             description="line\nline 數據 🙂",
         )
         twins.answer(lambda api: api.register(request))
-        shown = twins.answer(lambda api: api.workflow(NAME))
-        assert (shown.schedule.cron, shown.schedule.timezone) == ("5 8 * * 1", "Asia/Tokyo")
-        assert (shown.owner, shown.team, shown.description) == ("ö@example.com", "@ü", "line\nline 數據 🙂")
+        workflow = twins.answer(lambda api: api.workflow(NAME))
+        assert (workflow.schedule.cron, workflow.schedule.timezone) == ("5 8 * * 1", "Asia/Tokyo")
+        assert (workflow.owner, workflow.team, workflow.description) == ("ö@example.com", "@ü", "line\nline 數據 🙂")
 
-    def test_a_workflow_is_shown_with_its_yaml(self, twins: Twins) -> None:
-        """To the letter."""
+    def test_a_workflow_contains_its_yaml(self, twins: Twins) -> None:
+        """The YAML is returned unchanged, with the parsed spec."""
         twins.register()
-        shown = twins.answer(lambda api: api.workflow(NAME))
-        assert "ünïcode 数据 🙂" in shown.yaml_content
-        assert shown.spec["name"] == NAME
+        workflow = twins.answer(lambda api: api.workflow(NAME))
+        assert "ünïcode 数据 🙂" in workflow.yaml_content
+        assert workflow.spec["name"] == NAME
 
-    def test_warnings_arrive(self, twins: Twins) -> None:
-        """Those of a registration, and those that stay with the workflow."""
+    def test_warnings_are_returned(self, twins: Twins) -> None:
+        """The answer to a registration and the workflow contain warnings."""
         bare = "version: v1\nname: {name}\nowner: x\nschedule: {{cron: '0 6 * * *'}}\n"
         assert "no tasks" in twins.answer(lambda api: api.register(a_registration(yaml=bare))).warnings[0]
         assert twins.answer(lambda api: api.workflow(NAME)).warnings
 
-    def test_a_run_is_accepted_and_followed_to_its_end(self, twins: Twins) -> None:
-        """Each look is the same, and the end."""
+    def test_the_status_of_a_run_is_polled_to_its_end(self, twins: Twins) -> None:
+        """Every poll returns the same status until the run has succeeded."""
         twins.register()
         run_id = twins.run()
-        seen = []
+        statuses = []
         for _ in range(4):
             status = twins.answer(lambda api: api.status(run_id))
-            seen.append(status.status)
+            statuses.append(status.status)
             twins.each(lambda world: world.clock.sleep(2))
-        assert seen[0] is RunStatus.PENDING
-        assert (seen[-1], status.progress.completed_tasks) == (RunStatus.SUCCESS, 2)
+        assert statuses[0] is RunStatus.PENDING
+        assert (statuses[-1], status.progress.completed_tasks) == (RunStatus.SUCCESS, 2)
 
-    def test_params_arrive_as_they_are(self, twins: Twins) -> None:
-        """Of any characters and length."""
+    def test_params_are_stored_unchanged(self, twins: Twins) -> None:
+        """Params may contain any characters and have any length."""
         twins.register()
         for params in PARAMS:
             request = RunRequest(params=dict(params))
@@ -93,24 +93,24 @@ class ChangedRules(ApiSubject):
             assert twins.answer(lambda api, run_id=run_id: api.status(run_id)).params == params  # type: ignore[misc]
 
     def test_a_run_needs_no_request(self, twins: Twins) -> None:
-        """Without one there are no params."""
+        """A run without a request has no params."""
         twins.register()
         assert twins.answer(lambda api: api.run(NAME)).params == {}
 
     def test_a_dry_run_starts_nothing(self, twins: Twins) -> None:
-        """And says so."""
+        """The answer is marked as a dry run, and the history stays empty."""
         twins.register()
         assert twins.answer(lambda api: api.run(NAME, RunRequest(dry_run=True))).dry_run
         assert twins.answer(lambda api: api.history()).total == 0
 
-    def test_a_second_run_in_the_same_second(self, twins: Twins) -> None:
-        """Has the next id."""
+    def test_a_second_run_in_the_same_second_gets_a_suffix(self, twins: Twins) -> None:
+        """The run id has the suffix ``_2``."""
         twins.register()
         first = twins.run()
         assert twins.run() == f"{first}_2"
 
-    def test_pause_and_unpause(self, twins: Twins) -> None:
-        """With a reason, without one, and twice; the first reason stays."""
+    def test_a_workflow_is_paused_and_unpaused(self, twins: Twins) -> None:
+        """A reason is optional, and a second pause keeps the first reason."""
         twins.register()
         paused = twins.answer(lambda api: api.pause(NAME, PauseRequest(reason="Wartung 🙂")))
         assert (paused.status, paused.reason, paused.paused_by) == (WorkflowStatus.PAUSED, "Wartung 🙂", CALLER.name)
@@ -119,16 +119,16 @@ class ChangedRules(ApiSubject):
         assert twins.answer(lambda api: api.unpause(NAME)).status is WorkflowStatus.ACTIVE
         assert twins.answer(lambda api: api.pause(NAME)).reason is None
 
-    def test_a_workflow_is_revised_and_looked_back_at(self, twins: Twins) -> None:
-        """By force and by the revision that was seen; listed, compared, restored."""
+    def test_a_workflow_is_revised_and_restored(self, twins: Twins) -> None:
+        """A revision needs ``force`` or ``if_match``; revisions are listed, diffed and restored."""
         twins.register()
         twins.each(lambda world: world.clock.sleep(60))
         forced = a_registration(yaml=YAML.replace("Clicks", "Klicks 🙂")).model_copy(update={"force": True})
         assert twins.answer(lambda api: api.register(forced)).revision == 2
         matched = a_registration(yaml=YAML.replace("Clicks", "Clics"))
         assert twins.answer(lambda api: api.register(matched, if_match=2)).revision == 3
-        shown = twins.answer(lambda api: api.workflow(NAME))
-        assert (shown.revision, shown.served_revision) == (3, 3)
+        workflow = twins.answer(lambda api: api.workflow(NAME))
+        assert (workflow.revision, workflow.served_revision) == (3, 3)
         first = twins.answer(lambda api: api.revisions(NAME, RevisionFilters(limit=2)))
         assert ([item.revision for item in first.items], first.total) == ([3, 2], 3)
         rest = twins.answer(lambda api: api.revisions(NAME, RevisionFilters(cursor=first.next_cursor)))
@@ -140,7 +140,7 @@ class ChangedRules(ApiSubject):
 
     @pytest.mark.parametrize("request_", [None, StopRequest(), StopRequest(reason="Schluss 🙂")])
     def test_a_run_is_stopped(self, twins: Twins, request_: StopRequest | None) -> None:
-        """With a reason or without one; a second stop keeps the first, and the status tells of it."""
+        """A reason is optional, a second stop keeps the first reason, and the status contains the stop."""
         twins.register()
         run_id = twins.run()
         twins.each(lambda world: world.clock.sleep(2))
@@ -151,7 +151,7 @@ class ChangedRules(ApiSubject):
         assert (status.status, status.stopped_by, status.reason) == (RunStatus.STOPPING, CALLER.name, stopped.reason)
 
     def test_a_run_is_retried(self, twins: Twins) -> None:
-        """What failed of it, without a request; the status tells of it."""
+        """A retry without a request clears the failed tasks, and the status contains the retry."""
         twins.register()
         twins.each(lambda world: world.airflow.end_task("iceberg_analytics_daily_clicks", "extract", "failed"))
         run_id = twins.run()
@@ -167,8 +167,8 @@ class ChangedRules(ApiSubject):
         status = twins.answer(lambda api: api.status(run_id))
         assert (status.ended_at, status.retried_by, status.retries) == (None, CALLER.name, 1)
 
-    def test_all_of_a_run_is_retried(self, twins: Twins) -> None:
-        """A success, too, where all of it is asked for."""
+    def test_a_successful_run_is_retried_completely(self, twins: Twins) -> None:
+        """A retry of all tasks is also accepted after a success."""
         twins.register()
         run_id = twins.run()
         twins.each(lambda world: world.clock.sleep(60))
@@ -177,18 +177,19 @@ class ChangedRules(ApiSubject):
 
     @pytest.mark.parametrize("filters", [None, UnregisterFilters(force=True)])
     def test_a_workflow_is_unregistered(self, twins: Twins, filters: UnregisterFilters | None) -> None:
-        """By force also with a run in it; its history stays."""
+        """``force`` also unregisters a workflow with an active run; the history stays."""
         twins.register()
         run_id = twins.run()
         if filters is None:
             twins.each(lambda world: world.clock.sleep(60))
-        gone = twins.answer(lambda api: api.unregister(NAME, filters))
-        assert (gone.status, gone.airflow_dag_disabled, gone.unregistered_by) == ("unregistered", True, CALLER.name)
+        unregistered = twins.answer(lambda api: api.unregister(NAME, filters))
+        assert (unregistered.status, unregistered.airflow_dag_disabled) == ("unregistered", True)
+        assert unregistered.unregistered_by == CALLER.name
         assert twins.answer(lambda api: api.workflows()).total == 0
         assert [item.run_id for item in twins.answer(lambda api: api.history()).items] == [run_id]
 
-    def test_airflow_away(self, twins: Twins) -> None:
-        """A run that Airflow has is told as last seen."""
+    def test_without_airflow_a_status_is_stale(self, twins: Twins) -> None:
+        """The status contains the last observed state of a run and its time."""
         twins.register()
         run_id = twins.run()
         twins.answer(lambda api: api.status(run_id))
@@ -197,50 +198,50 @@ class ChangedRules(ApiSubject):
         assert (status.stale, status.observed_at) == (True, AT.replace(microsecond=0))
 
     def test_a_run_whose_outcome_is_unknown_is_accepted(self, twins: Twins) -> None:
-        """It waits, and is no error."""
+        """If the outcome of the submission is unknown, the run is accepted as PENDING."""
         twins.register()
         twins.each(lambda world: world.airflow.lose_answers(Effect.NOT_DONE))
         assert twins.answer(lambda api: api.run(NAME)).status is RunStatus.PENDING
 
-    def test_why_something_does_not_run(self, twins: Twins) -> None:
-        """A workflow and a run of it; with each reason, since when it is so."""
+    def test_a_workflow_and_its_run_are_explained(self, twins: Twins) -> None:
+        """Each reason has a code, a message and the time since which it holds."""
         twins.register()
         run_id = twins.run()
         twins.answer(lambda api: api.pause(NAME, PauseRequest(reason="Wartung 🙂")))
-        paused, held = twins.answer(lambda api: api.explain_workflow(NAME)).reasons
+        paused, waiting = twins.answer(lambda api: api.explain_workflow(NAME)).reasons
         assert (paused.code, paused.since) == ("paused", AT.replace(microsecond=0))
         assert "Wartung 🙂" in paused.message
-        assert (held.code, held.since) == ("runs_held", AT.replace(microsecond=0))
+        assert (waiting.code, waiting.since) == ("runs_held", AT.replace(microsecond=0))
         explained = twins.answer(lambda api: api.explain_run(run_id))
         assert (explained.subject, explained.status) == (run_id, RunStatus.PENDING)
         assert [reason.code for reason in explained.reasons] == ["paused", "held"]
 
-    def test_what_is_not_as_it_is_wanted_is_told(self, twins: Twins) -> None:
-        """With since when, and how bad it is."""
+    def test_drift_is_a_condition_of_the_workflow(self, twins: Twins) -> None:
+        """The condition has a type and a severity; without Airflow the workflow is also stale."""
         twins.register()
         twins.each(lambda world: world.clock.sleep(60))
         twins.each(lambda world: world.airflow.set_paused("iceberg_analytics_daily_clicks", paused=True))
         [condition] = twins.answer(lambda api: api.workflow(NAME)).conditions
         assert (condition.type, condition.severity) == (ConditionType.PAUSED_IN_AIRFLOW, Severity.ERROR)
         twins.each(lambda world: world.airflow.go_down())
-        shown = twins.answer(lambda api: api.workflow(NAME))
-        assert (shown.stale, shown.observed_at is not None, len(shown.conditions)) == (True, True, 2)
+        workflow = twins.answer(lambda api: api.workflow(NAME))
+        assert (workflow.stale, workflow.observed_at is not None, len(workflow.conditions)) == (True, True, 2)
 
     def test_lists_are_stale_while_airflow_is_away(self, twins: Twins) -> None:
-        """Workflows, and runs that have not ended; those that have are what they are."""
+        """Workflows and active runs are stale; ended runs are not."""
         twins.register()
         ended = twins.run()
         twins.each(lambda world: world.clock.sleep(60))
-        twins.each(lambda world: world.service.sweep())
+        twins.each(lambda world: world.sweeper.sweep())
         active = twins.run()
         twins.each(lambda world: world.airflow.go_down())
-        twins.each(lambda world: world.service.sweep())
+        twins.each(lambda world: world.sweeper.sweep())
         stale = {item.run_id: item.stale for item in twins.answer(lambda api: api.history()).items}
         assert stale == {ended: False, active: True}
         assert [item.stale for item in twins.answer(lambda api: api.workflows()).items] == [True]
 
-    def test_health(self, twins: Twins) -> None:
-        """That a system is away is an answer."""
+    def test_health_reports_an_unavailable_system(self, twins: Twins) -> None:
+        """The health is an answer, not an error, also if a system is unavailable."""
         assert twins.answer(lambda api: api.health()).status == "ok"
         twins.each(lambda world: world.airflow.go_down())
         health = twins.answer(lambda api: api.health())

@@ -1,4 +1,4 @@
-"""Who has changed what."""
+"""Rules for the audit."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 OTHER = "lake.sales.table-1"
 
 
-class AuditedRules(ApiSubject):
-    """Listing changes."""
+class AuditRules(ApiSubject):
+    """Lists of audit events."""
 
-    def test_changes_are_told_latest_first(self, twins: Twins) -> None:
-        """What was done to what, by whom, and what it changed."""
+    def test_events_are_listed_latest_first(self, twins: Twins) -> None:
+        """Each event has its action, workflow, caller, and the state before and after."""
         run_id = self._changed(twins)
         pause, run, first, second = _audit(twins, AuditFilters()).items
         assert [pause.action, run.action, first.action, second.action] == [
@@ -38,33 +38,33 @@ class AuditedRules(ApiSubject):
         assert run.after["status"] == "PENDING"
         assert (first.dataset_name, second.dataset_name) == (OTHER, NAME)
 
-    def test_filters_of_changes(self, twins: Twins) -> None:
-        """Each by itself; from a moment on, until before another."""
+    def test_filters_of_events(self, twins: Twins) -> None:
+        """Each filter selects its events; ``since`` is inclusive and ``until`` exclusive."""
         self._changed(twins)
         minute = _audit(twins, AuditFilters()).items[1].at
         for filters, number in (
             (AuditFilters(dataset_name=OTHER), 1),
             (AuditFilters(action=Action.REGISTER), 2),
             (AuditFilters(who=CALLER.name), 4),
-            (AuditFilters(who="somebody else"), 0),
+            (AuditFilters(who="other@example.com"), 0),
             (AuditFilters(since=minute), 2),
             (AuditFilters(until=minute), 2),
         ):
             assert _audit(twins, filters).total == number, filters
 
-    def test_pages_of_changes(self, twins: Twins) -> None:
-        """By cursor and by offset."""
+    def test_pages_of_events(self, twins: Twins) -> None:
+        """Events are paged by cursor and by offset."""
         self._changed(twins)
         every = _audit(twins, AuditFilters()).items
         first = _audit(twins, AuditFilters(limit=1))
         assert (first.items, first.total, first.next_cursor) == (every[:1], 4, "there")
         assert _audit(twins, AuditFilters(offset=1, limit=2)).items == every[1:3]
-        # a cursor has an id in it: each of the two systems has its own
-        second = twins.answer(lambda api: _same(api.audit(AuditFilters(limit=1, cursor=_first_cursor(api)))))
+        # a cursor contains an id, and the ids differ between the two systems
+        second = twins.answer(lambda api: _comparable(api.audit(AuditFilters(limit=1, cursor=_first_cursor(api)))))
         assert second.items == every[1:2]
 
-    def test_wrong_filters_of_changes(self, twins: Twins) -> None:
-        """A name that is none, a cursor of another list, moments the wrong way round."""
+    def test_invalid_filters_of_events_are_refused(self, twins: Twins) -> None:
+        """A malformed name, a malformed cursor and a reversed time range are refused."""
         self._changed(twins)
         moment = _audit(twins, AuditFilters()).items[0].at
         for filters in (
@@ -76,7 +76,7 @@ class AuditedRules(ApiSubject):
 
     @staticmethod
     def _changed(twins: Twins) -> str:
-        """Two workflows are registered, one of them is run a minute later, and paused after another; the run's id."""
+        """Register two workflows, run one a minute later, pause it after another minute, and return the run's id."""
         twins.register()
         twins.each(lambda world: world.clock.sleep(1))
         twins.register(OTHER)
@@ -87,14 +87,14 @@ class AuditedRules(ApiSubject):
 
 
 def _audit(twins: Twins, filters: AuditFilters) -> Listing[AuditItem]:
-    return twins.answer(lambda api: _same(api.audit(filters)))
+    return twins.answer(lambda api: _comparable(api.audit(filters)))
 
 
-def _same(found: Listing[AuditItem]) -> Listing[AuditItem]:
-    """What is the same in two systems: not the ids, nor the way by which it came."""
-    same = {"id": "", "via": Via.LIBRARY, "address": None, "request_id": None}
-    items = tuple(item.model_copy(update=same) for item in found.items)
-    return evolve(found, items=items, next_cursor="there" if found.next_cursor else None)
+def _comparable(page: Listing[AuditItem]) -> Listing[AuditItem]:
+    """The page without the values that differ between two systems: ids, and how the request arrived."""
+    replaced = {"id": "", "via": Via.LIBRARY, "address": None, "request_id": None}
+    items = tuple(item.model_copy(update=replaced) for item in page.items)
+    return evolve(page, items=items, next_cursor="there" if page.next_cursor else None)
 
 
 def _refused(api: WorkflowApi, filters: AuditFilters) -> object:

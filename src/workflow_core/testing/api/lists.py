@@ -1,4 +1,4 @@
-"""The two lists: filters, limits, pages."""
+"""Rules for the lists of workflows and runs: filters, limits, pages."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ NAMES = tuple(f"lake.sales.table-{index}" for index in range(3))
 ODD = "ö+&=%20 ?#/\\\"'@example.com"
 
 
-class ListedRules(ApiSubject):
-    """Listing workflows and runs."""
+class ListRules(ApiSubject):
+    """Lists of workflows and runs."""
 
-    def test_nothing_is_an_empty_list(self, twins: Twins) -> None:
-        """Of both kinds, without a next page."""
-        for found in (twins.answer(lambda api: api.workflows()), twins.answer(lambda api: api.history())):
-            assert (found.items, found.total, found.next_cursor) == ((), 0, None)
+    def test_an_empty_system_has_empty_lists(self, twins: Twins) -> None:
+        """Both lists are empty and have no next page."""
+        for page in (twins.answer(lambda api: api.workflows()), twins.answer(lambda api: api.history())):
+            assert (page.items, page.total, page.next_cursor) == ((), 0, None)
 
     def test_a_workflow_is_listed_with_its_runs(self, twins: Twins) -> None:
-        """The last one and the next one."""
+        """The item contains the last run and the next fire time."""
         twins.register()
         run_id = twins.run()
         (item,) = twins.answer(lambda api: api.workflows()).items
@@ -35,55 +35,55 @@ class ListedRules(ApiSubject):
         assert item.next_run == datetime(2026, 1, 1, 11, tzinfo=UTC)
 
     def test_pages_of_workflows(self, twins: Twins) -> None:
-        """Cursor by cursor, every workflow once, in order, and the total on each page."""
+        """The pages contain each workflow once, in order, and each page contains the total."""
         for name in NAMES:
             twins.register(name)
-        seen: list[str] = []
+        listed: list[str] = []
         filters = WorkflowFilters(limit=2)
         while True:
             page = self._workflows(twins, filters)
             assert page.total == len(NAMES)
-            seen += [item.dataset_name for item in page.items]
+            listed += [item.dataset_name for item in page.items]
             if page.next_cursor is None:
                 break
             filters = WorkflowFilters(limit=2, cursor=page.next_cursor)
-        assert seen == sorted(NAMES)
+        assert listed == sorted(NAMES)
 
     def test_pages_of_runs(self, twins: Twins) -> None:
-        """Latest first, and the filters stay with the cursor."""
+        """Runs are listed latest first, and the filters apply to each page."""
         twins.register()
         twins.register(NAMES[0])
         started = [twins.run(after=1) for _ in range(3)]
         twins.answer(lambda api: api.run(NAMES[0]))
-        seen: list[str] = []
+        listed: list[str] = []
         cursor: str | None = None
         while True:
             filters = HistoryFilters(limit=2, dataset_name=NAME, cursor=cursor)
             page = self._history(twins, filters)
             assert page.total == len(started)
-            seen += [item.run_id for item in page.items]
+            listed += [item.run_id for item in page.items]
             if (cursor := page.next_cursor) is None:
                 break
-        assert seen == started[::-1]
+        assert listed == started[::-1]
 
-    def test_offsets(self, twins: Twins) -> None:
-        """Pass over items; one past the end is an empty page."""
+    def test_an_offset_skips_items(self, twins: Twins) -> None:
+        """A list starts after the offset; an offset past the end returns an empty page."""
         for name in NAMES:
             twins.register(name)
-        found = self._workflows(twins, WorkflowFilters(limit=2, offset=2))
-        assert [item.dataset_name for item in found.items] == sorted(NAMES)[2:]
+        page = self._workflows(twins, WorkflowFilters(limit=2, offset=2))
+        assert [item.dataset_name for item in page.items] == sorted(NAMES)[2:]
         beyond = self._workflows(twins, WorkflowFilters(offset=2**31 - 1))
         assert (beyond.items, beyond.total) == ((), len(NAMES))
 
-    def test_the_least_and_the_most(self, twins: Twins) -> None:
-        """One item, and the largest page."""
+    def test_the_smallest_and_the_largest_limit(self, twins: Twins) -> None:
+        """A limit of 1 returns one item, and a limit of 500 all items."""
         for name in NAMES:
             twins.register(name)
         assert len(self._workflows(twins, WorkflowFilters(limit=1)).items) == 1
         assert len(self._workflows(twins, WorkflowFilters(limit=500)).items) == len(NAMES)
 
     def test_filters_of_workflows(self, twins: Twins) -> None:
-        """Status, source and owner, which may be of any characters."""
+        """Workflows are filtered by status, source and owner; an owner may contain any characters."""
         twins.register()
         twins.register(
             NAMES[0], YAML.replace("data@example.com", '"' + ODD.replace("\\", "\\\\").replace('"', '\\"') + '"')
@@ -95,7 +95,7 @@ class ListedRules(ApiSubject):
         assert self._names(twins, WorkflowFilters(source_type=SourceType.MANUAL)) == [NAME, NAMES[0]]
 
     def test_filters_of_runs(self, twins: Twins) -> None:
-        """One workflow's, and days that count in UTC."""
+        """Runs are filtered by workflow and by days in UTC."""
         twins.register()
         run_id = twins.run()
         day, other = date(2026, 1, 1), date(2026, 1, 2)
@@ -104,8 +104,8 @@ class ListedRules(ApiSubject):
         for filters in (HistoryFilters(start_date=other), HistoryFilters(dataset_name=NAMES[0])):
             assert self._history(twins, filters).total == 0
 
-    def test_runs_that_airflow_made_are_in_the_history(self, twins: Twins) -> None:
-        """With who made them."""
+    def test_scheduled_runs_are_in_the_history(self, twins: Twins) -> None:
+        """A run that Airflow's scheduler started is listed with its type."""
         twins.register()
 
         def scheduled(world: ApiWorld) -> None:
@@ -118,7 +118,7 @@ class ListedRules(ApiSubject):
                 logical_date=moment,
             )
             world.clock.sleep(60)
-            world.service.sweep()
+            world.sweeper.sweep()
 
         twins.each(scheduled)
         (item,) = self._history(twins, HistoryFilters()).items

@@ -1,4 +1,4 @@
-"""Putting runs into an end state."""
+"""Rules for setting runs to an end state."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from workflow_core.domain.run import AirflowRun
 from workflow_core.errors import AirflowOutcomeUnknown
 from workflow_core.ports.airflow import EndState
+from workflow_core.testing.airflow.runs import airflow_time, await_end, follow_changes
 from workflow_core.testing.airflow.subject import HELD, LASTING, QUICK, AirflowSubject, World, new_id
-from workflow_core.testing.airflow.watched import ended, followed, now_of
 from workflow_core.testing.together import together
 
 if TYPE_CHECKING:
@@ -21,12 +21,12 @@ def _states(port: AirflowPort, dag_id: str, run_id: str) -> dict[str, str | None
     return {task.task_id: task.state for task in port.tasks([(dag_id, run_id)])[dag_id, run_id]}
 
 
-class EndedRunRules(AirflowSubject):
-    """Airflow does as told, and says what came of it."""
+class StopRules(AirflowSubject):
+    """Airflow sets the run to the requested state and returns the result."""
 
     @pytest.mark.parametrize("state", EndState)
-    def test_a_waiting_run_is_ended(self, port: AirflowPort, world: World, state: EndState) -> None:
-        """A run that has not started ends at once, in the state that was asked for, and none of its tasks is left to run."""
+    def test_a_queued_run_ends_in_the_requested_state(self, port: AirflowPort, world: World, state: EndState) -> None:
+        """A run that has not started ends at once in the requested state, and none of its tasks remains to run."""
         run_id = new_id()
         port.trigger(HELD.dag_id, run_id, conf={"date": "2026-01-01"})
         run = port.end_run(HELD.dag_id, run_id, state)
@@ -38,7 +38,7 @@ class EndedRunRules(AirflowSubject):
         assert set(_states(port, HELD.dag_id, run_id).values()) <= {"skipped", state.value}
 
     def test_tasks_end_with_a_failed_run(self, port: AirflowPort, world: World) -> None:
-        """The task that runs becomes failed, the one to come skipped, the one that has ended stays as it was; all have their ends."""
+        """The running task becomes failed, the later task skipped, the ended task is unchanged; each has an end."""
         run_id = new_id()
         port.trigger(LASTING.dag_id, run_id, conf={})
         world.eventually(lambda: world.behind.has_begun(LASTING.dag_id, run_id, "lasting"), bool)
@@ -50,11 +50,11 @@ class EndedRunRules(AirflowSubject):
         assert all(task.ended_at is not None for task in tasks)
         assert world.behind.runs(LASTING.dag_id)[run_id]["state"] == "failed"
 
-    def test_an_ended_run_is_put_into_the_other_state(self, port: AirflowPort, world: World) -> None:
-        """Airflow has no objection to making a success a failure, or the other way round; the time of its end stays."""
+    def test_an_ended_run_changes_its_end_state(self, port: AirflowPort, world: World) -> None:
+        """A successful run can become failed and a failed run successful; the time of its end is unchanged."""
         run_id = new_id()
         port.trigger(QUICK.dag_id, run_id, conf={})
-        first = ended(port, world, QUICK.dag_id, run_id)
+        first = await_end(port, world, QUICK.dag_id, run_id)
         for state in (EndState.FAILED, EndState.SUCCESS):
             run = port.end_run(QUICK.dag_id, run_id, state)
             assert run is not None
@@ -62,38 +62,40 @@ class EndedRunRules(AirflowSubject):
             assert world.behind.runs(QUICK.dag_id)[run_id]["state"] == state.value
             assert _states(port, QUICK.dag_id, run_id) == {"only": "success"}
 
-    def test_ending_again_changes_nothing(self, port: AirflowPort, world: World) -> None:
-        """A repeat, and several at once, answer the same run with the same end."""
+    def test_a_repeated_end_changes_nothing(self, port: AirflowPort, world: World) -> None:
+        """Repeated and concurrent calls return the same run with the same end."""
         run_id = new_id()
         port.trigger(HELD.dag_id, run_id, conf={})
         first = port.end_run(HELD.dag_id, run_id, EndState.FAILED)
         world.behind.pass_time()
-        again = together([lambda: port.end_run(HELD.dag_id, run_id, EndState.FAILED)] * 4)
-        assert {(run.state, run.ended_at) for run in again if isinstance(run, AirflowRun)} == {
+        repeats = together([lambda: port.end_run(HELD.dag_id, run_id, EndState.FAILED)] * 4)
+        assert {(run.state, run.ended_at) for run in repeats if isinstance(run, AirflowRun)} == {
             ("failed", first and first.ended_at)
         }
-        assert all(isinstance(run, AirflowRun) for run in again)
+        assert all(isinstance(run, AirflowRun) for run in repeats)
 
-    def test_an_end_is_told_as_a_change(self, port: AirflowPort, world: World) -> None:
-        """Who follows changes learns of the end."""
+    def test_an_end_is_a_change(self, port: AirflowPort, world: World) -> None:
+        """The list of changed runs contains a run that was set to an end state."""
         run_id = new_id()
         port.trigger(HELD.dag_id, run_id, conf={})
-        since = now_of(port)
-        world.eventually(lambda: now_of(port), lambda now: now > since)
-        since = now_of(port)
+        since = airflow_time(port)
+        world.eventually(lambda: airflow_time(port), lambda now: now > since)
+        since = airflow_time(port)
         port.end_run(HELD.dag_id, run_id, EndState.FAILED)
         key = (HELD.dag_id, run_id)
-        world.eventually(lambda: followed(port, world, since, {key})[key].state, lambda state: state == "failed")
+        world.eventually(lambda: follow_changes(port, world, since, {key})[key].state, lambda state: state == "failed")
 
     @pytest.mark.parametrize("run_id", ["never_started", "a b", "a/b", "..", "", "x" * 300, "\0"])
     @pytest.mark.usefixtures("world")
-    def test_an_unknown_run_has_no_end(self, port: AirflowPort, run_id: str) -> None:
-        """What Airflow does not have is None, even under an id that no run can have, or of a DAG that there is not."""
+    def test_an_unknown_run_cannot_be_ended(self, port: AirflowPort, run_id: str) -> None:
+        """The result for a run that Airflow does not have is None, even if its id is malformed or its DAG does not exist."""
         assert port.end_run(HELD.dag_id, run_id, EndState.FAILED) is None
         assert port.end_run("contract_never_written", run_id, EndState.FAILED) is None
 
-    def test_an_end_whose_answer_was_lost_is_unknown(self, port: AirflowPort, deaf: AirflowPort, world: World) -> None:
-        """A lost answer is "unknown", and the run has ended."""
+    def test_the_outcome_of_an_end_without_a_response_is_unknown(
+        self, port: AirflowPort, deaf: AirflowPort, world: World
+    ) -> None:
+        """If the response is lost, the port reports an unknown outcome, and the run has ended."""
         run_id = new_id()
         world.behind.start_elsewhere(HELD.dag_id, run_id)
         with pytest.raises(AirflowOutcomeUnknown):

@@ -1,4 +1,4 @@
-"""DAGs: what is served, having a file parsed, pausing."""
+"""Rules for DAGs: the list of served DAGs, requests for a parse, pauses."""
 
 from __future__ import annotations
 
@@ -19,60 +19,60 @@ if TYPE_CHECKING:
 
 
 def _served(port: AirflowPort, dag_id: str) -> ServedDag:
-    found = port.dag(dag_id)
-    assert found is not None
-    return found
+    dag = port.dag(dag_id)
+    assert dag is not None
+    return dag
 
 
 def _listed(port: AirflowPort) -> dict[str, ListedDag]:
-    """All of them."""
-    found: dict[str, ListedDag] = {}
-    while (page := port.list_dags(len(found))).dags:
-        found |= {dag.dag_id: dag for dag in page.dags}
-    return found
+    """All listed DAGs by id."""
+    dags: dict[str, ListedDag] = {}
+    while (page := port.list_dags(len(dags))).dags:
+        dags |= {dag.dag_id: dag for dag in page.dags}
+    return dags
 
 
-class ServedDagRules(AirflowSubject):
-    """What the port says of DAGs and of Airflow as a whole."""
+class DagRules(AirflowSubject):
+    """The state of DAGs and of Airflow as a whole."""
 
     def test_ping_returns(self, port: AirflowPort) -> None:
-        """An Airflow that answers and lets us in passes, the first time and ever after."""
+        """A ping succeeds, also repeatedly, if Airflow responds and accepts the credentials."""
         for _ in range(3):
             port.ping()
 
-    def test_health_names_the_installed_parts(self, port: AirflowPort, world: World) -> None:
-        """Each part that runs is there, and healthy."""
+    def test_health_reports_the_installed_components(self, port: AirflowPort, world: World) -> None:
+        """Each running component is reported as healthy."""
         expected = dict.fromkeys(("metadatabase", "scheduler", "dag_processor", "triggerer"), ComponentState.HEALTHY)
         world.eventually(port.health, lambda health: health == expected)
 
     @pytest.mark.parametrize("dag_id", ["contract_never_written", "no such dag", "a/b", "..", "", "\0", "a%2Fb?c#d"])
     def test_an_unknown_dag_is_none(self, port: AirflowPort, dag_id: str) -> None:
-        """What Airflow does not serve is None, even under an id that no DAG can have."""
+        """The result for a DAG that Airflow does not serve is None, even if the id is malformed."""
         assert port.dag(dag_id) is None
 
     @pytest.mark.usefixtures("world")
-    def test_a_mark_is_read_back(self, port: AirflowPort) -> None:
-        """A DAG of ours says which spec it was built from."""
-        found = _served(port, BUILT.dag_id)
+    def test_the_mark_of_a_dag_is_read(self, port: AirflowPort) -> None:
+        """A DAG with a mark has the hash of the spec from which it was built."""
+        dag = _served(port, BUILT.dag_id)
         assert BUILT.mark is not None
-        assert (found.dag_id, found.spec_hash, found.error) == (BUILT.dag_id, BUILT.mark.spec_hash, None)
+        assert (dag.dag_id, dag.spec_hash, dag.error) == (BUILT.dag_id, BUILT.mark.spec_hash, None)
 
     @pytest.mark.usefixtures("world")
-    def test_an_error_is_read_back(self, port: AirflowPort) -> None:
-        """A DAG of ours whose spec could not be built says why."""
-        found = _served(port, BROKEN.dag_id)
+    def test_the_error_in_a_mark_is_read(self, port: AirflowPort) -> None:
+        """A DAG whose spec could not be built has the reason."""
+        dag = _served(port, BROKEN.dag_id)
         assert BROKEN.mark is not None
-        assert (found.spec_hash, found.error) == (BROKEN.mark.spec_hash, BROKEN.mark.error)
+        assert (dag.spec_hash, dag.error) == (BROKEN.mark.spec_hash, BROKEN.mark.error)
 
     @pytest.mark.usefixtures("world")
-    def test_a_dag_of_others_has_no_mark(self, port: AirflowPort) -> None:
-        """A DAG without our mark has neither hash nor error."""
-        found = _served(port, HELD.dag_id)
-        assert (found.spec_hash, found.error) == (None, None)
+    def test_a_dag_without_a_mark_has_no_hash(self, port: AirflowPort) -> None:
+        """A DAG without the service's mark has neither a hash nor an error."""
+        dag = _served(port, HELD.dag_id)
+        assert (dag.spec_hash, dag.error) == (None, None)
 
     @pytest.mark.usefixtures("world")
-    def test_the_next_run_is_told(self, port: AirflowPort) -> None:
-        """A DAG with a schedule says when it fires next, in UTC; one without says nothing."""
+    def test_the_next_run_of_a_schedule_is_read(self, port: AirflowPort) -> None:
+        """A DAG with a schedule has its next fire time in UTC; a DAG without one has none."""
         next_run = _served(port, BUILT.dag_id).next_run
         assert next_run is not None
         assert (next_run.tzinfo, next_run.hour, next_run.minute) == (UTC, 6, 0)
@@ -81,7 +81,7 @@ class ServedDagRules(AirflowSubject):
     @pytest.mark.parametrize("limit", [3, 100])
     @pytest.mark.usefixtures("world")
     def test_dags_are_listed_page_by_page(self, port: AirflowPort, limit: int) -> None:
-        """Each once, by id, with what is known of it without asking for its details; no page has more than was asked for."""
+        """Each DAG is listed once, by id, with its pause state and next run; no page exceeds the limit."""
         listed: list[ListedDag] = []
         while True:
             page = port.list_dags(len(listed), limit=limit)
@@ -98,43 +98,43 @@ class ServedDagRules(AirflowSubject):
         assert dags[BUILT.dag_id].next_run == _served(port, BUILT.dag_id).next_run
 
     @pytest.mark.usefixtures("world")
-    def test_no_dag_is_listed_after_the_last(self, port: AirflowPort) -> None:
-        """An empty page, which still tells how many there are."""
+    def test_a_page_after_the_last_dag_is_empty(self, port: AirflowPort) -> None:
+        """The empty page still contains the total."""
         page = port.list_dags(10_000)
         assert (list(page.dags), page.total >= len(COMMON)) == ([], True)
 
     def test_a_withdrawn_dag_is_not_listed(self, port: AirflowPort, world: World) -> None:
-        """What is no longer served is not among them; a pause is told at once."""
-        kept, gone = DagSeed(dag_id=new_id("contract")), DagSeed(dag_id=new_id("contract"))
-        world.behind.serve(kept, gone)
-        assert {kept.dag_id, gone.dag_id} <= set(_listed(port))
-        world.behind.withdraw(gone.dag_id)
-        world.eventually(lambda: gone.dag_id in _listed(port), lambda listed: not listed)
+        """The list omits a DAG that is no longer served, and shows a pause at once."""
+        kept, withdrawn = DagSeed(dag_id=new_id("contract")), DagSeed(dag_id=new_id("contract"))
+        world.behind.serve(kept, withdrawn)
+        assert {kept.dag_id, withdrawn.dag_id} <= set(_listed(port))
+        world.behind.withdraw(withdrawn.dag_id)
+        world.eventually(lambda: withdrawn.dag_id in _listed(port), lambda listed: not listed)
         for paused in (False, True):
             port.set_paused(kept.dag_id, paused=paused)
             assert _listed(port)[kept.dag_id].is_paused is paused
 
     def test_a_new_spec_is_served_after_a_parse(self, port: AirflowPort, world: World) -> None:
-        """A spec that was added to a known file is served soon after the file's parse was asked for."""
+        """A spec that was added to a file is served soon after a request to parse the file."""
         seed = DagSeed(dag_id=new_id("contract"), mark=ServedMark(spec_hash="00000000000000aa"), paused=False)
         spec_hash = world.behind.write(seed)
         port.request_parse(world.behind.sentinel)
-        found = world.eventually(lambda: port.dag(seed.dag_id), lambda dag: dag is not None)
-        assert found is not None
-        assert (found.spec_hash, found.error, found.is_paused) == (spec_hash, None, False)
+        dag = world.eventually(lambda: port.dag(seed.dag_id), lambda dag: dag is not None)
+        assert dag is not None
+        assert (dag.spec_hash, dag.error, dag.is_paused) == (spec_hash, None, False)
 
-    def test_asking_for_a_parse_again_is_harmless(self, port: AirflowPort, world: World) -> None:
-        """A file whose parse was asked for already may be asked for again, by several at once, too."""
+    def test_a_repeated_request_for_a_parse_is_harmless(self, port: AirflowPort, world: World) -> None:
+        """A parse of the same file may be requested several times, also concurrently."""
         calls = [lambda: port.request_parse(world.behind.sentinel)] * 5
         assert together(calls) == [None] * 5
 
-    def test_a_loader_that_is_not_installed_is_named(self, port: AirflowPort) -> None:
-        """A sentinel that Airflow does not know is an error of its own."""
+    def test_a_missing_loader_is_named_in_the_error(self, port: AirflowPort) -> None:
+        """A request for a sentinel that Airflow does not have raises a specific error."""
         with pytest.raises(LoaderNotInstalled, match="contract_no_sentinel"):
             port.request_parse("contract_no_sentinel")
 
-    def test_pausing_and_unpausing(self, port: AirflowPort, world: World) -> None:
-        """The pause state is what was asked for last, and asking for it again changes nothing."""
+    def test_a_dag_is_paused_and_unpaused(self, port: AirflowPort, world: World) -> None:
+        """The pause state is the last requested state, and a repeated request changes nothing."""
         seed = evolve(HELD, dag_id="contract_pausing")
         world.behind.serve(seed)
         for paused in (False, False, True, True):
@@ -144,12 +144,12 @@ class ServedDagRules(AirflowSubject):
 
     @pytest.mark.parametrize("dag_id", ["contract_never_written", "a/b"])
     def test_an_unknown_dag_cannot_be_paused(self, port: AirflowPort, dag_id: str) -> None:
-        """Pausing what Airflow does not serve is an error."""
+        """Pausing a DAG that Airflow does not serve raises an error."""
         with pytest.raises(DagNotFound):
             port.set_paused(dag_id, paused=True)
 
-    def test_a_withdrawn_dag_is_gone_but_its_runs_are_not(self, port: AirflowPort, world: World) -> None:
-        """A DAG that left its file is None, takes no run and no pause; its runs stay readable."""
+    def test_a_withdrawn_dag_keeps_its_runs(self, port: AirflowPort, world: World) -> None:
+        """A DAG that was removed from its file is not served and accepts no run and no pause; its runs stay readable."""
         seed, run_id = DagSeed(dag_id=new_id("contract")), new_id()
         world.behind.serve(seed)
         port.trigger(seed.dag_id, run_id, conf={})

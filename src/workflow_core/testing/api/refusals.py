@@ -1,4 +1,4 @@
-"""Errors: of the same class, code, message and findings."""
+"""Rules for errors: every implementation raises the same class, code, message and problems."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
     from workflow_core.api import WorkflowApi
 
-NO_NAMES: Final = (
+MALFORMED_NAMES: Final = (
     "", ".", "..", "/", "one", "a/b.c", "a.b/run", "../a.b", "a.b/../c.d", "%2e%2e", "a%2Fb.c", "a.b%00", "a.b\0", "a b.c",
     " a.b", "a.b ", "a.b?x=1", "a.b#x", "a.b;x", "a..b", ".a.b", "a.b.", "ü.b", "a.b\n", "a\\b.c", "数据.🙂", "\ud800.a",
     "register", "runs", "history", f"{'a' * 199}.b", "http://x.y/z", "a.-b",
 )  # fmt: skip
-"""What could lead to another route, out of the path, or nowhere."""
+"""Names that could match another route, leave the path or match no route."""
 
 BY_NAME: Final[tuple[Callable[[WorkflowApi, str], object], ...]] = (
     lambda api, name: api.workflow(name),
@@ -51,7 +51,7 @@ BY_RUN_ID: Final[tuple[Callable[[WorkflowApi, str], object], ...]] = (
     lambda api, run_id: api.stop(run_id),
 )
 
-WRONG_PARAMS: Final[tuple[dict[str, Any], ...]] = (
+INVALID_PARAMS: Final[tuple[dict[str, Any], ...]] = (
     {"unknown": 1},
     {"date": "2026-02-30"},
     {"date": 5},
@@ -64,39 +64,39 @@ WRONG_PARAMS: Final[tuple[dict[str, Any], ...]] = (
 
 ANY: Final = settings(max_examples=60, deadline=None, database=None)
 STORABLE: Final = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
-"""What a request takes: it refuses NUL and half characters by itself."""
+"""The characters that a request accepts; it refuses NUL and surrogates."""
 
 
-class RefusedRules(ApiSubject):
-    """What is refused, and how."""
+class RefusalRules(ApiSubject):
+    """Refused requests."""
 
-    @pytest.mark.parametrize("name", NO_NAMES, ids=ascii)
-    def test_what_is_no_name_is_refused(self, twins: Twins, name: str) -> None:
-        """By every call that takes a name, and nothing else is reached through it."""
+    @pytest.mark.parametrize("name", MALFORMED_NAMES, ids=ascii)
+    def test_malformed_names_are_refused(self, twins: Twins, name: str) -> None:
+        """Every method with a name refuses a malformed one."""
         twins.register()
         for ask in BY_NAME:
-            if name not in {"a.b\0", "\ud800.a"} or ask in BY_NAME[:8]:  # requests refuse such characters by themselves
+            if name not in {"a.b\0", "\ud800.a"} or ask in BY_NAME[:8]:  # the request itself refuses such characters
                 error = twins.error(lambda api, ask=ask: ask(api, name))  # type: ignore[misc]
                 assert isinstance(error, errors.InvalidRequest)
                 assert error.problems[0].field == "dataset_name"
 
-    @pytest.mark.parametrize("run_id", [*NO_NAMES[:12], "a b", "a..b", "ü", "a\0", "%", "x" * 251], ids=ascii)
-    def test_what_is_no_run_id_is_refused_or_not_found(self, twins: Twins, run_id: str) -> None:
-        """Some of these could be run ids, but there is no such run."""
+    @pytest.mark.parametrize("run_id", [*MALFORMED_NAMES[:12], "a b", "a..b", "ü", "a\0", "%", "x" * 251], ids=ascii)
+    def test_malformed_run_ids_are_refused_or_not_found(self, twins: Twins, run_id: str) -> None:
+        """Every method with a run id refuses or does not find a malformed one."""
         for ask in BY_RUN_ID:
             error = twins.error(lambda api, ask=ask: ask(api, run_id))  # type: ignore[misc]
             assert isinstance(error, errors.InvalidRequest | errors.WorkflowRunNotFound)
 
-    def test_revisions_that_are_not_there(self, twins: Twins) -> None:
-        """Unknown ones, and those that the caller has not seen."""
+    def test_unknown_and_outdated_revisions_are_refused(self, twins: Twins) -> None:
+        """An unknown revision is not found, and an outdated ``if_match`` is a mismatch."""
         twins.register()
         assert isinstance(twins.error(lambda api: api.diff(NAME, 2)), errors.RevisionNotFound)
         assert isinstance(twins.error(lambda api: api.restore(NAME, 2)), errors.RevisionNotFound)
         assert isinstance(twins.error(lambda api: api.restore(NAME, 1, if_match=2)), errors.RevisionMismatch)
         assert isinstance(twins.error(lambda api: api.register(a_registration(), if_match=2)), errors.RevisionMismatch)
 
-    def test_what_does_not_allow_it(self, twins: Twins) -> None:
-        """A workflow with a run in it, and a run that has ended."""
+    def test_active_runs_and_ended_runs_cause_conflicts(self, twins: Twins) -> None:
+        """A workflow with an active run is not unregistered, and an ended run is not stopped."""
         twins.register()
         run_id = twins.run()
         assert isinstance(twins.error(lambda api: api.unregister(NAME)), errors.WorkflowHasActiveRuns)
@@ -104,7 +104,7 @@ class RefusedRules(ApiSubject):
         assert isinstance(twins.error(lambda api: api.stop(run_id)), errors.RunNotActive)
 
     def test_any_text_as_a_name(self, twins: Twins) -> None:
-        """Is refused or not found."""
+        """Any text is refused or not found as a workflow."""
 
         @ANY
         @given(name=st.text() | st.from_regex(DATASET_NAME_PATTERN))
@@ -115,7 +115,7 @@ class RefusedRules(ApiSubject):
         refused()
 
     def test_any_text_as_a_run_id(self, twins: Twins) -> None:
-        """Is refused or not found."""
+        """Any text is refused or not found as a run."""
 
         @ANY
         @given(run_id=st.text() | st.from_regex(RUN_ID_PATTERN))
@@ -126,7 +126,7 @@ class RefusedRules(ApiSubject):
         refused()
 
     def test_any_text_as_a_cursor(self, twins: Twins) -> None:
-        """Is refused by both lists."""
+        """Both lists refuse any text that is not their cursor."""
 
         @ANY
         @given(cursor=STORABLE)
@@ -140,7 +140,7 @@ class RefusedRules(ApiSubject):
         refused()
 
     def test_any_params(self, twins: Twins) -> None:
-        """Those that are not declared are refused, with a finding for each."""
+        """Undeclared params are refused with a problem for each."""
         twins.register()
         values = st.recursive(
             st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | STORABLE,
@@ -157,7 +157,7 @@ class RefusedRules(ApiSubject):
         refused()
 
     def test_a_cursor_of_the_other_list_is_refused(self, twins: Twins) -> None:
-        """It is a key of something else."""
+        """The list of workflows refuses a cursor of the history."""
         twins.register()
         twins.run()
         twins.run()
@@ -180,19 +180,21 @@ class RefusedRules(ApiSubject):
             (errors.WorkflowAlreadyExists, lambda api: api.register(a_registration(NAME.replace("_", "-")))),
         ],
     )  # fmt: skip
-    def test_what_is_not_there_or_is_taken(self, twins: Twins, kind: type[errors.WorkflowError], ask: Any) -> None:
-        """The class says which."""
+    def test_unknown_and_taken_names_raise_specific_errors(
+        self, twins: Twins, kind: type[errors.WorkflowError], ask: Any
+    ) -> None:
+        """The class of the error distinguishes unknown workflows, unknown runs and taken names."""
         twins.register()
         assert type(twins.error(ask)) is kind
 
     def test_a_paused_workflow_is_not_run(self, twins: Twins) -> None:
-        """A conflict."""
+        """A trigger of a paused workflow raises a conflict."""
         twins.register()
         twins.answer(lambda api: api.pause(NAME))
         assert type(twins.error(lambda api: api.run(NAME))) is errors.WorkflowPaused
 
-    def test_what_has_not_ended_or_not_failed_is_not_retried(self, twins: Twins) -> None:
-        """A conflict, and the message says why."""
+    def test_only_a_failed_run_is_retried(self, twins: Twins) -> None:
+        """A retry of the failed tasks of an active or successful run raises a conflict."""
         twins.register()
         run_id = twins.run()
         assert type(twins.error(lambda api: api.retry(run_id))) is errors.RunNotRetryable
@@ -201,15 +203,15 @@ class RefusedRules(ApiSubject):
         assert type(twins.error(lambda api: api.retry(run_id))) is errors.RunNotRetryable
 
     @pytest.mark.parametrize("name", ["a.b", NAME])
-    def test_code_is_not_registered(self, twins: Twins, name: str) -> None:
-        """Not over the API."""
+    def test_a_code_workflow_is_not_registered_over_the_api(self, twins: Twins, name: str) -> None:
+        """A registration with the source CODE is denied."""
         request = RegisterRequest(dataset_name=name, yaml_content=YAML.format(name=name), source_type=SourceType.CODE)
         assert type(twins.error(lambda api: api.register(request))) is errors.WorkflowPermissionDenied
 
-    def test_wrong_params(self, twins: Twins) -> None:
-        """A finding for each."""
+    def test_invalid_params_are_refused(self, twins: Twins) -> None:
+        """Every problem names its param."""
         twins.register()
-        for params in WRONG_PARAMS:
+        for params in INVALID_PARAMS:
             request = RunRequest(params=params)
             error = twins.error(lambda api, request=request: api.run(NAME, request))  # type: ignore[misc]
             assert type(error) is errors.InvalidRequest
@@ -231,43 +233,43 @@ class RefusedRules(ApiSubject):
         ],
         ids=lambda yaml: ascii(yaml[:20]),
     )
-    def test_a_wrong_spec(self, twins: Twins, yaml: str) -> None:
-        """Every finding with its place."""
+    def test_an_invalid_spec_is_refused(self, twins: Twins, yaml: str) -> None:
+        """The error lists the problems of the spec."""
         request = RegisterRequest(dataset_name=NAME, yaml_content=yaml.replace("{{", "{").replace("}}", "}"))
         error = twins.error(lambda api: api.register(request))
         assert type(error) is errors.InvalidWorkflowSpec
         assert error.problems
 
-    def test_a_wrong_schedule(self, twins: Twins) -> None:
-        """Cron and zone."""
+    def test_an_invalid_schedule_is_refused(self, twins: Twins) -> None:
+        """An invalid cron expression and an invalid time zone are refused."""
         for cron, timezone in (("61 * * * *", "UTC"), ("* * * * *", "Mars/Olympus"), ("ü", "")):
             request = a_registration().model_copy(update={"schedule": ScheduleModel(cron=cron, timezone=timezone)})
             error = twins.error(lambda api, request=request: api.register(request))  # type: ignore[misc]
             assert isinstance(error, errors.InvalidRequest)
 
-    def test_dates_the_wrong_way_round(self, twins: Twins) -> None:
-        """Are refused by the service, not by the request."""
+    def test_a_reversed_date_range_is_refused(self, twins: Twins) -> None:
+        """The service, not the request, refuses an end before the start."""
         filters = HistoryFilters.model_validate({"start_date": "2026-01-02", "end_date": "2026-01-01"})
         assert twins.error(lambda api: api.history(filters)).problems[0].field == "end_date"
 
-    def test_airflow_away(self, twins: Twins) -> None:
-        """Nothing that needs it is accepted, and the text is the same."""
+    def test_commands_need_airflow(self, twins: Twins) -> None:
+        """While Airflow is unavailable, commands that need it are refused."""
         twins.register()
         twins.each(lambda world: world.airflow.go_down())
-        asked: tuple[Callable[[WorkflowApi], object], ...] = (
+        commands: tuple[Callable[[WorkflowApi], object], ...] = (
             lambda api: api.run(NAME),
             lambda api: api.pause(NAME, PauseRequest(reason="x")),
             lambda api: api.register(a_registration("a.b")),
         )
-        for ask in asked:
+        for ask in commands:
             assert type(twins.error(ask)) is errors.AirflowUnavailable
 
-    def test_the_storage_away(self, twins: Twins) -> None:
-        """A registration is refused."""
+    def test_a_registration_needs_the_object_store(self, twins: Twins) -> None:
+        """While the object store is unavailable, a registration is refused."""
         twins.each(lambda world: world.storage.go_down())
         assert type(twins.error(lambda api: api.register(a_registration()))) is errors.StorageUnavailable
 
-    def test_no_loader_in_airflow(self, twins: Twins) -> None:
-        """A registration is refused."""
+    def test_a_registration_needs_the_loader(self, twins: Twins) -> None:
+        """Without loader files in Airflow, a registration is refused."""
         twins.each(lambda world: world.airflow.uninstall())
         assert type(twins.error(lambda api: api.register(a_registration()))) is errors.LoaderNotInstalled
