@@ -123,8 +123,8 @@ def airflow_2(postgres, s3, tmp_path_factory):
 def _running(environment, database_url, s3, bucket, home):
     """An Airflow on PostgreSQL, reading workflows from S3; the intervals are those of SOON.
 
-    The files in its DAGs folder are there before it starts, as they are in a real installation: a new file would be noticed only after
-    five minutes.
+    The files in its DAGs folder exist before it starts, as in a real installation: Airflow would notice a new file only after five
+    minutes.
     """
     from workflow_entrypoints.airflow.install import install
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
 POOL: Final = "chaos_held"
-"""A pool of Airflow without a slot: what waits in it is under way until somebody stops it, and costs nothing."""
+"""A pool of Airflow without a slot: a run that waits in it stays active until it is stopped, and costs nothing."""
 
 _EMPTY: Final = "  - {task_id: only, operator: empty}"
 _HELD: Final = f"  - {{task_id: only, operator: bash, bash_command: 'true', pool: {POOL}}}"

@@ -1,4 +1,4 @@
-"""A client generated from the OpenAPI document knows every answer, errors included."""
+"""Tests of a client generated from the OpenAPI document, which must handle each response, including errors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PACKAGE = "generated_workflow_client"
 
 @pytest.fixture(scope="module")
 def generated(tmp_path_factory):
-    """Where the client was generated, and what the generator had to say."""
+    """The folder of the generated client, and the output of the generator."""
     folder = tmp_path_factory.mktemp("client")
     document = folder / "openapi.json"
     document.write_text(json.dumps(openapi_document()))
@@ -56,12 +56,12 @@ def client(generated, monkeypatch):
 
 
 def test_the_generator_has_no_warning(generated):
-    """Each warning is an answer, or a parameter, that the client would be without."""
+    """Each warning is a response or parameter that the client would lack."""
     assert "WARNING" not in generated[1].upper()
 
 
-def test_a_running_service_is_understood(client):
-    """Successes and errors are typed: a 404 is a problem with its code, an ETag that is known is no error."""
+def test_a_running_service_is_supported(client):
+    """Successes and errors are typed: a 404 is a problem with its code, a matching ETag is not an error."""
     world = ApiWorld()
     world.service.register(a_registration())
     with serving() as board, client("").Client(base_url=board.url) as asking:

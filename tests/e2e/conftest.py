@@ -10,7 +10,7 @@ from tests.e2e.system import DLI, ROOT, System, serve, settings_for
 
 @pytest.fixture(scope="session", params=["airflow", "airflow_2"], ids=["3.3.2", "2.11.2"])
 def system(request, s3, postgres, tmp_path_factory):
-    """Our service on PostgreSQL and S3, beside a real Airflow: one after the other, of both generations."""
+    """The service on PostgreSQL and S3 with a real Airflow, one after the other of both versions."""
     airflow = request.getfixturevalue(request.param)
     environment = settings_for(airflow, s3, postgres.create_database(f"workflows_e2e_{request.param}"))
     subprocess.run([*DLI, "db", "upgrade"], env=environment, cwd=ROOT, check=True, capture_output=True)

@@ -1,4 +1,4 @@
-"""The whole system as the end-to-end tests see it."""
+"""The whole system for the end-to-end tests."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DLI = [sys.executable, "-m", "workflow_entrypoints.cli.main"]
 
 @frozen(kw_only=True)
 class System:
-    """The whole system: our service in a process of its own, and clients that look at it and behind it."""
+    """The whole system: the service in a separate process, and clients of the service, of Airflow and of the store."""
 
     environment: dict[str, str]
     api: httpx.Client
@@ -31,12 +31,12 @@ class System:
     dags_folder: Path
 
     def serves(self, dag_id: str) -> bool:
-        """Whether Airflow has the DAG in force: both generations list no others unless asked to."""
+        """Whether the DAG is active in Airflow: both versions list only active DAGs by default."""
         listed = self.airflow.get("/dags", params={"dag_id_pattern": dag_id}).json()["dags"]
         return dag_id in [dag["dag_id"] for dag in listed]
 
     def dli(self, *arguments: str, expect: int = 0, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
-        """Run one ``dli`` command in a process of its own."""
+        """Run one ``dli`` command in a separate process."""
         done = subprocess.run(
             [*DLI, *arguments],
             env=self.environment,
@@ -51,11 +51,11 @@ class System:
         return done
 
     def dli_json(self, *arguments: str, expect: int = 0):
-        """The same with ``--output json``, parsed."""
+        """Run ``dli`` with ``--output json`` and parse the output."""
         return json.loads(self.dli(*arguments, "--output", "json", expect=expect).stdout)
 
     def register(self, name: str, yaml: str, **fields):
-        """POST a registration; the answer, whatever it is."""
+        """Send a registration and return the response of any status."""
         body = {"dataset_name": name, "yaml_content": yaml, "owner": "data@example.com", **fields}
         return self.api.post("/api/v1/workflows/register", json=body)
 
@@ -69,7 +69,9 @@ class System:
 
 
 def eventually(look, holds, *, within: float):
-    """What ``look`` returns once it ``holds``; fails with the last look after ``within`` seconds."""
+    """Poll ``look`` until its result ``holds``, and return the result; fails with the last result after ``within``
+    seconds.
+    """
     deadline = time.monotonic() + within
     while True:
         seen = look()
@@ -95,13 +97,13 @@ def settings_for(airflow, s3, database_url: str, **more: str) -> dict[str, str]:
         "WORKFLOWS_LOADERS": str(airflow.loaders),
         "WORKFLOWS_USER": "user@example.com",
         "WORKFLOWS_DRAIN": "0",
-        "WORKFLOWS_SWEEP_INTERVAL": "0.5",  # what Airflow does is known here in the next sweep: 2 s by default
+        "WORKFLOWS_SWEEP_INTERVAL": "0.5",  # the service observes Airflow in the next sweep: 2 s by default
         **more,
     }
 
 
 def serve(environment: dict[str, str], log_path: Path) -> tuple[ManagedProcess, str]:
-    """Our service, started on a free port, once it answers."""
+    """Start the service on a free port and wait until it responds."""
     (port,) = free_ports(1)
     process = ManagedProcess(
         [*DLI, "serve", "--port", str(port)], name="the service", log_path=log_path, env=environment, cwd=ROOT

@@ -1,4 +1,6 @@
-"""Backfills on the real stack. No mocks: which dates ran, in which order and for which logical date, is what the tasks wrote."""
+"""Backfills on the real stack, without mocks: the tasks write which dates ran, in which order and for which logical
+date.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,7 @@ LOGICAL = [f"{day}T21:00:00+00:00" for day in ["2025-12-31", *DATES[:6]]]
 
 @pytest.fixture
 def noting(system, tmp_path):
-    """A function that registers a workflow whose task notes its dates, and fails for the bad one; where it notes them."""
+    """A function that registers a workflow whose task logs its dates and fails for a bad one; and the path of the log."""
 
     def register(name, bad="never"):
         log = tmp_path / f"{name}.log"
@@ -71,7 +73,7 @@ def in_airflow(system: Any, name: str, run_ids: list[str]) -> list[Any]:
 
 
 def test_a_week_in_parallel(system, noting):
-    """Seven dates at once: each ran exactly once, with its date, its logical date and an empty data interval there."""
+    """Seven dates run in parallel: each exactly once, with its date, its logical date and an empty data interval."""
     name = "e2e.backfill.parallel"
     log = noting(name)
     answer = accepted(system, name, parallel=True, params={"region": "US"})
@@ -91,7 +93,9 @@ def test_a_week_in_parallel(system, noting):
 
 
 def test_a_week_in_sequence_with_a_failing_day(system, noting):
-    """It pauses after the failure, nothing later has run; resumed it goes on with the next date, and each date ran once, in order."""
+    """The backfill pauses after the failure and before later dates; resumed, it continues with the next date, and each
+    date ran once, in order.
+    """
     name = "e2e.backfill.sequence"
     log = noting(name, bad="2026-01-04")
     backfill_id = accepted(system, name)["backfill_id"]
@@ -104,14 +108,16 @@ def test_a_week_in_sequence_with_a_failing_day(system, noting):
     done = rested(system, backfill_id, "FAILED", "SUCCESS")
     assert (done["status"], done["counts"]["SUCCESS"]) == ("FAILED", 6)
     assert [(day, moment) for day, moment, _ in lines(log)] == list(zip(DATES, LOGICAL, strict=True))
-    # what failed can be filled by the same call
+    # the same request fills the failed date
     again = accepted(system, name, reprocess="failed", dry_run=True)
     assert [run["date"] for run in again["runs"]] == ["2026-01-04"]
     assert len(again["skipped"]) == 6
 
 
 def test_two_backfills_of_one_workflow_at_once(system, noting):
-    """Of the same dates, with other params: every date runs once for each, the second a microsecond later; nothing old is changed."""
+    """Two backfills of the same dates with other params: each date runs once for each, the second one microsecond
+    later, and existing runs are unchanged.
+    """
     name = "e2e.backfill.twice"
     log = noting(name)
     first = accepted(system, name, end_date="2026-01-03", parallel=True, params={"region": "EU"})
@@ -128,7 +134,9 @@ def test_two_backfills_of_one_workflow_at_once(system, noting):
 
 
 def test_the_command_line_and_the_worker_drive_one_backfill_together(system, noting):
-    """`dli` follows in a process of its own, beside the server's worker: still each date once, never more than two at a time."""
+    """`dli` follows in a separate process beside the server's worker: each date still runs once, with at most two at a
+    time.
+    """
     name = "e2e.backfill.dli"
     log = noting(name)
     days = ("--start-date", "2026-01-01", "--end-date", "2026-01-05")
@@ -140,8 +148,8 @@ def test_the_command_line_and_the_worker_drive_one_backfill_together(system, not
     assert system.dli_json("backfill", "list", name)[0]["backfill_id"] == done["backfill_id"]
 
 
-def test_a_stopped_backfill_leaves_the_rest_out(system, noting):
-    """What was not sent never reaches Airflow; afterwards the rest can be filled by the same call."""
+def test_a_stopped_backfill_skips_the_remaining_dates(system, noting):
+    """Dates that were not submitted never reach Airflow; afterwards, the same request fills the rest."""
     name = "e2e.backfill.stopped"
     log = noting(name)
     answer = accepted(system, name)

@@ -27,8 +27,8 @@ def bare(tmp_path_factory):
     return python
 
 
-def test_a_bare_install_pulls_in_four_packages_and_what_they_need(bare):
-    """Nothing of the server, the CLI or Airflow comes along."""
+def test_a_bare_install_has_four_direct_dependencies(bare):
+    """The install contains no part of the server, the CLI or Airflow."""
     listed = subprocess.run([bare, "-m", "pip", "list", "--format", "json"], check=True, capture_output=True, text=True)
     names = {item["name"].lower().replace("_", "-").replace(".", "-") for item in json.loads(listed.stdout)}
     assert names <= ALLOWED
@@ -36,7 +36,7 @@ def test_a_bare_install_pulls_in_four_packages_and_what_they_need(bare):
 
 
 def test_the_readmes_library_example_runs_on_it(bare, tmp_path):
-    """The first Python block of the README, as it stands there."""
+    """The first Python block of the README runs unchanged."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     code = text.split("```python\n")[1].split("```")[0]
     done = subprocess.run([bare, "-c", code], check=True, capture_output=True, text=True, cwd=tmp_path)

@@ -1,4 +1,6 @@
-"""CODE workflows on the real stack: published into the store as a CI pipeline does, judged by what their tasks write."""
+"""CODE workflows on the real stack: published into the store like by a CI pipeline, and verified by the output of their
+tasks.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,7 @@ def code(system, s3):
 
 
 class Code:
-    """What a pipeline does, and what is seen of it."""
+    """The actions of a pipeline, and the observed state."""
 
     def __init__(self, system, client) -> None:
         self.system = system
@@ -58,7 +60,7 @@ class Code:
         return answer.json()
 
     def shown(self, name: str, **wanted: str):
-        """The workflow, once it is as wanted."""
+        """The workflow, once it has these fields."""
         return eventually(
             lambda: self.system.api.get(f"/api/v1/workflows/{name}").json(),
             lambda found: all(found.get(key) == value for key, value in wanted.items()),
@@ -66,7 +68,7 @@ class Code:
         )
 
     def run_in_airflow(self, name: str, run_id: str) -> str:
-        """A run that somebody starts in Airflow itself; our id of it, once we know it."""
+        """Trigger a run in Airflow itself, and return the service's id of it, once it is known."""
         dag_id = name.replace(".", "_")
         times = dict.fromkeys(("logical_date", "data_interval_start", "data_interval_end"), "2026-01-01T06:00:00Z")
         body = {"dag_run_id": run_id, "conf": {}, **times}
@@ -83,8 +85,8 @@ def words(path: Path) -> list[str]:
     return path.read_text().split() if path.exists() else []
 
 
-def test_code_shadows_manual_and_gives_it_back(system, code, tmp_path):
-    """One name: what runs is the registered spec, then the published one, then the registered one again."""
+def test_code_overrides_manual_until_it_is_withdrawn(system, code, tmp_path):
+    """Under one name, the registered spec runs first, then the published one, then the registered one again."""
     name, path = "e2e.code.shadow", tmp_path / "out.txt"
     assert system.register(name, SPEC.format(name=name, word="manual", path=path)).status_code == 201
     run = system.api.post(f"/api/v1/workflows/{name}/run", json={}).json()
@@ -109,8 +111,10 @@ def test_code_shadows_manual_and_gives_it_back(system, code, tmp_path):
     assert words(path) == ["manual", "code", "manual"]
 
 
-def test_broken_code_says_why_while_its_neighbour_runs(system, code, tmp_path):
-    """What our checks refuse, and what only Airflow finds out: disabled with the reason; repaired, it is back."""
+def test_broken_code_is_disabled_while_another_workflow_runs(system, code, tmp_path):
+    """Specs that the service rejects, and specs that only Airflow rejects, are disabled with the reason; once repaired,
+    they are active again.
+    """
     victim, neighbour, path = "e2e.code.victim", "e2e.code.neighbour", tmp_path / "out.txt"
     good = SPEC.format(name=victim, word="victim", path=path)
     code.publish(victim, good)
@@ -124,7 +128,7 @@ def test_broken_code_says_why_while_its_neighbour_runs(system, code, tmp_path):
     assert (failed["problems"][0]["line"], failed["problems"][0]["field"]) == (7, "tasks[0].operator")
     shown = code.shown(victim, phase="failed", status="disabled")
     assert "line 7" in "".join(shown["warnings"])
-    # Airflow says so, too, at the next parse of the file
+    # Airflow also reports it at the next parse of the file
     dag_id = victim.replace(".", "_")
     details = eventually(
         lambda: system.airflow.get(f"/dags/{dag_id}/details").json(),
@@ -150,8 +154,10 @@ def test_broken_code_says_why_while_its_neighbour_runs(system, code, tmp_path):
     code.shown(victim, phase="served", status="active")
 
 
-def test_a_task_ends_by_itself_when_its_file_goes(system, code, tmp_path):
-    """What runs is not killed; nothing further of the run starts, and then the workflow is gone, its history told."""
+def test_an_active_task_finishes_after_its_file_is_removed(system, code, tmp_path):
+    """The active task is not killed; no further task of the run starts, and then the workflow is removed, with its
+    history.
+    """
     name, path = "e2e.code.leaver", tmp_path / "out.txt"
     code.publish(name, SLOW.format(name=name, path=path))
     code.sync()
@@ -169,8 +175,8 @@ def test_a_task_ends_by_itself_when_its_file_goes(system, code, tmp_path):
     assert words(path) == ["begun", "ended"]
 
 
-def test_the_command_line_plans_and_takes_up(system, code, tmp_path):
-    """`dli workflow validate` of the folder, then `sync --dry-run`, then `sync`, each in a process of its own."""
+def test_the_command_line_validates_plans_and_syncs(system, code, tmp_path):
+    """`dli workflow validate` of the folder, `sync --dry-run` and `sync` each run in a separate process."""
     name = "e2e.code.cli"
     text = SPEC.format(name=name, word="x", path=tmp_path / "out.txt")
     folder = tmp_path / "published"

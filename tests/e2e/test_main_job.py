@@ -109,7 +109,7 @@ def test_a_run_is_followed_to_its_result(system, clicks):
 
 
 def test_a_dry_run_changes_nothing_anywhere(system, clicks):
-    """A dry run is answered like a run, and neither we nor Airflow have it."""
+    """A dry run is answered like a run, and exists neither in the service nor in Airflow."""
     answer = system.api.post(f"/api/v1/workflows/{DATASET}/run", json={"params": {"date": DATE}, "dry_run": True})
     assert (answer.status_code, answer.json()["dry_run"]) == (202, True)
     run_id = answer.json()["run_id"]
@@ -140,8 +140,8 @@ def test_params_reach_the_task_as_text(system, tmp_path):
     assert path.read_text(encoding="utf-8") == f"2025-12-24 {text}\n"
 
 
-def test_a_scheduled_run_appears_by_itself(system, tmp_path):
-    """Nobody asks for it: a scheduled run runs with the date of its fire time and stands in the history, type and trigger told."""
+def test_a_scheduled_run_appears_in_the_history(system, tmp_path):
+    """A scheduled run uses the date of its fire time, and the history contains it with its type and trigger."""
     name, path = "e2e.schedule.minutely", tmp_path / "out.txt"
     registered = system.register(name, spec(name, path, cron="* * * * *"))
     assert registered.status_code == 201
@@ -181,8 +181,8 @@ def test_a_run_for_the_past_has_its_tasks(system, tmp_path):
     assert system.api.get(f"/api/v1/workflows/runs/{run['run_id']}").json()["progress"]["completed_tasks"] == 1
 
 
-def test_a_spec_that_cannot_be_built_says_why_and_hurts_nobody(system, clicks):
-    """Airflow's reason is told at registration; its neighbours are still served; registering again mends it."""
+def test_a_spec_that_cannot_be_built_is_reported_and_affects_no_other(system, clicks):
+    """Registration reports Airflow's reason; other workflows are still served; a new registration fixes it."""
     name = "e2e.broken.operator"
     wrong = spec(name).replace("operator: bash", "operator: airflow.providers.standard.operators.bash.NoSuchOperator")
     answer = system.register(name, wrong)
@@ -248,7 +248,7 @@ def test_each_dependency_is_told(system):
 
 @pytest.fixture(scope="module")
 def cut_off(airflow, s3, postgres, tmp_path_factory):
-    """A service whose Airflow does not exist, on a database and a store of its own."""
+    """A service whose Airflow does not exist, on a separate database and store."""
     s3.create_bucket("cut-off")
     environment = settings_for(
         airflow,

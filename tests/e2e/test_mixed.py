@@ -1,4 +1,4 @@
-"""After everything that can happen to runs has happened to 200 of them, the API tells each exactly as Airflow has it. No mocks."""
+"""After all kinds of changes to 200 runs, the API reports each exactly as Airflow does, without mocks."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def _states(system: System, dag_ids: Iterable[str]) -> list[str]:
 def _until_active(
     system: System, names: list[str], dags: dict[str, str], wanted: int, *, runs: int | None = None
 ) -> None:
-    """Wait until so many of their runs have not ended in Airflow, and there are ``runs`` in all."""
+    """Wait until this number of their runs is active in Airflow, and there are ``runs`` in all."""
 
     def seen() -> tuple[int, int]:
         states = _states(system, [dags[name] for name in names])

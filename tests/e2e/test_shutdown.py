@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 ROUNDS = int(os.environ.get("SHUTDOWNS", "5"))
-"""How many processes are told to stop under load."""
+"""The number of processes that are stopped under load."""
 
 ENOUGH = 10
 """Accepted runs that make a process busy, however fast the machine is."""
@@ -36,7 +36,7 @@ YAML = "version: v1\nname: load\nowner: x@example.com\nschedule: {cron: 0 6 * * 
 
 @define
 class Load:
-    """Clients that send one request after the other until nobody listens any more, and what they saw."""
+    """Clients that send one request after the other until the port is closed, and their results."""
 
     port: int
     accepted: list[str] = Factory(list)
@@ -160,7 +160,7 @@ def kept(environment: dict[str, str]) -> set[str]:
 
 
 def started(environment: dict[str, str], log: Path) -> tuple[subprocess.Popen[bytes], int]:
-    """A service of its own, and its port, once it answers."""
+    """A separate service, once it responds, and its port."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             [*DLI, "serve", "--port", "0"], env=environment, cwd=ROOT, stdout=output, stderr=output

@@ -1,4 +1,4 @@
-"""The answers stay true when things happen in Airflow without us. No mocks: whatever is done there is told here."""
+"""Tests that responses stay correct when runs and DAGs change in Airflow itself, without mocks."""
 
 from __future__ import annotations
 
@@ -119,8 +119,8 @@ def test_a_stopped_run_is_retried_to_its_end(system, tmp_path):
     assert log.read_text().split() == ["first", "second", "second", "third"]
 
 
-def test_a_pause_by_hand_is_told_and_left_alone(system):
-    """Within seconds; Airflow is changed only when somebody asks for it here."""
+def test_a_manual_pause_is_reported_and_kept(system):
+    """The pause is reported within seconds; the service changes Airflow only on request."""
     name = "e2e.truth.paused"
     dag_id = registered(system, name, NOTHING)
     assert conditions(system, name) == []
@@ -160,7 +160,7 @@ def test_a_pause_lets_the_run_under_way_end(system, tmp_path):
     system.dli("workflow", "unpause", name)
 
 
-def test_what_is_done_to_a_run_in_airflow_is_told(system, tmp_path):
+def test_changes_of_a_run_in_airflow_are_reported(system, tmp_path):
     """Started, marked failed, cleared and deleted there."""
     name = "e2e.truth.theirs"
     dag_id = registered(system, name, NOTHING)

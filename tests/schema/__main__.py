@@ -1,4 +1,6 @@
-"""``make schema``: explore a service by its OpenAPI document, with credentials and without; ends with 1 if anything was not as it says."""
+"""``make schema``: explore a service by its OpenAPI document, with and without credentials; exits with 1 after any
+finding.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +12,15 @@ from pathlib import Path
 from devstack.postgres import LocalPostgres
 from tests.e2e.system import ROOT
 from tests.schema.explore import Explorer, as_documented, ask_in_every_way
-from tests.schema.nobody import ask_as_nobody
 from tests.schema.report import findings, page, table
 from tests.schema.served import served
+from tests.schema.unauthenticated import explore_unauthenticated
 
 PAGE = ROOT / "benchmarks" / "schema.md"
 
 
 def main() -> int:
-    """Run it as the command line says."""
+    """Run the exploration with the options of the command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.schema", description=__doc__)
     parser.add_argument("--cases", type=int, default=20_000, help="with credentials; a tenth of that without")
     parser.add_argument("--seed", type=int, default=1)
@@ -30,14 +32,14 @@ def main() -> int:
             explored = explorer.explore(given.cases, as_documented)
             ask_in_every_way(explorer)
         with served(postgres, Path(folder), worker=False) as there:
-            nobody = ask_as_nobody(there, given.cases // 10)
-    for one in (explored, nobody):
+            unauthenticated = explore_unauthenticated(there, given.cases // 10)
+    for one in (explored, unauthenticated):
         print(table(one))
         print(f"{one.cases} cases in {one.seconds:.0f} s")
-    problems = [*findings(explored), *explored.missed(explorer.document), *findings(nobody)]
+    problems = [*findings(explored), *explored.missed(explorer.document), *findings(unauthenticated)]
     print("\n\n".join(problems) or "every answer is as the document says")
     if given.write:
-        PAGE.write_text(page(explored, nobody))
+        PAGE.write_text(page(explored, unauthenticated))
     return 1 if problems else 0
 
 

@@ -1,4 +1,6 @@
-"""Ask a running service whatever its OpenAPI document allows, and what it forbids, and compare each answer with the document."""
+"""Send valid and invalid requests from the OpenAPI document to a running service, and verify each response against the
+document.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +29,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from tests.schema.aimed import aim, takes_anything
-from tests.schema.known import Known
+from tests.schema.known_names import KnownNames
+from tests.schema.targeting import aim, can_be_invalid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -50,7 +52,7 @@ CHECKS: Final = [
 ]
 STREAM: Final = "followRun"
 NOT_HELD_TO: Final = {
-    "validateWorkflow": negative_data_rejection,  # it tells what is wrong with what it is given, with 200
+    "validateWorkflow": negative_data_rejection,  # it reports errors in the spec with 200
     STREAM: response_schema_conformance,  # the document has the schema of an event's data; that is checked here
 }
 TIMEOUT: Final = 30.0
@@ -61,14 +63,14 @@ OTHER_METHODS: Final = "(other methods)"
 """In place of an operation: requests with a method that the document does not have at this path."""
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "OTHER")
 AT_A_TIME: Final = 40
-"""Cases of one operation, before it is another one's turn."""
+"""Cases of one operation, before the next operation."""
 SHOWN: Final = 5
-"""Findings of one kind that are told."""
+"""Reported findings of one kind."""
 
 
 @define
 class Explored:
-    """What came of it: statuses by operation, and what was not as it should be, by what it is."""
+    """The result: statuses by operation, and findings by kind."""
 
     statuses: dict[str, Counter[int]] = Factory(lambda: defaultdict(Counter))
     findings: dict[str, list[str]] = Factory(lambda: defaultdict(list))
@@ -80,7 +82,7 @@ class Explored:
         return sum(counted.total() for counted in self.statuses.values())
 
     def missed(self, document: dict[str, Any]) -> list[str]:
-        """Operations of the document that were never accepted, or never refused although they can refuse something."""
+        """Operations of the document that were never accepted, or never rejected although they can be."""
         found = []
         for operation in (one for item in document["paths"].values() for one in item.values()):
             met = {str(status)[0] for status in self.statuses[operation["operationId"]]}
@@ -89,20 +91,20 @@ class Explored:
         return found
 
     def note(self, kind: str, what: str) -> None:
-        """Keep a finding, unless there are enough of its kind."""
+        """Record a finding, up to a limit for each kind."""
         if len(self.findings[kind]) < SHOWN:
             self.findings[kind].append(what)
 
 
 @cache
 def _strategies(document: str) -> dict[tuple[str, GenerationMode], SearchStrategy[Case[Any]]]:
-    """For each operation what makes right and wrong requests; making that takes seconds."""
+    """The strategies for valid and invalid requests of each operation; building them takes seconds."""
     schema = schemathesis.openapi.from_dict(json.loads(document), config=FIRST_EVENT)
     operations = [found.ok() for found in schema.get_all_operations() if isinstance(found, Ok)]
     return {
         (operation.definition.raw["operationId"], mode): operation.as_strategy(
-            # what takes nothing, nothing is wrong with: `aim` sees to that
-            generation_mode=mode if takes_anything(operation.definition.raw) else GenerationMode.POSITIVE
+            # an operation without input cannot be invalid: `aim` adds an unknown parameter
+            generation_mode=mode if can_be_invalid(operation.definition.raw) else GenerationMode.POSITIVE
         )
         for operation in operations
         for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
@@ -111,13 +113,13 @@ def _strategies(document: str) -> dict[tuple[str, GenerationMode], SearchStrateg
 
 @define
 class Explorer:
-    """Sends generated requests with these ``headers``; what is known of the service is learnt on the way.
+    """Sends generated requests with these ``headers``, and learns the names of existing resources from the responses.
 
     Args:
         served: the service.
         headers: credentials.
-        document: what the answers are compared with; the live one.
-        number: of the random numbers; the same one generates the same requests, but for the names in them.
+        document: the document against which responses are verified; by default that of the service.
+        number: the random seed; an equal seed generates equal requests, except for the names in them.
     """
 
     served: Served
@@ -125,18 +127,18 @@ class Explorer:
     number: int = 1
     document: dict[str, Any] = Factory(lambda self: self.served.document(), takes_self=True)
     explored: Explored = Factory(Explored)
-    known: Known = Factory(lambda self: Known(random=Random(self.number)), takes_self=True)
+    known: KnownNames = Factory(lambda self: KnownNames(random=Random(self.number)), takes_self=True)
     session: requests.Session = Factory(requests.Session)
 
     def plant(self) -> None:
-        """Have something under way, whoever asks for the rest."""
+        """Create resources for the generated requests."""
         with requests.Session() as session:
             session.headers.update(self.served.headers)
             self.known.plant(session, self.served.url)
 
     def explore(self, cases: int, judge: Judge, *, plants: bool = True) -> Explored:
-        """At least so many cases, of all operations in turn; ``judge`` notes what is wrong with an answer. With ``plants`` there is
-        always something under way.
+        """Send at least ``cases`` requests, all operations in turn; ``judge`` records violations. With ``plants``, some
+        runs are always active.
         """
         began = time.monotonic()
         strategies = _strategies(json.dumps(self.document))
@@ -156,7 +158,7 @@ class Explorer:
         @seed(hash((self.number, turn)))
         @settings(
             max_examples=size,
-            phases=[Phase.generate],  # each request changes what is there: none can be repeated, or made smaller
+            phases=[Phase.generate],  # each request changes the state, so that none can be repeated or shrunk
             database=None,
             deadline=None,
             suppress_health_check=list(HealthCheck),
@@ -178,7 +180,7 @@ class Explorer:
 def as_documented(
     explorer: Explorer, name: str, case: Case[Any], response: Response, *, but: CheckFunction | None = None
 ) -> None:
-    """Note what is not as the document says, ``but`` by one check."""
+    """Record deviations from the document, except those of one check."""
     checks = [one for one in CHECKS if one is not NOT_HELD_TO.get(name) and one is not but]
     try:
         case.validate_response(response, checks=checks, headers=dict(explorer.headers))
@@ -204,18 +206,18 @@ def _check_code(explorer: Explorer, name: str, case: Case[Any], response: Respon
 
 
 def in_an_outage(explorer: Explorer, name: str, case: Case[Any], response: Response) -> None:
-    """Note what is not as the document says; 503 is right as long as something is away."""
+    """Record deviations from the document; a 503 is allowed during an outage."""
     as_documented(explorer, name, case, response, but=not_a_server_error if response.status_code == 503 else None)
 
 
 def refused(explorer: Explorer, name: str, case: Case[Any], response: Response) -> None:
-    """Note what is answered to somebody unknown, but for the routes that answer everybody."""
+    """Record responses to an unauthenticated client other than 401, except for public routes."""
     if response.status_code != 401 and case.operation.definition.raw.get("security") != []:
-        explorer.explored.note(f"{name}: {response.status_code} to nobody", _shown(case, response))
+        explorer.explored.note(f"{name}: {response.status_code} without authentication", _shown(case, response))
 
 
 def ask_in_every_way(explorer: Explorer) -> None:
-    """Every method at every path: those that the document does not have are 405, with the ones that it has in ``Allow``."""
+    """Send each method to each path: methods outside of the document get 405 with the allowed ones in ``Allow``."""
     for path, item in explorer.document["paths"].items():
         allowed = {"OPTIONS", *(method.upper() for method in item), *(("HEAD",) if "get" in item else ())}
         url = re.sub(r"\{(\w+)\}", lambda found: explorer.known.one_of(found[1]) or "1", explorer.served.url + path)
@@ -224,9 +226,9 @@ def ask_in_every_way(explorer: Explorer) -> None:
                 continue
             answer = explorer.session.request(method, url, headers=dict(explorer.headers), timeout=TIMEOUT)
             explorer.explored.statuses[OTHER_METHODS][answer.status_code] += 1
-            told = {one.strip() for one in answer.headers.get("Allow", "").split(",")}
-            if (answer.status_code, told) != (204 if method == "OPTIONS" else 405, allowed):
-                explorer.explored.note(f"{method} {path}: {answer.status_code}", f"Allow: {sorted(told)}")
+            methods = {one.strip() for one in answer.headers.get("Allow", "").split(",")}
+            if (answer.status_code, methods) != (204 if method == "OPTIONS" else 405, allowed):
+                explorer.explored.note(f"{method} {path}: {answer.status_code}", f"Allow: {sorted(methods)}")
 
 
 def _check_events(explorer: Explorer, name: str, case: Case[Any], response: Response) -> None:

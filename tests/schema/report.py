@@ -1,4 +1,4 @@
-"""What an exploration came to, as text."""
+"""The result of an exploration as text."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def table(explored: Explored) -> str:
     lines = ["| Operation | Cases | 2xx | 4xx | 5xx | Statuses |", "|---|---:|---:|---:|---:|---|"]
     for name, counted in [*sorted(explored.statuses.items()), ("all", sum_of(explored))]:
         classes = [sum(count for status, count in counted.items() if status // 100 == one) for one in (2, 4, 5)]
-        told = ", ".join(f"{status}: {count}" for status, count in sorted(counted.items()))
-        lines.append(f"| {name} | {counted.total()} | {' | '.join(map(str, classes))} | {told} |")
+        statuses = ", ".join(f"{status}: {count}" for status, count in sorted(counted.items()))
+        lines.append(f"| {name} | {counted.total()} | {' | '.join(map(str, classes))} | {statuses} |")
     return "\n".join(lines)
 
 
@@ -29,12 +29,12 @@ def sum_of(explored: Explored) -> Counter[int]:
 
 
 def findings(explored: Explored) -> Iterator[str]:
-    """Each kind, with the first request that showed it."""
+    """Each kind of finding, with the first request that caused it."""
     for kind, found in explored.findings.items():
         yield f"{kind}\n{found[0]}"
 
 
-def page(explored: Explored, nobody: Explored) -> str:
+def page(explored: Explored, unauthenticated: Explored) -> str:
     """``benchmarks/schema.md``."""
     return f"""\
 # Requests made from the OpenAPI document
@@ -55,7 +55,7 @@ A method that the document does not declare must be 405.
 An unauthenticated caller sends the same requests: without a credential, with an unknown token, with a password,
 with the headers of a proxy.
 Every response is 401, except those of public routes, and no table or file changes:
-{nobody.cases} cases in {nobody.seconds:.0f} s; {len(nobody.findings)} kinds of other responses or changes.
+{unauthenticated.cases} cases in {unauthenticated.seconds:.0f} s; {len(unauthenticated.findings)} kinds of other responses or changes.
 
-{table(nobody)}
+{table(unauthenticated)}
 """

@@ -1,4 +1,4 @@
-"""A service to be explored: ``dli serve`` in a process of its own, on PostgreSQL, which asks everybody for an API token."""
+"""The service for the exploration: a separate ``dli serve`` process on PostgreSQL, which requires API tokens."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from attrs import frozen
 
 from tests.e2e.system import DLI, ROOT, serve
-from tests.schema.known import CODE, YAML
+from tests.schema.known_names import CODE, YAML
 from workflow_adapters.sql import make_engine
 from workflow_adapters.sql.tables import audit_events, backfills, idempotency_keys, revisions, runs, workflows
 
@@ -28,7 +28,7 @@ KEPT: Final = (workflows, revisions, runs, backfills, idempotency_keys, audit_ev
 
 @frozen(kw_only=True)
 class Served:
-    """``headers`` are the credentials with which everything is allowed."""
+    """The running service; ``headers`` contain a token with all rights."""
 
     url: str
     headers: dict[str, str]
@@ -37,14 +37,14 @@ class Served:
     log_path: Path
 
     def facts(self) -> dict[str, list[str]]:
-        """All that requests can change, as it is now: rows and files."""
+        """The current state that requests can change: rows and files."""
         with self.engine.connect() as connection:
             rows = {table.name: sorted(map(repr, connection.execute(sa.select(table)))) for table in KEPT}
         return {**rows, "files": sorted(f"{path} {path.read_text()}" for path in self.storage.rglob("*.yaml"))}
 
     @contextmanager
     def without_database(self) -> Iterator[None]:
-        """PostgreSQL ends all connections to its database, and takes no others, until the block ends."""
+        """Close all connections of PostgreSQL to its database, and accept no others, until the block ends."""
         name = self.engine.url.database
         allow = f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS'
         end = sa.text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name")
@@ -60,7 +60,7 @@ class Served:
 
     @contextmanager
     def without_storage(self) -> Iterator[None]:
-        """In place of the folder with the YAML files there is a file until the block ends."""
+        """Replace the folder of the YAML files with a file until the block ends."""
         away = self.storage.rename(self.storage.with_name("away"))
         self.storage.touch()
         try:
@@ -79,9 +79,8 @@ class Served:
 
 @contextmanager
 def served(postgres: LocalPostgres, folder: Path, *, worker: bool = True) -> Iterator[Served]:
-    """A service on a database of its own, files in ``folder``, Airflow in its memory; without ``worker`` it does nothing unasked.
-
-    Backfills have at most 20 dates, so that what is asked for at random does not become thousands of runs.
+    """A service on a separate database, with files in ``folder`` and Airflow in memory; without ``worker`` it works
+    only on request. Backfills have at most 20 dates, so that random requests do not create thousands of runs.
     """
     database_url = postgres.create_database("explored" if worker else "unasked")
     storage = folder / ("store" if worker else "unasked")
@@ -97,7 +96,7 @@ def served(postgres: LocalPostgres, folder: Path, *, worker: bool = True) -> Ite
         "WORKFLOWS_STORAGE_URL": f"file://{storage}",
         "WORKFLOWS_AIRFLOW_API": "memory",
         "WORKFLOWS_AUTH": "token",
-        "WORKFLOWS_RATE": "0",  # it asks as often as it can
+        "WORKFLOWS_RATE": "0",  # the exploration sends requests without a pause
         "WORKFLOWS_BACKFILL_MAX_DATES": "20",
         "WORKFLOWS_SWEEP_INTERVAL": "0.5",
         "WORKFLOWS_WORKER": "true" if worker else "false",

@@ -1,4 +1,4 @@
-"""The exploration in short; ``make schema`` does much more of it."""
+"""A short exploration; ``make schema`` runs a longer one."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from tests.schema.explore import Explorer, as_documented, ask_in_every_way, in_an_outage, refused
-from tests.schema.nobody import ask_as_nobody
 from tests.schema.report import findings, table
 from tests.schema.served import Served, served
+from tests.schema.unauthenticated import explore_unauthenticated
 
 ROOT = "/api/v1/workflows/{dataset_name}"
 
@@ -23,8 +23,8 @@ def there(postgres):
         yield found
 
 
-def test_every_answer_is_as_the_document_says(there):
-    """To what it allows and to what it forbids; every operation but for the rarest is met in both ways."""
+def test_every_response_conforms_to_the_document(there):
+    """Valid and invalid requests get documented responses; all but the rarest operations are covered in both ways."""
     explorer = Explorer(served=there, headers=there.headers)
     explored = explorer.explore(300, as_documented)
     print(table(explored))
@@ -32,8 +32,8 @@ def test_every_answer_is_as_the_document_says(there):
     assert len(explored.missed(explorer.document)) < 6, explored.missed(explorer.document)
 
 
-def test_methods_that_the_document_does_not_have_are_405(there):
-    """With those that it has in ``Allow``."""
+def test_undocumented_methods_are_405(there):
+    """The response lists the documented methods in ``Allow``."""
     explorer = Explorer(served=there, headers=there.headers)
     explorer.plant()
     ask_in_every_way(explorer)
@@ -41,8 +41,8 @@ def test_methods_that_the_document_does_not_have_are_405(there):
 
 
 @pytest.mark.parametrize("outage", [Served.without_storage, Served.without_database])
-def test_during_an_outage_every_answer_is_as_the_document_says(there, outage):
-    """503, where it cannot be otherwise."""
+def test_responses_conform_to_the_document_during_an_outage(there, outage):
+    """During an outage, a 503 is also allowed."""
     explorer = Explorer(served=there, headers=there.headers)
     explorer.plant()
     with outage(there):
@@ -51,9 +51,9 @@ def test_during_an_outage_every_answer_is_as_the_document_says(there, outage):
     assert {status for counted in explored.statuses.values() for status in counted if status >= 500} == {503}
 
 
-def test_an_answer_that_is_not_in_the_document_is_found(there):
-    """A status, a header, a field of the answer, a value that is forbidden: of each of these the document is told otherwise. Which cases
-    a run makes depends on what there is to ask for, so a few runs may be needed, each with cases of its own.
+def test_undocumented_responses_are_detected(there):
+    """The document is changed in a status, a header, a field and a forbidden value, and each change must be found. The
+    cases of a run depend on the existing resources, so that several runs with different cases may be needed.
     """
     document = of_paths(there, f"{ROOT}/explain", "/api/v1/whoami", "/dependencies", f"{ROOT}/pause")
     paths = document["paths"]
@@ -71,16 +71,16 @@ def test_an_answer_that_is_not_in_the_document_is_found(there):
     assert found == told_otherwise
 
 
-def test_without_credentials_nothing_changes(postgres):
-    """And nothing is told: 401, whoever somebody pretends to be."""
+def test_unauthenticated_requests_change_nothing(postgres):
+    """Each kind of invalid credentials gets 401, and nothing is disclosed."""
     with tempfile.TemporaryDirectory(prefix="schema-") as folder, served(postgres, Path(folder), worker=False) as there:
-        nobody = ask_as_nobody(there, 60)
-        print(table(nobody))
-        assert list(findings(nobody)) == []
+        unauthenticated = explore_unauthenticated(there, 60)
+        print(table(unauthenticated))
+        assert list(findings(unauthenticated)) == []
         before = there.facts()
         document = of_paths(there, f"{ROOT}/pause", f"{ROOT}/revisions")
-        somebody = Explorer(served=there, headers=there.headers, document=document).explore(40, refused)
-        assert len(somebody.findings) >= 2  # with credentials it is another matter
+        authenticated = Explorer(served=there, headers=there.headers, document=document).explore(40, refused)
+        assert len(authenticated.findings) >= 2  # with valid credentials, requests do change the state
         assert there.facts() != before
 
 

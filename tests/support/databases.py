@@ -1,4 +1,4 @@
-"""Databases whose ports are wrapped, or whose store is another one."""
+"""Databases with wrapped ports or with another store."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Wrapped:
-    """A database each of whose ports is behind a wrapper, and its own methods behind one of their own."""
+    """A database with a wrapper around each port."""
 
     def __init__(self, database: Any, wrap: Callable[[Any], Any]) -> None:
         self._whole = wrap(database)

@@ -1,4 +1,4 @@
-"""One real HTTP server on loopback, for any number of applications one after the other."""
+"""One real HTTP server on loopback for several applications in turn."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Switchboard:
-    """An ASGI application that is whichever ``app`` says; ``url`` is where it is served."""
+    """An ASGI application that delegates to the current ``app``; ``url`` is its address."""
 
     url: str
     app: Any = None
@@ -37,7 +37,7 @@ def serving(**options: Any) -> Iterator[Switchboard]:
     with listen(Settings(port=0)) as listener:
         board.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         fixed: dict[str, Any] = {"log_config": None, "access_log": False, "lifespan": "off", "server_header": False}
-        fixed["proxy_headers"] = False  # the peer is who is connected, not who a header says it is
+        fixed["proxy_headers"] = False  # the peer is that of the connection, not that of a header
         fixed["http"] = heads_within(Settings().head_timeout)
         config = uvicorn.Config(board, **{**fixed, **options})
         server = uvicorn.Server(config)

@@ -1,4 +1,4 @@
-"""The HTTP API over the fakes, each answer held to the OpenAPI document that the service itself serves."""
+"""The HTTP API over the fakes, with each response verified against the service's OpenAPI document."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class Stack:
         self.usecases.register(name, yaml.replace("daily_clicks", name.rpartition(".")[2]))
 
     def stored(self) -> tuple[Any, ...]:
-        """Everything that the three systems hold, asked behind the API."""
+        """The content of the three systems, read behind the API."""
         objects = [
             (ref.source, ref.dataset_name, ref.etag) for source in SourceType for ref in self.storage.list(source)
         ]
@@ -133,7 +133,7 @@ def http_stack(
 
 
 def check_answer(answer: Response) -> None:
-    """Assert that the document declares exactly such an answer: status, media type, headers, body."""
+    """Assert that the document declares this response: status, media type, headers and body."""
     method = answer.request.method
     assert answer.headers["x-request-id"]
     if method in {"HEAD", "OPTIONS"}:
@@ -176,7 +176,7 @@ def _check_body(answer: Response, content: dict[str, Any]) -> None:
 
 
 def validator(schema: dict[str, Any]) -> Draft202012Validator:
-    """A validator of a schema of the document; it refuses fields that the document does not name."""
+    """A validator of a schema in the document, which rejects undeclared fields."""
     whole = {**schema, "components": _strict_document()["components"]}
     return Draft202012Validator(whole, format_checker=Draft202012Validator.FORMAT_CHECKER)
 

@@ -1,4 +1,4 @@
-"""An identity provider: real keys, and a real little HTTP server that publishes them."""
+"""An identity provider with real keys, published by a small HTTP server."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ AUDIENCE = "workflows"
 
 @cache
 def rsa_key(name: str = "one", bits: int = 2048) -> rsa.RSAPrivateKey:
-    """A private key; the same for the same name."""
+    """A private key; equal names give equal keys."""
     del name
     return rsa.generate_private_key(public_exponent=65537, key_size=bits)
 
 
 @cache
 def ec_key(name: str = "one", curve: type[ec.EllipticCurve] = ec.SECP256R1) -> ec.EllipticCurvePrivateKey:
-    """Likewise."""
+    """A private key on an elliptic curve; equal names give equal keys."""
     del name
     return ec.generate_private_key(curve())
 
 
 def jwk(key: Any, kid: str, **more: Any) -> dict[str, Any]:
-    """The public key as it is published."""
+    """The public key in its published form."""
     algorithm: Any = RSAAlgorithm if isinstance(key, rsa.RSAPrivateKey) else ECAlgorithm
     return {**algorithm.to_jwk(key.public_key(), as_dict=True), "kid": kid, **more}
 
 
 def claims(**changes: Any) -> dict[str, Any]:
-    """Good claims; those that are changed to None are left out."""
+    """Valid claims with changes; None removes a claim."""
     good = {"iss": ISSUER, "aud": AUDIENCE, "sub": "user@example.com", "exp": int(time.time()) + 600}
     return {name: value for name, value in (good | changes).items() if value is not None}
 
@@ -58,7 +58,7 @@ def signed(
 
 
 def by_hand(header: object, payload: object, secret: bytes | None = None) -> str:
-    """A token that no library would make, signed with HMAC or not at all."""
+    """A token that no library would create, signed with HMAC or unsigned."""
     text = ".".join(_encoded(json.dumps(part).encode()) for part in (header, payload))
     signature = b"" if secret is None else hmac.new(secret, text.encode(), hashlib.sha256).digest()
     return f"{text}.{_encoded(signature)}"
@@ -69,7 +69,7 @@ def _encoded(data: bytes) -> str:
 
 
 class Provider:
-    """What is published, and how often it was asked for."""
+    """The published keys, and the number of requests for them."""
 
     url: str
 
@@ -85,7 +85,7 @@ class Provider:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Of a service that believes this provider."""
+        """The settings of a service that trusts this provider."""
         return {
             "auth": "jwt", "jwt_issuer": ISSUER, "jwt_audience": AUDIENCE, "jwt_jwks_url": f"{self.url}/jwks"
         }  # fmt: skip
@@ -93,7 +93,7 @@ class Provider:
 
 @contextmanager
 def identity_provider() -> Iterator[Provider]:
-    """A provider on loopback. It answers nothing while its event is cleared."""
+    """A provider on loopback, which does not respond while its event is cleared."""
     provider = Provider()
 
     class Handler(BaseHTTPRequestHandler):
@@ -101,7 +101,7 @@ def identity_provider() -> Iterator[Provider]:
             provider.paths.append(self.path)
             provider.is_held.wait(30)
             body = json.dumps({"keys": provider.keys}).encode()
-            with suppress(ConnectionError):  # who asked has gone
+            with suppress(ConnectionError):  # the client has disconnected
                 self.send_response(200)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()

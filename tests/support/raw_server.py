@@ -1,4 +1,4 @@
-"""A server below HTTP, for what no HTTP server would do."""
+"""A server below HTTP, for behaviour that no HTTP server has."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def raw_server(talk: Callable[[socket.socket], None]) -> Iterator[str]:
-    """A server that does with each connection what ``talk`` does, until that raises."""
+    """A server that calls ``talk`` for each connection until that raises."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
@@ -42,13 +42,13 @@ def raw_server(talk: Callable[[socket.socket], None]) -> Iterator[str]:
 
 
 def listen_only(connection: socket.socket) -> None:
-    """Say nothing."""
+    """Send nothing."""
     while connection.recv(65536):
         pass
 
 
 def drip(head: bytes) -> Callable[[socket.socket], None]:
-    """Say ``head``, then a byte now and then."""
+    """Send ``head``, then single bytes with pauses."""
 
     def talk(connection: socket.socket) -> None:
         connection.sendall(head)
@@ -60,7 +60,7 @@ def drip(head: bytes) -> Callable[[socket.socket], None]:
 
 
 def endless(sent: list[int]) -> Callable[[socket.socket], None]:
-    """Say a body of 100 MB, and count in ``sent[0]`` how much of it was taken."""
+    """Send a body of 100 MB, and count the accepted bytes in ``sent[0]``."""
 
     def talk(connection: socket.socket) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 104857600\r\n\r\n")

@@ -1,10 +1,10 @@
-"""Seconds of a monotonic clock, moved by hand."""
+"""A manual monotonic clock in seconds."""
 
 from __future__ import annotations
 
 
 class Seconds:
-    """To be called as ``time.monotonic`` is; ``now`` is set by whoever tests."""
+    """A replacement for ``time.monotonic``; the test sets ``now``."""
 
     def __init__(self) -> None:
         self.now = 1000.0

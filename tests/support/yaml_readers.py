@@ -29,12 +29,12 @@ REFUSED: Final = (
 
 
 def ours(text: str) -> Any:
-    """What the project reads; raises InvalidWorkflowSpec."""
+    """The value that the project reads; raises InvalidWorkflowSpec."""
     return read_yaml(text, max_bytes=1_000_000).data
 
 
 def theirs(text: str) -> Any:
-    """What the other reader reads; raises ValueError."""
+    """The value that the other reader reads; raises ValueError."""
     read: Any = yaml12.parse_yaml(text)
     return read
 

@@ -1,4 +1,4 @@
-"""``auto_airflow``: which Airflow is there, and when that is not known."""
+"""Tests of ``auto_airflow``, which detects the version of Airflow."""
 
 from __future__ import annotations
 
@@ -60,18 +60,18 @@ def _at_versions(respx_mock: respx.MockRouter, new: Any, old: Any) -> tuple[resp
 
 
 @pytest.mark.respx(assert_all_called=False)
-def test_nothing_is_asked_before_it_is_needed(airflow: ClosableAirflow, respx_mock: respx.MockRouter) -> None:
-    """Neither making it nor a page's address needs Airflow."""
+def test_no_request_is_sent_before_the_first_call(airflow: ClosableAirflow, respx_mock: respx.MockRouter) -> None:
+    """Neither the constructor nor the URL of a page needs Airflow."""
     airflow.logs_url("a_b", "run")
     assert not respx_mock.calls
 
 
 @pytest.mark.parametrize(("new", "old", "api"), [(NEW, NOT_IN_NEW, V2), (NOT_IN_OLD, OLD, V1)], ids=["3.x", "2.11"])
 @pytest.mark.respx(assert_all_called=False)
-def test_the_dialect_is_found_once(
+def test_the_version_is_detected_once(
     airflow: ClosableAirflow, respx_mock: respx.MockRouter, new: Any, old: Any, api: str
 ) -> None:
-    """The version is asked for at the first call, and not again."""
+    """The version is requested at the first call only."""
     versions = _at_versions(respx_mock, new, old)
     runs = respx_mock.get(f"{api}/dags/a_b/dagRuns/run").respond(json=RUN)
     for _ in range(3):
@@ -81,8 +81,10 @@ def test_the_dialect_is_found_once(
 
 @pytest.mark.parametrize("page", PAGES)
 @pytest.mark.respx(assert_all_called=False)
-def test_no_page_is_taken_for_an_airflow(airflow: ClosableAirflow, respx_mock: respx.MockRouter, page: str) -> None:
-    """Whoever answers instead of Airflow, nothing is concluded, and the next call asks again."""
+def test_a_page_of_another_server_is_not_an_airflow(
+    airflow: ClosableAirflow, respx_mock: respx.MockRouter, page: str
+) -> None:
+    """If another server answers, no version is recorded, and the next call detects it again."""
     versions = _at_versions(respx_mock, PAGES[page], PAGES[page])
     for name, call in CALLS.items():
         with pytest.raises(AirflowUnavailable):
@@ -96,10 +98,10 @@ def test_no_page_is_taken_for_an_airflow(airflow: ClosableAirflow, respx_mock: r
 
 @pytest.mark.parametrize("page", ["502", "403", "a login page", "nobody", "silence"])
 @pytest.mark.respx(assert_all_called=False)
-def test_a_gateway_s_404_does_not_make_it_an_old_airflow(
+def test_a_404_of_a_gateway_does_not_indicate_airflow_2(
     airflow: ClosableAirflow, respx_mock: respx.MockRouter, page: str
 ) -> None:
-    """Only a version counts, on the older path, too."""
+    """Only a version decides, also on the older path."""
     _at_versions(respx_mock, NOT_IN_OLD, PAGES[page])
     with pytest.raises(AirflowUnavailable):
         airflow.ping()
@@ -109,7 +111,9 @@ def test_a_gateway_s_404_does_not_make_it_an_old_airflow(
 
 
 def test_an_upgrade_is_noticed(airflow: ClosableAirflow, respx_mock: respx.MockRouter) -> None:
-    """When the API is gone, the call is made again in the dialect that is spoken now: the first was certainly not carried out."""
+    """If the API is missing, the call is repeated in the API version that Airflow has now, because the first attempt
+    certainly had no effect.
+    """
     _at_versions(respx_mock, NOT_IN_OLD, OLD)
     old = respx_mock.post(f"{V1}/dags/a_b/dagRuns").respond(json=RUN)
     airflow.trigger("a_b", "run", conf={})
@@ -120,8 +124,8 @@ def test_an_upgrade_is_noticed(airflow: ClosableAirflow, respx_mock: respx.MockR
     assert new.call_count == 1
 
 
-def test_a_gateway_s_404_changes_nothing(airflow: ClosableAirflow, respx_mock: respx.MockRouter) -> None:
-    """An outage that looks like a removed API is an outage; afterwards all is as before."""
+def test_a_404_of_a_gateway_changes_nothing(airflow: ClosableAirflow, respx_mock: respx.MockRouter) -> None:
+    """An outage that looks like a removed API is an outage; afterwards the version is unchanged."""
     versions = _at_versions(respx_mock, NOT_IN_OLD, OLD)
     run = respx_mock.get(f"{V1}/dags/a_b/dagRuns/run").respond(json=RUN)
     airflow.run("a_b", "run")
@@ -136,8 +140,8 @@ def test_a_gateway_s_404_changes_nothing(airflow: ClosableAirflow, respx_mock: r
     assert versions[0].call_count == asked
 
 
-def test_finding_out_counts_as_part_of_the_call(respx_mock: respx.MockRouter) -> None:
-    """The search and the call together have the time of one call."""
+def test_detection_counts_as_part_of_the_call(respx_mock: respx.MockRouter) -> None:
+    """Detection and call together have the time limit of one call."""
 
     def slow(answer: httpx.Response) -> Any:
         def wait(_: httpx.Request) -> httpx.Response:
@@ -153,8 +157,8 @@ def test_finding_out_counts_as_part_of_the_call(respx_mock: respx.MockRouter) ->
     airflow.close()
 
 
-def test_the_version_needs_no_login(respx_mock: respx.MockRouter) -> None:
-    """Who asks Airflow for its version does not send a password to find out."""
+def test_detection_needs_no_login(respx_mock: respx.MockRouter) -> None:
+    """The request for the version does not send a password."""
     route = respx_mock.get(f"{V2}/version").mock(return_value=NEW)
     respx_mock.get(f"{V2}/monitor/health").respond(json={"metadatabase": {"status": "healthy"}})
     airflow = auto_airflow(BASE, username="admin", password="secret")

@@ -1,4 +1,4 @@
-"""``AirflowV2`` against faults that a real Airflow does not produce on demand."""
+"""Tests of ``AirflowV2`` with faults that a real Airflow does not produce on demand."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ NOW: Final = {"Date": "Thu, 01 Jan 2026 10:00:00 GMT"}
 
 @pytest.fixture
 def login(respx_mock: respx.MockRouter) -> respx.Route:
-    """A login that gives a new token each time: ``s3cret-t0ken-1``, ``-2`` and so on."""
+    """A login that returns a new token each time: ``s3cret-t0ken-1``, ``-2`` and so on."""
     count = iter(range(1, 1000))
     route = respx_mock.post(f"{BASE}/auth/token")
     return route.mock(side_effect=lambda request: httpx.Response(201, json={"access_token": f"{TOKEN}-{next(count)}"}))
@@ -87,7 +87,7 @@ CHANGES: Final[dict[str, tuple[Callable[[AirflowV2], object], str, str]]] = {
     "end_run": (lambda port: port.end_run("a_b", "run", EndState.FAILED), "PATCH", "/dags/a_b/dagRuns/run"),
     "request_parse": (lambda port: port.request_parse("a_b"), "PUT", "/parseDagFile/file-token"),
 }
-# An answer that is none, to a request that was sent.
+# Unusable responses to a request that was sent.
 NO_ANSWERS: Final[dict[str, Any]] = {
     "read timeout": httpx.ReadTimeout,
     "write timeout": httpx.WriteTimeout,
@@ -103,7 +103,7 @@ NO_ANSWERS: Final[dict[str, Any]] = {
     "100,000 brackets": httpx.Response(200, content=b"[" * 100_000),
     "compressed": httpx.Response(200, headers={"Content-Encoding": "gzip"}, stream=httpx.ByteStream(b"\x1f\x8b")),
 }
-# Answers that say that nothing was done.
+# Responses that mean that nothing was done.
 NOT_DONE: Final[dict[str, Any]] = {
     "cannot connect": httpx.ConnectError,
     "connect timeout": httpx.ConnectTimeout,
@@ -129,10 +129,12 @@ def _sentinel(respx_mock: respx.MockRouter) -> respx.Route:
 @pytest.mark.usefixtures("login")
 @pytest.mark.parametrize("fault", NO_ANSWERS)
 @pytest.mark.parametrize("name", sorted(set(CHANGES) - {"request_parse"}))
-def test_a_change_without_a_usable_answer_is_unknown(
+def test_a_change_without_a_usable_response_is_unknown(
     airflow: AirflowV2, respx_mock: respx.MockRouter, name: str, fault: str
 ) -> None:
-    """What was sent may have been done: nobody may call it failed, and it is not sent again behind the caller's back."""
+    """The change may have been made, so that it is neither reported as failed nor sent again without the caller's
+    knowledge.
+    """
     call, method, path = CHANGES[name]
     route = respx_mock.route(method=method, url=API + path).mock(**_answering(NO_ANSWERS[fault]))
     with pytest.raises(AirflowOutcomeUnknown):
@@ -142,8 +144,12 @@ def test_a_change_without_a_usable_answer_is_unknown(
 
 @pytest.mark.usefixtures("login")
 @pytest.mark.parametrize("fault", ["read timeout", "500"])
-def test_a_parse_without_an_answer_is_unknown(airflow: AirflowV2, respx_mock: respx.MockRouter, fault: str) -> None:
-    """The same for asking for a parse, whose answer has no content that could be wrong."""
+def test_a_parse_request_without_a_response_is_unknown(
+    airflow: AirflowV2, respx_mock: respx.MockRouter, fault: str
+) -> None:
+    """The outcome of a parse request without a response is also unknown; its response has no content that could be
+    wrong.
+    """
     _sentinel(respx_mock)
     respx_mock.put(f"{API}/parseDagFile/file-token").mock(**_answering(NO_ANSWERS[fault]))
     with pytest.raises(AirflowOutcomeUnknown):
@@ -153,10 +159,10 @@ def test_a_parse_without_an_answer_is_unknown(airflow: AirflowV2, respx_mock: re
 @pytest.mark.usefixtures("login")
 @pytest.mark.parametrize("fault", NOT_DONE)
 @pytest.mark.parametrize("name", CHANGES)
-def test_a_change_that_was_certainly_not_done_says_so(
+def test_a_change_that_certainly_failed_is_reported_as_such(
     airflow: AirflowV2, respx_mock: respx.MockRouter, name: str, fault: str
 ) -> None:
-    """No connection, no permission, a redirect, not Airflow at all: nothing was done."""
+    """Without a connection or permission, after a redirect and from another server, nothing was done."""
     _sentinel(respx_mock)
     call, method, path = CHANGES[name]
     respx_mock.route(method=method, url=API + path).mock(**_answering(NOT_DONE[fault]))
@@ -168,10 +174,8 @@ def test_a_change_that_was_certainly_not_done_says_so(
 @pytest.mark.usefixtures("login")
 @pytest.mark.parametrize("fault", [*NO_ANSWERS, *NOT_DONE])
 @pytest.mark.parametrize("name", READS)
-def test_a_read_that_fails_changed_nothing(
-    airflow: AirflowV2, respx_mock: respx.MockRouter, name: str, fault: str
-) -> None:
-    """However a read fails, it is "unavailable"; above all, another server's 404 does not mean that a run is gone."""
+def test_a_failed_read_is_unavailable(airflow: AirflowV2, respx_mock: respx.MockRouter, name: str, fault: str) -> None:
+    """Each failure of a read is "unavailable"; in particular, a 404 of another server does not mean that a run is gone."""
     call, method, path = READS[name]
     answer = {**NO_ANSWERS, **NOT_DONE}[fault]
     respx_mock.route(method=method, url__startswith=API + path).mock(**_answering(answer))
@@ -193,8 +197,8 @@ def test_a_read_that_fails_changed_nothing(
         {"dag_run_id": True},
     ],
 )
-def test_wrong_json_types_are_nonsense(airflow: AirflowV2, respx_mock: respx.MockRouter, wrong: dict[str, Any]) -> None:
-    """A field of another type than Airflow's is no answer, in a read and in a change."""
+def test_wrong_json_types_are_rejected(airflow: AirflowV2, respx_mock: respx.MockRouter, wrong: dict[str, Any]) -> None:
+    """A field of another type than Airflow's makes the response of a read or a change unusable."""
     respx_mock.get(f"{API}/dags/a_b/dagRuns/run").respond(json={**RUN, **wrong})
     respx_mock.post(f"{API}/dags/a_b/dagRuns").respond(json={**RUN, **wrong})
     with pytest.raises(AirflowUnavailable):
@@ -204,8 +208,8 @@ def test_wrong_json_types_are_nonsense(airflow: AirflowV2, respx_mock: respx.Moc
 
 
 @pytest.mark.usefixtures("login")
-def test_words_of_a_future_airflow_are_read(airflow: AirflowV2, respx_mock: respx.MockRouter) -> None:
-    """An unknown state is kept, an unknown type counts as manual, unknown fields are passed over."""
+def test_values_of_a_future_airflow_are_accepted(airflow: AirflowV2, respx_mock: respx.MockRouter) -> None:
+    """An unknown state is kept, an unknown type counts as manual, and unknown fields are ignored."""
     respx_mock.get(f"{API}/dags/a_b/dagRuns/run").respond(
         json={**RUN, "state": "dreaming", "run_type": "by_moonlight", "new": {"x": 1}}
     )
@@ -226,10 +230,10 @@ def test_words_of_a_future_airflow_are_read(airflow: AirflowV2, respx_mock: resp
         ("operator_triggered", None, (RunType.MANUAL, None)),
     ],
 )
-def test_who_started_a_run(
+def test_the_trigger_of_a_run_is_mapped(
     airflow: AirflowV2, respx_mock: respx.MockRouter, run_type: str, user: str | None, expected: object
 ) -> None:
-    """Airflow's run types and users in our words."""
+    """Airflow's run types and users are mapped to those of the service."""
     respx_mock.get(f"{API}/dags/a_b/dagRuns/run").respond(
         json={**RUN, "run_type": run_type, "triggering_user_name": user}
     )
@@ -239,8 +243,8 @@ def test_who_started_a_run(
 
 
 @pytest.mark.usefixtures("login")
-def test_parts_that_are_not_installed_have_no_health(airflow: AirflowV2, respx_mock: respx.MockRouter) -> None:
-    """A part without a state is left out; any word but "healthy" is unhealthy."""
+def test_components_that_are_not_installed_have_no_health(airflow: AirflowV2, respx_mock: respx.MockRouter) -> None:
+    """A component without a state is omitted; any state but "healthy" is unhealthy."""
     respx_mock.get(f"{API}/monitor/health").respond(
         json={
             "metadatabase": {"status": "healthy"},
@@ -263,7 +267,9 @@ def test_parts_that_are_not_installed_have_no_health(airflow: AirflowV2, respx_m
 def test_an_expired_token_is_renewed_once(
     airflow: AirflowV2, respx_mock: respx.MockRouter, login: respx.Route, status: int
 ) -> None:
-    """401 (expired) and 403 (signed with an earlier secret) lead to one login, and the request is sent again."""
+    """After a 401 (expired) or 403 (signed with an earlier secret), the adapter logs in once and sends the request
+    again.
+    """
 
     def answer(request: httpx.Request) -> httpx.Response:
         fresh = request.headers["Authorization"] == f"Bearer {TOKEN}-2"
@@ -276,8 +282,8 @@ def test_an_expired_token_is_renewed_once(
     assert login.call_count == 2
 
 
-def test_many_threads_log_in_once(airflow: AirflowV2, respx_mock: respx.MockRouter, login: respx.Route) -> None:
-    """Threads that find no token, or an expired one, at the same time share one login."""
+def test_concurrent_threads_log_in_once(airflow: AirflowV2, respx_mock: respx.MockRouter, login: respx.Route) -> None:
+    """Threads that find no token or an expired one at the same time share one login."""
     respx_mock.get(f"{API}/dags/a_b/dagRuns/run").mock(
         side_effect=lambda request: (
             httpx.Response(200, json=RUN)
@@ -303,17 +309,17 @@ def test_many_threads_log_in_once(airflow: AirflowV2, respx_mock: respx.MockRout
     ids=lambda answer: f"{answer.status_code} {answer.content[:20]!r}",
 )
 @pytest.mark.parametrize("name", sorted({*READS, *CHANGES} - {"health"}))
-def test_a_failed_login_did_nothing(
+def test_a_failed_login_has_no_effect(
     airflow: AirflowV2, respx_mock: respx.MockRouter, name: str, answer: httpx.Response
 ) -> None:
-    """Without a token nothing is sent, so nothing was done."""
+    """Without a token no request is sent, so that nothing was done."""
     respx_mock.post(f"{BASE}/auth/token").mock(return_value=answer)
     with pytest.raises(AirflowUnavailable):
         {**READS, **CHANGES}[name][0](airflow)
 
 
-def test_a_given_token_is_sent_and_never_replaced(respx_mock: respx.MockRouter) -> None:
-    """With a static token there is no login, not even when Airflow refuses it; extra headers go along."""
+def test_a_static_token_is_sent_and_never_replaced(respx_mock: respx.MockRouter) -> None:
+    """With a static token there is no login, even if Airflow rejects the token; extra headers are sent."""
     route = respx_mock.get(f"{API}/dags/a_b/dagRuns/run").respond(401)
     airflow = AirflowV2(BASE, username="admin", password=PASSWORD, token=TOKEN, headers={"X-Gateway": "key"})
     with pytest.raises(AirflowUnavailable):
@@ -326,22 +332,24 @@ def test_a_given_token_is_sent_and_never_replaced(respx_mock: respx.MockRouter) 
 @pytest.mark.parametrize(
     "base_url", ["", "airflow:8080", "ftp://airflow", "http://", "http://u:p@airflow", "http://a/?x=1"]
 )
-def test_an_address_that_is_none_is_refused(base_url: str) -> None:
-    """A wrong address is found before the first call; it may not carry credentials, which would end up in logs."""
+def test_an_invalid_base_url_is_rejected(base_url: str) -> None:
+    """An invalid address is detected before the first call; it must not contain credentials, which would appear in
+    logs.
+    """
     with pytest.raises(ConfigurationError, match="AIRFLOW_BASE_URL"):
         AirflowV2(base_url, username="admin", password=PASSWORD)
 
 
-def test_a_token_that_is_none_is_refused() -> None:
-    """A token with a line break is found before the first call, and not shown."""
+def test_an_invalid_token_is_rejected() -> None:
+    """A token with a line break is detected before the first call and not displayed."""
     with pytest.raises(ConfigurationError) as caught:
         AirflowV2(BASE, username="admin", password=PASSWORD, token=f"{TOKEN}\n")
     assert TOKEN not in str(caught.value)
 
 
 @pytest.mark.parametrize("fault", [*NO_ANSWERS, *NOT_DONE, "locked out"])
-def test_no_error_shows_a_secret_or_an_answer(respx_mock: respx.MockRouter, login: respx.Route, fault: str) -> None:
-    """Neither the message nor the traceback with all its causes holds credentials or what the server sent."""
+def test_no_error_contains_a_secret_or_a_response(respx_mock: respx.MockRouter, login: respx.Route, fault: str) -> None:
+    """Neither the message nor the traceback with its causes contains credentials or the server's response."""
     answer = {**NO_ANSWERS, **NOT_DONE, "locked out": httpx.Response(401)}[fault]
     if isinstance(answer, httpx.Response) and "Content-Encoding" not in answer.headers:
         answer = httpx.Response(answer.status_code, headers=answer.headers, content=UPSTREAM.encode())
@@ -354,10 +362,12 @@ def test_no_error_shows_a_secret_or_an_answer(respx_mock: respx.MockRouter, logi
     assert not [secret for secret in (PASSWORD, TOKEN, UPSTREAM, PRIVATE) if secret in shown]
 
 
-def test_a_ping_is_a_proof_of_our_credentials(
+def test_a_ping_verifies_the_credentials(
     airflow: AirflowV2, respx_mock: respx.MockRouter, login: respx.Route, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first ping needs a login's rights; right after an answer none is sent, a little later the cheapest; a refusal ends that."""
+    """The first ping uses a request that needs a login; right after a response none is sent, later the cheapest one; a
+    rejection resets this.
+    """
     proof = respx_mock.get(f"{API}/dags").respond(json={"dags": [], "total_entries": 0})
     cheap = respx_mock.get(f"{API}/version").respond(json={"version": "3.3.2"})
     respx_mock.get(f"{API}/dags/a_b/details").respond(403, json={"detail": "Forbidden"})
@@ -378,7 +388,7 @@ def test_a_ping_is_a_proof_of_our_credentials(
 
 @pytest.mark.usefixtures("login")
 def test_a_read_is_repeated_once_on_a_dropped_connection(airflow: AirflowV2, respx_mock: respx.MockRouter) -> None:
-    """A pooled connection that the server has just closed costs a read nothing."""
+    """A read succeeds even if the server has just closed the pooled connection."""
     respx_mock.get(f"{API}/dags/a_b/dagRuns/run").mock(
         side_effect=[httpx.RemoteProtocolError, httpx.Response(200, json=RUN)]
     )
@@ -386,8 +396,8 @@ def test_a_read_is_repeated_once_on_a_dropped_connection(airflow: AirflowV2, res
 
 
 @pytest.mark.usefixtures("login")
-def test_a_conflict_that_cannot_be_found_any_more_is_no_run(airflow: AirflowV2, respx_mock: respx.MockRouter) -> None:
-    """409, but no such run and no logical date: somebody deleted it in between, and nothing was done."""
+def test_a_conflict_whose_run_is_missing_is_no_run(airflow: AirflowV2, respx_mock: respx.MockRouter) -> None:
+    """After a 409 without such a run or logical date, the run was deleted in between, and nothing was done."""
     respx_mock.post(f"{API}/dags/a_b/dagRuns").respond(409, json={"detail": {"reason": "Unique constraint violation"}})
     respx_mock.get(f"{API}/dags/a_b/dagRuns/run").respond(404, json={"detail": "The DagRun was not found"})
     with pytest.raises(AirflowUnavailable):
@@ -396,7 +406,9 @@ def test_a_conflict_that_cannot_be_found_any_more_is_no_run(airflow: AirflowV2, 
 
 @pytest.mark.usefixtures("login")
 def test_the_interval_is_sent_with_the_logical_date(airflow: AirflowV2, respx_mock: respx.MockRouter) -> None:
-    """The data interval is empty at the logical date, whatever the version of Airflow would infer; none without a date."""
+    """The data interval is empty at the logical date, regardless of what the version of Airflow would infer; without a
+    date there is none.
+    """
     route = respx_mock.post(f"{API}/dags/a_b/dagRuns").respond(json=RUN)
     airflow.trigger("a_b", "run", conf={}, logical_date=datetime(2026, 1, 1, tzinfo=UTC))
     airflow.trigger("a_b", "run", conf={})
@@ -408,8 +420,8 @@ def test_the_interval_is_sent_with_the_logical_date(airflow: AirflowV2, respx_mo
 
 @pytest.mark.usefixtures("login")
 @pytest.mark.parametrize("status", [400, 422])
-def test_a_refusal_is_final(airflow: AirflowV2, respx_mock: respx.MockRouter, status: int) -> None:
-    """What Airflow says no to will not get better by asking again; what it says is not repeated."""
+def test_a_rejection_is_final(airflow: AirflowV2, respx_mock: respx.MockRouter, status: int) -> None:
+    """A rejected request is not sent again, and Airflow's text is not repeated."""
     respx_mock.post(f"{API}/dags/a_b/dagRuns").respond(status, json={"detail": UPSTREAM})
     with pytest.raises(AirflowRefused) as caught:
         airflow.trigger("a_b", "run", conf={})
@@ -417,8 +429,8 @@ def test_a_refusal_is_final(airflow: AirflowV2, respx_mock: respx.MockRouter, st
 
 
 @pytest.mark.usefixtures("login")
-def test_a_file_token_is_read_anew_when_it_is_refused(airflow: AirflowV2, respx_mock: respx.MockRouter) -> None:
-    """A token is asked for once; when Airflow does not know it any more (its secret changed), it is asked for again."""
+def test_a_parse_token_is_requested_again_after_a_rejection(airflow: AirflowV2, respx_mock: respx.MockRouter) -> None:
+    """A token is requested once; if Airflow no longer accepts it after its secret changed, it is requested again."""
     sentinel = respx_mock.get(f"{API}/dags/a_b")
     sentinel.side_effect = [
         httpx.Response(200, json={"is_stale": False, "file_token": token}) for token in ("first", "second")
@@ -435,11 +447,11 @@ def test_a_file_token_is_read_anew_when_it_is_refused(airflow: AirflowV2, respx_
 
 
 def _changes(respx_mock: respx.MockRouter, moments: list[datetime], *, headers: dict[str, str]) -> respx.Route:
-    """An Airflow whose runs changed at these moments."""
+    """An Airflow whose runs changed at these times."""
 
     def answer(request: httpx.Request) -> httpx.Response:
         params = request.url.params
-        if "start_date_gte" in params:  # of those that run none has started
+        if "start_date_gte" in params:  # no active run has started
             return httpx.Response(200, json={"dag_runs": [], "total_entries": 0}, headers=headers)
         low = datetime.fromisoformat(params["updated_at_gte"])
         high = datetime.fromisoformat(params.get("updated_at_lte", "9999-01-01T00:00:00Z"))
@@ -455,8 +467,8 @@ AT: Final = datetime(2026, 1, 1, 9, tzinfo=UTC)
 
 
 @pytest.mark.usefixtures("login")
-def test_running_runs_are_asked_for_by_their_start(airflow: AirflowV2, respx_mock: respx.MockRouter) -> None:
-    """Airflow's scheduler updates every running run all the time."""
+def test_active_runs_are_queried_by_start_date(airflow: AirflowV2, respx_mock: respx.MockRouter) -> None:
+    """Airflow's scheduler updates active runs all the time, so that their update time is useless."""
     route = _changes(respx_mock, [AT], headers=NOW)
     airflow.changed_runs(AT)
     asked = [{name: call.request.url.params.get_list(name) for name in call.request.url.params} for call in route.calls]
@@ -466,18 +478,18 @@ def test_running_runs_are_asked_for_by_their_start(airflow: AirflowV2, respx_moc
 
 
 @pytest.mark.usefixtures("login")
-def test_until_stays_behind_airflow_s_clock(airflow: AirflowV2, respx_mock: respx.MockRouter) -> None:
-    """A transaction that began before the look and is committed after it is found by the next look."""
+def test_until_is_earlier_than_airflow_s_clock(airflow: AirflowV2, respx_mock: respx.MockRouter) -> None:
+    """A transaction that began before a query and is committed after it is found by the next query."""
     _changes(respx_mock, [AT], headers=NOW)
     assert airflow.changed_runs(AT).until == datetime(2026, 1, 1, 9, 59, 50, tzinfo=UTC)
 
 
 @pytest.mark.usefixtures("login")
 @pytest.mark.parametrize("headers", [{}, {"Date": "nonsense"}, {"Date": "Thu, 01 Jan 2015 10:00:00 GMT"}])
-def test_without_a_clock_the_same_moment_is_asked_again(
+def test_without_a_clock_the_same_time_is_queried_again(
     airflow: AirflowV2, respx_mock: respx.MockRouter, headers: dict[str, str]
 ) -> None:
-    """Where Airflow does not tell its time, or a wrong one, nothing is left out, only told again."""
+    """If Airflow sends no time or a wrong one, no change is missed, and some are reported again."""
     _changes(respx_mock, [AT], headers=headers)
     changed = airflow.changed_runs(AT)
     assert (len(changed.runs), changed.until) == (1, AT)
@@ -485,24 +497,26 @@ def test_without_a_clock_the_same_moment_is_asked_again(
 
 @pytest.mark.usefixtures("login")
 @pytest.mark.parametrize("limit", [1, 3, 120, 1000])
-def test_every_change_is_told_whatever_the_limit(airflow: AirflowV2, respx_mock: respx.MockRouter, limit: int) -> None:
-    """Asked from ``until`` on, again and again, all of 150 changes are told, never more than the limit at once."""
+def test_every_change_is_reported_for_any_limit(airflow: AirflowV2, respx_mock: respx.MockRouter, limit: int) -> None:
+    """Repeated queries from ``until`` on report all of 150 changes, never more than the limit in one response."""
     _changes(respx_mock, [AT + timedelta(seconds=number**1.3) for number in range(150)], headers=NOW)
-    told: set[str] = set()
+    reported: set[str] = set()
     since = AT
     for _ in range(200):
         changed = airflow.changed_runs(since, limit=limit)
         assert len(changed.runs) <= limit
-        told |= {run.run_id for run in changed.runs}
+        reported |= {run.run_id for run in changed.runs}
         since = changed.until
-        if len(told) == 150:
+        if len(reported) == 150:
             break
-    assert len(told) == 150
+    assert len(reported) == 150
 
 
 @pytest.mark.usefixtures("login")
-def test_changes_of_one_moment_come_together(airflow: AirflowV2, respx_mock: respx.MockRouter) -> None:
-    """More changes at one moment than the limit allows are not told apart by any window, and must not stop the rest."""
+def test_changes_of_one_time_are_reported_together(airflow: AirflowV2, respx_mock: respx.MockRouter) -> None:
+    """If more changes than the limit have the same time, no window can separate them, and they must not block later
+    changes.
+    """
     moment = AT + timedelta(minutes=7, microseconds=3)
     _changes(respx_mock, [AT, *[moment] * 150, moment + timedelta(seconds=1)], headers=NOW)
     first = airflow.changed_runs(AT, limit=10)
@@ -514,8 +528,8 @@ def test_changes_of_one_moment_come_together(airflow: AirflowV2, respx_mock: res
     assert second.until >= moment
 
 
-def test_rows_that_go_away_while_they_are_read_hide_no_others() -> None:
-    """Rows that are removed from a page already read shift later ones back; those are read all the same."""
+def test_rows_that_disappear_during_paging_hide_no_others() -> None:
+    """Rows that are removed from a page already read shift later ones back; those are still read."""
     rows = [{"id": number} for number in range(3 * PAGE)]
 
     def page(offset: int) -> tuple[list[dict[str, int]], int]:
@@ -529,8 +543,8 @@ def test_rows_that_go_away_while_they_are_read_hide_no_others() -> None:
     assert set(range(PAGE, 3 * PAGE)) <= set(known)
 
 
-def test_rows_that_join_while_they_are_read_hide_no_others() -> None:
-    """Rows that join in front shift later ones forward; each is still met."""
+def test_rows_that_appear_during_paging_hide_no_others() -> None:
+    """Rows that are inserted in front shift later ones forward; each one is still read."""
     rows = [{"id": number} for number in range(1000, 1000 + 3 * PAGE)]
     new = iter(range(999, 0, -1))
 
@@ -548,7 +562,7 @@ def test_rows_that_join_while_they_are_read_hide_no_others() -> None:
 
 
 def test_a_closed_port_is_unavailable() -> None:
-    """Nobody listens: nothing was done, and it is known at once."""
+    """The failure is immediate, and nothing was done."""
     [port] = free_ports(1)
     airflow = AirflowV2(f"http://127.0.0.1:{port}", username="admin", password=PASSWORD, token=TOKEN)
     started = time.monotonic()
@@ -561,8 +575,10 @@ def test_a_closed_port_is_unavailable() -> None:
     "head",
     [b"HTTP/1.1 200 OK\r\nX-Long: ", b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n"],
 )
-def test_a_call_ends_in_time_however_the_answer_trickles(head: bytes) -> None:
-    """A server that sends a byte now and then, in its headers or its body, never hits the read timeout: the total one does."""
+def test_the_deadline_ends_a_slow_response(head: bytes) -> None:
+    """A server that sends single bytes of its headers or body never reaches the read timeout, so that the total timeout
+    ends the call.
+    """
     with raw_server(drip(head)) as base_url:
         settings: Any = {"token": TOKEN, "read_timeout": 5.0, "total_timeout": 0.4}
         airflow = AirflowV2(base_url, username="admin", password=PASSWORD, **settings)
@@ -575,7 +591,7 @@ def test_a_call_ends_in_time_however_the_answer_trickles(head: bytes) -> None:
 
 
 def test_a_silent_server_hits_the_read_timeout() -> None:
-    """A server that takes the request and says nothing is given up after the read timeout."""
+    """A server that accepts the request and sends nothing is aborted after the read timeout."""
     with raw_server(listen_only) as base_url:
         settings: Any = {"token": TOKEN, "read_timeout": 0.3, "total_timeout": 9.0}
         airflow = AirflowV2(base_url, username="admin", password=PASSWORD, **settings)
@@ -586,8 +602,8 @@ def test_a_silent_server_hits_the_read_timeout() -> None:
         airflow.close()
 
 
-def test_calls_beyond_the_connections_do_not_pile_up() -> None:
-    """With all connections in use by a slow Airflow, further calls fail soon, and certainly did nothing."""
+def test_calls_beyond_the_connection_limit_fail_fast() -> None:
+    """If a slow Airflow occupies all connections, further calls fail soon and certainly without effect."""
     with raw_server(listen_only) as base_url:
         settings: Any = {"token": TOKEN, "connections": 1, "connect_timeout": 0.2, "read_timeout": 1.0}
         airflow = AirflowV2(base_url, username="admin", password=PASSWORD, **settings)
@@ -596,8 +612,8 @@ def test_calls_beyond_the_connections_do_not_pile_up() -> None:
         airflow.close()
 
 
-def test_an_endless_answer_is_not_read_to_its_end() -> None:
-    """An answer of 100 MB is given up at the limit, long before its end."""
+def test_an_endless_response_is_not_read_completely() -> None:
+    """A response of 100 MB is aborted at the limit, long before its end."""
     sent = [0]
     with raw_server(endless(sent)) as base_url:
         airflow = AirflowV2(base_url, username="admin", password=PASSWORD, token=TOKEN)
@@ -607,8 +623,8 @@ def test_an_endless_answer_is_not_read_to_its_end() -> None:
     assert sent[0] < MAX_BODY + 16 * 2**20
 
 
-def test_connections_are_used_again() -> None:
-    """One connection serves many calls: a new one for each would cost as much as the call."""
+def test_connections_are_reused() -> None:
+    """One connection serves many calls, because a new one would cost as much as the call."""
     accepted = [0]
 
     def talk(connection: socket.socket) -> None:

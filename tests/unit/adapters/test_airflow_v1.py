@@ -1,4 +1,4 @@
-"""``AirflowV1`` against what a real Airflow 2.11 answers only at the wrong moment."""
+"""Tests of ``AirflowV1`` with responses that a real Airflow 2.11 sends only in rare situations."""
 
 from __future__ import annotations
 
@@ -49,16 +49,16 @@ def airflow() -> Iterator[AirflowV1]:
     port.close()
 
 
-def test_the_password_goes_with_every_request(airflow: AirflowV1, respx_mock: respx.MockRouter) -> None:
-    """There is no login: user and password are sent each time, in UTF-8."""
+def test_the_password_is_sent_with_each_request(airflow: AirflowV1, respx_mock: respx.MockRouter) -> None:
+    """There is no login: user and password are sent with each request, in UTF-8."""
     route = respx_mock.get(f"{RUNS}/run").respond(json=RUN)
     airflow.run("a_b", "run")
     assert route.calls.last.request.headers["Authorization"] == "Basic " + b64encode("admin:pässword".encode()).decode()
 
 
 @pytest.mark.parametrize("settings", [{"token": "t0ken"}, {"headers": {"authorization": "Bearer t0ken"}}])
-def test_a_token_stands_in_the_place_of_the_password(settings: Any, respx_mock: respx.MockRouter) -> None:
-    """A bearer token, as itself or among the headers, is all that is sent."""
+def test_a_token_replaces_the_password(settings: Any, respx_mock: respx.MockRouter) -> None:
+    """A bearer token, given as such or among the headers, is the only credential."""
     route = respx_mock.get(f"{RUNS}/run").respond(json=RUN)
     airflow = AirflowV1(BASE, username="admin", password="secret", **settings)
     airflow.run("a_b", "run")
@@ -67,16 +67,16 @@ def test_a_token_stands_in_the_place_of_the_password(settings: Any, respx_mock: 
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a:b", "ü"])
-def test_a_header_that_cannot_be_sent_is_refused(name: str) -> None:
-    """Names and values are checked at once, and no value is shown."""
+def test_an_invalid_header_is_rejected(name: str) -> None:
+    """Names and values are validated at once, and no value is displayed."""
     for headers in ({name: "s3cret"}, {"x-key": "s3cret\n"}):
         with pytest.raises(ConfigurationError) as refused:
             AirflowV1(BASE, username="admin", password="secret", headers=headers)
         assert "s3cret" not in str(refused.value)
 
 
-def test_only_airflow_says_that_there_is_no_run(airflow: AirflowV1, respx_mock: respx.MockRouter) -> None:
-    """A 404 that is about the run is None, whatever else it leaves out; one that is about the address is an outage."""
+def test_only_airflow_reports_a_missing_run(airflow: AirflowV1, respx_mock: respx.MockRouter) -> None:
+    """A 404 about the run is None, even without other fields; a 404 about the path is an outage."""
     respx_mock.get(f"{RUNS}/run").mock(return_value=MISSING)
     assert airflow.run("a_b", "run") is None
     respx_mock.get(f"{RUNS}/run").mock(return_value=OTHER_MISSING)
@@ -84,8 +84,8 @@ def test_only_airflow_says_that_there_is_no_run(airflow: AirflowV1, respx_mock: 
         airflow.run("a_b", "run")
 
 
-def test_a_lost_race_is_asked_again(airflow: AirflowV1, respx_mock: respx.MockRouter) -> None:
-    """After a 500 the same request finds out: the run is there."""
+def test_a_lost_race_is_resolved_by_a_repeat(airflow: AirflowV1, respx_mock: respx.MockRouter) -> None:
+    """After a 500, the repeated request reports that the run exists."""
     posts = respx_mock.post(RUNS).mock(side_effect=[FAILED, CONFLICT])
     respx_mock.get(f"{RUNS}/run").respond(json=RUN)
     assert airflow.trigger("a_b", "run", conf={}).run_id == "run"
@@ -93,7 +93,7 @@ def test_a_lost_race_is_asked_again(airflow: AirflowV1, respx_mock: respx.MockRo
 
 
 def test_a_lost_race_for_a_date_is_a_taken_date(airflow: AirflowV1, respx_mock: respx.MockRouter) -> None:
-    """After a 500 the same request finds out: the date is taken."""
+    """After a 500, the repeated request reports that the date is taken."""
     respx_mock.post(RUNS).mock(side_effect=[FAILED, CONFLICT])
     respx_mock.get(f"{RUNS}/run").mock(return_value=MISSING)
     with pytest.raises(LogicalDateTaken):
@@ -101,30 +101,32 @@ def test_a_lost_race_for_a_date_is_a_taken_date(airflow: AirflowV1, respx_mock: 
 
 
 @pytest.mark.parametrize("second", [FAILED, httpx.ConnectError, httpx.ReadTimeout, httpx.Response(403)])
-def test_a_real_failure_stays_unknown(airflow: AirflowV1, respx_mock: respx.MockRouter, second: Any) -> None:
-    """Whatever the second answer says of the second request, nobody knows what became of the first."""
+def test_a_failure_without_a_conclusive_repeat_stays_unknown(
+    airflow: AirflowV1, respx_mock: respx.MockRouter, second: Any
+) -> None:
+    """The second response is about the second request and does not reveal the outcome of the first."""
     respx_mock.post(RUNS).mock(side_effect=[FAILED, second])
     with pytest.raises(AirflowOutcomeUnknown):
         airflow.trigger("a_b", "run", conf={})
 
 
-def test_a_date_of_airflow_s_own_that_is_taken_is_tried_again(airflow: AirflowV1, respx_mock: respx.MockRouter) -> None:
-    """Without a logical date Airflow chooses now; if another run got that moment, the next one is free."""
+def test_a_taken_default_date_is_tried_again(airflow: AirflowV1, respx_mock: respx.MockRouter) -> None:
+    """Without a logical date Airflow uses the current time; if another run has it, the next attempt succeeds."""
     posts = respx_mock.post(RUNS).mock(side_effect=[CONFLICT, httpx.Response(200, json=RUN)])
     respx_mock.get(f"{RUNS}/run").mock(return_value=MISSING)
     assert airflow.trigger("a_b", "run", conf={"n": 1}).run_id == "run"
     assert json.loads(posts.calls.last.request.content) == {"dag_run_id": "run", "conf": {"n": 1}}
 
 
-def test_a_dag_that_is_just_being_parsed_is_not_served_yet(airflow: AirflowV1, respx_mock: respx.MockRouter) -> None:
-    """Airflow answers 500 while it has the definition, but not yet the DAG."""
+def test_a_dag_that_is_being_parsed_is_not_served_yet(airflow: AirflowV1, respx_mock: respx.MockRouter) -> None:
+    """Airflow answers 500 while it has the definition but not yet the DAG."""
     respx_mock.get(f"{API}/dags/a_b/details").mock(return_value=FAILED)
     respx_mock.get(f"{API}/dags/a_b").mock(return_value=MISSING)
     assert airflow.dag("a_b") is None
 
 
 def test_a_dag_that_was_just_parsed_is_served(airflow: AirflowV1, respx_mock: respx.MockRouter) -> None:
-    """The DAG came between the two looks."""
+    """The DAG appeared between the two requests."""
     dag = {"dag_id": "a_b", "is_active": True, "is_paused": False}
     respx_mock.get(f"{API}/dags/a_b/details").mock(side_effect=[FAILED, httpx.Response(200, json=dag)])
     respx_mock.get(f"{API}/dags/a_b").respond(json=dag)
@@ -134,17 +136,17 @@ def test_a_dag_that_was_just_parsed_is_served(airflow: AirflowV1, respx_mock: re
 
 
 def test_details_that_fail_are_an_outage(airflow: AirflowV1, respx_mock: respx.MockRouter) -> None:
-    """A 500 for a DAG that is there is Airflow's own failure."""
+    """A 500 for an existing DAG is a failure of Airflow."""
     respx_mock.get(f"{API}/dags/a_b/details").mock(return_value=FAILED)
     respx_mock.get(f"{API}/dags/a_b").respond(json={"dag_id": "a_b", "is_active": True, "is_paused": False})
     with pytest.raises(AirflowUnavailable):
         airflow.dag("a_b")
 
 
-def test_more_tasks_than_one_answer_takes(
+def test_task_queries_over_the_limit_are_split(
     airflow: AirflowV1, respx_mock: respx.MockRouter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Too many tasks are asked for in halves, and those of one run alone are refused."""
+    """A query for too many tasks is halved, and rejected if it is for a single run."""
     monkeypatch.setattr(v1, "TASKS_AT_ONCE", 5)
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -172,10 +174,10 @@ def test_more_tasks_than_one_answer_takes(
         ("dataset_triggered", (RunType.SCHEDULED, "scheduler", datetime(2026, 1, 1, 10, tzinfo=UTC))),
     ],
 )
-def test_what_2_11_does_not_tell(
+def test_fields_missing_in_2_11(
     airflow: AirflowV1, respx_mock: respx.MockRouter, run_type: str, expected: object
 ) -> None:
-    """Who started a manual run is not known; a scheduled run was due at the end of its interval."""
+    """The user of a manual run is unknown; a scheduled run was due at the end of its interval."""
     respx_mock.get(f"{RUNS}/run").respond(json=RUN | {"run_type": run_type})
     run = airflow.run("a_b", "run")
     assert run is not None
@@ -183,5 +185,5 @@ def test_what_2_11_does_not_tell(
 
 
 def test_the_page_of_a_run_is_in_the_grid(airflow: AirflowV1) -> None:
-    """2.11 has no page for a run alone."""
+    """Airflow 2.11 has no page for a single run."""
     assert airflow.logs_url("a_b", "run") == f"{BASE}/dags/a_b/grid?dag_run_id=run"

@@ -1,4 +1,6 @@
-"""The circuit breaker, held to the states and transitions of Resilience4j's (count-based window), and to a plain model of them."""
+"""Tests of the circuit breaker against the states and transitions of Resilience4j (count-based window) and a simple
+model.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ RULES = BreakerRules(
 
 
 class Clock:
-    """Seconds that pass when they are told to."""
+    """A manual clock in seconds."""
 
     now = 0.0
 
@@ -29,13 +31,13 @@ class Clock:
 
 
 def play(breaker: CircuitBreaker, clock: Clock, steps: str) -> str:
-    """Do what each letter says; the answer has a letter for each step: the state after it, or ``x`` for a call that was refused.
+    """Perform the steps; the result has a letter for each: the state after it, or ``x`` for a rejected call.
 
-    ``s`` a success, ``f`` a failure, ``S`` and ``F`` slow ones, ``n`` a call that says nothing, ``+`` ten seconds, ``-`` almost ten;
+    ``s`` a success, ``f`` a failure, ``S`` and ``F`` slow ones, ``n`` a call without a verdict, ``+`` ten seconds, ``-`` almost ten;
     ``(`` begins a call, and ``)`` and ``]`` end the oldest one as a success and as a failure.
     """
     calls = []
-    told = ""
+    states = ""
     for step in steps:
         refused = False
         try:
@@ -50,8 +52,8 @@ def play(breaker: CircuitBreaker, clock: Clock, steps: str) -> str:
                 breaker.leave(breaker.enter(), outcome, 5.0 if step.isupper() else 4.99)
         except CircuitOpen:
             refused = True
-        told += "x" if refused else {CLOSED: "c", OPEN: "o", HALF_OPEN: "h"}[breaker.state]
-    return told
+        states += "x" if refused else {CLOSED: "c", OPEN: "o", HALF_OPEN: "h"}[breaker.state]
+    return states
 
 
 TABLE = {
@@ -84,14 +86,14 @@ TABLE = {
 
 
 @pytest.mark.parametrize(("steps", "states"), TABLE.values(), ids=TABLE)
-def test_the_states_are_those_of_the_table(steps, states):
-    """Each line says in which state the breaker is after each step."""
+def test_state_transitions(steps, states):
+    """Each row lists the state of the breaker after each step."""
     clock = Clock()
     assert play(CircuitBreaker(RULES, clock=clock), clock, steps) == states
 
 
-def test_each_change_is_told_once_and_everything_is_counted():
-    """Whoever listens hears of every transition in order; the counters include what was refused."""
+def test_each_transition_is_reported_once_and_counted():
+    """Listeners get each transition in order; the counters include rejected calls."""
     clock, heard = Clock(), []
     breaker = CircuitBreaker(RULES, clock=clock, on_change=lambda before, after: heard.append((before, after)))
     play(breaker, clock, "sffFs+sss")
@@ -99,8 +101,8 @@ def test_each_change_is_told_once_and_everything_is_counted():
     assert breaker.counts() == BreakerCounts(successes=4, failures=3, slow=1, refused=1)
 
 
-def test_who_is_refused_is_told_for_how_long():
-    """The rest of the time that it stays open."""
+def test_a_rejection_contains_the_remaining_time():
+    """The error contains the rest of the time for which the breaker stays open."""
     clock = Clock()
     breaker = CircuitBreaker(RULES, clock=clock)
     play(breaker, clock, "ffff")
@@ -110,8 +112,8 @@ def test_who_is_refused_is_told_for_how_long():
     assert refused.value.seconds == 6
 
 
-def test_of_many_threads_no_more_than_the_probes_get_in():
-    """However many come at the moment when it becomes half-open."""
+def test_concurrent_threads_get_at_most_the_probes():
+    """The limit holds for any number of threads at the time when the breaker becomes half-open."""
     clock = Clock()
     breaker = CircuitBreaker(RULES, clock=clock)
     play(breaker, clock, "ffff+")
@@ -131,7 +133,7 @@ def test_of_many_threads_no_more_than_the_probes_get_in():
 
 
 class BreakerMachine(RuleBasedStateMachine):
-    """Any sequence of calls, overlapping as they like, against a model that is as plain as it can be."""
+    """Any sequence of overlapping calls, compared with a simple model."""
 
     calls = Bundle("calls")
 

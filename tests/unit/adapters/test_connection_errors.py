@@ -1,4 +1,4 @@
-"""What is told of a system that cannot be reached: its address, the cause in words, and the setting to check."""
+"""Tests of the errors for unreachable systems, which contain the address, the cause, and the setting to check."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SECRET = "CANARY-5e5e"
 
 @contextmanager
 def listening(reply: bytes | None):
-    """A port that takes connections and answers each with these bytes; None: it says nothing."""
+    """A port that accepts connections and answers each with these bytes; None for no answer."""
     ended = threading.Event()
 
     def serve() -> None:
@@ -96,7 +96,7 @@ ASKING = {"AIRFLOW_BASE_URL": ask_airflow, "--server": ask_server, "AWS_ENDPOINT
 every_client = pytest.mark.parametrize(("setting", "ask"), ASKING.items(), ids=ASKING)
 
 
-def told(ask, url: str) -> str:
+def error_of(ask, url: str) -> str:
     with pytest.raises(Unavailable) as caught:
         ask(url)
     message = caught.value.message
@@ -109,46 +109,46 @@ def told(ask, url: str) -> str:
 
 @every_client
 def test_a_refused_connection(setting, ask, closed):
-    """Nothing listens there."""
-    message = told(ask, f"http://127.0.0.1:{closed}")
+    """Nothing listens on the port."""
+    message = error_of(ask, f"http://127.0.0.1:{closed}")
     assert "the connection was refused" in message
     assert setting in message
 
 
 @every_client
 def test_a_name_that_does_not_resolve(setting, ask, monkeypatch):
-    """The name is told, and that it is what is wrong."""
+    """The error contains the name and this cause."""
 
     def unknown(*_args, **_kwargs):
         raise socket.gaierror(-2, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    message = told(ask, "http://no.such.invalid:8080")
+    message = error_of(ask, "http://no.such.invalid:8080")
     assert "its name does not resolve" in message
     assert setting in message
 
 
 @every_client
 def test_tls_to_a_plain_port(setting, ask):
-    """The other way round is told likewise: see below."""
+    """The error names TLS as the cause; the reverse case is below."""
     with listening(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n") as port:
-        message = told(ask, f"https://127.0.0.1:{port}")
+        message = error_of(ask, f"https://127.0.0.1:{port}")
     assert "TLS failed: is that an https address?" in message
     assert setting in message
 
 
 @pytest.mark.parametrize("ask", [ask_airflow, ask_server])
-def test_what_is_no_http(ask):
+def test_a_response_that_is_not_http(ask):
     """A TLS port answers a plain request with an alert."""
     with listening(b"\x15\x03\x01\x00\x02\x02\x46") as port:
-        assert "is that an https address?" in told(ask, f"http://127.0.0.1:{port}")
+        assert "is that an https address?" in error_of(ask, f"http://127.0.0.1:{port}")
 
 
 @every_client
-def test_silence(setting, ask):
-    """How long it took is told, where it is known."""
+def test_a_server_that_does_not_respond(setting, ask):
+    """The error contains the duration if it is known."""
     with listening(None) as port:
-        assert "it timed out" in told(ask, f"http://127.0.0.1:{port}"), setting
+        assert "it timed out" in error_of(ask, f"http://127.0.0.1:{port}"), setting
 
 
 @pytest.mark.parametrize(
@@ -159,8 +159,8 @@ def test_silence(setting, ask):
         ("sqlite:////no/such/folder/w.db", "the file cannot be opened", "/no/such/folder/w.db"),
     ],
 )
-def test_a_database_that_cannot_be_used(url, cause, place, closed):
-    """Host and database without credentials, the cause, and the setting."""
+def test_an_unusable_database(url, cause, place, closed):
+    """The error contains host and database without credentials, the cause, and the setting."""
     engine = make_engine(url.format(secret=SECRET, port=closed), connect_timeout=2)
     with pytest.raises(Unavailable) as caught:
         SqlDatabase(engine).observations.observed_until()
@@ -172,8 +172,10 @@ def test_a_database_that_cannot_be_used(url, cause, place, closed):
     assert SECRET not in message
 
 
-def test_callers_who_are_authenticated_do_not_get_the_address(caplog, closed, monkeypatch):
-    """An address is for operators: without authentication, on loopback, the answer has it; otherwise the log alone."""
+def test_authenticated_callers_do_not_get_the_address(caplog, closed, monkeypatch):
+    """Addresses are for operators: the response contains them on loopback without authentication; otherwise only the
+    log does.
+    """
     place = f"http://127.0.0.1:{closed}"
 
     def away():

@@ -1,4 +1,4 @@
-"""Proxies of ports: each is the whole port, and a new method needs no edit of a proxy."""
+"""Tests of the proxies of ports: each proxy has all methods of its port, also new ones."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Port(Protocol):
-    """A port of two methods."""
+    """A port with two methods."""
 
     def read(self, key: str) -> str: ...
 
@@ -32,7 +32,7 @@ class Port(Protocol):
 
 
 class LargerPort(Port, Protocol):
-    """The same port, one method later."""
+    """The same port with an additional method."""
 
     def delete(self, key: str) -> bool: ...
 
@@ -59,20 +59,20 @@ PROXIES: dict[str, Callable[[], AirflowPort]] = {
 @pytest.mark.parametrize("proxy", PROXIES)
 @pytest.mark.parametrize("name", sorted(methods_of(AirflowPort)))
 def test_every_proxy_has_every_method_of_the_port(proxy: str, name: str) -> None:
-    """What mypy takes from a cast is true of each method of the protocol."""
+    """The casts that mypy accepts hold for each method of the protocol."""
     port = PROXIES[proxy]()
     assert isinstance(port, AirflowPort)
     assert callable(getattr(port, name))
 
 
 def test_a_guard_has_the_methods_of_both_its_ports() -> None:
-    """The methods of a base protocol count as those of the port."""
+    """The methods of a base protocol belong to the port."""
     assert isinstance(PROXIES["guarded"](), Guarded)
     assert methods_of(LargerPort) == {"read", "write", "delete"}
 
 
-def test_each_call_is_passed_on_with_its_name_and_arguments() -> None:
-    """The one function receives the method's name ahead of the arguments, and its result is the method's."""
+def test_each_call_is_forwarded_with_its_name_and_arguments() -> None:
+    """The function gets the method's name before the arguments, and its result is the method's."""
     calls: list[Any] = []
 
     def call(name: str, *args: Any, **kwargs: Any) -> str:
@@ -86,13 +86,13 @@ def test_each_call_is_passed_on_with_its_name_and_arguments() -> None:
     assert calls == [("read", ("a",), {}), ("write", ("b",), {"value": "c"}), ("delete", ("d",), {})]
 
 
-def test_own_methods_bypass_the_one_function() -> None:
-    """A method that is given is called itself, whether or not the port declares it."""
+def test_explicit_methods_bypass_the_function() -> None:
+    """A method that is defined on the proxy is called directly, whether or not the port declares it."""
     port: Any = delegating(Port, lambda *_, **__: pytest.fail("called"), read=str.upper, close=lambda: "closed")
     assert (port.read("a"), port.close()) == ("A", "closed")
 
 
-def test_a_method_that_no_port_declares_is_refused() -> None:
+def test_a_method_that_no_port_declares_is_rejected() -> None:
     """A misspelt method is an error, not a call."""
     port: Any = delegating(Port, lambda *_, **__: None)
     with pytest.raises(AttributeError):

@@ -1,4 +1,4 @@
-"""What the clients of ours send, and what they make of the answers, before anybody reads them."""
+"""Tests of the HTTP client that all adapters share: the headers it sends, and the responses it accepts."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ OK = HEAD + b"\r\n{}"
 
 
 def connections(url: str, **headers: str) -> closing[Connections]:
-    """Connections as the adapters have them."""
+    """Connections with the settings of the adapters."""
     return closing(Connections(url, headers=headers, connect_timeout=2, read_timeout=5, connections=2))
 
 
 class Scripted(httpcore.NetworkStream):
-    """A connection that keeps what it is given, and gives the same answer to every request."""
+    """A connection that records what is written, and returns the same response to each request."""
 
     def __init__(self, answer: bytes) -> None:
         self.answer = answer
@@ -38,7 +38,7 @@ class Scripted(httpcore.NetworkStream):
         self.sent += buffer
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing."""
 
     def get_extra_info(self, info: str) -> Any:
         return None
@@ -46,14 +46,14 @@ class Scripted(httpcore.NetworkStream):
 
 @pytest.fixture
 def stream(monkeypatch) -> Scripted:
-    """The next connections, all of them this one."""
+    """Each new connection is this one."""
     scripted = Scripted(OK)
     monkeypatch.setattr(httpcore.SyncBackend, "connect_tcp", lambda *_args, **_named: scripted)
     return scripted
 
 
 def test_a_later_header_replaces_an_earlier_one_in_any_spelling(stream):
-    """Headers of an operator, of the call, and those that are always sent."""
+    """This applies to the headers of the operator, those of the call, and those that are always sent."""
     with connections("http://a.test", Accept="text/plain", **{"X-Team": "a"}) as to:
         headers = {"X-TEAM": "b", "Content-Type": "application/json"}
         exchange(to, to.request("POST", "http://a.test/x", headers=headers, content=b"{}"), changes=True)
@@ -71,8 +71,8 @@ def test_a_later_header_replaces_an_earlier_one_in_any_spelling(stream):
     assert len(sent) == 7
 
 
-def test_no_cookie_is_kept_and_no_redirect_followed(stream):
-    """What one answer sets is no part of the next request."""
+def test_no_cookie_is_stored_and_no_redirect_followed(stream):
+    """A cookie from one response is not sent with the next request."""
     stream.answer = (HEAD + b"Set-Cookie: a=b\r\nLocation: http://b.test/\r\n\r\n{}").replace(b"200 OK", b"302 Found")
     with connections("http://a.test") as to:
         for _ in range(2):
@@ -81,8 +81,8 @@ def test_no_cookie_is_kept_and_no_redirect_followed(stream):
     assert b"cookie" not in stream.sent.lower()
 
 
-def test_connections_are_opened_anew_after_they_were_closed():
-    """A service that was closed and is used again works."""
+def test_connections_reopen_after_close():
+    """A service that was closed can be used again."""
 
     def talk(connection: socket.socket) -> None:
         connection.sendall(OK)

@@ -1,4 +1,4 @@
-"""The guard in front of Airflow: what is repeated, what is refused, and what counts."""
+"""Tests of the guard in front of Airflow: retries, rejections, and the calls that count for the breaker."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ONCE = {"end_run", "clear_run"}
 
 
 class Script:
-    """An Airflow whose every call does the next thing of a list: raise an error, or answer it. It goes on with the last one."""
+    """An Airflow whose calls perform the steps of a list: raise the error or return the value. The last step repeats."""
 
     def __init__(self, *steps: Any) -> None:
         self.steps = list(steps)
@@ -58,7 +58,7 @@ def unknown() -> AirflowOutcomeUnknown:
 
 
 class Pauses(list[float]):
-    """Remembers how long somebody wanted to sleep, and what was the longest that chance could have made of it."""
+    """Records each pause and the upper limit of its random length."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -80,8 +80,8 @@ def guarded(
     )
 
 
-def test_it_is_both_ports() -> None:
-    """It has every method of the port, and tells the state of its breaker."""
+def test_the_guard_implements_both_ports() -> None:
+    """It has each method of the port, and reports the state of its breaker."""
     port = guarded(Script(None))
     assert isinstance(port, AirflowPort)
     assert isinstance(port, Guarded)
@@ -92,7 +92,7 @@ def test_it_is_both_ports() -> None:
 
 
 def test_every_call_is_classified() -> None:
-    """A new method of the port is either listed here as harmless to repeat, or made at most once."""
+    """A new method of the port must be listed as safe to repeat, or it is called at most once."""
     repeated = {
         "ping", "health", "dag", "list_dags", "request_parse", "set_paused", "trigger", "run", "tasks", "runs_with_ended_tasks",
         "runs_under_way", "changed_runs",
@@ -102,8 +102,8 @@ def test_every_call_is_classified() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(set(CALLS) - ONCE))
-def test_what_may_be_repeated_is_repeated(name: str) -> None:
-    """Each of these calls is made again after a failure that may pass, as often as it takes, up to its attempts."""
+def test_safe_calls_are_retried(name: str) -> None:
+    """Each of these calls is retried after transient failures, up to the number of attempts."""
     airflow = Script(passing(), passing(), "answer")
     CALLS[name](guarded(airflow))
     assert airflow.calls == [name] * 3
@@ -111,8 +111,8 @@ def test_what_may_be_repeated_is_repeated(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(ONCE))
 @pytest.mark.parametrize("error", [passing(), unknown()], ids=["not done", "unknown"])
-def test_what_may_do_harm_is_never_repeated(name: str, error: Exception) -> None:
-    """To end a run, or to clear it, is asked for once, whatever comes back."""
+def test_unsafe_calls_are_never_retried(name: str, error: Exception) -> None:
+    """Ending or clearing a run is sent once, for any outcome."""
     airflow = Script(error, "answer")
     with pytest.raises(type(error)):
         CALLS[name](guarded(airflow))
@@ -129,24 +129,24 @@ def test_what_may_do_harm_is_never_repeated(name: str, error: Exception) -> None
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_what_would_fail_again_is_not_repeated(error: Exception) -> None:
-    """An answer that says no, a login that is refused, and a timeout are told at once."""
+def test_permanent_failures_are_not_retried(error: Exception) -> None:
+    """A rejection, a failed login and a timeout are raised at once."""
     airflow = Script(error, "answer")
     with pytest.raises(type(error)):
         guarded(airflow).trigger("a_b", "run", conf={})
     assert len(airflow.calls) == 1
 
 
-def test_the_attempts_are_bounded() -> None:
-    """After the last one the error is told."""
+def test_the_number_of_attempts_is_limited() -> None:
+    """After the last attempt the error is raised."""
     airflow = Script(passing())
     with pytest.raises(AirflowUnavailable, match="away"):
         guarded(airflow, attempts=4).ping()
     assert len(airflow.calls) == 4
 
 
-def test_pauses_are_random_up_to_a_limit_that_doubles() -> None:
-    """Full jitter: from nothing to 0.1 s, 0.2 s, 0.4 s, … and never more than a second."""
+def test_pauses_have_full_jitter_with_a_doubling_limit() -> None:
+    """Pauses are random from zero to 0.1 s, 0.2 s, 0.4 s, … and at most one second."""
     pauses = Pauses()
     with pytest.raises(AirflowUnavailable):
         guarded(Script(passing()), pauses, attempts=7).ping()
@@ -154,24 +154,24 @@ def test_pauses_are_random_up_to_a_limit_that_doubles() -> None:
     assert pauses == [limit / 2 for limit in pauses.limits]
 
 
-def test_a_pause_is_no_shorter_than_airflow_asked_for() -> None:
-    """``Retry-After`` comes on top of chance, so that not all come back at the same moment."""
+def test_a_pause_is_at_least_retry_after() -> None:
+    """The random pause is added to ``Retry-After``, so that clients do not all return at the same time."""
     pauses = Pauses()
     guarded(Script(passing(retry_after=1.0), "answer"), pauses).ping()
     assert pauses == [1.05]
 
 
-def test_who_is_asked_to_wait_for_long_tells_the_caller() -> None:
-    """No thread sleeps that long: the error says when to come back."""
+def test_a_long_retry_after_is_passed_to_the_caller() -> None:
+    """No thread sleeps that long: the error contains the delay."""
     airflow = Script(passing(retry_after=7.0), "answer")
-    with pytest.raises(AirflowUnavailable) as told:
+    with pytest.raises(AirflowUnavailable) as rejected:
         guarded(airflow).ping()
-    assert told.value.retry_after == 7.0
+    assert rejected.value.retry_after == 7.0
     assert len(airflow.calls) == 1
 
 
-def test_all_attempts_share_one_time_limit() -> None:
-    """A pause that would end after the time of the call is not begun, and an attempt sees what is left of it."""
+def test_all_attempts_share_one_deadline() -> None:
+    """A pause that would exceed the deadline is not started, and an attempt gets the remaining time."""
     seen: list[float] = []
 
     def step() -> AirflowUnavailable:
@@ -185,15 +185,15 @@ def test_all_attempts_share_one_time_limit() -> None:
     assert 0 < seen[0] <= 0.5
 
 
-def test_what_is_unknown_stays_unknown() -> None:
-    """That nothing was done is certain of the later attempts only."""
+def test_an_unknown_outcome_stays_unknown() -> None:
+    """Only the later attempts certainly had no effect."""
     for later in (passing(), AirflowUnavailable("no"), DagNotFound("a_b")):
         with pytest.raises(AirflowOutcomeUnknown):
             guarded(Script(unknown(), later)).trigger("a_b", "run", conf={})
 
 
-def test_an_open_breaker_ends_the_repeating() -> None:
-    """No attempt is made once it has opened, so that the load on whoever is down is not multiplied."""
+def test_an_open_breaker_ends_the_retries() -> None:
+    """No attempt follows once the breaker has opened, so that the load on a failing Airflow is not multiplied."""
     airflow = Script(passing())
     breaker = CircuitBreaker(BreakerRules(window=2, minimum=2))
     with pytest.raises(AirflowUnavailable, match="circuit breaker"):
@@ -201,8 +201,8 @@ def test_an_open_breaker_ends_the_repeating() -> None:
     assert len(airflow.calls) == 2
 
 
-def test_what_was_unknown_when_it_opened_stays_unknown() -> None:
-    """The refusal of a later attempt says nothing of the earlier one."""
+def test_an_unknown_outcome_stays_unknown_when_the_breaker_opens() -> None:
+    """The rejection of a later attempt does not reveal the outcome of the earlier one."""
     breaker = CircuitBreaker(BreakerRules(window=1, minimum=1))
     with pytest.raises(AirflowOutcomeUnknown):
         guarded(Script(unknown()), breaker=breaker).trigger("a_b", "run", conf={})
@@ -212,8 +212,8 @@ def test_what_was_unknown_when_it_opened_stays_unknown() -> None:
 @pytest.mark.parametrize(
     ("status", "attempts"), [(429, 3), (500, 3), (502, 3), (503, 3), (504, 3), (401, 1), (403, 1), (308, 1), (418, 1)]
 )
-def test_which_answers_may_pass(status: int, attempts: int) -> None:
-    """Too many requests and failures of a server may pass; a login that is refused or a wrong address does not."""
+def test_transient_responses_are_retried(status: int, attempts: int) -> None:
+    """Rate limits and server failures are transient; a rejected login and a wrong address are not."""
     route = respx.get("http://airflow/api/v2/dags/a_b/dagRuns/run").respond(status)
     port = guarded(AirflowV2("http://airflow", username="u", password="p", headers={"Authorization": "Bearer x"}))
     with pytest.raises(AirflowUnavailable):
@@ -225,8 +225,10 @@ def test_which_answers_may_pass(status: int, attempts: int) -> None:
 @pytest.mark.parametrize(
     ("error", "attempts"), [(httpx.ConnectError, 3), (httpx.ConnectTimeout, 1), (httpx.ReadTimeout, 1)]
 )
-def test_which_faults_of_the_network_may_pass(error: type[Exception], attempts: int) -> None:
-    """A refused connection may; a timeout has used up the patience of whoever waits, and whoever is slow is not helped by more."""
+def test_transient_network_faults_are_retried(error: type[Exception], attempts: int) -> None:
+    """A refused connection is transient; after a timeout the caller has waited long enough, and more load does not help
+    a slow server.
+    """
     route = respx.get("http://airflow/api/v2/dags/a_b/dagRuns/run").mock(side_effect=error)
     port = guarded(AirflowV2("http://airflow", username="u", password="p", headers={"Authorization": "Bearer x"}))
     with pytest.raises(AirflowUnavailable):
@@ -240,13 +242,13 @@ def test_which_faults_of_the_network_may_pass(error: type[Exception], attempts: 
     [("7", 7.0), ("0", 0.0), ("soon", None), ("-3", None), ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0), (None, None)],
 )
 def test_retry_after_is_read_in_both_forms(header: str | None, seconds: float | None) -> None:
-    """Seconds, or a moment (RFC 9110); anything else is as good as nothing."""
+    """The header contains seconds or a date (RFC 9110); other values are ignored."""
     headers = {} if header is None else {"Retry-After": header}
     respx.get("http://airflow/api/v2/dags/a_b/dagRuns/run").respond(503, headers=headers)
     port = AirflowV2("http://airflow", username="u", password="p", headers={"Authorization": "Bearer x"})
-    with pytest.raises(AirflowUnavailable) as told:
+    with pytest.raises(AirflowUnavailable) as rejected:
         port.run("a_b", "run")
-    assert told.value.retry_after == seconds
+    assert rejected.value.retry_after == seconds
 
 
 # What counts for the breaker.
@@ -264,8 +266,8 @@ def test_retry_after_is_read_in_both_forms(header: str | None, seconds: float | 
     ],
     ids=repr,
 )
-def test_what_is_a_failure_of_airflow(step: Any, opens: bool) -> None:
-    """No answer, or none that is usable; an answer that says no is an answer, and a fault of ours says nothing."""
+def test_failures_of_airflow_open_the_breaker(step: Any, opens: bool) -> None:
+    """A missing or unusable response is a failure; a rejection is not, and neither is an error in this project's code."""
     breaker = CircuitBreaker(BreakerRules(window=1, minimum=1))
     port = guarded(Script(step), breaker=breaker)
     with suppress(Exception):
@@ -273,8 +275,8 @@ def test_what_is_a_failure_of_airflow(step: Any, opens: bool) -> None:
     assert (breaker.state is BreakerState.OPEN) is opens
 
 
-def test_a_read_that_runs_out_of_its_own_short_time_is_no_failure() -> None:
-    """A share that is more impatient than Airflow may be slow opens nothing by that; what fails within its time does."""
+def test_a_read_that_exceeds_its_short_limit_is_no_failure() -> None:
+    """A call budget below Airflow's timeout does not open the breaker when it expires; other failures within it do."""
 
     def step() -> AirflowUnavailable:
         time.sleep(0.03)
@@ -287,25 +289,25 @@ def test_a_read_that_runs_out_of_its_own_short_time_is_no_failure() -> None:
         assert (breaker.state is BreakerState.OPEN) is opens
 
 
-def test_an_open_breaker_says_when_to_come_back() -> None:
-    """Nobody is asked, and the error tells for how long."""
+def test_an_open_breaker_reports_retry_after() -> None:
+    """Airflow is not called, and the error contains the remaining time."""
     airflow = Script(AirflowUnavailable("away"))
     breaker = CircuitBreaker(BreakerRules(window=1, minimum=1, open_seconds=30.0))
     port = guarded(airflow, breaker=breaker)
     with pytest.raises(AirflowUnavailable):
         port.ping()
-    with pytest.raises(AirflowUnavailable) as told:
+    with pytest.raises(AirflowUnavailable) as rejected:
         port.changed_runs(datetime.now(UTC))
     assert airflow.calls == ["ping"]
-    assert 29 < (told.value.retry_after or 0) <= 30
+    assert 29 < (rejected.value.retry_after or 0) <= 30
     assert port.breaker_state() is BreakerState.OPEN
 
 
 # The bulkhead.
 
 
-def test_when_all_places_are_taken_the_next_is_refused_at_once() -> None:
-    """A full bulkhead is told to the caller, and is no failure of Airflow."""
+def test_a_full_bulkhead_rejects_at_once() -> None:
+    """The caller gets BulkheadFull, which is not a failure of Airflow."""
     inside, go_on = Event(), Event()
 
     def hold() -> str:
@@ -326,8 +328,8 @@ def test_when_all_places_are_taken_the_next_is_refused_at_once() -> None:
     port.ping()
 
 
-def test_only_so_many_wait_for_a_place() -> None:
-    """One is inside, one waits and gets the place; the third is refused without waiting."""
+def test_the_queue_of_the_bulkhead_is_limited() -> None:
+    """One call is active and one waits for the slot; the third is rejected without waiting."""
     bulkhead = Bulkhead(1, waiting=1, patience=10)
     got_it = Event()
 
@@ -349,8 +351,8 @@ def test_only_so_many_wait_for_a_place() -> None:
     assert got_it.is_set()
 
 
-def test_who_waits_for_a_place_waits_only_so_long() -> None:
-    """After its patience it is refused, and others may wait in its stead."""
+def test_the_wait_for_a_slot_is_limited() -> None:
+    """After its timeout a call is rejected, and others can wait in its place."""
     bulkhead = Bulkhead(1, waiting=1, patience=0.02)
     with bulkhead.place():
         for _ in range(3):
@@ -363,8 +365,8 @@ def test_who_waits_for_a_place_waits_only_so_long() -> None:
 # The port again.
 
 
-def test_every_call_arrives_as_it_was_made() -> None:
-    """Nothing of the arguments is lost on the way."""
+def test_calls_are_forwarded_unchanged() -> None:
+    """All arguments are forwarded."""
     seen: dict[str, tuple[Any, Any]] = {}
 
     class Recorder:

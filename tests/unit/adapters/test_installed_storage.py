@@ -1,4 +1,4 @@
-"""Storage adapters of installed packages, chosen by the scheme of the URL."""
+"""Tests of storage adapters from installed packages, selected by the scheme of the URL."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def installed(tmp_path, monkeypatch):
 
 
 def test_the_adapter_of_the_scheme_gets_the_url_as_written(installed):
-    """Query and fragment included: what they mean is the adapter's decision."""
+    """The URL includes query and fragment, which the adapter interprets."""
     installed(("archive", "archive_adapter:open_fake"))
     opened_urls.clear()
     url = "archive://user:secret@host/a%20b?mode=ro#part"
@@ -76,8 +76,8 @@ def test_built_in_schemes_cannot_be_replaced(installed, tmp_path):
     assert opened_urls == []
 
 
-def test_a_scheme_of_no_package_is_refused(installed):
-    """As before, with the URLs that are possible."""
+def test_a_scheme_of_no_package_is_rejected(installed):
+    """The error lists the possible URLs."""
     installed(("archive", "archive_adapter:open_fake"))
     with pytest.raises(ConfigurationError, match="is no store; write s3://"):
         open_storage("gs://bucket")
@@ -101,8 +101,8 @@ def test_an_adapter_that_cannot_be_opened_is_a_configuration_error(installed, ta
     assert "secret" not in raised.value.message
 
 
-def test_two_packages_of_one_scheme_are_refused(installed):
-    """Which one is used must not depend on the order of installation."""
+def test_two_packages_of_one_scheme_are_rejected(installed):
+    """The adapter must not depend on the order of installation."""
     installed(("archive", "archive_adapter:open_fake"), ("archive", "archive_adapter:open_nothing"))
     with pytest.raises(ConfigurationError, match="archive_adapter:open_fake, archive_adapter:open_nothing"):
         open_storage("archive://host")

@@ -1,4 +1,4 @@
-"""Migrations run while services of the version before are running: what they may not do to them."""
+"""Tests of migrations, which run while services of the previous version are in use and must not disturb them."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ SQUAWK = Path(sys.executable).parent / "squawk"
 
 LEFT_OUT = (
     "require-lock-timeout",  # `upgrade` sets it, once for all of them
-    "require-statement-timeout",  # likewise, to none: CREATE INDEX CONCURRENTLY may take long and disturbs nobody
+    "require-statement-timeout",  # `upgrade` sets none: CREATE INDEX CONCURRENTLY may take long and blocks no other session
     "prefer-bigint-over-int",  # about types, not about locks
-    "prefer-text-field",  # likewise
+    "prefer-text-field",  # about types, not about locks
 )
 
 BEFORE_THE_RULE = {
-    # Written before anybody ran the service: there was nothing to disturb. None of them may be changed now, only followed.
+    # Written before the first deployment, so that they could disturb no service. They must not be changed any longer.
     "0002": {
         "adding-foreign-key-constraint",
         "adding-not-nullable-field",
@@ -50,7 +50,7 @@ REVISIONS = [
 
 
 def violations(sql: str) -> set[str]:
-    """The rules that squawk finds broken in these statements; tables that they make themselves are nobody's yet."""
+    """The rules of squawk that these statements violate; tables that the statements create are exempt."""
     arguments = ["--pg-version", "14", "--reporter", "json", *(f"--exclude={rule}" for rule in LEFT_OUT)]
     done = subprocess.run([SQUAWK, *arguments], input=sql, capture_output=True, text=True, check=False)
     assert done.returncode in {0, 1}, done.stderr
@@ -58,7 +58,7 @@ def violations(sql: str) -> set[str]:
 
 
 def generated(before: str, revision: str) -> str:
-    """The SQL of one revision, as PostgreSQL gets it."""
+    """The SQL of one revision for PostgreSQL."""
     config, text = alembic_config(), StringIO()
     config.output_buffer = text
     command.upgrade(config, f"{before}:{revision}", sql=True)
@@ -66,8 +66,8 @@ def generated(before: str, revision: str) -> str:
 
 
 @pytest.mark.parametrize(("before", "revision"), REVISIONS, ids=str)
-def test_a_revision_takes_no_lock_that_others_notice_and_takes_nothing_away(before, revision):
-    """Held by squawk; the exceptions are those of the table above, and none of them more than is true."""
+def test_a_revision_takes_no_blocking_lock_and_removes_nothing(before, revision):
+    """The test uses squawk; the table above has the exact exceptions."""
     assert violations(generated(before, revision)) == BEFORE_THE_RULE.get(revision, set())
 
 
@@ -102,8 +102,8 @@ def written(do: Callable[[Operations], object]) -> str:
         ("CREATE INDEX CONCURRENTLY i ON workflows (owner)", "ban-concurrent-index-creation-in-transaction"),
     ],
 )
-def test_what_may_not_be_in_a_revision(statement, rule):
-    """Each of these would stop, or break, a service that is running."""
+def test_disruptive_statements_are_rejected(statement, rule):
+    """Each of these would block or break a running service."""
     assert rule in violations(written(lambda operations: operations.execute(statement)))
 
 
@@ -116,13 +116,13 @@ def test_what_may_not_be_in_a_revision(statement, rule):
         "ALTER TABLE workflows ADD CONSTRAINT c CHECK (version > 0) NOT VALID",
     ],
 )
-def test_what_may_be_in_a_revision(statement):
-    """Nobody notices any of these; with a table that the revision itself makes, anything goes."""
+def test_harmless_statements_are_accepted(statement):
+    """No session notices these statements; a table that the revision creates can be changed freely."""
     assert violations(written(lambda operations: operations.execute(statement))) == set()
 
 
-def test_an_index_is_made_online():
-    """What revisions have for indexes passes, and is outside of any transaction."""
+def test_an_index_is_created_online():
+    """The project's helper for indexes passes, and runs outside of a transaction."""
     sql = written(lambda _: online.create_index("i", "workflows", ["owner"], where="phase = 'served'"))
     assert violations(sql) == set()
     assert "CREATE INDEX CONCURRENTLY IF NOT EXISTS i ON workflows (owner) WHERE phase = 'served'" in sql

@@ -1,4 +1,6 @@
-"""``RemoteWorkflowApi`` against faults that a real service does not produce on demand; the rest is in its contract suite."""
+"""Tests of ``RemoteWorkflowApi`` with faults that a real service does not produce on demand; the contract suite has the
+rest.
+"""
 
 from __future__ import annotations
 
@@ -95,7 +97,7 @@ def api() -> Iterator[RemoteWorkflowApi]:
 
 @pytest.fixture
 def slept(monkeypatch) -> list[float]:
-    """The pauses before something is sent again, none of which is made."""
+    """The pauses before each retry, which are recorded and skipped."""
     pauses: list[float] = []
     monkeypatch.setattr("workflow_adapters.remote.retry.sleep", pauses.append)
     return pauses
@@ -106,7 +108,7 @@ def unknown_if_it_changes(name: str) -> type[errors.WorkflowError]:
 
 
 def raised(api: RemoteWorkflowApi, name: str) -> errors.WorkflowError:
-    """The error of this call; nothing in it, its causes included, repeats the answer or the token."""
+    """The error of this call, after a check that neither it nor its causes contain the response or the token."""
     with pytest.raises(errors.WorkflowError) as caught:
         ALL[name](api)
     text = "".join(traceback.format_exception(caught.value))
@@ -115,14 +117,14 @@ def raised(api: RemoteWorkflowApi, name: str) -> errors.WorkflowError:
     return caught.value
 
 
-def test_every_call_of_the_protocol_is_tried_here():
-    """Every row of the table of calls is among the reads or the changes, as the row says."""
+def test_every_call_of_the_protocol_is_tested_here():
+    """Each row of the table of calls is among the reads or the changes, as the row specifies."""
     assert READS.keys() == {name for name, call in CALLS.items() if not call.changes}
     assert CHANGES.keys() == {name for name, call in CALLS.items() if call.changes}
 
 
 def test_the_readmes_example_runs(capsys):
-    """The third Python block of the README, but for the address."""
+    """The third Python block of the README runs, with another address."""
     text = (Path(__file__).resolve().parents[3] / "README.md").read_text(encoding="utf-8")
     code = text.split("```python\n")[3].split("```")[0]
     world = ApiWorld()
@@ -142,8 +144,8 @@ def test_the_readmes_example_runs(capsys):
     [kind for kind in every_error() if "code" in vars(kind) and STATUS[kind.code] != 500],
     ids=lambda kind: kind.__name__,
 )
-def test_every_error_arrives_as_itself(monkeypatch, kind):
-    """Class (of those with a code of their own), code, message and findings, through a real server."""
+def test_every_error_keeps_its_type(monkeypatch, kind):
+    """Class (if it has a separate code), code, message and findings pass through a real server."""
     world = ApiWorld()
     found = [errors.Problem(message="ünï", field="tasks[0].x", line=3, column=7), errors.Problem(message="b")]
     error = kind.with_message("what wént wrong 🙂", problems=found)
@@ -176,8 +178,8 @@ def test_every_error_arrives_as_itself(monkeypatch, kind):
         (503, errors.Unavailable),
     ],
 )
-def test_a_code_of_a_newer_server_is_kept_with_a_class_by_its_status(respx_mock, api, status, kind):
-    """Programs can switch on the code, and the exit code fits."""
+def test_an_unknown_code_is_kept_with_a_class_by_its_status(respx_mock, api, status, kind):
+    """Programs can handle the code of a newer server, and the exit code fits."""
     respx_mock.get(f"{ROOT}/{NAME}").mock(return_value=problem(status, "NEW_CODE", "so it is"))
     error = raised(api, "workflow")
     assert type(error) is kind
@@ -187,8 +189,8 @@ def test_a_code_of_a_newer_server_is_kept_with_a_class_by_its_status(respx_mock,
 
 @pytest.mark.parametrize(("status", "code"), [(404, "NOT_FOUND"), (405, "METHOD_NOT_ALLOWED")])
 @pytest.mark.parametrize("name", ALL)
-def test_a_route_that_the_server_does_not_have_is_no_missing_workflow(respx_mock, api, name, status, code):
-    """An older server, or another one: never "there is no such run"."""
+def test_a_missing_route_is_not_a_missing_workflow(respx_mock, api, name, status, code):
+    """An older server or another one must never lead to "there is no such run"."""
     respx_mock.route().mock(return_value=problem(status, code, "There is nothing at this path."))
     error = raised(api, name)
     assert type(error) is errors.ServerUnavailable
@@ -207,8 +209,8 @@ def problem(status: int, code: str, detail: str, **more: str) -> httpx.Response:
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308, 400, 401, 403, 404, 405, 409, 413, 429])
 @pytest.mark.parametrize("name", ALL)
-def test_a_refusal_in_front_of_the_server_did_nothing(respx_mock, api, name, status):
-    """A redirect, a login page, a proxy's own 404: unavailable, and followed nowhere."""
+def test_a_rejection_by_a_gateway_has_no_effect(respx_mock, api, name, status):
+    """A redirect, a login page and a proxy's 404 are "unavailable", and no redirect is followed."""
     headers = {"Location": "http://elsewhere.test/"}
     route = respx_mock.route().mock(return_value=httpx.Response(status, html=SAID, headers=headers))
     error = raised(api, name)
@@ -219,8 +221,8 @@ def test_a_refusal_in_front_of_the_server_did_nothing(respx_mock, api, name, sta
 
 @pytest.mark.parametrize("status", [303, 408, 500, 502, 503, 504])
 @pytest.mark.parametrize("name", ALL)
-def test_a_failure_in_front_of_the_server_leaves_a_change_unknown(respx_mock, api, name, status):
-    """It may have been passed on; nothing of the page is repeated."""
+def test_a_failure_of_a_gateway_leaves_a_change_unknown(respx_mock, api, name, status):
+    """The gateway may have forwarded the request; its page is not repeated."""
     respx_mock.route().mock(return_value=httpx.Response(status, html=SAID))
     assert type(raised(api, name)) is unknown_if_it_changes(name)
 
@@ -234,16 +236,16 @@ def test_a_failure_in_front_of_the_server_leaves_a_change_unknown(respx_mock, ap
     ids=lambda body: ascii(body[:12]),
 )  # fmt: skip
 @pytest.mark.parametrize("name", ALL)
-def test_a_body_that_is_another_is_an_error(respx_mock, api, name, body):
-    """With a good status, too; a change may have been carried out."""
+def test_an_unexpected_body_is_an_error(respx_mock, api, name, body):
+    """This includes a success status; a change may have had its effect."""
     respx_mock.route().mock(return_value=httpx.Response(200, content=body))
     assert type(raised(api, name)) is unknown_if_it_changes(name)  # [] without X-Total-Count is no list of ours, either
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"code": 5}', b'{"code": "X"}', SAID.encode()])
 @pytest.mark.parametrize("name", ALL)
-def test_a_problem_that_is_none_is_an_error(respx_mock, api, name, body):
-    """The media type alone is not believed."""
+def test_an_invalid_problem_is_an_error(respx_mock, api, name, body):
+    """The media type alone is not trusted."""
     headers = {"Content-Type": "application/problem+json"}
     respx_mock.route().mock(return_value=httpx.Response(409, content=body, headers=headers))
     assert type(raised(api, name)) is unknown_if_it_changes(name)
@@ -261,14 +263,14 @@ def test_a_problem_that_is_none_is_an_error(respx_mock, api, name, body):
     ],
 )
 def test_a_list_needs_its_headers(respx_mock, api, headers):
-    """The total, and a link that leads on."""
+    """The total count and a valid link are required."""
     encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
     respx_mock.route().mock(return_value=httpx.Response(200, content=b"[]", headers=encoded))
     assert type(raised(api, "workflows")) is errors.ServerUnavailable
 
 
-def test_a_compressed_answer_is_not_read(respx_mock, api):
-    """It was not asked for, and could be any size."""
+def test_a_compressed_response_is_not_read(respx_mock, api):
+    """The client did not request it, and it could have any size."""
     answer = httpx.Response(200, content=b"x", headers={"Content-Encoding": "gzip"})
     respx_mock.route().mock(side_effect=lambda _: answer)
     assert type(raised(api, "workflow")) is errors.ServerUnavailable
@@ -279,7 +281,7 @@ def test_a_compressed_answer_is_not_read(respx_mock, api):
 
 @pytest.fixture
 def recorded() -> Iterator[tuple[RemoteWorkflowApi, Callable[[Callable[[Any], Any]], None]]]:
-    """A real server whose answers are changed on their way, and the client of it."""
+    """A real server whose responses are changed in transit, and its client."""
     world = ApiWorld()
     world.service.register(a_registration())
     world.service.run(NAME, RunRequest(params={"region": "EU"}))
@@ -310,7 +312,7 @@ def recorded() -> Iterator[tuple[RemoteWorkflowApi, Callable[[Callable[[Any], An
 
 
 def with_more(value: Any) -> Any:
-    """The answer of a server that has learned something: one more field in every object but those whose fields are data."""
+    """The response of a newer server: an additional field in each object, except where fields are data."""
     if isinstance(value, dict):
         data = {"params", "parts", "spec", "counts", "before", "after"}
         more = {name: inner if name in data else with_more(inner) for name, inner in value.items()}
@@ -319,8 +321,8 @@ def with_more(value: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", [name for name in ALL if name != "register"])
-def test_fields_of_a_newer_server_are_passed_over(recorded, name):
-    """In every object of every answer."""
+def test_fields_of_a_newer_server_are_ignored(recorded, name):
+    """This applies to each object in each response."""
     api, change = recorded
     if name in READS:
         before = READS[name](api)
@@ -334,8 +336,8 @@ def test_fields_of_a_newer_server_are_passed_over(recorded, name):
 @pytest.mark.parametrize(
     "name", ["workflow", "workflows", "history", "status", "health", "pause", "backfills", "backfill_status"]
 )
-def test_a_field_that_is_missing_is_an_error(recorded, name):
-    """Every single one that is always there."""
+def test_a_missing_field_is_an_error(recorded, name):
+    """This applies to each required field."""
     api, change = recorded
     sent: list[Any] = []
 
@@ -360,7 +362,7 @@ def test_a_field_that_is_missing_is_an_error(recorded, name):
 
 @pytest.mark.parametrize("name", ["workflow", "workflows", "history", "status", "pause"])
 def test_values_are_not_converted(recorded, name):
-    """A number is not taken for a time, nor a text for a number."""
+    """A number is not read as a time, nor a text as a number."""
     api, change = recorded
 
     def twisted(value: Any) -> Any:
@@ -379,7 +381,7 @@ def test_values_are_not_converted(recorded, name):
 # What is sent.
 
 
-def test_the_token_and_the_path_in_front_are_used(respx_mock, api):
+def test_the_token_and_the_path_prefix_are_used(respx_mock, api):
     """Each request has them."""
     route = respx_mock.get(f"{ROOT}/{NAME}").mock(return_value=HTML)
     raised(api, "workflow")
@@ -387,7 +389,7 @@ def test_the_token_and_the_path_in_front_are_used(respx_mock, api):
 
 
 def test_without_a_token_there_is_no_header(respx_mock):
-    """Nor one that is empty."""
+    """An empty token is treated as none."""
     route = respx_mock.get(f"{ROOT}/{NAME}").mock(return_value=HTML)
     with RemoteWorkflowApi(BASE) as api:
         raised(api, "workflow")
@@ -395,8 +397,8 @@ def test_without_a_token_there_is_no_header(respx_mock):
 
 
 @pytest.mark.parametrize("token", ["", " x", "a\nb", "ü"])
-def test_a_token_that_no_header_can_hold_is_refused(token):
-    """At once, and it is not shown."""
+def test_an_invalid_token_is_rejected(token):
+    """The constructor rejects it without displaying it."""
     with pytest.raises(errors.ConfigurationError, match="DLI_TOKEN") as caught:
         RemoteWorkflowApi("https://dli.test", token=token)
     assert not token or token not in str(caught.value)
@@ -405,8 +407,8 @@ def test_a_token_that_no_header_can_hold_is_refused(token):
 @pytest.mark.parametrize(
     ("url", "told"), [("http://dli.test", True), ("https://dli.test", False), ("http://127.0.0.1:1", False)]
 )
-def test_a_token_that_anybody_can_read_on_its_way_is_told(caplog, url, told):
-    """Plain HTTP to another host."""
+def test_an_unencrypted_token_is_warned_about(caplog, url, told):
+    """Plain HTTP to another host exposes the token."""
     with caplog.at_level(logging.WARNING), RemoteWorkflowApi(url, token=TOKEN):
         assert ("unencrypted" in caplog.text) == told
     assert TOKEN not in caplog.text
@@ -415,8 +417,8 @@ def test_a_token_that_anybody_can_read_on_its_way_is_told(caplog, url, told):
 @pytest.mark.parametrize(
     "url", ["", "dli.test", "ftp://dli.test", "http://", "http://me:pw@dli.test", "http://x/?y=1", "http://[::1"]
 )
-def test_what_is_no_address_is_refused(url):
-    """Naming the setting."""
+def test_an_invalid_address_is_rejected(url):
+    """The error names the setting."""
     with pytest.raises(errors.ConfigurationError, match="DLI_SERVER_URL"):
         RemoteWorkflowApi(url)
 
@@ -444,8 +446,8 @@ def keys_of(route: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_every_change_has_a_key_of_its_own(respx_mock, patient, slept, name):
-    """One for each call, the same each time that the call is sent."""
+def test_every_change_has_a_separate_key(respx_mock, patient, slept, name):
+    """Each call has one key, which its retries repeat."""
     route = respx_mock.route().mock(side_effect=httpx.ReadError)
     for _ in range(2):
         assert type(raised(patient, name)) is errors.ServerOutcomeUnknown
@@ -456,7 +458,7 @@ def test_every_change_has_a_key_of_its_own(respx_mock, patient, slept, name):
 
 @pytest.mark.parametrize("name", READS)
 def test_reads_have_no_key(respx_mock, patient, slept, name):
-    """And wait for nothing."""
+    """Reads are not delayed either."""
     route = respx_mock.route().mock(return_value=problem(503, "DATABASE_UNAVAILABLE", "x", **{"Retry-After": "1"}))
     raised(patient, name)
     assert [call for call in route.calls if "Idempotency-Key" in call.request.headers] == []
@@ -475,8 +477,8 @@ def test_reads_have_no_key(respx_mock, patient, slept, name):
     ],
     ids=lambda fault: type(fault).__name__,
 )
-def test_a_change_without_an_answer_is_sent_again(respx_mock, patient, slept, fault):
-    """With growing pauses, until it has one."""
+def test_a_change_without_a_response_is_retried(respx_mock, patient, slept, fault):
+    """The client retries with growing pauses until it gets a response."""
     route = respx_mock.route().mock(side_effect=[fault, fault, fault, httpx.Response(200, json=PAUSED)])
     assert patient.pause(NAME).paused_by == "x"
     assert len(set(keys_of(route))) == 1
@@ -487,8 +489,8 @@ def test_a_change_without_an_answer_is_sent_again(respx_mock, patient, slept, fa
     ("status", "code"),
     [(503, "AIRFLOW_CONNECTION_FAILED"), (503, "X"), (429, "X"), (409, "IDEMPOTENCY_KEY_IN_USE")],
 )
-def test_a_server_that_says_when_to_come_back_is_asked_again_then(respx_mock, patient, slept, status, code):
-    """After so many seconds, a little more."""
+def test_retry_after_is_respected(respx_mock, patient, slept, status, code):
+    """The client retries after the given seconds and a small random delay."""
     refusal = problem(status, code, "x", **{"Retry-After": "3"})
     respx_mock.route().mock(side_effect=[refusal, refusal, httpx.Response(200, json=PAUSED)])
     assert patient.pause(NAME).paused_by == "x"
@@ -506,24 +508,24 @@ def test_a_server_that_says_when_to_come_back_is_asked_again_then(respx_mock, pa
     ],
     ids=str,
 )
-def test_other_refusals_are_final(respx_mock, patient, slept, refusal):
-    """Nothing that says when, or later than there is patience for."""
+def test_other_rejections_are_final(respx_mock, patient, slept, refusal):
+    """A rejection without Retry-After, or with one beyond the time limit, is not retried."""
     status, code, headers = refusal
     route = respx_mock.route().mock(return_value=problem(status, code, "x", **headers))
     assert raised(patient, "pause").code == code
     assert (route.call_count, slept) == (1, [])
 
 
-def test_patience_ends(respx_mock, patient, slept):
-    """Ten seconds in all, and then the error is the last one."""
+def test_retries_are_limited_in_time(respx_mock, patient, slept):
+    """After ten seconds in total, the last error is raised."""
     route = respx_mock.route().mock(return_value=problem(503, "X", "x", **{"Retry-After": "4"}))
     assert raised(patient, "pause").code == "X"
     assert route.call_count == 3
     assert 8 <= sum(slept) <= 10
 
 
-def test_the_time_of_a_call_ends_its_repeats(respx_mock, slept):
-    """No pause reaches beyond it."""
+def test_the_deadline_of_a_call_ends_its_retries(respx_mock, slept):
+    """No pause extends beyond the deadline."""
     route = respx_mock.route().mock(return_value=problem(503, "X", "x", **{"Retry-After": "4"}))
     with RemoteWorkflowApi(BASE, token=TOKEN, change_timeout=3) as api:
         assert raised(api, "pause").code == "X"
@@ -531,8 +533,8 @@ def test_the_time_of_a_call_ends_its_repeats(respx_mock, slept):
 
 
 @pytest.mark.parametrize("last", ["connect", "503", "404"])
-def test_what_may_have_been_done_stays_unknown(respx_mock, patient, slept, last):
-    """Whatever failed after it: the first request may have arrived."""
+def test_a_possible_effect_stays_unknown(respx_mock, patient, slept, last):
+    """A later failure does not reveal whether the first request arrived."""
     ends: dict[str, Any] = {
         "connect": httpx.ConnectError("x"),
         "503": problem(503, "DATABASE_UNAVAILABLE", "x"),
@@ -542,14 +544,14 @@ def test_what_may_have_been_done_stays_unknown(respx_mock, patient, slept, last)
     assert type(raised(patient, "pause")) is errors.ServerOutcomeUnknown
 
 
-def test_a_refusal_after_a_lost_answer_is_a_refusal(respx_mock, patient, slept):
-    """The server knows the key: had the first request been accepted, the answer to that would have come."""
+def test_a_rejection_after_a_lost_response_is_a_rejection(respx_mock, patient, slept):
+    """The server knows the key, so that it would have repeated the response of an accepted request."""
     respx_mock.route().mock(side_effect=[httpx.ReadError("x"), problem(409, "WORKFLOW_PAUSED", "so it is")])
     assert type(raised(patient, "run")) is errors.WorkflowPaused
 
 
-def test_a_request_that_stays_under_way_is_unknown(respx_mock, patient, slept):
-    """Nobody but this client knows its key."""
+def test_a_request_that_stays_in_progress_is_unknown(respx_mock, patient, slept):
+    """No other client has its key."""
     in_use = problem(409, "IDEMPOTENCY_KEY_IN_USE", "x", **{"Retry-After": "1"})
     respx_mock.route().mock(return_value=in_use)
     assert type(raised(patient, "run")) is errors.ServerOutcomeUnknown
@@ -559,15 +561,15 @@ def test_a_request_that_stays_under_way_is_unknown(respx_mock, patient, slept):
 
 
 def test_a_closed_port_is_unavailable(slept):
-    """Nobody listens: nothing was done, however often it was tried."""
+    """Nothing was done by any of the attempts."""
     [port] = free_ports(1)
     with RemoteWorkflowApi(f"http://127.0.0.1:{port}") as api:
         for name in ALL:
             assert type(raised(api, name)) is errors.ServerUnavailable
 
 
-def test_a_dropped_connection_is_tried_again(slept):
-    """By a read once, at once; by a change three times, after pauses."""
+def test_a_dropped_connection_is_retried(slept):
+    """A read is retried once without delay; a change three times with pauses."""
     accepted: list[int] = []
 
     def hang_up(connection: socket.socket) -> None:
@@ -582,7 +584,7 @@ def test_a_dropped_connection_is_tried_again(slept):
             assert (len(accepted), len(slept)) == ((2, 0) if name in READS else (4, 3)), name
 
 
-def test_half_a_body_is_no_answer(slept):
+def test_a_truncated_body_is_rejected(slept):
     """The connection ended before the body did."""
 
     def talk(connection: socket.socket) -> None:
@@ -599,8 +601,8 @@ def test_half_a_body_is_no_answer(slept):
     [listen_only, drip(b"HTTP/1.1 200 OK\r\nX-Long: "), drip(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n")],
     ids=["silent", "headers", "body"],
 )
-def test_a_call_ends_in_time_however_the_answer_trickles(talk):
-    """Reads and changes have limits of their own, over the whole call."""
+def test_the_deadline_ends_a_slow_response(talk):
+    """Reads and changes have separate limits for the whole call."""
     with raw_server(talk) as url, RemoteWorkflowApi(url, read_timeout=0.3, change_timeout=0.9) as api:
         for name, least, most in (("workflow", 0.2, 0.8), ("pause", 0.8, 2.0)):
             started = time.monotonic()
@@ -608,16 +610,16 @@ def test_a_call_ends_in_time_however_the_answer_trickles(talk):
             assert least < time.monotonic() - started < most
 
 
-def test_an_endless_answer_is_not_read_to_its_end():
-    """An answer of 100 MB is given up at the limit."""
+def test_an_endless_response_is_not_read_completely():
+    """A response of 100 MB is aborted at the limit."""
     sent = [0]
     with raw_server(endless(sent)) as url, RemoteWorkflowApi(url) as api:
         assert type(raised(api, "workflow")) is errors.ServerUnavailable
     assert sent[0] < MAX_BODY + 16 * 2**20
 
 
-def test_what_is_not_http_is_no_answer():
-    """Another kind of server."""
+def test_a_response_that_is_not_http_is_rejected():
+    """The port belongs to another kind of server."""
 
     def talk(connection: socket.socket) -> None:
         connection.sendall(b"220 smtp.test " + SAID.encode() + b"\r\n")
@@ -627,8 +629,8 @@ def test_what_is_not_http_is_no_answer():
         assert type(raised(api, "workflow")) is errors.ServerUnavailable
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path, monkeypatch):
-    """TLS is verified, against what SSL_CERT_FILE says, too."""
+def test_an_untrusted_certificate_is_rejected(tmp_path, monkeypatch):
+    """TLS certificates are verified, also against SSL_CERT_FILE."""
     world = ApiWorld()
     world.service.register(a_registration())
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
@@ -644,7 +646,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path, monkeypatch)
 
 
 def certified(folder: Path) -> tuple[Path, Path]:
-    """A certificate for 127.0.0.1 that is signed by itself, and its key."""
+    """A self-signed certificate for 127.0.0.1, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "dli.test")])
     now = datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""What the SQL adapter promises beyond the port: how it connects, fails, stores, and migrates."""
+"""Tests of the SQL adapter beyond the port: connections, failures, storage and migrations."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def engine(url: str) -> Iterator[sa.Engine]:
 
 @pytest.fixture
 def silent_port() -> Iterator[int]:
-    """A port that accepts connections and never says a word."""
+    """A port that accepts connections and sends nothing."""
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen()
@@ -127,27 +127,27 @@ class TestMapping:
 
 
 class TestColumns:
-    def test_a_naive_time_is_refused(self) -> None:
-        """Nobody knows which moment a time without zone is."""
+    def test_a_naive_time_is_rejected(self) -> None:
+        """A time without a zone is ambiguous."""
         with pytest.raises(ValueError, match="no time zone"):
             UtcDateTime().process_bind_param(datetime(2026, 1, 1), sa.make_url("sqlite://").get_dialect()())  # noqa: DTZ001
 
     def test_times_are_stored_in_utc(self, engine: sa.Engine) -> None:
-        """What stands in the file is the moment in UTC, in a form that sorts as text."""
+        """The file contains the time in UTC, in a form that sorts as text."""
         seoul = AT.replace(microsecond=0).astimezone(timezone(timedelta(hours=9)))
         SqlDatabase(engine).observations.save_observed_until(seoul)
         with engine.connect() as connection:
             assert connection.execute(sa.text("SELECT until FROM observation")).scalar() == "2026-01-01 10:00:00.000000"
 
     def test_times_are_read_in_utc(self) -> None:
-        """A driver that answers in the session's zone does not matter."""
+        """A driver that returns times in the session's zone makes no difference."""
         value = AT.astimezone(timezone(timedelta(hours=9)))
         read = UtcDateTime().process_result_value(value, sa.make_url("sqlite://").get_dialect()())
         assert read is not None
         assert (read, read.tzinfo) == (AT, UTC)
 
     def test_json_is_compact_and_readable(self) -> None:
-        """No spaces, and letters as they are."""
+        """There are no spaces, and letters are not escaped."""
         assert dump_json({"ä": [1, 1.5, True, None, "数据\n"]}) == '{"ä":[1,1.5,true,null,"数据\\n"]}'
 
     @pytest.mark.parametrize("value", [1e16, 1e22, 1.5e300, sys.float_info.max, -1e100])
@@ -159,21 +159,21 @@ class TestColumns:
         assert json.loads(text) == value
 
     @pytest.mark.parametrize("value", [float("nan"), float("inf"), [{"x": float("-inf")}]])
-    def test_numbers_that_json_lacks_are_refused(self, value: object) -> None:
-        """NaN and the infinities are no JSON."""
+    def test_numbers_that_json_lacks_are_rejected(self, value: object) -> None:
+        """NaN and the infinities are not JSON."""
         with pytest.raises(ValueError, match="JSON has no number"):
             dump_json(value)
 
     @pytest.mark.parametrize("value", [{1: "x"}, {"x": {None: 1}}, {"x": AT}, {"x": {1, 2}}])
-    def test_values_that_json_lacks_are_refused(self, value: object) -> None:
-        """Keys are text, and nothing is turned into text silently."""
+    def test_values_that_json_lacks_are_rejected(self, value: object) -> None:
+        """Keys must be text, and no value is converted to text silently."""
         with pytest.raises(TypeError):
             dump_json(value)
 
 
 class TestEngine:
     def test_sqlite_is_set_up(self, engine: sa.Engine) -> None:
-        """Each connection has foreign keys, WAL, a full sync, and waits for the writer as long as it was told."""
+        """Each connection has foreign keys, WAL, full sync, and the configured busy timeout."""
         with make_engine(engine.url, lock_timeout=1.5).connect() as connection:
             names = ("foreign_keys", "journal_mode", "synchronous", "busy_timeout")
             found = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in names]
@@ -181,7 +181,7 @@ class TestEngine:
         assert found == [1, "wal", 2, 1500]
 
     def test_postgres_is_set_up(self) -> None:
-        """Every wait has its bound, and sessions are in UTC."""
+        """Each wait is limited, and sessions are in UTC."""
         engine = make_engine("postgres://u:p@h/d", connect_timeout=3, statement_timeout=1.5, lock_timeout=0.5)
         _, arguments = engine.dialect.create_connect_args(engine.url)
         assert engine.dialect.driver == "psycopg"
@@ -192,27 +192,27 @@ class TestEngine:
         assert arguments["host"] == "h"
 
     def test_options_of_the_url_are_kept(self) -> None:
-        """What the URL asks the server for is asked for too."""
+        """Server options in the URL are still requested."""
         engine = make_engine("postgresql://h/d?options=-csearch_path%3Dworkflows")
         given = _arguments(engine)
         assert given["options"].startswith("-csearch_path=workflows -c timezone=UTC ")
 
     @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "sqlite:///file:x?mode=memory&uri=true"])
-    def test_sqlite_in_memory_is_refused(self, url: str) -> None:
-        """Every connection would see an empty database of its own."""
+    def test_sqlite_in_memory_is_rejected(self, url: str) -> None:
+        """Each connection would have a separate empty database."""
         with pytest.raises(ConfigurationError, match="SQLite needs a file"):
             make_engine(url)
 
     @pytest.mark.parametrize("url", ["mysql://u:secret@h/d", "secret", "", "postgresql+asyncpg://u:secret@h/d"])
-    def test_an_odd_url_is_refused_without_its_password(self, url: str) -> None:
-        """The message says what to write, and repeats no credentials."""
+    def test_an_unsupported_url_is_rejected_without_its_password(self, url: str) -> None:
+        """The message contains the expected form and no credentials."""
         with pytest.raises(ConfigurationError, match="postgresql") as caught:
             make_engine(url)
         assert "secret" not in str(caught.value)
         assert caught.value.__cause__ is None
 
     def test_readers_and_the_writer_do_not_wait(self, engine: sa.Engine) -> None:
-        """With a write open, others read what was there before."""
+        """During a write transaction, others read the previous state."""
         port = SqlDatabase(engine)
         port.workflows.add_workflow(a_workflow("a.b"))
         with sqlite3.connect(str(engine.url.database)) as writer:
@@ -220,8 +220,8 @@ class TestEngine:
             assert port.workflows.workflow("a.b") is not None
         writer.close()
 
-    def test_a_held_write_lock_is_waited_for_in_bounded_time(self, engine: sa.Engine) -> None:
-        """A writer that does not end makes others give up, with nothing changed and the pool intact."""
+    def test_the_wait_for_a_write_lock_is_limited(self, engine: sa.Engine) -> None:
+        """A writer that does not finish makes others fail, with no change and an intact pool."""
         impatient = make_engine(engine.url, lock_timeout=0.1, pool_size=1, pool_timeout=0.1)
         port = SqlDatabase(impatient)
         with sqlite3.connect(str(engine.url.database), isolation_level=None) as writer:
@@ -257,7 +257,7 @@ def _arguments(engine: sa.Engine) -> dict[str, Any]:
 
 class TestErrors:
     def test_a_closed_port_is_unavailable(self, closed_port: int) -> None:
-        """Nobody listens: known at once, and said without user and password."""
+        """The failure is immediate, and the message contains no user or password."""
         started = time.monotonic()
         with pytest.raises(DatabaseUnavailable) as caught:
             SqlDatabase(make_engine(f"postgresql://paula:secret@127.0.0.1:{closed_port}/d")).check()
@@ -267,7 +267,7 @@ class TestErrors:
         assert "paula" not in str(caught.value)
 
     def test_a_silent_server_is_unavailable_in_bounded_time(self, silent_port: int) -> None:
-        """A server that accepts and then says nothing is given up after the connect timeout."""
+        """A server that accepts and sends nothing is aborted after the connect timeout."""
         started = time.monotonic()
         engine = make_engine(f"postgresql://u:p@127.0.0.1:{silent_port}/d", connect_timeout=2)
         with pytest.raises(DatabaseUnavailable):
@@ -275,21 +275,21 @@ class TestErrors:
         assert time.monotonic() - started < 8
 
     def test_an_exhausted_pool_is_unavailable(self, url: str) -> None:
-        """No free connection in time is an outage, not a crash."""
+        """If no connection becomes free in time, that is an outage, not a crash."""
         engine = make_engine(url, pool_size=1, pool_timeout=0.05)
         with engine.connect(), pytest.raises(DatabaseUnavailable, match="no connection left"):
             SqlDatabase(engine).observations.observed_until()
         engine.dispose()
 
-    def test_a_file_that_is_no_database_is_unavailable(self, tmp_path: Path) -> None:
-        """Whatever the file holds, it is no SQLite database."""
+    def test_a_file_that_is_not_a_database_is_unavailable(self, tmp_path: Path) -> None:
+        """Any file that is not an SQLite database is an outage."""
         path = tmp_path / "workflows.db"
         path.write_text("not a database, but long enough to have a header" * 100)
         with pytest.raises(DatabaseUnavailable):
             SqlDatabase(make_engine(f"sqlite:///{path}")).observations.observed_until()
 
     def test_a_missing_schema_is_unavailable(self, url: str) -> None:
-        """Without its tables the database is of no use; the message says what to run."""
+        """The message contains the command that creates the tables."""
         engine = make_engine(url)
         port = SqlDatabase(engine)
         for ask in (port.check, port.observations.observed_until):
@@ -299,19 +299,19 @@ class TestErrors:
 
     @pytest.mark.parametrize("revision", ["0001", "abc"])
     def test_an_earlier_revision_is_unavailable(self, engine: sa.Engine, revision: str) -> None:
-        """A schema that this code was not written for is refused; the message names both revisions."""
+        """A schema that is older than the code is rejected; the message names both revisions."""
         _mark(engine, revision)
         with pytest.raises(DatabaseUnavailable, match=rf"revision {revision}; {HEAD} is needed.*`dli db upgrade`"):
             SqlDatabase(engine).check()
 
-    def test_a_later_revision_is_served(self, engine: sa.Engine) -> None:
-        """While the next version is rolled out, this one goes on; to upgrade with it changes nothing."""
+    def test_a_later_revision_is_accepted(self, engine: sa.Engine) -> None:
+        """While the next version is rolled out, this one continues; its upgrade changes nothing."""
         _mark(engine, "9999")
         SqlDatabase(engine).check()
         assert upgrade(engine) == "9999"
 
     def test_an_unexpected_violation_is_not_swallowed(self, engine: sa.Engine) -> None:
-        """A constraint that no rule of the port stands for is our mistake, and stays visible as one."""
+        """A violation that no rule of the port covers is a programming error, and stays visible as one."""
         port = SqlDatabase(engine)
         workflow = a_workflow("a.b")
         port.workflows.add_workflow(workflow)
@@ -320,8 +320,8 @@ class TestErrors:
         with pytest.raises(exc.IntegrityError):
             port.workflows.add_run(evolve(a_run(workflow), triggered_by=None))  # type: ignore[arg-type]
 
-    def test_a_mistake_of_ours_is_not_an_outage(self, engine: sa.Engine) -> None:
-        """Bad statements go through as they are."""
+    def test_a_programming_error_is_not_an_outage(self, engine: sa.Engine) -> None:
+        """Errors in statements are raised unchanged."""
         with pytest.raises(exc.ProgrammingError), unavailable(engine):
             raise exc.ProgrammingError("SELEC", {}, Exception("syntax error"))
 
@@ -339,11 +339,11 @@ class TestErrors:
         ],
     )
     def test_the_violated_constraint_of_sqlite(self, said: str, name: str) -> None:
-        """What SQLite says in words is the name that PostgreSQL would give."""
+        """The constraint in SQLite's message has the name that PostgreSQL would report."""
         assert violated(exc.IntegrityError("INSERT", {}, sqlite3.IntegrityError(said))) == name
 
     def test_the_place_has_no_credentials(self) -> None:
-        """Where a database is, is said without who we are there."""
+        """The address of a database is displayed without user and password."""
         assert place(make_engine("postgresql://u:p@db.example.com:5433/w")) == "'db.example.com:5433/w'"
         assert place(make_engine("sqlite:////data/w.db")) == "'/data/w.db'"
 
@@ -355,14 +355,14 @@ def _mark(engine: sa.Engine, revision: str) -> None:
 
 class TestMigrations:
     def test_a_new_database_has_no_revision(self, url: str) -> None:
-        """Before the first upgrade there is none, and looking creates none."""
+        """Before the first upgrade there is no revision, and reading it creates none."""
         engine = make_engine(url)
         assert current_revision(engine) is None
         assert current_revision(engine) is None
         engine.dispose()
 
     def test_an_upgrade_leads_to_the_head(self, engine: sa.Engine) -> None:
-        """After an upgrade the schema is the one that the code needs, and a second upgrade changes nothing."""
+        """After an upgrade the schema matches the code, and a second upgrade changes nothing."""
         SqlDatabase(engine).observations.save_observed_until(AT)
         assert (upgrade(engine), current_revision(engine)) == (HEAD, HEAD)
         assert SqlDatabase(engine).observations.observed_until() == AT
@@ -372,22 +372,22 @@ class TestMigrations:
         assert ScriptDirectory.from_config(alembic_config()).get_heads() == [HEAD]
 
     def test_migrations_and_tables_agree(self, engine: sa.Engine) -> None:
-        """What the migrations make is what the code believes, to Alembic's eye."""
+        """Alembic finds no difference between the migrations and the tables in code."""
         with engine.connect() as connection:
             context = MigrationContext.configure(connection, opts={"version_table": schema_version})
             assert compare_metadata(context, metadata) == []
 
-    def test_migrations_and_tables_agree_to_the_letter(self, engine: sa.Engine, tmp_path: Path) -> None:
-        """Both ways make the same statements, with the conditions and checks that Alembic does not compare."""
+    def test_migrations_and_tables_have_the_same_statements(self, engine: sa.Engine, tmp_path: Path) -> None:
+        """Both produce the same statements, including conditions and checks that Alembic does not compare."""
         direct = make_engine(f"sqlite:///{tmp_path}/direct.db")
         metadata.create_all(direct)
-        # triggers are no part of what the tables say; the contract suite holds them
+        # the tables in code do not define triggers; the contract suite verifies them
         made = {one for one in _statements(engine) if not one.startswith("CREATE TRIGGER")}
         assert made - {schema_version} == _statements(direct)
         direct.dispose()
 
     def test_a_failed_upgrade_leaves_nothing(self, url: str) -> None:
-        """All of an upgrade or none of it."""
+        """An upgrade is applied completely or not at all."""
         engine = make_engine(url)
         with engine.begin() as connection:
             connection.execute(sa.text("CREATE TABLE workflow_runs (mine TEXT)"))
@@ -396,7 +396,7 @@ class TestMigrations:
         assert sa.inspect(engine).get_table_names() == ["workflow_runs"]
         engine.dispose()
 
-    def test_many_processes_may_upgrade_at_once(self, tmp_path: Path) -> None:
+    def test_concurrent_upgrades_succeed(self, tmp_path: Path) -> None:
         """Services that start together on a new file all succeed, and all see the schema."""
         program = (
             "import sys; from workflow_adapters.sql import *\n"
@@ -422,7 +422,7 @@ def _statements(engine: sa.Engine) -> set[str]:
 
 
 def _in_any_order(statement: str) -> str:
-    """The statement with the parts of a table sorted: a column that was added to a table stands behind its constraints."""
+    """The statement with the parts of a table sorted, because an added column comes after the constraints."""
     head, bracket, body = statement.partition("(")
     if not statement.startswith("CREATE TABLE"):
         return statement
@@ -478,30 +478,30 @@ class TestIndexes:
         ],
     )
     def test_a_query_has_its_index(self, engine: sa.Engine, call: Any, index: str) -> None:
-        """The plan names the index, and sorts nothing by itself."""
+        """The plan names the index and contains no sort."""
         plan = _plan(engine, call)
         assert any(name in plan for name in index.split("|")), plan
         assert "TEMP B-TREE" not in plan, plan
 
-    def test_backfills_that_are_over_cost_nothing(self, engine: sa.Engine) -> None:
-        """What is to be driven is found from the runs that have not ended; only those few are sorted."""
+    def test_ended_backfills_are_not_read(self, engine: sa.Engine) -> None:
+        """Backfills to advance are found from the active runs; only those few are sorted."""
         plan = _plan(engine, lambda port: port.backfills.active_backfills(5))
         assert "SCAN backfills" not in plan, plan
         assert "SEARCH workflow_runs USING INDEX ix_workflow_runs_active_slots" in plan, plan
 
     def test_runs_of_backfills_are_counted_from_an_index(self, engine: sa.Engine) -> None:
-        """By backfill; the runs of others are not looked at."""
+        """They are counted by backfill, without reading the runs of others."""
         plan = _plan(engine, lambda port: port.backfills.backfill_counts(["b"]))
         assert "ix_workflow_runs_backfill" in plan, plan
 
     def test_unsettled_workflows_are_found_by_their_index(self, engine: sa.Engine) -> None:
-        """What is sorted is only what is open, which is little: the settled ones are not looked at."""
+        """Only open workflows are sorted; settled ones are not read."""
         plan = _plan(engine, lambda port: port.workflows.unsettled_workflows(5))
         assert "SCAN workflows USING INDEX ix_workflows_unsettled" in plan, plan
 
 
 def _plan(engine: sa.Engine, call: Any) -> str:
-    """The plan of the one query that the call makes, apart from the total of a list."""
+    """The plan of the call's query, without the total count of a list."""
     plans: list[str] = []
 
     @event.listens_for(engine, "before_cursor_execute")

@@ -1,4 +1,4 @@
-"""What the contract of ``StoragePort`` cannot say: odd entries on a disk, answers that no S3 server gives on demand, URLs."""
+"""Tests of storage beyond the contract of ``StoragePort``: unusual directory entries, S3 faults and URLs."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def root(tmp_path):
 
 @pytest.fixture
 def folder(root):
-    """Where the MANUAL objects are."""
+    """The folder of the MANUAL objects."""
     made = root / "workflows" / "manual"
     made.mkdir(parents=True)
     return made
@@ -69,7 +69,7 @@ def store(root):
 
 @pytest.fixture
 def outside(tmp_path):
-    """A file outside of the root that nobody may see or change."""
+    """A file outside of the root, which must not be read or changed."""
     file = tmp_path / "outside" / f"{NAME}.yaml"
     file.parent.mkdir()
     file.write_text("theirs")
@@ -78,7 +78,7 @@ def outside(tmp_path):
 
 @pytest.fixture(params=["folder", "link", "dangling link", "pipe"])
 def odd(request, folder, outside):
-    """Something else than a file, under the name of an object."""
+    """A directory entry other than a file, under the name of an object."""
     entry = folder / f"{NAME}.yaml"
     match request.param:
         case "folder":
@@ -92,7 +92,7 @@ def odd(request, folder, outside):
     return entry
 
 
-def test_what_is_no_file_is_no_object(store, odd):
+def test_an_entry_that_is_not_a_file_is_not_an_object(store, odd):
     """Folders, links and pipes are neither read nor listed nor deleted."""
     assert store.get(MANUAL, NAME, limit=1000) is None
     assert store.stat(MANUAL, NAME) is None
@@ -101,8 +101,8 @@ def test_what_is_no_file_is_no_object(store, odd):
     assert os.path.lexists(odd)
 
 
-def test_what_is_no_file_costs_no_handle(store, odd):
-    """A server that meets one at every listing does not run out of file handles."""
+def test_an_entry_that_is_not_a_file_leaks_no_handle(store, odd):
+    """A service that meets one in each listing does not run out of file handles."""
     store.stat(MANUAL, NAME)
     before = _open_handles()
     for _ in range(20):
@@ -115,8 +115,8 @@ def _open_handles() -> int:
     return len([*Path("/proc/self/fd").iterdir()])
 
 
-def test_a_write_replaces_a_link_and_not_what_it_leads_to(store, folder, outside):
-    """The object takes the place of the link; the file outside stays as it was."""
+def test_a_write_replaces_a_link_and_not_its_target(store, folder, outside):
+    """The object replaces the link; the file outside is unchanged."""
     (folder / f"{NAME}.yaml").symlink_to(outside)
     store.put(MANUAL, NAME, "mine", expected=None)
     assert outside.read_text() == "theirs"
@@ -125,8 +125,8 @@ def test_a_write_replaces_a_link_and_not_what_it_leads_to(store, folder, outside
 
 @pytest.mark.parametrize("linked", ["workflows", "workflows/manual"])
 @every_call_on_an_object
-def test_a_link_in_the_place_of_a_folder_is_refused(root, store, outside, linked, call):
-    """A folder below the root that leads elsewhere is an outage: nothing is read, written or deleted there."""
+def test_a_link_in_place_of_a_folder_is_rejected(root, store, outside, linked, call):
+    """A folder below the root that links elsewhere is an outage: nothing is read, written or deleted there."""
     target = outside.parent
     if linked == "workflows":
         target = outside.parent.parent / "parent"
@@ -160,15 +160,15 @@ def test_the_root_may_be_a_link(tmp_path, folder, root):
     ids=["put", "get", "stat", "delete"],
 )
 def test_no_name_leads_out_of_the_root(tmp_path, store, outside, name, call):
-    """A name that is not legal is refused, though the caller should have checked it."""
+    """An invalid name is rejected, although the caller should have validated it."""
     with pytest.raises(InvalidRequest):
         call(store, name)
     assert sorted(file.name for file in tmp_path.rglob("*.yaml")) == [outside.name]
     assert outside.read_text() == "theirs"
 
 
-def test_what_a_dead_writer_left_is_not_listed(store, folder):
-    """Half-written files and the lock are no objects."""
+def test_leftovers_of_a_dead_writer_are_not_listed(store, folder):
+    """Half-written files and the lock are not objects."""
     store.put(MANUAL, NAME, "mine", expected=None)
     (folder / ".abc.half").write_text("ha")
     assert [ref.dataset_name for ref in store.list(MANUAL)] == [NAME]
@@ -176,8 +176,8 @@ def test_what_a_dead_writer_left_is_not_listed(store, folder):
 
 @pytest.mark.parametrize("place", ["store", "store/workflows", "store/workflows/manual"])
 @every_call_on_an_object
-def test_a_file_in_the_place_of_a_folder_is_an_outage(tmp_path, root, store, place, call):
-    """It is told, and never taken for an empty store."""
+def test_a_file_in_place_of_a_folder_is_an_outage(tmp_path, root, store, place, call):
+    """It is reported, and never taken for an empty store."""
     (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / place).write_text("a file")
     with pytest.raises(StorageUnavailable):
@@ -185,8 +185,8 @@ def test_a_file_in_the_place_of_a_folder_is_an_outage(tmp_path, root, store, pla
 
 
 @every_call
-def test_a_folder_that_may_not_be_read_is_an_outage(store, folder, call, monkeypatch):
-    """The system's own words are told, without the path."""
+def test_an_unreadable_folder_is_an_outage(store, folder, call, monkeypatch):
+    """The error contains the system's message without the path."""
     (folder / f"{NAME}.yaml").write_text("theirs")
 
     def refuse(*_args, **_kwargs):
@@ -203,8 +203,8 @@ def test_a_folder_that_may_not_be_read_is_an_outage(store, folder, call, monkeyp
     )
 
 
-def test_a_write_that_fails_leaves_what_was_there(store, folder, monkeypatch):
-    """A full disk: the old object is whole, and no half of the new one remains."""
+def test_a_failed_write_leaves_the_old_object(store, folder, monkeypatch):
+    """With a full disk, the old object is complete, and no part of the new one remains."""
     etag = store.put(MANUAL, NAME, "first", expected=None)
 
     def full(_handle):
@@ -216,8 +216,8 @@ def test_a_write_that_fails_leaves_what_was_there(store, folder, monkeypatch):
     assert {file.name: file.read_text() for file in folder.iterdir()} == {f"{NAME}.yaml": "first"}
 
 
-def test_the_new_folders_are_forced_to_the_disk_too(root, store, monkeypatch):
-    """A file survives a crash only if the folders that hold it do."""
+def test_new_folders_are_synced_to_disk(root, store, monkeypatch):
+    """A file survives a crash only if the folders that contain it do."""
     synced = set()
     fsync = os.fsync
 
@@ -231,8 +231,8 @@ def test_the_new_folders_are_forced_to_the_disk_too(root, store, monkeypatch):
     assert made <= synced
 
 
-def test_reading_makes_nothing(root, store):
-    """Readers, such as Airflow's user, need no right to write."""
+def test_reading_creates_nothing(root, store):
+    """Readers, such as Airflow's user, need no write permission."""
     store.check()
     assert [*store.list(MANUAL)] == []
     assert store.get(MANUAL, NAME, limit=1000) is None
@@ -265,7 +265,7 @@ for _ in range(25):
 
 
 def test_processes_exclude_each_other(store, root):
-    """Of four processes that count one object up at the same time, no step is lost."""
+    """If four processes increment one object at the same time, no increment is lost."""
     store.put(MANUAL, NAME, "0", expected=None)
     counters = [subprocess.Popen([sys.executable, "-c", COUNT_UP, str(root)]) for _ in range(4)]
     assert [counter.wait(timeout=60) for counter in counters] == [0, 0, 0, 0]
@@ -277,7 +277,7 @@ def test_processes_exclude_each_other(store, root):
 
 @frozen
 class Answer:
-    """What the server says; ``announced`` is the Content-Length if it is not that of the body."""
+    """A response of the server; ``announced`` is the Content-Length if it differs from the body's."""
 
     status: int = 200
     body: bytes = b""
@@ -294,7 +294,7 @@ SILENCE = Answer(held=True)
 
 
 def refusal(status: int, code: str) -> Answer:
-    """An error as S3 tells it, with a text that must not be repeated."""
+    """An error in S3's format, with a text that must not be repeated."""
     body = f"<Error><Code>{code}</Code><Message>SECRET of theirs</Message></Error>"
     return Answer(status, body.encode(), {"Content-Type": "application/xml"})
 
@@ -312,7 +312,7 @@ def page(*names: str, truncated: bool = False, token: str = "") -> Answer:
 
 
 class Scripted:
-    """A server that gives the scripted answers in turn, the last one for ever, and notes the requests."""
+    """A server that returns the scripted responses in turn, repeats the last one, and records the requests."""
 
     def __init__(self, answers: list[Answer]) -> None:
         self.requests: list[str] = []
@@ -365,13 +365,13 @@ class Scripted:
 
 @pytest.fixture(scope="module")
 def session():
-    """One boto3 session: reading its models anew for each client takes ten times as long as the test."""
+    """One boto3 session: loading its models for each client takes ten times as long as the test."""
     return boto3.session.Session()
 
 
 @pytest.fixture
 def s3_that(session, monkeypatch):
-    """Make an ``S3Storage`` whose server gives these answers."""
+    """A factory of ``S3Storage`` with a server that gives these responses."""
     monkeypatch.setattr(boto3.session, "Session", lambda: session)
     with ExitStack() as opened:
 
@@ -423,8 +423,8 @@ def s3_that(session, monkeypatch):
     ],
 )
 @every_call
-def test_whatever_is_no_answer_of_s3_is_an_outage(s3_that, answer, call):
-    """It is never taken for an empty store or a success, is not repeated, and is not asked for without end."""
+def test_an_invalid_s3_response_is_an_outage(s3_that, answer, call):
+    """It is never taken for an empty store or a success, is not repeated, and does not cause endless requests."""
     store, server = s3_that(answer)
     with pytest.raises(StorageUnavailable) as caught:
         call(store)
@@ -434,7 +434,7 @@ def test_whatever_is_no_answer_of_s3_is_an_outage(s3_that, answer, call):
 
 @every_call
 def test_silence_ends_in_bounded_time(s3_that, call):
-    """A server that takes requests and never answers costs the read timeout for each attempt, and little more."""
+    """A server that never responds costs the read timeout for each attempt, and little more."""
     store, _ = s3_that(SILENCE, read_timeout=0.2)
     started = time.monotonic()
     with pytest.raises(StorageUnavailable):
@@ -442,43 +442,43 @@ def test_silence_ends_in_bounded_time(s3_that, call):
     assert time.monotonic() - started < 3
 
 
-def test_an_object_that_breaks_off_is_not_read(s3_that):
+def test_a_truncated_object_is_rejected(s3_that):
     """A connection that ends early is an outage, not a shorter text."""
     store, _ = s3_that(Answer(200, b"half", {"ETag": '"e"'}, announced=100))
     with pytest.raises(StorageUnavailable):
         store.get(MANUAL, NAME, limit=1000)
 
 
-def test_an_object_that_does_not_match_its_checksum_is_not_read(s3_that):
-    """What was changed on the way is an outage, not another text."""
+def test_an_object_with_a_wrong_checksum_is_rejected(s3_that):
+    """A text that was changed in transit is an outage."""
     store, _ = s3_that(Answer(200, b"text", {"ETag": '"e"', "x-amz-checksum-crc32": "AAAAAA=="}))
     with pytest.raises(StorageUnavailable):
         store.get(MANUAL, NAME, limit=1000)
 
 
-def test_an_object_over_the_limit_is_not_read_to_its_end(s3_that):
-    """A byte over the limit is enough to refuse it: the rest, which never comes here, is not waited for."""
+def test_an_object_over_the_limit_is_not_read_completely(s3_that):
+    """One byte over the limit suffices for the rejection; the rest, which never arrives in this test, is not awaited."""
     store, _ = s3_that(Answer(200, b"x" * 5000, {"ETag": '"e"'}, announced=10**12, held=True))
     with pytest.raises(InvalidWorkflowSpec):
         store.get(MANUAL, NAME, limit=1000)
 
 
-def test_a_listing_that_fails_half_way_tells_nothing(s3_that):
-    """Not one object of the first page is given out before the second one is there."""
+def test_a_listing_that_fails_half_way_returns_nothing(s3_that):
+    """No object of the first page is returned before the second page has arrived."""
     store, _ = s3_that(page("a.b", truncated=True, token="more"), refusal(503, "SlowDown"))
     with pytest.raises(StorageUnavailable):
         next(store.list(MANUAL))
 
 
-def test_a_listing_that_hides_its_next_page_is_an_outage(s3_that):
-    """There is more, but not where: the first page is not the whole."""
+def test_a_listing_without_its_next_token_is_an_outage(s3_that):
+    """The first page announces another one without its token, so that it is not the whole."""
     store, _ = s3_that(page("a.b", truncated=True))
     with pytest.raises(StorageUnavailable):
         [*store.list(MANUAL)]
 
 
-def test_pages_are_put_together(s3_that):
-    """All pages, sorted by name as one."""
+def test_pages_are_combined(s3_that):
+    """All pages are sorted by name as one list."""
     store, _ = s3_that(page("c.d", "a.b-c", truncated=True, token="more"), page("a.b"))
     assert [ref.dataset_name for ref in store.list(MANUAL)] == ["a.b", "a.b-c", "c.d"]
 
@@ -494,7 +494,7 @@ def test_pages_are_put_together(s3_that):
     ids=["exists", "at the same time", "changed", "gone"],
 )
 def test_a_failed_condition_is_a_conflict(s3_that, expected, answer):
-    """It is told at once, without another request."""
+    """It is raised without another request."""
     store, server = s3_that(answer)
     with pytest.raises(StorageConflict):
         store.put(MANUAL, NAME, "mine", expected=expected)
@@ -502,8 +502,8 @@ def test_a_failed_condition_is_a_conflict(s3_that, expected, answer):
 
 
 @pytest.mark.parametrize("expected", [None, '"e"'])
-def test_a_write_whose_answer_was_lost_succeeds_if_it_was_carried_out(s3_that, expected):
-    """The second attempt conflicts with the first; the object is ours."""
+def test_a_write_with_a_lost_response_succeeds_if_it_had_its_effect(s3_that, expected):
+    """The second attempt conflicts with the first; the stored object is the written one."""
     store, server = s3_that(
         LOST, refusal(412, "PreconditionFailed"), Answer(200, b"mine", {"ETag": '"ours"'}), attempts=2
     )
@@ -520,8 +520,8 @@ def test_a_write_whose_answer_was_lost_succeeds_if_it_was_carried_out(s3_that, e
     ],
     ids=["another", "longer", "gone"],
 )
-def test_a_write_whose_answer_was_lost_conflicts_if_another_object_is_there(s3_that, there):
-    """The second attempt conflicts, and not with the first."""
+def test_a_write_with_a_lost_response_conflicts_with_another_object(s3_that, there):
+    """The second attempt conflicts with an object of another writer."""
     store, _ = s3_that(LOST, refusal(412, "PreconditionFailed"), there, attempts=2)
     with pytest.raises(StorageConflict):
         store.put(MANUAL, NAME, "mine", expected=None)
@@ -532,7 +532,7 @@ def test_a_write_whose_answer_was_lost_conflicts_if_another_object_is_there(s3_t
 
 @pytest.fixture
 def aws(monkeypatch, tmp_path):
-    """An environment for boto3 that is nobody's."""
+    """An isolated environment for boto3."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
@@ -553,7 +553,7 @@ def aws(monkeypatch, tmp_path):
     ],
 )
 def test_a_url_names_a_store(aws, url, first):
-    """Scheme, bucket or folder, and prefix."""
+    """The URL has scheme, bucket or folder, and prefix."""
     store = open_storage(url)
     assert store.url(MANUAL, NAME) == first
     if isinstance(store, S3Storage):
@@ -581,15 +581,15 @@ def test_a_url_names_a_store(aws, url, first):
         "https://bucket.s3.amazonaws.com",
     ],
 )
-def test_other_urls_are_refused(url):
-    """The error says what to write instead."""
+def test_other_urls_are_rejected(url):
+    """The error contains the expected form."""
     with pytest.raises(ConfigurationError, match="write s3://bucket/prefix, file:///folder or memory://"):
         open_storage(url)
 
 
 @pytest.mark.parametrize("url", ["s3://key:pa/ss@bucket", "gs://key:pa/ss@bucket", "s3:key:pa/ss@bucket"])
 def test_a_password_in_a_url_is_not_repeated(url):
-    """Who writes credentials into the URL does not find them in a log."""
+    """Credentials in the URL do not appear in a log."""
     with pytest.raises(ConfigurationError) as caught:
         open_storage(url)
     assert "pa/" not in caught.value.message
@@ -599,15 +599,15 @@ def test_a_password_in_a_url_is_not_repeated(url):
 @pytest.mark.parametrize(
     ("name", "value"), [("AWS_ENDPOINT_URL", "nonsense"), ("AWS_PROFILE", "missing")], ids=["endpoint", "profile"]
 )
-def test_an_environment_that_boto3_cannot_use_is_a_wrong_configuration(aws, monkeypatch, name, value):
-    """It is told when the store is opened, not at the first request."""
+def test_an_unusable_boto3_environment_is_a_configuration_error(aws, monkeypatch, name, value):
+    """The error is raised when the store is opened, not at the first request."""
     monkeypatch.setenv(name, value)
     with pytest.raises(ConfigurationError, match=name):
         open_storage("s3://bucket")
 
 
 def test_options_reach_the_client(aws):
-    """Timeouts and the endpoint may be given by who opens the store."""
+    """The caller that opens the store can set timeouts and the endpoint."""
     store = open_storage("s3://bucket", endpoint_url="http://127.0.0.1:1", connect_timeout=1.5, read_timeout=2.5)
     assert isinstance(store, S3Storage)
     config: Any = store._client.meta.config
@@ -617,7 +617,7 @@ def test_options_reach_the_client(aws):
 
 
 def test_a_folder_needs_no_boto3(tmp_path):
-    """Airflow's side, which imports this again and again, loads it for S3 only."""
+    """Airflow, which imports this module often, loads boto3 only for S3."""
     code = (
         "import sys; from workflow_adapters.storage import open_storage; store = open_storage(sys.argv[1]); store.check();"
         " print({'boto3', 'botocore'} & set(sys.modules))"

@@ -107,7 +107,7 @@ def test_a_repeat_leaves_none(stack: Stack, name: str) -> None:
     ],
 )
 def test_what_changed(stack: Stack, name: str, before: Any, after: Any) -> None:
-    """The facts that are different, as they were and as they are; nothing where nothing had to be changed."""
+    """The entry contains the changed facts before and after, and none if nothing had to change."""
     (event,) = new_events(stack, CHANGES[name])
     assert (event.before, event.after) == (before, after)
 
@@ -185,8 +185,8 @@ def test_a_sync_that_somebody_asked_for_is_one_more_row(stack: Stack) -> None:
     assert found == {(Action.SYNC, None, USER, Via.HTTP), (Action.PUBLISH, "a.code", USER, Via.HTTP)}
 
 
-def test_a_backfill_that_the_system_pauses_is_told_as_such(stack: Stack) -> None:
-    """After a failure the next date waits for somebody."""
+def test_a_pause_of_a_backfill_by_the_system_is_recorded_as_such(stack: Stack) -> None:
+    """After a failure the backfill pauses until a caller resumes it."""
     backfilling(stack)
     stack.airflow.end_run(NAME.replace(".", "_"), f"{BACKFILL}_20251230", EndState.FAILED)
     stack.clock.sleep(60)

@@ -137,7 +137,7 @@ def test_the_policy_is_the_table(verb, role):
 
 @pytest.mark.parametrize("verb", Verb)
 def test_owners_operate_what_they_own(verb):
-    """As an operator may, and no more; not where that does not count, as for API tokens."""
+    """They have the rights of an operator; API tokens have none by ownership."""
     workflow = a_workflow(NAME, owner="owner@example.com")
     owner = Caller(name="owner@example.com", access=Access())
     assert may(owner, verb, workflow) is documented()[verb, Role.OPERATOR]
@@ -145,8 +145,8 @@ def test_owners_operate_what_they_own(verb):
     assert not may(Caller(name="Owner@example.com", access=Access()), verb, workflow)
 
 
-def test_whoever_embeds_the_service_may_everything():
-    """And whoever asks while nobody is asked who they are."""
+def test_an_embedding_application_may_do_everything():
+    """So may each caller without authentication."""
     assert all(may_everywhere(Caller(name="x", access=EVERYTHING), verb) for verb in Verb)
 
 
@@ -259,7 +259,7 @@ def test_a_spec_is_registered_for_ones_own_team(world, name, team, code):
 
 
 def test_a_workflow_of_another_team_is_not_taken_over(world):
-    """Who may see it, and registers a spec of the own team over it, is told which role that takes."""
+    """A caller who may view it, and registers a spec of another team over it, gets the required role in the error."""
     who = world.token(Grant(role=Role.AUTHOR, team="@other"), Grant(role=Role.VIEWER))
     spec = YAML.replace(TEAM, "@other")
     answer = world.stack.post("register", {"dataset_name": NAME, "yaml_content": spec, "force": True}, headers=who)
@@ -267,8 +267,8 @@ def test_a_workflow_of_another_team_is_not_taken_over(world):
     assert TEAM in answer.json()["detail"]
 
 
-def test_restoring_counts_as_registering_what_it_says(world):
-    """An old revision of another team does not come back through somebody of this one."""
+def test_restoring_needs_the_rights_of_registering(world):
+    """An author of one team cannot restore a revision of another team."""
     world.stack.usecases.register(NAME, YAML.replace(TEAM, "@other"), force=True)
     who = world.token(Grant(role=Role.AUTHOR, team="@other"))
     answer = world.stack.post(f"{NAME}/revisions/1/restore", {}, headers=who)
@@ -277,8 +277,8 @@ def test_restoring_counts_as_registering_what_it_says(world):
 
 @pytest.mark.parametrize("grant", [Grant(role=Role.VIEWER, team=TEAM), Grant(role=Role.ADMIN, team="@other")])
 @pytest.mark.parametrize("operation", ["runWorkflow", "registerWorkflow", "stopRun", "stopBackfill"])
-def test_a_key_gives_no_right(world, operation, grant):
-    """What was answered while one might is not answered again when one may no more."""
+def test_an_idempotency_key_gives_no_right(world, operation, grant):
+    """A stored response is not repeated to a caller who has lost the right."""
     key = {"Idempotency-Key": "k"}
     assert world.ask(operation, world.token(Grant(role=Role.ADMIN, team=TEAM)) | key).status_code < 300
     again = world.ask(operation, world.token(grant) | key)  # the same name, and so the same scope

@@ -22,7 +22,7 @@ class Current(Answer):
 
 
 class Marked(BaseModel):
-    """The same answer as pydantic 2.11 serializes it."""
+    """The response as serialized by pydantic 2.11."""
 
     name: str | None = None
     warnings: tuple[str, ...] = extra_by_mark(default=(), description="Warnings.")

@@ -1,4 +1,4 @@
-"""What the documentation says is so."""
+"""Tests that the documentation agrees with the code."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def test_the_numbers_of_each_day_are_right(date, tmp_path):
 
 
 def test_running_a_day_again_changes_nothing(tmp_path):
-    """The same table after the first and the second time, other days included."""
+    """The table is equal after the first and the second run, including other days."""
     whole_day("2026-01-01", tmp_path)
     whole_day("2026-01-02", tmp_path)
     once = table(tmp_path)

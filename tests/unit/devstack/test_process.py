@@ -130,8 +130,8 @@ class TestEnd:
         assert not any(map(alive, members))
         assert process.exit_code == 128 + signal.SIGKILL
 
-    def test_what_the_command_leaves_behind_is_ended(self, tmp_path: Path) -> None:
-        """When the command exits by itself, its children go as well, and its exit code is kept."""
+    def test_remaining_children_of_the_command_are_ended(self, tmp_path: Path) -> None:
+        """When the command exits, its children are ended, and its exit code is kept."""
         process = family(tmp_path, "leaves")
         process.start()
         members = pids(tmp_path)
@@ -168,12 +168,12 @@ class TestEnd:
             main, *rest = pids(tmp_path)
             os.kill(process.pid, signal.SIGKILL)
             assert until(lambda: not alive(main))
-        for pid in rest:  # nothing stands above these any more
+        for pid in rest:  # these have no parent process any longer
             os.kill(pid, signal.SIGKILL)
 
 
 class TestManagedProcess:
-    """Starting, waiting and what is told."""
+    """Starting, waiting and progress messages."""
 
     def test_stop_and_start_are_repeatable(self, tmp_path: Path) -> None:
         """Stopping twice, or before the start, does nothing; starting twice keeps the one process."""

@@ -28,7 +28,7 @@ def documented() -> Iterator[Node]:
 
 
 def real(root: type[WorkflowError] = WorkflowError, above: str | None = None) -> Iterator[Node]:
-    """Each class of this module with the class above it and its code; the root of a group has none of its own."""
+    """Each class of this module with the class above it and its code; the root of a group has no code."""
     is_group = "code" not in vars(root) and above in {None, "WorkflowError"}
     yield root.__name__, above, None if is_group or above is None else root.code
     for child in root.__subclasses__():
@@ -49,7 +49,7 @@ def test_every_error_is_imported_from_the_package() -> None:
 
 @pytest.mark.parametrize("name", sorted(name for name, _, _ in real()))
 def test_a_code_leads_to_the_class_that_declares_it(name: str) -> None:
-    """A client that receives a code finds its class; a class without a code of its own shares that of the class above."""
+    """A client that receives a code finds its class; a class without a code shares that of its base class."""
     kind = getattr(errors, name)
     declares = "code" in vars(kind)
     assert (error_of(kind.code) is kind) is declares

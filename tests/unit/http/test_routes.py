@@ -597,7 +597,7 @@ def test_a_late_worker_is_reported(stack):
 @pytest.mark.parametrize("system", ["database", "storage", "airflow"])
 def test_an_unavailable_dependency_is_named(stack, system):
     """If a system is unavailable, the answer is 503 and names only that system and the reason."""
-    {"database": stack.workflows, "storage": stack.storage, "airflow": stack.airflow}[system].go_down()
+    {"database": stack.database, "storage": stack.storage, "airflow": stack.airflow}[system].go_down()
     answer = stack.get("/dependencies")
     body = answer.json()
     assert answer.status_code == 503

@@ -1,4 +1,4 @@
-"""What a line of the log looks like, what is never in it, and that nobody can forge one."""
+"""Tests of log lines: their format, the redaction of secrets, and the protection against forged lines."""
 
 from __future__ import annotations
 
@@ -73,8 +73,8 @@ def test_the_console_has_the_same_in_words():
         assert written(ConsoleFormatter, "sent").endswith("+00:00 WARNING some.module: sent request_id=abc\n")
 
 
-def test_what_is_bound_is_on_every_line_of_the_block_and_of_no_other():
-    """Blocks add to those around them; a thread of its own has none."""
+def test_bound_fields_are_on_each_line_of_the_block_only():
+    """Nested blocks add fields; a new thread has none."""
     lines: list[str] = []
 
     def write() -> None:
@@ -190,13 +190,13 @@ def test_a_credential_is_known_by_its_scheme(scheme):
         "the token has expired: log in again",
     ],
 )
-def test_what_is_no_secret_is_told_as_it_is(text):
-    """Or nobody could read the log."""
+def test_text_without_secrets_is_unchanged(text):
+    """Otherwise the log would be unreadable."""
     assert redact(text) == text
 
 
 def test_secrets_that_other_libraries_read_are_known():
-    """Those of boto3, and each header for a collector of traces, as it is written and as it is sent."""
+    """This includes those of boto3, and each header for a trace collector, encoded and decoded."""
     environment = {
         "AWS_SESSION_TOKEN": "hunter2",
         "OTEL_EXPORTER_OTLP_HEADERS": "x-key=hunter3,authorization=Bearer%20hunter4",
@@ -211,7 +211,7 @@ def test_the_default_password_does_not_black_out_its_word():
 
 
 def test_the_setting_decides_the_form():
-    """A process writes JSON to standard error when it is told to."""
+    """A process writes JSON to standard error if it is configured to."""
     code = (
         "import logging; from workflow_entrypoints.observability.logs import configure_logging;"
         " from workflow_entrypoints.settings import load_settings;"

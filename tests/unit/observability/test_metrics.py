@@ -160,8 +160,8 @@ def test_a_port_that_nobody_watches_is_itself():
     assert instrumented(fake, StoragePort, System.STORAGE, []) is fake
 
 
-def test_a_watched_port_is_the_port():
-    """What tells ports apart by their methods finds them."""
+def test_an_instrumented_port_has_the_methods_of_the_port():
+    """Code that distinguishes ports by their methods finds them."""
     watched = instrumented_database(InMemoryDatabase(), [Metrics()])
     assert isinstance(watched, Database)
     assert all(isinstance(getattr(watched, name), port) for name, port in PORTS.items())
@@ -172,7 +172,7 @@ def test_passes_of_the_worker_are_measured(error, outcome):
     """By what they are, and with their outcome."""
 
     class Once:
-        """A service that is told to stop during its first pass."""
+        """A service that is stopped during its first sweep."""
 
         def sweep(self) -> None:
             worker.stop()
@@ -236,7 +236,7 @@ def test_the_use_of_the_connections_is_told(tmp_path):
 
 
 def test_a_circuit_breaker_shows_its_state():
-    """1 for the state it is in, as it is when somebody asks."""
+    """The metric is 1 for the state at the time of the request."""
     metrics, state = Metrics(), ["closed"]
     metrics.breaker("airflow", lambda: state[0])
     for state[0] in ("closed", "open", "half_open"):

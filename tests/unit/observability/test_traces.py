@@ -140,7 +140,7 @@ def test_a_pass_of_the_worker_is_a_trace_of_its_own(traces, spans):
     port = instrumented_database(InMemoryDatabase(), [traces])
 
     class Once:
-        """A service that is told to stop during its first pass."""
+        """A service that is stopped during its first sweep."""
 
         def sweep(self) -> None:
             worker.stop()

@@ -33,7 +33,7 @@ def guard_of(port: Any) -> Guard:
 
 
 def test_every_wait_for_the_database_is_a_setting(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """For a free connection, a new one, a statement, and somebody else's transaction."""
+    """The waits are for a free connection, a new one, a statement, and the transaction of another session."""
     given: dict[str, Any] = {}
 
     def make_engine(url: str, **options: Any) -> Any:
@@ -88,7 +88,7 @@ def test_the_breaker_has_the_rules_of_the_settings() -> None:
 
 
 def test_the_defaults_are_those_of_the_rules() -> None:
-    """What an embedding program gets that builds a breaker by itself is what the service has."""
+    """A program that constructs a breaker gets the rules of the service."""
     assert built().breaker()._rules == BreakerRules()
 
 
@@ -130,8 +130,8 @@ def test_closing_opens_nothing():
     close(container)
 
 
-def test_what_was_made_is_closed_once():
-    """In whatever order it was made."""
+def test_each_resource_is_closed_once():
+    """This does not depend on the order of creation."""
     container = build(Settings(storage_url="memory://", database_url="sqlite://", airflow_api="v2"))
     closed: list[str] = []
     container.unguarded()

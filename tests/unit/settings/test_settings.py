@@ -101,7 +101,7 @@ def test_what_may_still_arrive_outlasts_every_request(total, seconds):
 
 
 def test_headers_may_be_written_as_a_mapping(tmp_path):
-    """In the YAML file nobody needs to write JSON."""
+    """In the YAML file, JSON is not required."""
     file = tmp_path / "c.yaml"
     file.write_text("airflow: {headers: {X-Key: hunter2}}\n")
     assert load_settings({"WORKFLOWS_CONFIG": str(file)}).headers == {"X-Key": "hunter2"}
@@ -137,7 +137,7 @@ def test_every_setting_belongs_to_one_group_and_is_listed():
 
 
 def test_the_settings_are_each_of_their_groups():
-    """Code that takes one group is handed the settings as they are."""
+    """Code that takes one group accepts the whole settings object."""
     assert all(isinstance(load_settings({}), group) for group in GROUPS)
 
 

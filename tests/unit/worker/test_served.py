@@ -1,4 +1,4 @@
-"""What a worker serves: its metrics, to callers who are known, and probes that tell a hung worker."""
+"""Tests of a worker's HTTP server: metrics for authenticated callers, and probes that detect a hung worker."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_a_worker_serves_its_metrics_and_probes(world):
 
 
 def test_metrics_need_a_credential_where_the_service_needs_one(world):
-    """The probes do not, and tell no details."""
+    """The probes need none, and contain no details."""
     tokens = InMemoryTokens()
     _, headers = stored_token(tokens)
     app, settings = app_of(world, Worker(Hanging(), interval=1), tokens, auth="token", host="0.0.0.0")

@@ -54,8 +54,8 @@ class Sweeping:
         )  # fmt: skip
 
 
-def test_it_sweeps_again_and_again_until_it_is_stopped():
-    """Two passes come by themselves, and stopping ends the thread."""
+def test_the_worker_sweeps_repeatedly_until_it_is_stopped():
+    """Two sweeps happen automatically, and stopping ends the thread."""
     service = Sweeping()
     worker = Worker(service, interval=0.01)
     worker.start()
@@ -172,7 +172,7 @@ def test_stopping_twice_or_before_the_start_is_harmless():
 
 
 def test_it_syncs_beside_its_sweeps(caplog):
-    """On a timer of its own and in its own name; a store that is away ends the pass in a line, and the next one comes."""
+    """The sync has a separate timer and caller; an unavailable store ends one sync with a log line, and the next one follows."""
     service = Sweeping(fail_first=True)
     worker = Worker(service, interval=3600, sync_interval=0.01)
     with caplog.at_level(logging.WARNING):

@@ -1,4 +1,4 @@
-"""What there is in a service that is explored, so that what is generated is about something that exists."""
+"""The resources of an explored service, so that generated requests refer to existing ones."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ CODE: Final = "explored.code"
 """A workflow that is published, and so may not be run or unregistered."""
 
 LATEST: Final = 4
-"""So many of the last ones come more often: they are under way."""
+"""The number of latest names that are preferred, because they are active."""
 
 _KEYS: Final = ("a", "b", "c")
 
@@ -45,8 +45,8 @@ def _last() -> deque[str]:
 
 
 @define
-class Known:
-    """Names of what was accepted lately, and how a generated request is led to it. ``random`` decides."""
+class KnownNames:
+    """Names from recent responses, and their use in generated requests. ``random`` decides."""
 
     random: Random
     names: deque[str] = Factory(_last)
@@ -57,7 +57,7 @@ class Known:
     here: str = Factory(lambda: uuid4().hex[:8])
 
     def plant(self, session: requests.Session, url: str) -> None:
-        """Register a workflow with a run that is stopped, one that is under way, and a backfill."""
+        """Register a workflow with a stopped run, an active one and a backfill."""
         name = self.new_name()
         root = f"{url}{WORKFLOWS}"
         self._ask(
@@ -75,7 +75,7 @@ class Known:
         return answer.json()
 
     def learn(self, answer: Any, headers: Mapping[str, str], operation: str) -> None:
-        """Keep the names in an answer of something that was accepted."""
+        """Record the names in a successful response."""
         if 'rel="next"' in headers.get("Link", ""):
             query = urlsplit(headers["Link"].partition(">")[0].removeprefix("<")).query
             self.cursors[operation] += parse_qs(query)["cursor"]
@@ -92,34 +92,34 @@ class Known:
         self.run_ids.extend(answer.get("run_ids", [])[:2])
 
     def new_name(self) -> str:
-        """A name that nothing has had."""
+        """An unused name."""
         self.made += 1
         return f"explored.{self.here}.w{self.made}"
 
     def yaml(self, name: str) -> str:
-        """A spec that is right; not always the same. It fires on the first of January only."""
+        """A valid spec with random parts, which fires on the first of January only."""
         return YAML.format(name=name, cron=f"{self.random.randrange(60)} 6 1 1 *")
 
     def dates(self) -> dict[str, str]:
-        """A few days, lately."""
+        """A few recent days."""
         end = datetime.now(UTC).date() - timedelta(days=self.random.randrange(1, 400))
         return {"start_date": str(end - timedelta(days=self.random.randrange(3))), "end_date": str(end)}
 
-    def is_so(self, chance: float) -> bool:
-        """With this probability."""
+    def happens(self, chance: float) -> bool:
+        """True with this probability."""
         return self.random.random() < chance
 
     def one_of(self, parameter: str) -> str | None:
         """A value of a path parameter; None if there is none."""
         if parameter == "number":
             return self.random.choice("1123")
-        if parameter == "dataset_name" and self.is_so(0.05):
+        if parameter == "dataset_name" and self.happens(0.05):
             return CODE
         found = list(getattr(self, PARAMETERS[parameter]))
-        if self.is_so(0.5):
+        if self.happens(0.5):
             found = found[-LATEST:]
         return self.random.choice(found) if found else None
 
     def a_key(self) -> str:
-        """An idempotency key that comes more than once."""
+        """An idempotency key that is used repeatedly."""
         return self.random.choice(_KEYS)
