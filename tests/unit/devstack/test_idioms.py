@@ -19,7 +19,7 @@ EXAMPLES = {
     "as it is": "left as it is",
     "somebody, nobody": "nobody waits",
     "have it done": "Have Airflow run it",
-    "state_request": "the wish to stop",
+    "wish": "the wish to stop",
     ", too": "and the client, too",
 }
 
