@@ -772,7 +772,7 @@ def test_the_next_fire_times(world):
     assert told.splitlines() == ["UTC                   CLOCKS", "2026-01-02T06:00:00Z  -", "2026-01-03T06:00:00Z  -"]
     assert len(world.json("workflow", "next", NAME)["next_runs"]) == 20
     world.dli("workflow", "pause", NAME)
-    assert "nothing fires" in world.dli("workflow", "next", NAME)[1]
+    assert "does not fire" in world.dli("workflow", "next", NAME)[1]
     world.dli("workflow", "next", NAME, "--count", "0", expect=2)
     world.dli("workflow", "next", "no.such", expect=3)
 
@@ -823,3 +823,13 @@ def test_audit_refuses_what_is_no_moment(world):
     """Two, and the name of the option's field."""
     _, err = world.dli("audit", "--since", "yesterday", expect=2)
     assert "since" in err
+
+
+@pytest.mark.parametrize("group", ["", "workflow", "backfill", "db", "token", "airflow", "config"])
+def test_each_command_has_one_line_of_help_at_80_columns(world, monkeypatch, group):
+    """No summary is cut or folded on a terminal of the usual width."""
+    monkeypatch.setenv("COLUMNS", "80")
+    text = world.dli(*group.split(), "--help")[0]
+    lines = text.partition("Commands:\n")[2].splitlines()
+    assert lines
+    assert [line for line in lines if len(line) > 80 or not line.endswith(".") or line.startswith("   ")] == []

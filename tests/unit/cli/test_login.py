@@ -142,11 +142,11 @@ def test_the_variable_wins(dli, make, board, monkeypatch):
 
 def test_a_token_is_sent_to_its_server_only(dli, make, board, home):
     """Each server has its own; the host in any case, the path letter by letter."""
-    credentials.keep_token("https://Other.example.com/a", "x")
+    credentials.save_token("https://Other.example.com/a", "x")
     dli("login", board.url, "--token-stdin", given=make("ci"))
     asked = ["https://other.example.com/a/", "https://other.example.com/A", "http://other.example.com/a"]
-    assert [credentials.kept_token(url) for url in asked] == ["x", None, None]
-    assert credentials.kept_token(board.url)
+    assert [credentials.saved_token(url) for url in asked] == ["x", None, None]
+    assert credentials.saved_token(board.url)
 
 
 def test_a_token_is_asked_for_at_a_terminal_only(dli, board):

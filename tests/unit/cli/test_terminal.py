@@ -153,7 +153,7 @@ def test_a_run_that_airflow_refuses_is_no_success(world, monkeypatch):
 def test_a_warning_is_told_once(capsys):
     """Whoever waits meets the same outage at every look."""
     log = logging.Logger("one")  # noqa: LOG001 - apart from the loggers of the process
-    log.addHandler(session.ToldOnce(logging.WARNING))
+    log.addHandler(session.PrintedOnce(logging.WARNING))
     for text in ("down", "down", "up", "down"):
         log.warning("Airflow is %s", text)
     log.info("nobody waits for this")

@@ -188,11 +188,11 @@ class TestFolders:
         return made
 
     @pytest.mark.parametrize("ending", ["yml", "YAML", "Yml"])
-    def test_a_file_that_is_passed_over_is_a_warning(self, world, folder, ending):
+    def test_an_ignored_file_is_a_warning(self, world, folder, ending):
         """It looks like a spec, and would not be published."""
         (folder / f"a.two.{ending}").write_text("broken", encoding="utf-8")
         out, err = world.dli("workflow", "validate", str(folder))
-        assert f"a.two.{ending} is passed over" in err
+        assert f"a.two.{ending} is ignored" in err
         assert "a.two" not in out
         assert len(world.json("workflow", "validate", str(folder))["warnings"]) == 1
 

@@ -1,4 +1,4 @@
-"""``dli airflow …``: Airflow's side. Works in Airflow's own environment, too."""
+"""``dli airflow …``: the loader files in Airflow's DAGs folder. Works also in Airflow's environment."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ app = App(help="Install the loader files in Airflow.", no_args_is_help=True)
 
 @app.callback()
 def group() -> None:
-    """Airflow's side."""
+    """Install the loader files in Airflow."""
 
 
 @app.command(asks=False)

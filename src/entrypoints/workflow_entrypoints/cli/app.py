@@ -1,4 +1,4 @@
-"""The commands of ``dli``: ``dli workflow …`` for those who run workflows, the others for those who run the service."""
+"""The commands of ``dli``: ``dli workflow …`` for users of workflows, the others for operators of the service."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``dli audit``: who has changed what."""
+"""``dli audit``: the audit entries."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ def audit(
     ] = None,
     who: Annotated[str | None, typer.Option("--who", help="Only changes by this caller.")] = None,
     since: Annotated[
-        str | None, typer.Option("--since", help="From this date or time on: 2026-01-31, or 2026-01-31T10:00:00Z.")
+        str | None, typer.Option("--since", help="From this date or time: 2026-01-31 or 2026-01-31T10:00:00Z.")
     ] = None,
     until: Annotated[str | None, typer.Option("--until", help="Before this date or time.")] = None,
-    limit: Annotated[int, typer.Option("--limit", help="How many at most, 1 to 500.")] = 50,
-    offset: Annotated[int, typer.Option("--offset", help="How many to skip.")] = 0,
-    output: Annotated[Format, typer.Option("--output", "-o", help="How to print the answer.")] = Format.TABLE,
+    limit: Annotated[int, typer.Option("--limit", help="Maximum number of items, 1 to 500.")] = 50,
+    offset: Annotated[int, typer.Option("--offset", help="Number of items to skip.")] = 0,
+    output: Annotated[Format, typer.Option("--output", "-o", help="Output format.")] = Format.TABLE,
 ) -> None:
     """List accepted changes, latest first.
 
-    Each with its caller, workflow, time and address.
+    Each entry has its caller, workflow, time and address.
 
     Example: dli audit iceberg.analytics.daily_clicks --since 2026-01-01
     """
@@ -48,7 +48,7 @@ def audit(
         limit=limit,
         offset=offset,
     )
-    found = get_api().audit(filters)
+    page = get_api().audit(filters)
     columns = {
         "at": "AT",
         "who": "WHO",
@@ -61,4 +61,4 @@ def audit(
         "after": "CHANGED",
     }
     drop = ("after", "address", "backfill_id", "via", "run_id")
-    print_answers(found.items, output, columns, total=found.total, drop=drop, empty="No changes.")
+    print_answers(page.items, output, columns, total=page.total, drop=drop, empty="No changes.")

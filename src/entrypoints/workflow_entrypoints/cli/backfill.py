@@ -1,4 +1,4 @@
-"""``dli workflow backfill`` starts one; ``dli backfill …`` lists, watches, pauses, resumes and stops."""
+"""``dli workflow backfill`` starts a backfill; ``dli backfill …`` lists, follows, pauses, resumes and stops backfills."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from workflow_entrypoints.cli.workflow import Limit, Name, Offset, Output, Timeo
 if TYPE_CHECKING:
     from workflow_core.api import WorkflowApi
 
-app = App(help="Watch, pause, resume and stop backfills.", no_args_is_help=True)
+app = App(help="Follow, pause, resume and stop backfills.", no_args_is_help=True)
 
 BackfillId = Annotated[
     str, typer.Argument(metavar="BACKFILL_ID", help="The backfill's id, as `workflow backfill` printed it.")
@@ -31,26 +31,29 @@ def start(
         typer.Option("--param", "-p", help="KEY=VALUE, repeatable. The value is text unless it is JSON: 5, true, [1]."),
     ] = None,
     params: Annotated[str | None, typer.Option("--params", help="All parameters as one JSON object.")] = None,
-    parallel: Annotated[bool, typer.Option("--parallel", help="Several dates at a time.")] = False,
+    parallel: Annotated[bool, typer.Option("--parallel", help="Run several dates at the same time.")] = False,
     max_active: Annotated[
-        int | None, typer.Option("--max-active", help="With --parallel: how many at a time, 1 to 100.")
+        int | None, typer.Option("--max-active", help="With --parallel: the maximum number of active runs, 1 to 100.")
     ] = None,
     reprocess: Annotated[
         choices.Reprocess,
-        typer.Option("--reprocess", case_sensitive=False, help="Which dates that have a run already run again."),
+        typer.Option("--reprocess", case_sensitive=False, help="Which dates with an existing run to run again."),
     ] = choices.Reprocess.NONE,
-    backwards: Annotated[bool, typer.Option("--backwards", help="The newest date first.")] = False,
+    backwards: Annotated[bool, typer.Option("--backwards", help="Start with the newest date.")] = False,
     on_failure: Annotated[
         choices.OnFailure | None,
         typer.Option(
             "--on-failure",
             case_sensitive=False,
-            help="After a failure: stop (default), or continue (default with --parallel).",
+            help="After a failure: stop (the default) or continue (the default with --parallel).",
         ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the request without starting a run.")] = False,
     wait: Annotated[
-        bool, typer.Option("--wait", "-w", help="Follow it to its end (exit code 1 unless every date has succeeded).")
+        bool,
+        typer.Option(
+            "--wait", "-w", help="Wait until the backfill has ended; exit code 1 unless every date succeeded."
+        ),
     ] = False,
     timeout: Timeout = None,
     output: Output = Format.TABLE,
@@ -98,7 +101,7 @@ def start(
     if dry_run:
         return
     if not answer.status.is_final:
-        print_hint(f"To follow it: dli backfill status {answer.backfill_id} --follow")
+        print_hint(f"To follow the backfill: dli backfill status {answer.backfill_id} --follow")
     elif answer.status is not BackfillStatus.SUCCESS:
         raise typer.Exit(exit_codes.NOT_SUCCESSFUL)
 
@@ -111,7 +114,7 @@ def list_(name: Name, limit: Limit = 20, offset: Offset = 0, output: Output = Fo
     from workflow_entrypoints.cli.output import print_answers
     from workflow_entrypoints.cli.session import get_api
 
-    found = get_api().backfills(name, checked(BackfillFilters, limit=limit, offset=offset))
+    page = get_api().backfills(name, checked(BackfillFilters, limit=limit, offset=offset))
     columns = {
         "backfill_id": "BACKFILL",
         "status": "STATUS",
@@ -122,17 +125,17 @@ def list_(name: Name, limit: Limit = 20, offset: Offset = 0, output: Output = Fo
         "created_at": "CREATED",
     }
     drop = ("created_by", "counts.FAILED", "total_runs", "created_at")
-    print_answers(found.items, output, columns, total=found.total, drop=drop, empty="No backfills.")
+    print_answers(page.items, output, columns, total=page.total, drop=drop, empty="No backfills.")
 
 
 @app.command()
 def status(
     backfill_id: BackfillId,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Show progress until it has ended.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Show progress until the backfill has ended.")] = False,
     timeout: Timeout = None,
     output: Output = Format.TABLE,
 ) -> None:
-    """Show one backfill with each of its dates.
+    """Show a backfill with each of its dates.
 
     Example: dli backfill status iceberg.analytics.daily_clicks_backfill_20260101_20260107 --follow
     """
@@ -151,7 +154,7 @@ def status(
 
 @app.command()
 def pause(backfill_id: BackfillId, reason: Reason = None, output: Output = Format.TABLE) -> None:
-    """Pause a backfill: its remaining runs are not started."""
+    """Pause a backfill; its remaining runs do not start."""
     from workflow_core.api import BackfillReasonRequest
     from workflow_core.api.findings import checked
     from workflow_entrypoints.cli.output import print_answer
@@ -162,7 +165,7 @@ def pause(backfill_id: BackfillId, reason: Reason = None, output: Output = Forma
 
 @app.command()
 def resume(backfill_id: BackfillId, output: Output = Format.TABLE) -> None:
-    """Resume a paused backfill, past its failed dates."""
+    """Resume a paused backfill after its failed dates."""
     from workflow_entrypoints.cli.output import print_answer
     from workflow_entrypoints.cli.session import get_api
 
@@ -173,7 +176,7 @@ def resume(backfill_id: BackfillId, output: Output = Format.TABLE) -> None:
 def stop(backfill_id: BackfillId, reason: Reason = None, output: Output = Format.TABLE) -> None:
     """Stop a backfill.
 
-    Runs under way are stopped, the others are cancelled.
+    Active runs are stopped, the others are cancelled.
     """
     from workflow_core.api import BackfillReasonRequest
     from workflow_core.api.findings import checked
@@ -184,7 +187,7 @@ def stop(backfill_id: BackfillId, reason: Reason = None, output: Output = Format
 
 
 def _follow(api: WorkflowApi, backfill_id: str, timeout: float | None, output: Format) -> None:
-    """Follow a backfill, print how it stands, and end with the code that says whether all of it succeeded."""
+    """Follow a backfill, print its state, and exit with the code for whether every date succeeded."""
     from workflow_core.domain.backfill import BackfillStatus, listed
     from workflow_entrypoints.cli import exit_codes, progress
     from workflow_entrypoints.cli.output import print_backfill, print_hint, print_warnings
@@ -192,7 +195,7 @@ def _follow(api: WorkflowApi, backfill_id: str, timeout: float | None, output: F
     answer = progress.follow_backfill(api, backfill_id, timeout=timeout)
     print_backfill(answer, output)
     if answer.status is BackfillStatus.PAUSED:
-        print_hint(f"To go on: dli backfill resume {backfill_id}")
+        print_hint(f"To resume: dli backfill resume {backfill_id}")
     elif not answer.status.is_final:
         raise typer.Exit(exit_codes.TIMED_OUT)
     if unsuccessful := [date for date in answer.skipped if date.status.is_final and date.status.value != "SUCCESS"]:
@@ -200,7 +203,7 @@ def _follow(api: WorkflowApi, backfill_id: str, timeout: float | None, output: F
             f"{answer.dataset_name} --start-date {answer.start_date} --end-date {answer.end_date} --reprocess failed"
         )
         dates = "date" if len(unsuccessful) == 1 else "dates"
-        told = f"{len(unsuccessful)} skipped {dates} did not succeed ({listed(unsuccessful)})"
-        print_warnings([f"{told}; to run them again: dli workflow backfill {again}"])
+        message = f"{len(unsuccessful)} skipped {dates} did not succeed ({listed(unsuccessful)})"
+        print_warnings([f"{message}; to run them again: dli workflow backfill {again}"])
     if answer.status is not BackfillStatus.SUCCESS:
         raise typer.Exit(exit_codes.NOT_SUCCESSFUL)

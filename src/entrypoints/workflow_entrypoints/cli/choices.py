@@ -1,6 +1,6 @@
-"""The values that options take, for help and completion, and the names that a server can complete.
+"""The values of options, for help and completion, and the completion of dataset names.
 
-Equal to the enums of the core, without importing its heavier modules: the start must be fast.
+The enums equal those of the core; they are repeated because importing the core's modules would slow the start of ``dli``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = ["Action", "OnFailure", "Reprocess", "Source", "Status", "complete_nam
 
 
 def complete_name(incomplete: str) -> list[str]:
-    """The dataset names that begin so, if the server answers within a second."""
+    """Return the dataset names with this prefix, if the server answers within a second."""
     from workflow_entrypoints.cli.session import visible_names
 
     return [name for name in visible_names() if name.startswith(incomplete)]

@@ -1,4 +1,4 @@
-"""The commands of ``dli`` as classes of Typer: their help, the option ``--server`` of each, and errors in the words of their options."""
+"""The Typer classes of ``dli``: help texts, the option ``--server`` of each command, and errors that name options."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 def use_server(context: typer.Context, server: str | None) -> None:
-    """Ask this server, whatever the environment says."""
+    """Use this server instead of the one that the environment names."""
     if server is None or context.resilient_parsing:
         return
-    if not server.startswith(("http://", "https://")):  # an empty one would be taken for none
+    if not server.startswith(("http://", "https://")):  # an empty URL would select the service in this process
         from workflow_core.errors import InvalidRequest
 
         raise InvalidRequest("must be a URL like https://workflows.example.com", field="--server")
@@ -31,19 +31,19 @@ def use_server(context: typer.Context, server: str | None) -> None:
 
 Server = Annotated[
     str | None,
-    typer.Option("--server", metavar="URL", callback=use_server, help="Ask this server, not DLI_SERVER_URL."),
+    typer.Option("--server", metavar="URL", callback=use_server, help="Use this server instead of DLI_SERVER_URL."),
 ]
 
 
 class Command(TyperCommand):
-    """A command whose help has plain names, and whose errors name its own options."""
+    """A command whose help shows plain names, and whose errors name its options."""
 
-    def collect_usage_pieces(self, ctx: Any) -> list[str]:  # noqa: ARG002 - as Typer declares it
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:  # noqa: ARG002 - the signature is Typer's
         """``NAME`` if it is required, ``[NAME]`` if not."""
         return ["[OPTIONS]", *(_usage(param) for param in self.params if param.param_type_name == "argument")]
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Arguments and options by the names that they have in the usage line, without Python's types."""
+        """Write arguments and options under the names of the usage line, without Python types."""
         arguments, options = [], []
         param: Any
         for param in self.get_params(ctx):
@@ -64,7 +64,7 @@ class Command(TyperCommand):
         return summary(self.help or "")
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """A wrong value is named without the words of the library that found it."""
+        """Parse the arguments; drop the prefix that a library adds to the message about a wrong value."""
         try:
             return super().parse_args(ctx, args)
         except Exception as error:
@@ -73,7 +73,7 @@ class Command(TyperCommand):
             raise
 
     def invoke(self, ctx: Any) -> Any:
-        """Run it; an error of ours speaks of the options of this command instead of the fields of the API."""
+        """Run the command; its errors name the options of the command instead of the fields of the API."""
         try:
             return super().invoke(ctx)
         except ModuleNotFoundError as error:
@@ -94,12 +94,12 @@ class Command(TyperCommand):
 
 
 class Group(TyperGroup):
-    """A group whose commands stand in the order in which they are declared here, groups among them."""
+    """A group that lists its commands, including subgroups, in the order of their declaration."""
 
     order: Sequence[str] = ()
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Those of ``order`` first."""
+        """List the commands of ``order`` first."""
         names = super().list_commands(ctx)
         return sorted(names, key=lambda name: self.order.index(name) if name in self.order else len(self.order))
 
@@ -109,13 +109,13 @@ class Group(TyperGroup):
 
 
 class App(typer.Typer):
-    """A Typer whose commands are ours; those that ask the API take ``--server`` after their name as well."""
+    """A Typer that declares :class:`Command`; a command that calls the API also accepts ``--server`` after its name."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**{"cls": Group, **settings})
 
     def command(self, name: str | None = None, *, asks: bool = True, **settings: Any) -> Callable[[Any], Any]:
-        """Declare a command; ``asks``: it asks the API, wherever that is."""
+        """Declare a command; ``asks``: it calls the API, on a server or in this process."""
         declare = super().command(name, cls=Command, **settings)
 
         def declared(function: Any) -> Any:
@@ -126,7 +126,7 @@ class App(typer.Typer):
 
 
 def with_server(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function with one parameter more, which is Typer's alone: ``--server``."""
+    """Return the function with the additional parameter ``--server``, which only Typer uses."""
     signature = inspect.signature(function, eval_str=True)
     server = inspect.Parameter("server", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Server)
 

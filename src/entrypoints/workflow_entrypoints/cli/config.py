@@ -1,4 +1,4 @@
-"""``dli config …``: what is in force."""
+"""``dli config …``: the effective configuration."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from workflow_entrypoints.cli.output import Format
 if TYPE_CHECKING:
     from workflow_entrypoints.settings import Settings
 
-app = App(help="Show the configuration.", no_args_is_help=True)
+app = App(help="Show the effective configuration.", no_args_is_help=True)
 
 
 @app.callback()
 def group() -> None:
-    """The configuration."""
+    """Show the effective configuration."""
 
 
 @app.command(asks=False)
-def show(output: Annotated[Format, typer.Option("--output", "-o", help="How to print it.")] = Format.TABLE) -> None:
+def show(output: Annotated[Format, typer.Option("--output", "-o", help="Output format.")] = Format.TABLE) -> None:
     """Print every setting with its value and source.
 
     Secrets are hidden. A configuration that `dli serve` would refuse is refused.
@@ -44,7 +44,7 @@ def show(output: Annotated[Format, typer.Option("--output", "-o", help="How to p
 
 
 def _check(settings: Settings) -> None:
-    """Raise :class:`ConfigurationError` for an address that no adapter takes. Where an adapter is not installed, it is not used."""
+    """Raise :class:`ConfigurationError` for an address that no installed adapter accepts."""
     from contextlib import suppress
 
     from workflow_core.errors import ConfigurationError

@@ -1,4 +1,4 @@
-"""Where ``dli login`` keeps tokens: one file of the user's, which nobody else may read."""
+"""The file in which ``dli login`` saves tokens; only its owner may read it."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ def credentials_file() -> Path:
     return folder / "dli" / "credentials.json"
 
 
-def kept_token(server: str) -> str | None:
-    """The token for this server; None if none is kept.
+def saved_token(server: str) -> str | None:
+    """Return the token for this server; None if none is saved.
 
     Raises:
-        ConfigurationError: others may read the file, or nobody can; it is never shown.
+        ConfigurationError: other users may read the file, or it cannot be read; the message never contains the token.
     """
     return _read().get(_key(server))
 
 
-def keep_token(server: str, token: str) -> Path:
-    """Keep the token, in the place of an earlier one for this server; returns where."""
+def save_token(server: str, token: str) -> Path:
+    """Save the token, replacing an earlier one for this server, and return the path of the file."""
     return _write({**_read(), _key(server): token})
 
 
-def forget_token(server: str) -> bool:
-    """Keep none for this server any more; whether one was kept."""
+def delete_token(server: str) -> bool:
+    """Delete the token for this server; return whether one was saved."""
     tokens = _read()
     if tokens.pop(_key(server), None) is None:
         return False
@@ -56,19 +56,21 @@ def _read() -> dict[str, str]:
     try:
         with path.open(encoding="utf-8") as file:
             if os.fstat(file.fileno()).st_mode & _OTHERS:
-                raise ConfigurationError(f"Others may read the tokens in {path}. Make it yours alone: chmod 600 {path}")
-            found = json.load(file)
+                raise ConfigurationError(
+                    f"Other users may read the tokens in {path}. Restrict the file: chmod 600 {path}"
+                )
+            tokens = json.load(file)
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, RecursionError):  # its text is in none of the messages
-        raise ConfigurationError(f"{path} cannot be read. Remove it, and `dli login` again.") from None
-    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
-        raise ConfigurationError(f"{path} is not what `dli login` writes. Remove it, and `dli login` again.")
-    return found
+    except (OSError, ValueError, RecursionError):  # no message contains the text of the file
+        raise ConfigurationError(f"{path} cannot be read. Remove it and run `dli login` again.") from None
+    if not isinstance(tokens, dict) or not all(isinstance(value, str) for value in tokens.values()):
+        raise ConfigurationError(f"{path} is not a file of `dli login`. Remove it and run `dli login` again.")
+    return tokens
 
 
 def _write(tokens: dict[str, str]) -> Path:
-    """Write a new file beside it, which is made for its owner alone (``mkstemp``: 0600), and put that in its place."""
+    """Replace the file by a new one, created with mode 0600 (``mkstemp``)."""
     path = credentials_file()
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -3,15 +3,15 @@
 | Code | Meaning |
 |---|---|
 | 0 | done |
-| 1 | the run or backfill did not succeed, seen by waiting or because Airflow refused it at once; `validate` or `sync` found something |
+| 1 | the run or backfill did not succeed, after a wait or because Airflow refused it at once; `validate` or `sync` reported a problem |
 | 2 | wrong input or configuration; nothing was changed |
 | 3 | there is no such workflow, run or backfill |
-| 4 | what exists does not allow it: the name is taken, the workflow is paused |
+| 4 | a conflict with the current state: the name is taken, the workflow is paused |
 | 5 | not permitted, or not authenticated |
 | 6 | the database, the object store or Airflow cannot be used |
-| 7 | `--timeout` has passed; the run or the backfill goes on |
+| 7 | `--timeout` has passed; the run or the backfill continues |
 | 70 | an error of `dli` itself |
-| 74 | the answer cannot be written: standard output is closed, or its disk is full; what the command changes may be done |
+| 74 | the output cannot be written: standard output is closed, or its disk is full; the change may have been made |
 | 130 | interrupted (Ctrl-C), or a question answered with no |
 """
 
@@ -49,5 +49,5 @@ _CODES: Final[tuple[tuple[type[errors.WorkflowError], int], ...]] = (
 
 
 def exit_code_of(error: errors.WorkflowError) -> int:
-    """The exit code for an error of ours."""
+    """Return the exit code of an error."""
     return next((code for kind, code in _CODES if isinstance(error, kind)), INTERNAL)

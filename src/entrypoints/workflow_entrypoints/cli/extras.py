@@ -1,4 +1,4 @@
-"""Which extra of this package brings what is missing. Imports nothing that may be missing itself."""
+"""The extra of this package that installs a missing module. Imports only the standard library."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ _EXTRAS: Final = {
     "opentelemetry": "otel",
     **dict.fromkeys(("airflow", "dagfactory"), "airflow"),
 }
-"""By the top-level module; every other one is of the extra ``server``."""
+"""The extra for each top-level module; all other modules belong to the extra ``server``."""
 
 _ASK = "To use a running service instead, set DLI_SERVER_URL or give --server URL."
 
 
 def missing(module: str, *, asks: bool = False) -> str:
-    """The message for a module that is not installed; ``asks``: the command could ask a service for it."""
+    """Return the message about a module that is not installed; ``asks``: the command could use a running service instead."""
     package = module.partition(".")[0]
     extra = _EXTRAS.get(package, "server")
-    told = f"This command needs the package {package}, which the extra '{extra}' installs: {how_to_install(extra)}."
-    return f"{told} {_ASK}" if asks and extra == "server" else told
+    message = f"This command needs the package {package}, which the extra '{extra}' installs: {how_to_install(extra)}."
+    return f"{message} {_ASK}" if asks and extra == "server" else message
 
 
 def how_to_install(extra: str) -> str:
-    """The command; this distribution's name alone would install another project from the public index."""
+    """Return the install command; it never uses the bare name, because the distribution is in no package index."""
     return f"pip install '.[{extra}]' in a checkout, or pip install './dli_workflow-VERSION-py3-none-any.whl[{extra}]'"

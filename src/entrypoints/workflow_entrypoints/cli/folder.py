@@ -1,4 +1,4 @@
-"""The files of a folder that is about to be published: which are specs, which are passed over, and which cannot be read."""
+"""The files of a folder to publish: specs, ignored files, and files that cannot be read."""
 
 from __future__ import annotations
 
@@ -20,68 +20,68 @@ _SIMILAR: Final = frozenset({".yaml", ".yml"})
 
 @define
 class Folder:
-    """What was found below a folder: the content of each spec, why others cannot be read, and what is not taken for a spec."""
+    """The content of each spec in a folder, the reason for each unreadable file, and the ignored files."""
 
     files: dict[str, bytes] = field(factory=dict)
     unreadable: dict[str, str] = field(factory=dict)
-    passed_over: list[str] = field(factory=list)
+    ignored: list[str] = field(factory=list)
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing in it is meant to be a spec."""
+        """Whether the folder contains no spec, readable or not."""
         return not self.files and not self.unreadable
 
 
-def read_folder(folder: Path, wanted: str | None) -> Folder:
+def read_folder(folder: Path, name: str | None) -> Folder:
     """Read every ``*.yaml`` below the folder. Links to folders are not followed.
 
     Raises:
-        InvalidRequest: a name is ``wanted``, which is for a single file.
+        InvalidRequest: a dataset name is given, which is only for a single file.
     """
-    if wanted is not None:
+    if name is not None:
         raise InvalidRequest("is for a single file; in a folder the file names are the names", field="--name")
-    found = Folder()
+    content = Folder()
 
     def cannot_list(error: OSError) -> None:
-        found.unreadable[str(error.filename)] = f"cannot read the folder {error.filename}: {reason_of(error)}"
+        content.unreadable[str(error.filename)] = f"cannot read the folder {error.filename}: {reason_of(error)}"
 
-    for place, folders, names in os.walk(folder, onerror=cannot_list):
+    for place, folders, files in os.walk(folder, onerror=cannot_list):
         folders.sort()
-        for name in sorted((*folders, *names)):
-            _look_at(Path(place) / name, found)
-    return found
+        for entry in sorted((*folders, *files)):
+            _add(Path(place) / entry, content)
+    return content
 
 
-def _look_at(path: Path, found: Folder) -> None:
+def _add(path: Path, content: Folder) -> None:
     if path.suffix != _ENDING:
         if path.suffix.lower() in _SIMILAR and not path.is_dir():
-            found.passed_over.append(str(path))
+            content.ignored.append(str(path))
         return
     try:
         if path.is_dir():
-            found.unreadable[str(path)] = f"{path} is a folder, and its name is that of a file; rename it"
+            content.unreadable[str(path)] = f"{path} is a folder, and its name is that of a file; rename it"
         elif path.exists() and not path.is_file():
-            found.unreadable[str(path)] = f"{path} is not a regular file"
+            content.unreadable[str(path)] = f"{path} is not a regular file"
         else:
-            found.files[str(path)] = path.read_bytes()
+            content.files[str(path)] = path.read_bytes()
     except OSError as error:
-        found.unreadable[str(path)] = f"cannot read {path}: {reason_of(error)}"
+        content.unreadable[str(path)] = f"cannot read {path}: {reason_of(error)}"
 
 
-def warnings_of(folder: Path, found: Folder) -> Sequence[str]:
-    """What the person should know about a folder whose files are good."""
-    told = [
-        f"{path} is passed over: only files that end in {_ENDING} are published. Rename it to {Path(path).stem}{_ENDING}."
-        for path in found.passed_over
+def warnings_of(folder: Path, content: Folder) -> Sequence[str]:
+    """Return warnings about files that will not be published or read."""
+    warnings = [
+        f"{path} is ignored: only files that end in {_ENDING} are published. Rename it to {Path(path).stem}{_ENDING}."
+        for path in content.ignored
     ]
-    if any(Path(path).parent != folder for path in found.files):
-        told.append(
+    if any(Path(path).parent != folder for path in content.files):
+        warnings.append(
             "Some files are in subfolders. A sync reads only files directly in code/: publish them without subfolders."
         )
-    return told
+    return warnings
 
 
-def check_not_empty(folder: Path, found: Folder) -> None:
-    """Raise :class:`InvalidRequest` for a folder without specs: to publish it would empty the store."""
-    if found.is_empty:
+def check_not_empty(folder: Path, content: Folder) -> None:
+    """Raise :class:`InvalidRequest` for a folder without specs, because publishing it would empty the store."""
+    if content.is_empty:
         raise InvalidRequest(f"there is no *{_ENDING} below {folder}", field="DIR")

@@ -1,4 +1,4 @@
-"""The API in this process, without a server and without a worker: it sweeps where an answer depends on a worker."""
+"""The API in this process without a worker: it sweeps around the calls whose answers depend on a worker."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MOMENT: Final = 0.5
 
 
 def self_sweeping(service: WorkflowService) -> WorkflowApi:
-    """The API of the service, which sweeps around the calls of :data:`AROUND`."""
+    """Return the API of a service that sweeps around the calls of :data:`AROUND`."""
     policy = evolve(service.context.policy, longest_wait=MOMENT)
     context = evolve(service.context, policy=policy)
     return cast("WorkflowApi", _SelfSweepingApi(WorkflowService.over(context, service.caller), Sweeper(context)))
@@ -47,8 +47,8 @@ def _before(api: _SelfSweepingApi, call: Callable[..., Any], *given: Any, **name
     return call(*given, **named)
 
 
-def _again(is_pending: Callable[[Any, Context], bool]) -> Callable[..., Any]:
-    """Answer once more after a sweep, if the first answer depends on one."""
+def _repeat_if(is_pending: Callable[[Any, Context], bool]) -> Callable[..., Any]:
+    """Return a wrapper that sweeps and calls again if the first answer is pending."""
 
     def around(api: _SelfSweepingApi, call: Callable[..., Any], *given: Any, **named: Any) -> Any:
         answer = call(*given, **named)
@@ -68,7 +68,7 @@ def _after_sync(api: _SelfSweepingApi, call: Callable[..., SyncAnswer], *given: 
 
 
 def _is_pending_run(answer: RunStatusAnswer, context: Context) -> bool:
-    """Whether the run is not in Airflow yet, or is stopping."""
+    """Whether the run is not yet in Airflow, or is stopping."""
     if answer.status is not RunStatus.PENDING:
         return answer.status is RunStatus.STOPPING
     run = context.db.workflows.run(answer.run_id)
@@ -83,8 +83,8 @@ AROUND: Final[Mapping[str, Callable[..., Any]]] = {
     "workflows": _before,
     "history": _before,
     "backfills": _before,
-    "status": _again(_is_pending_run),
-    "backfill_status": _again(_is_pending_backfill),
+    "status": _repeat_if(_is_pending_run),
+    "backfill_status": _repeat_if(_is_pending_backfill),
     "sync": _after_sync,
 }
-"""What happens around a call, by the name of its method."""
+"""The wrapper of each call, by the name of its method."""

@@ -1,4 +1,4 @@
-"""What is typed on the command line, read and checked; every error names the option."""
+"""Read and check input of the command line; every error names the option."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def read_bytes(file: Path, option: str) -> bytes:
-    """The content of a file, or of standard input for ``-``."""
+    """Return the content of a file, or of standard input for ``-``."""
     try:
         return sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     except (OSError, ValueError) as error:  # ValueError: a name that no file can have
@@ -37,7 +37,7 @@ def read_line(option: str) -> str:
 
 
 def check_confirmed(question: str) -> None:
-    """Ask on a terminal, and end the command unless the answer is yes. A script has no terminal and goes on."""
+    """Ask for confirmation on a terminal and exit unless the answer is yes. A script has no terminal and continues."""
     import typer
 
     from workflow_entrypoints.cli import exit_codes
@@ -52,12 +52,12 @@ def check_confirmed(question: str) -> None:
 
 
 def reason_of(error: OSError | ValueError) -> str:
-    """Why a file cannot be read, in the words of the system."""
+    """Return the reason of the operating system why a file cannot be read."""
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def read_yaml(file: Path | None, text: str | None) -> str:
-    """The YAML of ``--file`` or of ``--yaml-content``, whichever was given."""
+    """Return the YAML of ``--file`` or ``--yaml-content``."""
     if file is not None and text is not None:
         raise InvalidRequest("cannot be given with --file; leave one of them out", field="--yaml-content")
     if text is not None:
@@ -68,7 +68,7 @@ def read_yaml(file: Path | None, text: str | None) -> str:
 
 
 def read_schedule(cron: str | None, timezone: str | None, text: str) -> dict[str, str] | None:
-    """The schedule of the options, over that of the YAML: ``--timezone`` alone leaves the cron expression as it is there."""
+    """Return the schedule of the options, which overrides the YAML; ``--timezone`` alone keeps the cron expression of the YAML."""
     if cron is None and timezone is None:
         return None
     written = _schedule_of(text)
@@ -79,7 +79,7 @@ def read_schedule(cron: str | None, timezone: str | None, text: str) -> dict[str
 
 
 def _schedule_of(text: str) -> dict[str, str]:
-    """The texts of the YAML's ``schedule``; nothing where it has none. What is wrong in the YAML the service reports."""
+    """Return the texts in ``schedule`` of the YAML; empty if there are none. The service reports errors in the YAML."""
     from workflow_core.domain.spec.text import read_yaml as read_document
 
     try:
@@ -92,7 +92,7 @@ def _schedule_of(text: str) -> dict[str, str]:
 
 
 def decoded(data: bytes) -> str:
-    """The text; that it is none is a finding with line and column."""
+    """Return the text; bytes that are not UTF-8 are a finding with line and column."""
     try:
         return data.decode()
     except UnicodeDecodeError as error:
@@ -103,10 +103,10 @@ def decoded(data: bytes) -> str:
 
 
 def read_params(pairs: list[str], text: str | None, dataset_name: str, api: WorkflowApi) -> dict[str, Any]:
-    """``--params`` first, single ``--param`` over it.
+    """Return the params; each ``--param`` overrides ``--params``.
 
-    The value of a ``--param`` is JSON, or else text. Where the workflow declares a string, it is the text as it was typed: the
-    workflow is looked up only if a value could be either.
+    The value of a ``--param`` is JSON, or text if it is not JSON. Where the workflow declares a string, the value is the typed text;
+    the workflow is read only if a value could be either.
     """
     given = _json(text, "--params") if text is not None else {}
     if not isinstance(given, dict):
@@ -127,7 +127,7 @@ def read_params(pairs: list[str], text: str | None, dataset_name: str, api: Work
 
 
 def _declared_texts(dataset_name: str, api: WorkflowApi) -> set[str]:
-    """The params that the workflow declares as strings; none if it cannot be read: the request itself will say why."""
+    """Return the params that the workflow declares as strings; none if it cannot be read, because the request then reports the reason."""
     from workflow_core.domain.spec.document import DATE_PARAM
 
     try:
@@ -155,7 +155,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _number(text: str) -> float:
-    """No number that JSON cannot carry on: ``NaN``, ``Infinity``, ``1e999``."""
+    """Return the number; refuse values that JSON cannot represent: ``NaN``, ``Infinity``, ``1e999``."""
     number = float(text)
     if not isfinite(number):
         msg = f"{text} is not a number of JSON"

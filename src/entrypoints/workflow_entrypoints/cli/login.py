@@ -1,4 +1,4 @@
-"""``dli login``, ``dli logout``, ``dli whoami``: who one is to a server."""
+"""``dli login``, ``dli logout``, ``dli whoami``: the caller's identity at a server."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from workflow_entrypoints.cli.output import Format
 
 
 def whoami(
-    output: Annotated[Format, typer.Option("--output", "-o", help="How to print the answer.")] = Format.TABLE,
+    output: Annotated[Format, typer.Option("--output", "-o", help="Output format.")] = Format.TABLE,
 ) -> None:
     """Show your name, your grants and the server.
 
@@ -34,13 +34,13 @@ def login(
 ) -> None:
     """Save a token for a server.
 
-    The token is verified before it is saved, and never passed on the command line. Later commands send it.
+    The token is verified before it is saved, and is never an argument. Later commands send it.
 
     Example: dli login https://workflows.example.com --token-stdin < token.txt
     """
     from workflow_adapters.remote import RemoteWorkflowApi
     from workflow_core.errors import InvalidRequest, Unauthenticated
-    from workflow_entrypoints.cli.credentials import keep_token
+    from workflow_entrypoints.cli.credentials import save_token
     from workflow_entrypoints.cli.inputs import read_line
 
     server = _server(url)
@@ -56,9 +56,9 @@ def login(
         try:
             name = api.whoami().name
         except Unauthenticated as error:
-            told = f"{server} does not accept this token: it is wrong, expired or revoked. Nothing was saved."
-            raise Unauthenticated.with_message(told, code=error.code) from None
-    path = keep_token(server, token)
+            message = f"{server} does not accept this token: it is wrong, expired or revoked. Nothing was saved."
+            raise Unauthenticated.with_message(message, code=error.code) from None
+    path = save_token(server, token)
     print(f"You are {name} at {server}. The token is saved in {path}", file=sys.stderr)
 
 
@@ -71,11 +71,11 @@ def logout(
 
     The token remains valid until it is revoked (`dli token revoke`).
     """
-    from workflow_entrypoints.cli.credentials import forget_token
+    from workflow_entrypoints.cli.credentials import delete_token
 
     server = _server(url)
-    told = "The token is deleted" if forget_token(server) else "No token was saved"
-    print(f"{told} for {server}", file=sys.stderr)
+    outcome = "The token is deleted" if delete_token(server) else "No token was saved"
+    print(f"{outcome} for {server}", file=sys.stderr)
 
 
 def _server(url: str | None) -> str:

@@ -1,4 +1,4 @@
-"""The start of ``dli``. Every ending is a documented exit code, whatever is installed and whatever the streams are."""
+"""The entry point of ``dli``: every exit has a documented code, also with missing packages or broken standard streams."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from workflow_entrypoints.cli import extras, streams
 
 
 def main() -> None:
-    """Run ``dli``; every ending is an exit code of :mod:`workflow_entrypoints.cli.exit_codes`."""
+    """Run ``dli`` and exit with a code of :mod:`workflow_entrypoints.cli.exit_codes`."""
     from workflow_entrypoints.cli import exit_codes
 
     streams.prepare()
@@ -17,7 +17,7 @@ def main() -> None:
         code = _run()
         streams.flush()
     except streams.OutputLost as lost:
-        if lost.reader_left:  # `dli workflow list | head -1` has had enough
+        if lost.reader_left:  # `dli workflow list | head -1` closed the pipe
             sys.exit(exit_codes.OK)
         print(f"Error: {lost}.", file=sys.stderr)
         sys.exit(exit_codes.OUTPUT_LOST)
@@ -25,7 +25,7 @@ def main() -> None:
 
 
 def _run() -> int:
-    """Run the command, and report its errors; returns the exit code."""
+    """Run the command, report its errors, and return the exit code."""
     from workflow_core.errors import WorkflowError
     from workflow_entrypoints.cli import exit_codes
 
@@ -55,9 +55,9 @@ def _run() -> int:
     except Exception as error:
         if os.environ.get("DLI_DEBUG"):
             raise
-        told = " ".join(str(error).split()).rstrip(".")
+        message = " ".join(str(error).split()).rstrip(".")
         print(
-            f"Error: unexpected {type(error).__name__}: {told}. This is a fault of dli; `dli --debug …` shows where.",
+            f"Error: unexpected {type(error).__name__}: {message}. This is a fault of dli; `dli --debug …` shows where.",
             file=sys.stderr,
         )
         return exit_codes.INTERNAL

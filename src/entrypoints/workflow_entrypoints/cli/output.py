@@ -1,4 +1,4 @@
-"""Tables for people, JSON and YAML for programs; errors in a line each."""
+"""Output: tables for people, JSON and YAML for programs, one line for each error."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Format(StrEnum):
-    """How answers are printed. JSON and YAML are exactly the answers of the HTTP API."""
+    """The output format. JSON and YAML are exactly the responses of the HTTP API."""
 
     TABLE = "table"
     JSON = "json"
@@ -35,24 +35,24 @@ _STYLES: Final = {
 }  # fmt: skip
 
 _UNSAFE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-"""What a terminal obeys instead of showing it: control characters, changes of direction, halves of characters."""
+"""Characters that a terminal interprets instead of showing them: control characters, direction changes, lone surrogates."""
 
 
 def printable(text: str, *, keep: str = "") -> str:
-    r"""The text with what a terminal would obey escaped (``\x1b``), but for the characters to keep.
+    r"""Return the text with characters that a terminal would interpret escaped (``\x1b``), except those to keep.
 
-    Names, reasons and descriptions are written by one person and shown in the terminal of another.
+    Names, reasons and descriptions come from one user and appear in the terminal of another.
     """
-    return _UNSAFE.sub(lambda found: found[0] if found[0] in keep else ascii(found[0])[1:-1], text)
+    return _UNSAFE.sub(lambda match: match[0] if match[0] in keep else ascii(match[0])[1:-1], text)
 
 
 def on_terminal(*, stderr: bool = False) -> bool:
-    """Whether somebody looks at it; unlike rich's idea of it, whatever FORCE_COLOR says."""
+    """Whether the stream is a terminal; unlike rich's answer, independent of FORCE_COLOR."""
     return (sys.stderr if stderr else sys.stdout).isatty()
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A console that colours terminals only (NO_COLOR and FORCE_COLOR have the last word), and never folds the lines of a pipe."""
+    """Return a console that uses colours on terminals (NO_COLOR and FORCE_COLOR override this) and never folds lines in a pipe."""
     from rich.console import Console
 
     width = None if on_terminal(stderr=stderr) else 10_000
@@ -60,7 +60,7 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def print_answer(answer: Answer, form: Format) -> None:
-    """One answer: a field a line for people, then its lists; a workflow's YAML as it is, at the end, instead of its spec as data."""
+    """Print one answer. As a table: one field per line, then its lists; the YAML of a workflow last, instead of its parsed spec."""
     data = answer.model_dump(mode="json")
     if form is not Format.TABLE:
         print_data(data, form)
@@ -73,20 +73,20 @@ def print_answer(answer: Answer, form: Format) -> None:
     names = [name for name in data if name not in apart]
     width = max(map(len, names), default=0)
     for name in names:
-        # not folded by us: a URL that the terminal folds can still be copied
+        # soft wrap: a URL that the terminal folds can still be copied
         out.print(Text.assemble((name.ljust(width), "bold"), "  ", _cell(data, name)), soft_wrap=True)
     for name, items in lists.items():
         _print_list(name, items)
     for condition in data.get("conditions", ()):
         style = "bold red" if condition["severity"] == "error" else "yellow"
-        told = Text.assemble((condition["severity"].ljust(width), style), "  ", printable(condition["message"]))
-        out.print(told.append(f" [{condition['type']} since {condition['since']}]", "dim"), soft_wrap=True)
+        line = Text.assemble((condition["severity"].ljust(width), style), "  ", printable(condition["message"]))
+        out.print(line.append(f" [{condition['type']} since {condition['since']}]", "dim"), soft_wrap=True)
     if yaml := data.get("yaml_content"):
         out.print(Text("\n" + printable(yaml.rstrip(), keep="\n")), soft_wrap=True)
 
 
 def _print_list(name: str, items: list[Any]) -> None:
-    """A list in an answer: an item a line, under its name."""
+    """Print a list of an answer under its name, one item per line."""
     from rich.text import Text
 
     if not items:
@@ -104,7 +104,7 @@ def _print_list(name: str, items: list[Any]) -> None:
 
 
 def print_backfill(answer: BackfillStatusAnswer, form: Format) -> None:
-    """A backfill for people: what it is, then a table of its dates; for programs, the answer as it is."""
+    """Print a backfill. As a table: its fields, then its dates; in other formats, the whole answer."""
     if form is not Format.TABLE:
         print_answer(answer, form)
         return
@@ -165,7 +165,7 @@ def print_answers(
 
 
 def _narrowed(cells: dict[str, list[Text]], width: int, drop: Sequence[str]) -> set[str]:
-    """Take columns out until the rest fits; which ones were taken."""
+    """Remove columns until the others fit; return the removed ones."""
     dropped: set[str] = set()
     for path in drop:
         if sum(max(cell.cell_len for cell in column) + 2 for column in cells.values()) - 2 <= width:
@@ -176,7 +176,7 @@ def _narrowed(cells: dict[str, list[Text]], width: int, drop: Sequence[str]) -> 
 
 
 def print_reasons(answer: ExplainAnswer) -> None:
-    """Why something does not run: a sentence a line."""
+    """Print why something does not run, one sentence per line."""
     from rich.text import Text
 
     out = console()
@@ -187,7 +187,7 @@ def print_reasons(answer: ExplainAnswer) -> None:
 
 
 def print_error(error: WorkflowError, form: Format = Format.TABLE) -> None:
-    """What went wrong, on standard error: a line and its code, then each finding where there are several."""
+    """Print an error on standard error: its message and code, then each finding if there are several."""
     if form is Format.JSON:
         body: dict[str, Any] = {"code": error.code, "detail": error.message}
         if error.problems:
@@ -195,24 +195,24 @@ def print_error(error: WorkflowError, form: Format = Format.TABLE) -> None:
                 {
                     key: value
                     for key in ("field", "message", "line", "column")
-                    if (value := getattr(found, key)) is not None
+                    if (value := getattr(problem, key)) is not None
                 }
-                for found in error.problems
+                for problem in error.problems
             ]
         print(json.dumps(body), file=sys.stderr)
         return
     from rich.text import Text
 
     err = console(stderr=True)
-    told = printable(error.message)
-    err.print(Text.assemble(("Error:", "bold red"), " ", told, " ", (f"[{error.code}]", "dim")), soft_wrap=True)
+    message = printable(error.message)
+    err.print(Text.assemble(("Error:", "bold red"), " ", message, " ", (f"[{error.code}]", "dim")), soft_wrap=True)
     if len(error.problems) > 1:
-        for found in error.problems:
-            err.print(Text(f"  {printable(str(found))}"), soft_wrap=True)
+        for problem in error.problems:
+            err.print(Text(f"  {printable(str(problem))}"), soft_wrap=True)
 
 
 def print_warnings(warnings: Iterable[str]) -> None:
-    """What a caller should know though it worked, on standard error."""
+    """Print warnings about a request that succeeded, on standard error."""
     from rich.text import Text
 
     err = console(stderr=True)
@@ -221,7 +221,7 @@ def print_warnings(warnings: Iterable[str]) -> None:
 
 
 def print_diff(text: str) -> None:
-    """A unified diff, in colours on a terminal."""
+    """Print a unified diff, in colours on a terminal."""
     from rich.text import Text
 
     out = console()
@@ -231,14 +231,14 @@ def print_diff(text: str) -> None:
 
 
 def print_hint(text: str) -> None:
-    """What a person may do next, on standard error."""
+    """Print what the user can do next, on standard error."""
     from rich.text import Text
 
     console(stderr=True).print(Text(printable(text), "dim"), soft_wrap=True)
 
 
 def print_data(data: Any, form: Format) -> None:
-    """Plain data, for programs: in characters that the stream's encoding has."""
+    """Print data for programs, in characters that the encoding of the stream supports."""
     unicode = is_unicode(sys.stdout)
     if form is Format.JSON:
         print(json.dumps(data, indent=2, ensure_ascii=not unicode))
@@ -259,7 +259,7 @@ def _cell(row: Mapping[str, Any], path: str) -> Text:
 
 
 def in_words(value: Any) -> str:  # noqa: PLR0911 - one for each kind of value
-    """A value of an answer for people, without JSON around it; empty if there is nothing to say."""
+    """Return a value of an answer as text without JSON syntax; empty if there is no value."""
     if value is None or value in ({}, [], ""):
         return ""
     match value:
@@ -277,22 +277,22 @@ def in_words(value: Any) -> str:  # noqa: PLR0911 - one for each kind of value
         case dict() if all(isinstance(count, int) and str(key).isupper() for key, count in value.items()):
             return ", ".join(f"{count} {key}" for key, count in value.items() if count) or "0"
         case dict():
-            return ", ".join(f"{key}={_inner(one)}" for key, one in value.items())
+            return ", ".join(f"{key}={_inner(item)}" for key, item in value.items())
         case list() | tuple():
-            return ", ".join(in_words(one) or "-" for one in value)
+            return ", ".join(in_words(item) or "-" for item in value)
         case _:
             return str(value)
 
 
 def _progress(progress: Mapping[str, Any]) -> str:
-    told = f"{progress['completed_tasks']} of {counted(progress['total_tasks'], 'task')}"
+    text = f"{progress['completed_tasks']} of {counted(progress['total_tasks'], 'task')}"
     if failed := progress.get("failed_tasks"):
-        told = f"{told}, {failed} failed"
-    return f"{told}, at {progress['current_task']}" if progress.get("current_task") else told
+        text = f"{text}, {failed} failed"
+    return f"{text}, at {progress['current_task']}" if progress.get("current_task") else text
 
 
 def _inner(value: Any) -> str:
-    """A value within a value: here JSON is what was given, and shows where it ends."""
+    """Return a nested value; containers stay JSON, so that their end is visible."""
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else in_words(value) or "-"
 
 

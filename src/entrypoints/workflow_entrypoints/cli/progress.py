@@ -1,4 +1,4 @@
-"""Following a run or a backfill: a bar over its tasks or dates in a terminal, a line a change elsewhere."""
+"""Follow a run or a backfill: a progress bar over its tasks or dates on a terminal, one line per change elsewhere."""
 
 from __future__ import annotations
 
@@ -17,29 +17,31 @@ if TYPE_CHECKING:
 A = TypeVar("A")
 
 POLL: Final = 0.5
-"""Seconds between two looks at what cannot be waited for."""
+"""Seconds between two polls of an item that the API cannot wait for."""
 
-LOOK: Final = 10
-"""Seconds that one look waits for a change."""
+MAX_WAIT: Final = 10
+"""Seconds that one request waits for a change."""
 
 
 def follow(api: WorkflowApi, run_id: str, *, timeout: float | None) -> RunStatusAnswer:
-    """Show the run's progress on standard error until it has ended, or ``timeout`` seconds are over; return the last look.
+    """Show the progress of a run on standard error until it has ended or ``timeout`` seconds have passed; return its last state.
 
-    Whoever stops waiting before the run has ended is told how to go on.
+    If the command ends before the run, it prints how to follow the run again.
     """
-    hint = f"The run goes on. To follow it again: dli workflow status {run_id} --follow"
-    return _follow(_Followed(run_id, "tasks", _waiting_look(api, run_id), _told, _is_over, waits=True), timeout, hint)
+    hint = f"The run continues. To follow it again: dli workflow status {run_id} --follow"
+    return _follow(
+        _Followed(run_id, "tasks", _waiting_poll(api, run_id), _summary_of_run, _is_over, waits=True), timeout, hint
+    )
 
 
 def follow_backfill(api: WorkflowApi, backfill_id: str, *, timeout: float | None) -> BackfillStatusAnswer:
-    """The same for a backfill and its dates. One that is paused is not waited for: somebody has to resume it."""
-    hint = f"The backfill goes on. To follow it again: dli backfill status {backfill_id} --follow"
-    look = partial(api.backfill_status, backfill_id)
-    return _follow(_Followed(backfill_id, "dates", lambda _: look(), _told_of_backfill, _rests), timeout, hint)
+    """Show the progress of a backfill as :func:`follow` does. A paused backfill ends the wait: a caller must resume it."""
+    hint = f"The backfill continues. To follow it again: dli backfill status {backfill_id} --follow"
+    poll = partial(api.backfill_status, backfill_id)
+    return _follow(_Followed(backfill_id, "dates", lambda _: poll(), _summary_of_backfill, _is_at_rest), timeout, hint)
 
 
-def _waiting_look(api: WorkflowApi, run_id: str) -> Callable[[int], RunStatusAnswer]:
+def _waiting_poll(api: WorkflowApi, run_id: str) -> Callable[[int], RunStatusAnswer]:
     from workflow_core.api import RunFilters
 
     return lambda seconds: api.status(run_id, RunFilters(wait=seconds))
@@ -47,14 +49,21 @@ def _waiting_look(api: WorkflowApi, run_id: str) -> Callable[[int], RunStatusAns
 
 @frozen
 class _Followed(Generic[A]):
-    """What is followed: how to look at it (waiting for a change for so many seconds, where the look ``waits``), what a look tells (total,
-    done, text), and whether it was the last one.
+    """A followed item.
+
+    Attributes:
+        title: the id of the item.
+        unit: what its progress counts.
+        poll: returns its state; waits up to the given number of seconds for a change if ``waits`` is set.
+        summarize: returns total, completed and text of a state.
+        is_over: whether a state is the last one.
+        waits: whether ``poll`` can wait.
     """
 
     title: str
     unit: str
-    look: Callable[[int], A]
-    told: Callable[[A], tuple[int, int, str]]
+    poll: Callable[[int], A]
+    summarize: Callable[[A], tuple[int, int, str]]
     is_over: Callable[[A], bool]
     waits: bool = False
 
@@ -76,7 +85,7 @@ def _watch(followed: _Followed[A], deadline: float | None) -> A:
 
     err = console(stderr=True)
     animated = err.is_interactive and on_terminal(stderr=True)  # FORCE_COLOR colours a CI log, but cannot animate it
-    told = ""
+    printed = ""
     columns = (
         SpinnerColumn("line" if err.options.ascii_only else "dots"),
         TextColumn("{task.description}"),
@@ -91,22 +100,22 @@ def _watch(followed: _Followed[A], deadline: float | None) -> A:
         task = bar.add_task("PENDING", total=None)
         seconds = 0
         while True:
-            answer = followed.look(seconds)
-            total, done, text = followed.told(answer)
+            answer = followed.poll(seconds)
+            total, done, text = followed.summarize(answer)
             bar.update(task, total=total or None, completed=done, description=escape(text))
-            if not animated and (line := f"{followed.title}: {text} ({done}/{total})") != told:
+            if not animated and (line := f"{followed.title}: {text} ({done}/{total})") != printed:
                 err.print(escape(line), soft_wrap=True)
-                told = line
-            left = LOOK if deadline is None else deadline - monotonic()
+                printed = line
+            left = MAX_WAIT if deadline is None else deadline - monotonic()
             if followed.is_over(answer) or not left > 0:
                 return answer
             if followed.waits:
-                seconds = max(1, min(LOOK, int(left)))
+                seconds = max(1, min(MAX_WAIT, int(left)))
             else:
                 sleep(min(POLL, left))
 
 
-def _told(run: RunStatusAnswer) -> tuple[int, int, str]:
+def _summary_of_run(run: RunStatusAnswer) -> tuple[int, int, str]:
     progress = run.progress
     text = run.status.value
     if progress.current_task and not run.status.is_final:
@@ -122,7 +131,7 @@ def _is_over(run: RunStatusAnswer) -> bool:
     return run.status.is_final
 
 
-def _told_of_backfill(backfill: BackfillStatusAnswer) -> tuple[int, int, str]:
+def _summary_of_backfill(backfill: BackfillStatusAnswer) -> tuple[int, int, str]:
     ended = [run for run in backfill.runs if run.status.is_final]
     running = [run.date.isoformat() for run in backfill.runs if run.status.value == "RUNNING"]
     more = f" and {len(running) - 1} more" if len(running) > 1 else ""
@@ -136,5 +145,5 @@ def _told_of_backfill(backfill: BackfillStatusAnswer) -> tuple[int, int, str]:
     return backfill.total_runs, len(ended), text
 
 
-def _rests(backfill: BackfillStatusAnswer) -> bool:
+def _is_at_rest(backfill: BackfillStatusAnswer) -> bool:
     return backfill.status.is_final or backfill.status.value == "PAUSED"

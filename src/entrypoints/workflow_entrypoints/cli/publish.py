@@ -1,4 +1,4 @@
-"""``dli workflow sync`` and ``dli workflow validate``: for CI pipelines that publish CODE workflows, and those who look after them."""
+"""``dli workflow sync`` and ``dli workflow validate``, for CI pipelines that publish CODE workflows and their maintainers."""
 
 from __future__ import annotations
 
@@ -20,21 +20,22 @@ if TYPE_CHECKING:
     from workflow_core.domain.spec import SpecRules
     from workflow_core.usecases.queries.validate import CheckedFile
 
-Output = Annotated[Format, typer.Option("--output", "-o", help="How to print the answer.")]
+Output = Annotated[Format, typer.Option("--output", "-o", help="Output format.")]
 
 _SIGNS = (("added", "+"), ("changed", "~"), ("overridden", "^"), ("restored", "v"), ("removed", "-"))
 
 
 def sync(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the changes without making them.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the changes, make none.")] = False,
     allow_removals: Annotated[
-        bool, typer.Option("--allow-removals", help="Unregister all workflows whose files are gone, even many.")
+        bool,
+        typer.Option("--allow-removals", help="Unregister every workflow whose file is missing, even if many are."),
     ] = False,
     output: Output = Format.TABLE,
 ) -> None:
-    """Read the published CODE workflows now.
+    """Sync CODE workflows from the object store.
 
-    Exits with code 1 if a file is refused, or a change is held back.
+    Exits with code 1 if a file is refused or a change is held back.
 
     Example: dli workflow sync --dry-run
     """
@@ -45,7 +46,7 @@ def sync(
 
     answer = get_api().sync(SyncRequest(dry_run=dry_run, allow_removals=allow_removals))
     if output is Format.TABLE:
-        for line in _told(answer):
+        for line in _lines_of(answer):
             print(printable(line))
     else:
         print_answer(answer, output)
@@ -53,7 +54,7 @@ def sync(
         raise typer.Exit(exit_codes.NOT_SUCCESSFUL)
 
 
-def _told(answer: SyncAnswer) -> Iterator[str]:
+def _lines_of(answer: SyncAnswer) -> Iterator[str]:
     for word, sign in _SIGNS:
         for name in getattr(answer, word):
             yield f"{sign} {name}  {word}"
@@ -72,11 +73,11 @@ def _told(answer: SyncAnswer) -> Iterator[str]:
 def validate(
     paths: Annotated[
         list[Path],
-        typer.Argument(metavar="FILE|DIR", help="YAML files, - for standard input; or folders to be published."),
+        typer.Argument(metavar="FILE|DIR", help="YAML files (- is standard input), or folders to publish."),
     ],
-    name: Annotated[str | None, typer.Option("--name", help="The dataset name that FILE must be for.")] = None,
+    name: Annotated[str | None, typer.Option("--name", help="The dataset name of FILE.")] = None,
     changes: Annotated[
-        bool, typer.Option("--changes", help="Ask the service what registering FILE would change.")
+        bool, typer.Option("--changes", help="Show what registering FILE would change, according to the service.")
     ] = False,
     output: Output = Format.TABLE,
 ) -> None:
@@ -84,10 +85,10 @@ def validate(
 
     Prints file:line:column for each finding, and exits with code 1 if there is one.
 
-    In a folder, every *.yaml below it is checked as a CODE workflow: it is complete, its name is the file's, and no other file has the
-    same name or Airflow DAG id. Files that end in .yml or .YAML are not published; each is a warning.
+    In a folder, every *.yaml file is checked as a CODE workflow: it must be complete, have the name of its file, and share neither
+    name nor Airflow DAG id with another file. Files that end in .yml or .YAML are not published; each is a warning.
 
-    With --changes, the service compares FILE with what is registered under its name, and lists the next fire times of both.
+    With --changes, the service compares FILE with the registered workflow of its name, and lists the next fire times of both.
 
     Example: dli workflow validate workflows/
     """
@@ -112,14 +113,14 @@ def validate(
 
 @define
 class _Checks:
-    """What a validation found. ``unreadable`` holds the paths among ``files`` that are no finding in a text, but wrong input."""
+    """The results of a validation. ``unreadable`` contains the paths among ``files`` that could not be read at all."""
 
     files: list[CheckedFile] = field(factory=list)
     unreadable: set[str] = field(factory=set)
     warnings: list[str] = field(factory=list)
 
     def add_unreadable(self, path: str, message: str, name: str | None = None) -> None:
-        """A file, or a folder, of which there is nothing to check."""
+        """Add a file or folder that cannot be checked."""
         self.files.append(_checked(path, name, problems=(Problem(message=message),)))
         self.unreadable.add(path)
 
@@ -146,7 +147,7 @@ def _check(path: Path, name: str | None, rules: SpecRules, checks: _Checks) -> N
 def _is_folder(path: Path) -> bool:
     try:
         return path.is_dir()
-    except OSError:  # reading it will say why
+    except OSError:  # reading it reports the reason
         return False
 
 
@@ -172,7 +173,7 @@ def _findings(file: CheckedFile, *, is_text: bool) -> Iterator[str]:
 
 
 def _print_changes(paths: Sequence[Path], name: str | None, rules: SpecRules, output: Format) -> None:
-    """Of one file: its findings are the service's, but for a text in which no name can be found."""
+    """Print what registering one file would change. The service finds the problems, unless the text contains no name."""
     import json
 
     from workflow_core.api import RegisterRequest
@@ -201,7 +202,7 @@ def _print_changes(paths: Sequence[Path], name: str | None, rules: SpecRules, ou
         print(printable(f"{name}: nothing would change"))
     else:
         for change in answer.changes:
-            before, after = (json.dumps(one, ensure_ascii=False) for one in (change.before, change.after))
+            before, after = (json.dumps(value, ensure_ascii=False) for value in (change.before, change.after))
             print(printable(f"~ {change.field}: {before} -> {after}"))
         print(printable(f"fires now: {_times(answer.next_runs_now)}"))
         print(printable(f"would fire: {_times(answer.next_runs)}"))
@@ -210,10 +211,10 @@ def _print_changes(paths: Sequence[Path], name: str | None, rules: SpecRules, ou
 
 
 def _name_in(text: str, rules: SpecRules) -> str:
-    """The dataset name that the file itself has.
+    """Return the dataset name in the file.
 
     Raises:
-        InvalidRequest: it has only the last segment of one, or the text is no spec.
+        InvalidRequest: the file contains only the last segment of a name, or the text is not a spec.
     """
     from workflow_core.domain.names import check_dataset_name
     from workflow_core.domain.spec import parse_spec
@@ -232,7 +233,7 @@ def _times(fires: Sequence[FireItem]) -> str:
 
 
 def _of_file(path: Path, name: str | None, rules: SpecRules) -> CheckedFile:
-    """A single file: the fields that a registration may add may be missing."""
+    """Check a single file; fields that a registration can add may be missing."""
     from workflow_core.domain.spec import check_spec
     from workflow_core.errors import InvalidRequest
     from workflow_entrypoints.cli.inputs import decoded, read_bytes

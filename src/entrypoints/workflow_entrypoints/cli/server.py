@@ -1,4 +1,4 @@
-"""``dli serve``, ``dli worker``, ``dli db …``: for those who run the service."""
+"""``dli serve``, ``dli worker``, ``dli db …``: for operators of the service."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ db = App(help="Manage the database schema.", no_args_is_help=True)
 
 
 def serve(
-    host: Annotated[str | None, typer.Option(help="Address to listen on, over WORKFLOWS_HOST.")] = None,
-    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on, over WORKFLOWS_PORT.")] = None,
+    host: Annotated[str | None, typer.Option(help="The address to listen on; overrides WORKFLOWS_HOST.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="The port to listen on; overrides WORKFLOWS_PORT.")
+    ] = None,
     no_worker: Annotated[
         bool, typer.Option("--no-worker", help="Do not start a worker; run `dli worker` elsewhere.")
     ] = False,
@@ -48,7 +50,7 @@ def serve(
 
 
 def _tell_ready(settings: Settings, url: str) -> None:
-    """A line for people; where lines are for machines, one of the log like all the others."""
+    """Report the URL: on standard error for people, in the log where the log is JSON."""
     if settings.log_format == "json":
         logging.getLogger(__name__).info("Serving at %s", url)
     else:
@@ -58,7 +60,7 @@ def _tell_ready(settings: Settings, url: str) -> None:
 def worker() -> None:
     """Run a worker without the HTTP API.
 
-    It completes registrations, sends waiting runs, follows Airflow's changes and syncs CODE workflows.
+    A worker completes registrations, submits waiting runs, mirrors Airflow and syncs CODE workflows.
     """
     import signal
 
@@ -67,7 +69,7 @@ def worker() -> None:
 
     settings = _settings()
     running = ServiceProcess.of(settings)
-    # Waited for, not handled: a handler could come while this thread holds a lock that it needs. All threads inherit the mask.
+    # The signals are waited for, not handled: a handler could run while this thread holds a lock that it needs. Threads inherit the mask.
     ends = {signal.SIGINT, signal.SIGTERM}
     signal.pthread_sigmask(signal.SIG_BLOCK, ends)
     app = create_worker_app(
@@ -85,7 +87,7 @@ def worker() -> None:
 def upgrade() -> None:
     """Migrate the database schema to this version.
 
-    Safe to repeat, and to run from several hosts at the same time.
+    The command can be repeated, and run on several hosts at the same time.
     """
     from workflow_adapters.sql import make_engine
     from workflow_adapters.sql import upgrade as upgrade_schema
@@ -101,7 +103,7 @@ def upgrade() -> None:
 
 @db.command(asks=False)
 def current() -> None:
-    """Print the schema revision, and the one that this version needs."""
+    """Print the schema revision and the required one."""
     from workflow_adapters.sql import HEAD, current_revision, make_engine
 
     settings = _settings()
@@ -109,9 +111,9 @@ def current() -> None:
         print("memory:// has no schema")
         return
     engine = make_engine(settings.database_url)
-    found = current_revision(engine)
+    revision = current_revision(engine)
     engine.dispose()
-    print(f"The schema is at revision {found or 'none'}; this version makes {HEAD}")
+    print(f"The schema is at revision {revision or 'none'}; this version makes {HEAD}")
 
 
 @db.command(asks=False)
@@ -127,7 +129,7 @@ def check() -> None:
 
 
 def _settings() -> Settings:
-    """The settings, and logging as they say."""
+    """Load the settings and configure logging."""
     from workflow_entrypoints.observability.logs import configure_logging
     from workflow_entrypoints.settings import load_settings
     from workflow_entrypoints.settings.unknown import unknown_variables

@@ -1,4 +1,4 @@
-"""What the commands work with: the API of a server, or of the service in this process."""
+"""The API that the commands use: of a server, or of the service in this process."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from workflow_entrypoints.settings import Settings
 
 HINT_SECONDS: Final = 1.0
-"""How long a hint or a completion may take."""
+"""Maximum duration of a hint or a completion."""
 
 _HINT_NAMES: Final = 500
 
 
 _current: WorkflowApi | None = None
-"""Where the command asked; in this process, without a sweep."""
+"""The API that the command used, without the sweeps of the in-process API."""
 
 
 def get_api() -> WorkflowApi:
-    """The API of the server that ``--server`` or ``DLI_SERVER_URL`` names; without one, of a service in this process."""
-    global _current  # noqa: PLW0603 - one process is one command; a hint after an error asks where the command asked
+    """Return the API of the server that ``--server`` or ``DLI_SERVER_URL`` names; without one, of a service in this process."""
+    global _current  # noqa: PLW0603 - one process is one command; a hint after an error uses the API of the command
     from workflow_entrypoints.settings import load_settings
 
     settings = load_settings()
@@ -43,14 +43,14 @@ def get_api() -> WorkflowApi:
         return self_sweeping(_current)
     import atexit
 
-    tell_warnings()
+    print_log_warnings()
     api = _current = _remote(settings)
     atexit.register(api.close)
     return api
 
 
 def place() -> str:
-    """Where the commands work, for a person."""
+    """Return a line for people about the server or database that the commands use."""
     from workflow_entrypoints.settings import described, load_settings
 
     settings = load_settings()
@@ -62,17 +62,17 @@ def place() -> str:
 
 def _remote(settings: Settings) -> RemoteWorkflowApi:
     from workflow_adapters.remote import RemoteWorkflowApi
-    from workflow_entrypoints.cli.credentials import kept_token
+    from workflow_entrypoints.cli.credentials import saved_token
 
     server = settings.server_url or ""
-    token = settings.server_token.get_secret_value() if settings.server_token else kept_token(server)
+    token = settings.server_token.get_secret_value() if settings.server_token else saved_token(server)
     return RemoteWorkflowApi(server, token=token, patience=settings.patience)
 
 
 def visible_names() -> Sequence[str]:
-    """Dataset names that this caller may see, for hints and completion; none if they are not there within a second.
+    """Return dataset names that this caller may see, for hints and completion; none if the answer takes longer than a second.
 
-    Asks where the command has asked; before any command only a server, since to open a database here may create it.
+    The names come from the API that the command used; before any command only from a server, because opening a database may create it.
     """
     from threading import Thread
 
@@ -88,20 +88,20 @@ def _collect_names(names: list[str]) -> None:
     from workflow_entrypoints.settings import load_settings
 
     filters = WorkflowFilters(limit=_HINT_NAMES)
-    with suppress(Exception):  # a hint that fails is no hint
+    with suppress(Exception):  # a hint that fails is omitted
         if _current is not None:
-            found = _current.workflows(filters)
+            page = _current.workflows(filters)
         else:
             settings = load_settings()
             if settings.server_url is None:
                 return
             with _remote(settings.model_copy(update={"patience": 0.0})) as api:
-                found = api.workflows(filters)
-        names.extend(item.dataset_name for item in found.items)
+                page = api.workflows(filters)
+        names.extend(item.dataset_name for item in page.items)
 
 
 def get_service() -> tuple[WorkflowService, Caller]:
-    """A service over the adapters that the settings name, in this process, and the caller that the settings name."""
+    """Return a service in this process over the configured adapters, and the configured caller."""
     import atexit
 
     from workflow_core.domain.caller import Caller, Via
@@ -109,35 +109,37 @@ def get_service() -> tuple[WorkflowService, Caller]:
     from workflow_entrypoints.settings import load_settings
 
     settings = load_settings()
-    tell_warnings()
+    print_log_warnings()
     container = build(settings)
     atexit.register(close, container)
     return container.service(), Caller(name=settings.user, via=Via.CLI)
 
 
-def tell_warnings() -> None:
-    """Have warnings told to the person at the terminal; with ``--debug``, everything that we log.
+def print_log_warnings() -> None:
+    """Print logged warnings on the terminal; with ``--debug``, every log line of this project.
 
-    Never what other libraries log below a warning: it may hold headers, and so secrets.
+    Log lines of other libraries below a warning are never printed, because they may contain headers, and so secrets.
     """
     if os.environ.get("DLI_DEBUG"):
         logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
         for package in ("workflow_core", "workflow_adapters", "workflow_entrypoints"):
             logging.getLogger(package).setLevel(logging.DEBUG)
     else:
-        logging.getLogger().addHandler(ToldOnce(logging.WARNING))
+        logging.getLogger().addHandler(PrintedOnce(logging.WARNING))
 
 
-class ToldOnce(logging.Handler):
-    """A line for each different warning: one who waits meets the same outage at every look."""
+class PrintedOnce(logging.Handler):
+    """Prints each different warning once, because every poll of a wait meets the same outage."""
 
     def __init__(self, level: int) -> None:
         super().__init__(level)
-        self._told: set[str] = set()
+        self._printed: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print the warning, unless it was printed before."""
         text = record.getMessage()
-        if text not in self._told:
-            self._told.add(text)
-            print(f"Warning: {printable(text)}", file=sys.stderr)  # by `print`, which a bar under way makes room for
+        if text not in self._printed:
+            self._printed.add(text)
+            print(
+                f"Warning: {printable(text)}", file=sys.stderr
+            )  # by `print`, for which an active progress bar makes room

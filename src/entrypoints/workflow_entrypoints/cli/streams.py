@@ -1,4 +1,4 @@
-"""Standard input, output and error as they may be: closed, full, a pipe without a reader, of an encoding that lacks characters."""
+"""Standard streams in any state: closed, full, a pipe without a reader, or with an encoding that lacks characters."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _STDIN, _STDOUT, _STDERR = 0, 1, 2
 
 
 class OutputLost(Exception):
-    """Standard output does not take what is written to it. No ``OSError``: Typer and rich would give those a meaning of their own."""
+    """Standard output cannot be written. Not an ``OSError``, because Typer and rich handle those differently."""
 
     def __init__(self, cause: OSError) -> None:
         super().__init__(f"cannot write to standard output: {cause.strerror}")
@@ -25,7 +25,7 @@ class OutputLost(Exception):
 
 
 class _Output(io.FileIO):
-    """A descriptor whose first failure is reported, once; what is written afterwards is dropped, so that the exit is quiet."""
+    """A descriptor that reports its first failure once and drops later writes, so that the exit is quiet."""
 
     def __init__(self, number: int, *, reports: bool) -> None:
         super().__init__(number, "w", closefd=False)
@@ -47,13 +47,13 @@ class _Output(io.FileIO):
 
 
 def prepare() -> None:
-    """Make the three streams usable, whatever the caller has left of them. Characters that an encoding lacks are escaped."""
+    """Make the three streams usable in any state. Characters that an encoding lacks are escaped."""
     _reserve()
     if sys.stdin is None:
         sys.stdin = open(_STDIN, encoding="utf-8", closefd=False)  # noqa: SIM115 - a descriptor
-    if sys.stdout is sys.__stdout__:  # not the capture of a test, nor the stream of a program that embeds `dli`
+    if sys.stdout is sys.__stdout__:  # not captured by a test, and not the stream of a program that embeds `dli`
         sys.stdout = _opened(sys.stdout, _STDOUT, reports=True)
-    if sys.stderr is sys.__stderr__:  # what it was to report has no other way
+    if sys.stderr is sys.__stderr__:  # an error message has no other destination
         sys.stderr = _opened(sys.stderr, _STDERR, reports=False)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -61,23 +61,23 @@ def prepare() -> None:
 
 
 def flush() -> None:
-    """Write what standard output still holds.
+    """Flush standard output.
 
     Raises:
-        OutputLost: it cannot be written.
+        OutputLost: standard output cannot be written.
     """
     sys.stdout.flush()
 
 
 def is_unicode(stream: TextIO) -> bool:
-    """Whether every character can be written to it."""
+    """Whether the stream can encode every character."""
     return (getattr(stream, "encoding", None) or "").lower().replace("-", "").startswith("utf")
 
 
 def _reserve() -> None:
-    """Occupy the numbers of closed streams, as GNU's programs do: a database that got one of them would be written over by a message.
+    """Occupy the numbers of closed streams, as GNU's programs do: otherwise a message could overwrite a database that got the number.
 
-    The null device is opened the wrong way round, so that each use is the error that it is on a closed stream.
+    The null device is opened in the opposite direction, so that each use fails as on a closed stream.
     """
     for number in (_STDIN, _STDOUT, _STDERR):
         try:
@@ -90,7 +90,7 @@ def _reserve() -> None:
 
 
 def _opened(stream: TextIO | None, number: int, *, reports: bool) -> TextIO:
-    """The stream again, over a descriptor whose failures are ours to report."""
+    """Return the stream over a descriptor that reports its failures as :class:`OutputLost`."""
     if stream is not None:
         with suppress(OSError):
             stream.flush()

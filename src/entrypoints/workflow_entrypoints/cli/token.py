@@ -1,4 +1,4 @@
-"""``dli token …``: API tokens, made and ended on the server's host, over its database."""
+"""``dli token …``: create, list and revoke API tokens in the service's database."""
 
 from __future__ import annotations
 
@@ -19,34 +19,37 @@ if TYPE_CHECKING:
     from workflow_entrypoints.settings import Settings
 
 app = App(
-    help="Manage API tokens, on the host of the database.",
+    help="Manage API tokens in the service's database.",
     no_args_is_help=True,
 )
 
-_Output = Annotated[Format, typer.Option("--output", "-o", help="How to print the answer.")]
+_Output = Annotated[Format, typer.Option("--output", "-o", help="Output format.")]
 
 
 @app.callback()
 def group() -> None:
-    """API tokens."""
+    """Manage API tokens in the service's database."""
 
 
 @app.command(asks=False)
 def create(
-    name: Annotated[str, typer.Option("--name", help="The name of its owner; recorded as token:NAME.")],
-    role: Annotated[str, typer.Option("--role", metavar="ROLE", help="Its role: viewer, operator, author or admin.")],
-    team: Annotated[str | None, typer.Option("--team", help="Only with workflows of this team.")] = None,
+    name: Annotated[str, typer.Option("--name", help="The name of the token; recorded as token:NAME.")],
+    role: Annotated[str, typer.Option("--role", metavar="ROLE", help="The role: viewer, operator, author or admin.")],
+    team: Annotated[str | None, typer.Option("--team", help="Limit the role to workflows of this team.")] = None,
     names: Annotated[
-        str | None, typer.Option("--names", metavar="PATTERN", help="Only with workflows of such names: iceberg.ads.*")
+        str | None,
+        typer.Option(
+            "--names", metavar="PATTERN", help="Limit the role to workflows with matching names: iceberg.ads.*"
+        ),
     ] = None,
     expires: Annotated[
-        str, typer.Option("--expires", help="Its expiry: 90d, 12h, 2026-12-31 (00:00 UTC), or never.")
+        str, typer.Option("--expires", help="The expiry: 90d, 12h, 2026-12-31 (00:00 UTC), or never.")
     ] = "90d",
     output: _Output = Format.TABLE,
 ) -> None:
     """Create a token and print it.
 
-    It is printed once, and cannot be shown again.
+    The token is shown once and cannot be recovered.
 
     Example: dli token create --name ci --role author --names 'iceberg.ads.*' --expires 30d
     """
@@ -108,11 +111,11 @@ def list_tokens(output: _Output = Format.TABLE) -> None:
 
 @app.command(asks=False)
 def revoke(
-    token_id: Annotated[str, typer.Argument(metavar="ID", help="As `dli token list` shows it.")],
+    token_id: Annotated[str, typer.Argument(metavar="ID", help="The id of the token, as `dli token list` shows it.")],
 ) -> None:
     """Revoke a token.
 
-    It may keep working for up to five seconds.
+    The token may continue to work for up to five seconds.
 
     Example: dli token revoke 0123456789abcdef
     """
@@ -149,7 +152,7 @@ def _tokens() -> Iterator[tuple[TokenPort, Settings]]:
 
 
 def _moment(text: str, now: Any) -> Any:
-    """The moment that a span or a date means; None for ``never``."""
+    """Return the moment of a duration or a date; None for ``never``."""
     import re
     from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""From the words of the API to those of the command line: fields become options, and an error names the next command to type."""
+"""Errors in terms of the command line: fields become options, and an error names the next command to type."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PARAMETERS: Final = {
     "id": "token_id",
     "If-Match": "if_match",
 }
-"""Fields of the API whose parameter of a command has another name."""
+"""Fields of the API whose command parameter has a different name."""
 
 _PHRASES: Final[tuple[tuple[str, str], ...]] = (
     (r"\b([Uu])se force\b", r"\1se {force}"),
@@ -34,20 +34,20 @@ _PHRASES: Final[tuple[tuple[str, str], ...]] = (
     (r"\bbefore since\b", "before {since}"),
     (r"\bAsk without waiting\b", "Leave out {wait}"),
 )
-"""What a message of the core says of a request, and how a command line says it, where the command has that option."""
+"""Phrases in messages of the core, and their replacements where the command has the option."""
 
 _RUN_ID: Final = re.compile(r".+_[0-9]{8}_[0-9]{6}(?:_[0-9]+)?")
 _BACKFILL_ID: Final = re.compile(r".+_backfill_[0-9]{8}_[0-9]{8}(?:_[0-9]+)?")
 
 
 def in_options(error: WorkflowError, context: Any) -> WorkflowError:
-    """The same error for a person at a command line."""
+    """Return the error in terms of the command's options."""
     options = _options(context)
     if isinstance(error, errors.InvalidRequest):
-        problems = tuple(_problem(found, context, options) for found in error.problems)
+        problems = tuple(_problem(problem, context, options) for problem in error.problems)
         message = type(error).of(problems).message
         if tuple(error.problems) == problems and error.message != message:
-            message = error.message  # without a finding of its own, or with a text that is more than its findings
+            message = error.message  # no findings, or a text with more than its findings
     else:
         problems, message = error.problems, _text(error.message, options)
     message = _with_server(error, message, context) + _next_step(error, context)
@@ -58,11 +58,12 @@ def _options(context: Any) -> Mapping[str, str]:
     return {param.name: option_of(param) for param in context.command.params}
 
 
-def _problem(found: Problem, context: Any, options: Mapping[str, str]) -> Problem:
-    """The finding by the option that was typed; one with a line is about the YAML, and stays."""
-    if found.line is not None or found.field is None:
-        return Problem(field=found.field, message=_text(found.message, options), line=found.line, column=found.column)
-    field, message = found.field, _text(found.message, options)
+def _problem(problem: Problem, context: Any, options: Mapping[str, str]) -> Problem:
+    """Return the finding with the typed option as its field; a finding with a line is about the YAML and is unchanged."""
+    if problem.line is not None or problem.field is None:
+        message = _text(problem.message, options)
+        return Problem(field=problem.field, message=message, line=problem.line, column=problem.column)
+    field, message = problem.field, _text(problem.message, options)
     name = _PARAMETERS.get(field, field)
     if field.startswith("params.") and "param" in options:
         key = field.removeprefix("params.")
@@ -88,16 +89,16 @@ def _text(message: str, options: Mapping[str, str]) -> str:
 
 
 def _with_server(error: WorkflowError, message: str, context: Any) -> str:
-    """Name the server, and where its address came from."""
-    if isinstance(error, errors.Unauthenticated) and (told := _unauthenticated()):
-        return told
+    """Name the server and the origin of its address."""
+    if isinstance(error, errors.Unauthenticated) and (advice := _unauthenticated()):
+        return advice
     if isinstance(error, errors.Unavailable) and context.meta.get(SERVER_OPTION):
         return message.replace("DLI_SERVER_URL", "--server")
     return message
 
 
 def _unauthenticated() -> str | None:
-    from workflow_entrypoints.cli.credentials import kept_token
+    from workflow_entrypoints.cli.credentials import saved_token
     from workflow_entrypoints.settings import load_settings
 
     settings = load_settings()
@@ -106,13 +107,13 @@ def _unauthenticated() -> str | None:
         return None
     if settings.server_token:
         return f"{server} does not accept the token in DLI_TOKEN: it is wrong, expired or revoked. Set a valid one."
-    if kept_token(server):
+    if saved_token(server):
         return f"{server} does not accept the saved token: it is wrong, expired or revoked. Log in again: dli login {server}"
     return f"{server} requires a token, and none was sent. Log in with `dli login {server}`, or set DLI_TOKEN."
 
 
 def _next_step(error: WorkflowError, context: Any) -> str:
-    """What the person may have meant, where that can be told."""
+    """Return a suggestion of what the user may have meant, or an empty text."""
     given = next(
         (context.params[key] for key in ("name", "subject", "run_id", "backfill_id") if key in context.params), None
     )
@@ -122,14 +123,14 @@ def _next_step(error: WorkflowError, context: Any) -> str:
         return _for_name(given)
     if isinstance(error, errors.WorkflowRunNotFound | errors.BackfillNotFound) or (
         isinstance(error, errors.InvalidRequest)
-        and any(found.field in {"RUN_ID", "BACKFILL_ID"} for found in error.problems)
+        and any(problem.field in {"RUN_ID", "BACKFILL_ID"} for problem in error.problems)
     ):
         return _for_id(given, context)
     return ""
 
 
 def _for_name(given: str) -> str:
-    """A dataset name was wanted."""
+    """Return a suggestion where a dataset name was expected."""
     if _BACKFILL_ID.fullmatch(given):
         return f" It looks like the id of a backfill: dli backfill status {given}"
     if _RUN_ID.fullmatch(given):
@@ -138,7 +139,7 @@ def _for_name(given: str) -> str:
 
 
 def _for_id(given: str, context: Any) -> str:
-    """The id of a run or a backfill was wanted."""
+    """Return a suggestion where the id of a run or a backfill was expected."""
     wants_run = "run_id" in context.params
     if wants_run and _BACKFILL_ID.fullmatch(given):
         return f" It looks like the id of a backfill: dli backfill status {given}"
@@ -151,12 +152,12 @@ def _for_id(given: str, context: Any) -> str:
 
 
 def is_run_id(text: str) -> bool:
-    """Whether it is built like the id of a run."""
+    """Whether the text has the form of a run id."""
     return _RUN_ID.fullmatch(text) is not None
 
 
 def suggestion(given: str) -> str:
-    """The registered name that is closest, of those that the caller may see."""
+    """Return a suggestion of the most similar name that the caller may see."""
     from difflib import get_close_matches
 
     from workflow_entrypoints.cli.session import visible_names

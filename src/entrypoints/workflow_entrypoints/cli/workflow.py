@@ -1,4 +1,4 @@
-"""``dli workflow …``: register, run, watch, list, look back, pause."""
+"""``dli workflow …``: register, run, follow, list and pause workflows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from workflow_core.api import WorkflowApi
     from workflow_core.domain.run import RunStatus
 
-app = App(help="Register, run and watch workflows.", no_args_is_help=True)
+app = App(help="Register, run and follow workflows.", no_args_is_help=True)
 
 Name = Annotated[
     str,
@@ -26,11 +26,13 @@ Name = Annotated[
     ),
 ]
 RunId = Annotated[str, typer.Argument(metavar="RUN_ID", help="The run's id, as `run` printed it.")]
-Output = Annotated[Format, typer.Option("--output", "-o", help="How to print the answer.")]
-Limit = Annotated[int, typer.Option("--limit", help="How many at most, 1 to 500.")]
-Offset = Annotated[int, typer.Option("--offset", help="How many to skip.")]
+Output = Annotated[Format, typer.Option("--output", "-o", help="Output format.")]
+Limit = Annotated[int, typer.Option("--limit", help="Maximum number of items, 1 to 500.")]
+Offset = Annotated[int, typer.Option("--offset", help="Number of items to skip.")]
 IfMatch = Annotated[int | None, typer.Option("--if-match", min=1, help="Only if this is still the current revision.")]
-Timeout = Annotated[float | None, typer.Option("--timeout", min=0, help="Seconds to wait at most (exit code 7 then).")]
+Timeout = Annotated[
+    float | None, typer.Option("--timeout", min=0, help="Maximum seconds to wait; exit code 7 afterwards.")
+]
 
 
 @app.command()
@@ -43,23 +45,25 @@ def register(
     source_type: Annotated[
         choices.Source,
         typer.Option(
-            "--source-type", case_sensitive=False, help="A service refuses CODE, which a CI pipeline publishes."
+            "--source-type",
+            case_sensitive=False,
+            help="MANUAL; a service refuses CODE, which only CI pipelines publish.",
         ),
     ] = choices.Source.MANUAL,
-    cron: Annotated[str | None, typer.Option(help="When to run, over what the YAML says: '0 6 * * *'.")] = None,
+    cron: Annotated[str | None, typer.Option(help="A cron expression such as '0 6 * * *'; overrides the YAML.")] = None,
     timezone: Annotated[
-        str | None, typer.Option(help="The time zone of the cron expression, over what the YAML says.")
+        str | None, typer.Option(help="The time zone of the cron expression; overrides the YAML.")
     ] = None,
-    owner: Annotated[str | None, typer.Option(help="The owner's e-mail, over what the YAML says.")] = None,
-    team: Annotated[str | None, typer.Option(help="The team, over what the YAML says.")] = None,
-    description: Annotated[str | None, typer.Option(help="What it is for, over what the YAML says.")] = None,
+    owner: Annotated[str | None, typer.Option(help="The owner's e-mail address; overrides the YAML.")] = None,
+    team: Annotated[str | None, typer.Option(help="The team; overrides the YAML.")] = None,
+    description: Annotated[str | None, typer.Option(help="The description; overrides the YAML.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Make it the next revision of an existing workflow.")] = False,
     if_match: IfMatch = None,
     output: Output = Format.TABLE,
 ) -> None:
     """Register a workflow from its YAML file.
 
-    Waits some seconds until Airflow serves it. With --force, an existing workflow gets its next revision.
+    The command waits some seconds until Airflow serves the workflow. With --force, an existing workflow gets its next revision.
 
     Example: dli workflow register iceberg.analytics.daily_clicks -f daily_clicks.yaml
     """
@@ -92,7 +96,7 @@ def register(
 
 
 def _revision(api: WorkflowApi, name: str) -> int | None:
-    """The current revision; None if it cannot be read: the registration itself will say why."""
+    """Return the current revision; None if it cannot be read, because the registration then reports the reason."""
     from workflow_core.errors import WorkflowError
 
     try:
@@ -111,7 +115,7 @@ def run(
     params: Annotated[str | None, typer.Option("--params", help="All parameters as one JSON object.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the request without starting a run.")] = False,
     wait: Annotated[
-        bool, typer.Option("--wait", "-w", help="Wait for the end of the run (exit code 1 if it fails).")
+        bool, typer.Option("--wait", "-w", help="Wait until the run has ended; exit code 1 if it fails.")
     ] = False,
     timeout: Timeout = None,
     output: Output = Format.TABLE,
@@ -138,7 +142,7 @@ def run(
         _follow(api, accepted.run_id, timeout, output)
         return
     print_answer(accepted, output)
-    if accepted.status is RunStatus.FAILED:  # Airflow would not take it
+    if accepted.status is RunStatus.FAILED:  # Airflow refused it
         raise typer.Exit(exit_codes.NOT_SUCCESSFUL)
 
 
@@ -149,7 +153,7 @@ def status(
     timeout: Timeout = None,
     output: Output = Format.TABLE,
 ) -> None:
-    """Show one run as it is now.
+    """Show the current state of a run.
 
     Example: dli workflow status iceberg.analytics.daily_clicks_20260102_060000 --follow
     """
@@ -169,7 +173,7 @@ def status(
 def _follow(
     api: WorkflowApi, run_id: str, timeout: float | None, output: Format, *, wanted: RunStatus | None = None
 ) -> None:
-    """Follow a run, print how it stands, and end with the code that says whether it ended as ``wanted`` (SUCCESS, unless given)."""
+    """Follow a run, print its state, and exit with the code for whether it ended as ``wanted`` (default: SUCCESS)."""
     from workflow_core.domain.run import RunStatus
     from workflow_entrypoints.cli import exit_codes, progress
     from workflow_entrypoints.cli.output import print_answer
@@ -191,12 +195,12 @@ def list_(
         choices.Source | None,
         typer.Option("--source-type", case_sensitive=False, help="Only workflows of this source."),
     ] = None,
-    owner: Annotated[str | None, typer.Option(help="The owner's e-mail.")] = None,
+    owner: Annotated[str | None, typer.Option(help="Only workflows of this owner (e-mail address).")] = None,
     limit: Limit = 50,
     offset: Offset = 0,
     output: Output = Format.TABLE,
 ) -> None:
-    """List workflows by name, with their last and next runs.
+    """List workflows with their last and next runs.
 
     Example: dli workflow list --status paused --owner data@example.com
     """
@@ -213,7 +217,7 @@ def list_(
         limit=limit,
         offset=offset,
     )
-    found = get_api().workflows(filters)
+    page = get_api().workflows(filters)
     columns = {
         "dataset_name": "NAME",
         "status": "STATUS",
@@ -226,7 +230,7 @@ def list_(
         "next_run": "NEXT RUN",
     }
     drop = ("schedule.timezone", "source_type", "last_run.started_at", "owner", "schedule.cron", "next_run")
-    print_answers(found.items, output, columns, total=found.total, drop=drop, empty="No workflows.")
+    print_answers(page.items, output, columns, total=page.total, drop=drop, empty="No workflows.")
 
 
 @app.command()
@@ -235,7 +239,9 @@ def history(
         str | None,
         typer.Argument(metavar="NAME", help="Only runs of this workflow.", autocompletion=choices.complete_name),
     ] = None,
-    dataset_name: Annotated[str | None, typer.Option("--dataset-name", help="The same as NAME.")] = None,
+    dataset_name: Annotated[
+        str | None, typer.Option("--dataset-name", help="An alternative to the argument NAME.")
+    ] = None,
     start_date: Annotated[str | None, typer.Option("--start-date", help="YYYY-MM-DD, in UTC, inclusive.")] = None,
     end_date: Annotated[str | None, typer.Option("--end-date", help="YYYY-MM-DD, in UTC, inclusive.")] = None,
     limit: Limit = 20,
@@ -244,7 +250,7 @@ def history(
 ) -> None:
     """List runs, latest first.
 
-    Scheduled runs, and runs that were started in Airflow, are included.
+    The list includes scheduled runs and runs that were started in Airflow.
 
     Example: dli workflow history iceberg.analytics.daily_clicks --start-date 2026-01-01
     """
@@ -267,8 +273,8 @@ def history(
         offset=offset,
     )
     api = get_api()
-    found = api.history(filters)
-    if name is not None and not found.total:
+    page = api.history(filters)
+    if name is not None and not page.total:
         _check_known(api, name)
     columns = {
         "run_id": "RUN",
@@ -279,11 +285,11 @@ def history(
         "duration_seconds": "SECONDS",
     }
     drop = ("triggered_by", "run_type", "duration_seconds", "started_at")
-    print_answers(found.items, output, columns, total=found.total, drop=drop, empty="No runs.")
+    print_answers(page.items, output, columns, total=page.total, drop=drop, empty="No runs.")
 
 
 def _check_known(api: WorkflowApi, name: str) -> None:
-    """Raise :class:`WorkflowNotFound` if no workflow has this name, and none ever had a run."""
+    """Raise :class:`WorkflowNotFound` if no workflow has this name and no former one had a run."""
     from workflow_core.api import HistoryFilters
     from workflow_core.errors import WorkflowNotFound
 
@@ -296,7 +302,7 @@ def _check_known(api: WorkflowApi, name: str) -> None:
 
 @app.command()
 def show(name: Name, output: Output = Format.TABLE) -> None:
-    """Show one workflow with its spec and its state in Airflow."""
+    """Show a workflow with its spec and its state in Airflow."""
     from workflow_entrypoints.cli.output import print_answer
     from workflow_entrypoints.cli.session import get_api
 
@@ -324,15 +330,15 @@ def explain(
 
     api = get_api()
     try:
-        found = api.explain_workflow(subject)
+        explanation = api.explain_workflow(subject)
     except (InvalidRequest, WorkflowNotFound):
         if not is_run_id(subject):
             raise
-        found = api.explain_run(subject)
+        explanation = api.explain_run(subject)
     if output is Format.TABLE:
-        print_reasons(found)
+        print_reasons(explanation)
     else:
-        print_answer(found, output)
+        print_answer(explanation, output)
 
 
 @app.command()
@@ -343,8 +349,8 @@ def pause(
 ) -> None:
     """Refuse new runs of a workflow and stop its schedule.
 
-    Runs under way may end: the DAG in Airflow is paused after them, or shortly before the schedule fires next. What has not started by then
-    waits until the workflow is unpaused. Without a worker the DAG is paused at once.
+    Active runs may end: the DAG in Airflow is paused after them, or shortly before the next fire time. Runs that have not
+    started by then wait until the workflow is unpaused. Without a worker, the DAG is paused at once.
     """
     from workflow_core.api import PauseRequest
     from workflow_core.api.findings import checked
@@ -358,7 +364,7 @@ def pause(
 
 @app.command()
 def unpause(name: Name, output: Output = Format.TABLE) -> None:
-    """Unpause a workflow: its schedule fires, and held runs go on."""
+    """Unpause a workflow and continue its held runs."""
     from workflow_entrypoints.cli.output import print_answer, print_warnings
     from workflow_entrypoints.cli.session import get_api
 
@@ -370,12 +376,12 @@ def unpause(name: Name, output: Output = Format.TABLE) -> None:
 @app.command(name="next")
 def next_runs(
     name: Name,
-    count: Annotated[int, typer.Option(min=1, max=500, help="How many fire times.")] = 20,
+    count: Annotated[int, typer.Option(min=1, max=500, help="Number of fire times.")] = 20,
     output: Output = Format.TABLE,
 ) -> None:
     """List the next fire times of a workflow.
 
-    In its time zone and in UTC.
+    Times are shown in the time zone of the workflow and in UTC.
 
     Example: dli workflow next iceberg.analytics.daily_clicks --count 5
     """
@@ -389,7 +395,7 @@ def next_runs(
         print_answer(answer, output)
         return
     if answer.status != "active":
-        print_warnings([f"It is {answer.status}: nothing fires until that changes."])
+        print_warnings([f"The workflow is {answer.status}: its schedule does not fire until that changes."])
     zone = answer.schedule.timezone
     local = {} if zone == "UTC" else {"local": zone}
     columns = {**local, "at": "UTC", "daylight_saving": "CLOCKS"}
@@ -411,7 +417,7 @@ def revisions(name: Name, limit: Limit = 50, offset: Offset = 0, output: Output 
     from workflow_entrypoints.cli.output import print_answers
     from workflow_entrypoints.cli.session import get_api
 
-    found = get_api().revisions(name, checked(RevisionFilters, limit=limit, offset=offset))
+    page = get_api().revisions(name, checked(RevisionFilters, limit=limit, offset=offset))
     columns = {
         "revision": "REVISION",
         "created_at": "CREATED",
@@ -421,7 +427,7 @@ def revisions(name: Name, limit: Limit = 50, offset: Offset = 0, output: Output 
         "restored_from": "RESTORED FROM",
     }
     print_answers(
-        found.items, output, columns, total=found.total, drop=("restored_from", "created_by"), empty="No revisions."
+        page.items, output, columns, total=page.total, drop=("restored_from", "created_by"), empty="No revisions."
     )
 
 
@@ -429,7 +435,9 @@ def revisions(name: Name, limit: Limit = 50, offset: Offset = 0, output: Output 
 def diff(
     name: Name,
     number: Annotated[int, typer.Argument(metavar="REVISION", min=1, help="The number of a revision.")],
-    against: Annotated[int | None, typer.Option(min=1, help="Compare with this one, not the one before.")] = None,
+    against: Annotated[
+        int | None, typer.Option(min=1, help="The revision to compare with; by default the previous one.")
+    ] = None,
     output: Output = Format.TABLE,
 ) -> None:
     """Show what a revision changed, as a unified diff.
@@ -469,7 +477,7 @@ def stop(
     run_id: RunId,
     reason: Annotated[str | None, typer.Option(help="The reason; shown with the status.")] = None,
     wait: Annotated[
-        bool, typer.Option("--wait", "-w", help="Wait until it has stopped (exit code 1 if it ended otherwise).")
+        bool, typer.Option("--wait", "-w", help="Wait until the run has stopped; exit code 1 if it ended otherwise.")
     ] = False,
     timeout: Timeout = None,
     output: Output = Format.TABLE,
@@ -499,15 +507,15 @@ def stop(
 def retry(
     run_id: RunId,
     all_tasks: Annotated[
-        bool, typer.Option("--all", help="Run every task again, not only those that failed or were stopped.")
+        bool, typer.Option("--all", help="Retry every task, not only the failed and stopped ones.")
     ] = False,
     wait: Annotated[
-        bool, typer.Option("--wait", "-w", help="Wait for the end of the run (exit code 1 if it fails).")
+        bool, typer.Option("--wait", "-w", help="Wait until the run has ended; exit code 1 if it fails.")
     ] = False,
     timeout: Timeout = None,
     output: Output = Format.TABLE,
 ) -> None:
-    """Run a run again that has ended, under the same id.
+    """Retry an ended run under its id.
 
     Example: dli workflow retry iceberg.analytics.daily_clicks_20260102_060000 --wait
     """
@@ -526,20 +534,20 @@ def retry(
         _follow(api, run_id, timeout, output)
         return
     print_answer(answer, output)
-    if answer.status is RunStatus.FAILED:  # Airflow would not do it
+    if answer.status is RunStatus.FAILED:  # Airflow refused it
         raise typer.Exit(exit_codes.NOT_SUCCESSFUL)
 
 
 @app.command()
 def unregister(
     name: Name,
-    force: Annotated[bool, typer.Option("--force", help="Stop its active runs first.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Stop active runs first.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation on a terminal.")] = False,
     output: Output = Format.TABLE,
 ) -> None:
     """Unregister a workflow.
 
-    Its YAML is deleted and its name becomes free; its history stays.
+    The YAML is deleted and the name becomes free; the history stays.
     """
     from workflow_core.api import UnregisterFilters
     from workflow_entrypoints.cli.inputs import check_confirmed
