@@ -12,10 +12,9 @@ BIN := $(VENV)/bin
 IN_AIRFLOW_VENV := apache-airflow==$(AIRFLOW_VERSION) psycopg2-binary asyncpg pytest --editable '.[airflow]'
 IN_AIRFLOW_2_VENV := apache-airflow==$(AIRFLOW_2_VERSION) psycopg2-binary pytest --editable '.[airflow]'
 # Tests that need no Airflow: they run on every core, and each worker starts its own databases and stores.
-# They run before the lanes of the two Airflows, whose tests have time limits to keep; those mostly wait, so they run side by side.
+# They never run beside a lane of an Airflow, whose tests have time limits to keep.
 LOCAL := tests/contract/test_suites.py tests/contract tests/unit tests/attacks tests/fuzz tests/schema tests/chaos tests/client tests/e2e
 PYTEST := $(BIN)/python -m pytest -q --durations=10 $(COVERAGE)
-AIRFLOW_LANES := test-airflow-3 test-airflow-2
 export AIRFLOW_VENV AIRFLOW_2_VENV CLIENT_VENV
 
 .DEFAULT_GOAL := help
@@ -29,9 +28,8 @@ run: $(VENV)/.ready $(AIRFLOW_VENV)/.ready ## Start everything and follow the ex
 	@$(BIN)/python -m devstack.run $(if $(ONCE),--once)
 
 .PHONY: test
-test: $(VENV)/.ready $(AIRFLOW_VENV)/.ready $(AIRFLOW_2_VENV)/.ready $(CLIENT_VENV)/.ready ## Everything that CI runs: check, test-local, then test-airflow-3 and test-airflow-2 side by side
-	@$(MAKE) --no-print-directory check test-local
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target --keep-going $(AIRFLOW_LANES)
+test: $(VENV)/.ready $(AIRFLOW_VENV)/.ready $(AIRFLOW_2_VENV)/.ready $(CLIENT_VENV)/.ready ## Everything that CI runs: check, test-local, test-airflow-3, test-airflow-2
+	@$(MAKE) --no-print-directory --keep-going check test-local test-airflow-3 test-airflow-2
 
 .PHONY: test-local
 test-local: $(VENV)/.ready $(CLIENT_VENV)/.ready ## Every test that needs no Airflow: unit, contract on fakes, databases and S3, attacks, short fuzzing, schema, client
