@@ -377,7 +377,7 @@ class WorkflowService:
 
     @unguarded
     def run_versions(self, run_ids: Collection[str]) -> Mapping[str, int]:
-        """The versions of runs; the version of a run changes whenever the run does."""
+        """Return the versions of runs; each change of a run changes its version."""
         return long_poll.versions_of(run_ids, self._context)
 
     @unguarded

@@ -33,8 +33,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 UNDER_WAY: Final = timedelta(seconds=30)
-"""So long after it was recorded, a request without an answer is taken for one that is under way, not for one whose process has died;
-as long as it may wait for a DAG (``policy.register_wait``) comes on top. If it is wrong no harm is done: the first answer is kept.
+"""For this long after it was recorded, a request without a response counts as in progress, not as one whose process died.
+
+The time that it may wait for a DAG (``policy.register_wait``) is added. A wrong assumption does no harm: the first response is kept.
 """
 
 
@@ -55,16 +56,18 @@ def idempotent(
     A refusal is not kept: nothing was done, and the same request may be accepted later.
 
     Raises:
-        KeyReused: the key came with another request before.
-        KeyInUse: the earlier request is still under way.
-        WorkflowError: whatever ``do`` raises, if nothing was recorded with the key.
+        KeyReused: the key was used with another request.
+        KeyInUse: the earlier request is still in progress.
+        WorkflowError: any error that ``do`` raises, if nothing was recorded with the key.
     """
     if caller.key is None:
         raise AssertionError(caller)
     try:
         body = do()
     except WorkflowError as error:
-        if error.conceals or isinstance(error, PermissionDenied):  # whatever was allowed when the key came first
+        if error.conceals or isinstance(
+            error, PermissionDenied
+        ):  # even if the caller was permitted when the key was first used
             raise
         with _not_known(unless=error):
             found = context.db.idempotency.key_record(caller.name, caller.key.text)
@@ -105,7 +108,10 @@ def _told(
 
 
 def _kept(scope: str, text: str, body: str, context: Context) -> str:
-    """The answer that is kept: this one, unless somebody was faster. One that cannot be kept is given all the same: it is done."""
+    """Return the stored response: this one, unless another request stored one first.
+
+    If it cannot be stored, it is returned anyway, because the change has been made.
+    """
     try:
         kept = context.db.idempotency.store_response(scope, text, body)
     except DatabaseUnavailable as error:

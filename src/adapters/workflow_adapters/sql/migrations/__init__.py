@@ -30,22 +30,23 @@ HEAD: Final = "0011"
 """The revision that this code needs."""
 
 LOCK_WAIT: Final = 3_000
-"""Milliseconds that a statement of a migration waits for a lock on PostgreSQL: so long may a service notice it."""
+"""Milliseconds that a statement of a migration waits for a lock on PostgreSQL, and may therefore delay a service."""
 
 _log = logging.getLogger(__name__)
-_ADVISORY_LOCK: Final = 0x776F726B666C6F77  # "workflow"; any number will do that nobody else locks in this database
+_ADVISORY_LOCK: Final = 0x776F726B666C6F77  # "workflow"; any number that no other program locks in this database
 _one_at_a_time = Lock()  # alembic's context is one per process
 
 
 def upgrade(engine: Engine) -> str:
-    """Bring the schema to :data:`HEAD` and return the revision it is at; does nothing where it is there, or further, already.
+    """Migrate the schema to :data:`HEAD` and return its revision; do nothing if it is at that revision or a later one.
 
-    Any number of processes may do this at the same time: one does it, the others wait. Services of the version before may go on
-    running. On SQLite it is one transaction, on PostgreSQL one for each revision, so that none holds its locks for long; a revision
-    that cannot have them within :data:`LOCK_WAIT` gives up rather than have everybody queue behind it. Then repeat it.
+    Any number of processes may call this at the same time: one migrates, the others wait. Services of the previous version may keep
+    running. On SQLite the migration is one transaction, on PostgreSQL one for each revision, so that none holds its locks for long;
+    a revision that cannot acquire its locks within :data:`LOCK_WAIT` fails, so that other statements do not queue behind it.
+    Then repeat the call.
 
     Raises:
-        DatabaseUnavailable: the database cannot be reached, or gave up.
+        DatabaseUnavailable: the database cannot be reached, or the migration did not acquire a lock in time.
     """
     with _one_at_a_time, unavailable(engine):
         if engine.dialect.name == "postgresql":
@@ -70,10 +71,10 @@ def _upgraded(connection: Connection) -> str:
 
 @contextmanager
 def _alone(connection: Connection) -> Iterator[None]:
-    """With the advisory lock, for as long as the session lives; a process that dies frees it.
+    """Hold the advisory lock of the session; the lock of a process that dies is released.
 
-    Asked for again and again rather than waited for: a statement that waits has a snapshot, for which an index that somebody makes
-    CONCURRENTLY would wait in turn.
+    The lock is polled, not waited for: a waiting statement holds a snapshot, for which the creation of an index CONCURRENTLY
+    would wait in turn.
     """
     try:
         connection.execute(sa.text(f"SET statement_timeout = 0; SET lock_timeout = {LOCK_WAIT}"))
