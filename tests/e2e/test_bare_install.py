@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 ALLOWED = {
     "annotated-types", "attrs", "pip", "pydantic", "pydantic-core", "ruamel-yaml", "setuptools", "typing-extensions",
-    "typing-inspection", "tzdata",
+    "typing-inspection", "tzdata", "dli-workflow",
 }  # fmt: skip
 
 

@@ -34,6 +34,7 @@ print(json.dumps({name: [*sorted(set(owners[name])), find_spec(name).origin] for
 PROGRAM = """\
 from adapters import prices
 from entrypoints import start
+from workflow_core.api import RegisterRequest
 from workflow_core.embedded import in_memory_service
 
 YAML = \"\"\"\\
@@ -44,7 +45,7 @@ schedule: {cron: "0 6 * * *"}
 tasks: [{task_id: extract, operator: bash, bash_command: echo hello}]
 \"\"\"
 service = in_memory_service()
-service.register("iceberg.analytics.daily_clicks", YAML)
+service.register(RegisterRequest(dataset_name="iceberg.analytics.daily_clicks", yaml_content=YAML))
 print(prices.EURO, start(), service.workflows().total)
 """
 

@@ -71,7 +71,7 @@ def test_built_in_schemes_cannot_be_replaced(installed, tmp_path):
     installed(("file", "archive_adapter:open_fake"), ("memory", "archive_adapter:open_fake"))
     opened_urls.clear()
     assert isinstance(open_storage(f"file://{tmp_path}"), FilesystemStorage)
-    with pytest.raises(ConfigurationError, match="is no store"):
+    with pytest.raises(ConfigurationError, match="is not a store"):
         open_storage("memory://host")
     assert opened_urls == []
 
@@ -79,7 +79,7 @@ def test_built_in_schemes_cannot_be_replaced(installed, tmp_path):
 def test_a_scheme_of_no_package_is_rejected(installed):
     """The error lists the possible URLs."""
     installed(("archive", "archive_adapter:open_fake"))
-    with pytest.raises(ConfigurationError, match="is no store; write s3://"):
+    with pytest.raises(ConfigurationError, match="is not a store; write s3://"):
         open_storage("gs://bucket")
 
 

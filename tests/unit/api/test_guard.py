@@ -83,9 +83,9 @@ def test_arguments_by_name_are_checked_as_well(world: World) -> None:
     """A viewer may not run, however the workflow is named in the call."""
     world.register()
     api = world.service.as_(VIEWER)
-    with pytest.raises(PermissionDenied, match="To run needs the role operator"):
+    with pytest.raises(PermissionDenied, match="The action run requires the role operator"):
         api.run(NAME)
-    with pytest.raises(PermissionDenied, match="To run needs the role operator"):
+    with pytest.raises(PermissionDenied, match="The action run requires the role operator"):
         api.run(dataset_name=NAME, request=RunRequest())
     assert world.usecases.history().total == 0
 

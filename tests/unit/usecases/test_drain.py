@@ -97,10 +97,10 @@ def test_a_run_under_way_ends_and_then_the_dag_is_paused(world: Pauses) -> None:
 
 
 def test_the_answer_says_what_the_pause_waits_for(world: Pauses) -> None:
-    """The answer to the pause has the number of runs under way, `show` the condition `pause_pending`, `explain` its words."""
+    """The answer to the pause has the number of active runs, `show` the condition `pause_pending`, `explain` its text."""
     world.run_in_first_task()
     answer = world.service.pause(NAME, PauseRequest(reason="tea"))
-    waits = "1 run is under way and may end: the DAG is paused in Airflow when it has ended"
+    waits = "1 run is active and may finish: the DAG is paused in Airflow when it has ended"
     assert (answer.status, answer.reason) == (WorkflowStatus.PAUSED, "tea")
     assert [waits in text for text in answer.warnings] == [False, True]
     [condition] = world.service.workflow(NAME).conditions
@@ -286,7 +286,7 @@ def test_pausing_again_waits_for_runs(world: Pauses) -> None:
 
 
 def test_runs_of_a_dag_that_was_paused_by_hand_are_explained(world: Pauses) -> None:
-    """The workflow is active; its runs wait, and that is told with their number."""
+    """The workflow is active, its runs wait, and `explain` reports their number."""
     run_id = world.run_in_first_task()
     world.airflow.set_paused(DAG, paused=True)
     world.sweep(40)
@@ -294,7 +294,7 @@ def test_runs_of_a_dag_that_was_paused_by_hand_are_explained(world: Pauses) -> N
     reasons = {reason.code: reason.message for reason in world.service.explain_run(run_id).reasons}
     assert list(reasons) == ["paused_in_airflow", "held"]
     assert reasons["held"] == (
-        "The rest of it waits: Airflow starts nothing of a paused DAG. `dli workflow unpause iceberg.analytics.daily_clicks` lets it go on."
+        "The rest of it waits: Airflow starts no tasks of a paused DAG. `dli workflow unpause iceberg.analytics.daily_clicks` lets it continue."
     )
     queued = world.usecases.run(NAME, caller=ME)
     world.sweep(1)
