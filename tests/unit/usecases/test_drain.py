@@ -294,11 +294,12 @@ def test_runs_of_a_dag_that_was_paused_by_hand_are_explained(world: Pauses) -> N
     reasons = {reason.code: reason.message for reason in world.service.explain_run(run_id).reasons}
     assert list(reasons) == ["paused_in_airflow", "held"]
     assert reasons["held"] == (
-        "The rest of it waits: Airflow starts no tasks of a paused DAG. `dli workflow unpause iceberg.analytics.daily_clicks` lets it continue."
+        "The rest of it waits: Airflow starts no tasks of a paused DAG."
+        " `dli workflow unpause iceberg.analytics.daily_clicks` lets it continue."
     )
     queued = world.usecases.run(NAME, caller=ME)
     world.sweep(1)
-    assert world.service.explain_run(queued.run_id).reasons[-1].message.startswith("It is queued in Airflow, and waits")
+    assert world.service.explain_run(queued.run_id).reasons[-1].message.startswith("It is queued in Airflow and waits")
 
 
 def test_a_held_run_is_stopped(world: Pauses) -> None:
