@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve, frozen
 
+from workflow_adapters.delegation import delegating
+from workflow_core.api import WorkflowApi
 from workflow_core.domain.run import RunStatus
 from workflow_core.service import WorkflowService
 from workflow_core.sweeper import Sweeper
@@ -14,7 +16,7 @@ from workflow_core.sweeper import Sweeper
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from workflow_core.api import BackfillStatusAnswer, RunStatusAnswer, SyncAnswer, WorkflowApi
+    from workflow_core.api import BackfillStatusAnswer, RunStatusAnswer
     from workflow_core.usecases.context import Context
 
 MOMENT: Final = 0.5
@@ -25,43 +27,44 @@ def self_sweeping(service: WorkflowService) -> WorkflowApi:
     """Return the API of a service that sweeps around the calls of :data:`AROUND`."""
     policy = evolve(service.context.policy, longest_wait=MOMENT)
     context = evolve(service.context, policy=policy)
-    return cast("WorkflowApi", _SelfSweepingApi(WorkflowService.over(context, service.caller), Sweeper(context)))
+    sweeping = _SelfSweeping(WorkflowService.over(context, service.caller), Sweeper(context))
+    return delegating(WorkflowApi, sweeping.call)
 
 
 @frozen
-class _SelfSweepingApi:
+class _SelfSweeping:
     service: WorkflowService
     sweeper: Sweeper
 
-    def __getattr__(self, name: str) -> Any:
-        call = getattr(self.service, name)
+    def call(self, name: str, *given: Any, **named: Any) -> Any:
+        call = partial(getattr(self.service, name), *given, **named)
         around = AROUND.get(name)
-        return call if around is None else partial(around, self, call)
+        return call() if around is None else around(self, call)
 
     def sweep(self) -> None:
         self.sweeper.sweep(is_periodic=False)
 
 
-def _before(api: _SelfSweepingApi, call: Callable[..., Any], *given: Any, **named: Any) -> Any:
+def _before(api: _SelfSweeping, call: Callable[[], Any]) -> Any:
     api.sweep()
-    return call(*given, **named)
+    return call()
 
 
-def _repeat_if(is_pending: Callable[[Any, Context], bool]) -> Callable[..., Any]:
+def _repeat_if(is_pending: Callable[[Any, Context], bool]) -> Callable[[_SelfSweeping, Callable[[], Any]], Any]:
     """Return a wrapper that sweeps and calls again if the first answer is pending."""
 
-    def around(api: _SelfSweepingApi, call: Callable[..., Any], *given: Any, **named: Any) -> Any:
-        answer = call(*given, **named)
+    def around(api: _SelfSweeping, call: Callable[[], Any]) -> Any:
+        answer = call()
         if not is_pending(answer, api.service.context):
             return answer
         api.sweep()
-        return call(*given, **named)
+        return call()
 
     return around
 
 
-def _after_sync(api: _SelfSweepingApi, call: Callable[..., SyncAnswer], *given: Any, **named: Any) -> SyncAnswer:
-    answer = call(*given, **named)
+def _after_sync(api: _SelfSweeping, call: Callable[[], Any]) -> Any:
+    answer = call()
     if not answer.dry_run:
         api.sweep()
     return answer
@@ -79,7 +82,7 @@ def _is_pending_backfill(answer: BackfillStatusAnswer, _: Context) -> bool:
     return not answer.status.is_final
 
 
-AROUND: Final[Mapping[str, Callable[..., Any]]] = {
+AROUND: Final[Mapping[str, Callable[[_SelfSweeping, Callable[[], Any]], Any]]] = {
     "workflows": _before,
     "history": _before,
     "backfills": _before,
