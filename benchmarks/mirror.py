@@ -113,14 +113,14 @@ class Bench:
     lags: dict[str, list[float]] = field(factory=dict)
 
     def run(self, run_id: str) -> Run:
-        """The run as it is recorded."""
+        """The recorded run."""
         run = self.service.context.db.workflows.run(run_id)
         if run is None:
             raise AssertionError(run_id)
         return run
 
     def key(self, run_id: str) -> str:
-        """Where a run of ours is in Airflow's API."""
+        """The path of a run in Airflow's API."""
         run = self.run(run_id)
         return f"/dags/{run.dag_id}/dagRuns/{run.airflow_run_id}"
 
@@ -130,15 +130,15 @@ class Bench:
         return int(answer.raise_for_status().json()["total_entries"])
 
     def has_failed(self, run_id: str) -> bool:
-        """Whether our API tells that it has."""
+        """Whether the service reports that the run has ended."""
         return self.service.status(run_id).status is RunStatus.FAILED
 
     def is_active(self, run_id: str) -> bool:
-        """Whether our API tells that it has not ended."""
+        """Whether the service reports that the run is active."""
         return not self.service.status(run_id).status.is_final
 
     def has_completed(self, run_id: str, tasks: int) -> bool:
-        """Whether our API tells that so many of its tasks have."""
+        """Whether the service reports this number of completed tasks."""
         return self.service.status(run_id).progress.completed_tasks >= tasks
 
     def is_reported_paused(self, name: str) -> bool:

@@ -14,5 +14,5 @@ Nothing is imported here, so that a program pays for what it uses only.
 
 import logging
 
-# A library logs for those who listen; without this Python would print its warnings to standard error by itself.
+# A library leaves the handling of its log to the program; without this handler, Python would print its warnings.
 logging.getLogger(__name__).addHandler(logging.NullHandler())

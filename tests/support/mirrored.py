@@ -24,7 +24,7 @@ ZONED = '{cron: "0 6 * * *", timezone: America/New_York}'
 
 
 class Airflow(InMemoryAirflow):
-    """The fake, which counts what it is asked; ``meanwhile`` happens once, between its answer to a pass and whatever the pass does next."""
+    """The fake, which counts its calls; ``meanwhile`` runs once, between its answer to a pass and the next step of the pass."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
@@ -51,7 +51,7 @@ class Mirrored(World):
     """A registered workflow whose only task takes five seconds."""
 
     def drifted(self, *, paused: bool) -> Callable[..., Any]:
-        """Have somebody change the pause state in Airflow; returns what changes it back."""
+        """Change the pause state in Airflow, as a user would; return a function that reverts it."""
         if not paused:
             self.usecases.pause(NAME)
             self.clock.sleep(LATE)

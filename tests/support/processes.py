@@ -17,13 +17,13 @@ class DiedError(BaseException):
 
 @define
 class Process:
-    """One process: when it dies, none of its calls gets through any more."""
+    """One process; after its death, none of its calls has an effect."""
 
     calls_left: int | None = None
     dies_after: bool = False
     is_dead: bool = False
     at_call: dict[int, Callable[[], None]] = field(factory=dict)
-    """What happens so many calls from now."""
+    """The event after this number of calls."""
 
     def through(self, port: Any) -> Any:
         """The port, as this process reaches it."""

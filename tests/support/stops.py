@@ -26,7 +26,7 @@ class Stops(World):
     """A registered workflow; a task takes five seconds."""
 
     def begin(self, *, running=True):
-        """A run; its first task is running, unless told not to be."""
+        """Start a run; by default its first task is running."""
         run = self.usecases.run(NAME)
         if running:
             self.clock.sleep(3)
@@ -46,12 +46,12 @@ class Stops(World):
 
 
 def schedule_fires(world: World) -> None:
-    """Airflow makes a run of its own."""
+    """Make a run that Airflow scheduled."""
     world.airflow.add_run(DAG, "scheduled__1", run_type=RunType.SCHEDULED, triggered_by="scheduler")
 
 
 def still_running(seen: AirflowRun | None) -> AirflowRun:
-    """The run, not ended, whatever time it is."""
+    """The run in Airflow, active at any time."""
     assert seen is not None
     return evolve(seen, state="running", ended_at=None)
 

@@ -80,7 +80,7 @@ class World:
         task_seconds: float = 1.0,
         **config: Any,
     ) -> Self:
-        """A world of its own; ``config`` are fields of :class:`ServiceConfig`."""
+        """A separate world; ``config`` contains fields of :class:`ServiceConfig`."""
         clock = ManualClock(at) if at else ManualClock()
         storage = InMemoryStorage() if storage is None else storage
         return cls(
@@ -117,7 +117,7 @@ class World:
         return workflow
 
     def sweep(self, passes: int = 1, *, seconds: float = 2) -> None:
-        """Let the worker make so many passes, each after a pause of so many seconds."""
+        """Let the worker make ``times`` passes, each after a pause."""
         for _ in range(passes):
             self.clock.sleep(seconds)
             self.sweeper.sweep()
@@ -145,13 +145,13 @@ class World:
         return run_id
 
     def run(self, run_id: str) -> Run:
-        """A run as it is recorded."""
+        """The recorded run."""
         run: Run | None = self.database.workflows.run(run_id)
         assert run is not None
         return run
 
     def workflow(self, name: str = NAME) -> Workflow:
-        """A workflow as it is recorded."""
+        """The recorded workflow."""
         workflow: Workflow | None = self.database.workflows.workflow(name)
         assert workflow is not None
         return workflow

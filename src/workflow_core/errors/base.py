@@ -49,7 +49,7 @@ class WorkflowError(Exception):
         """Return an error of this class with a message from elsewhere, such as another process.
 
         Args:
-            message: the whole message; the class composes none of its own.
+            message: the whole message, instead of the one that the class composes.
             code: a code that this version does not know; None for that of the class.
             problems: the problems of an input.
         """

@@ -1,4 +1,4 @@
-"""The world that the tests of the use cases begin with; files whose world differs have a fixture of this name themselves."""
+"""The world of the tests of the use cases; a file that needs another world defines a fixture of the same name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is recorded is accepted, whatever the database does afterwards: no answer says that nothing was done."""
+"""A recorded request is accepted even if the database fails afterwards: no answer claims that nothing was done."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ OPERATIONS: dict[str, tuple[str, Callable[[Accepting], Any], Callable[[Accepting
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_a_database_that_goes_down_after_the_commit_undoes_no_answer(world: Accepting, operation: str) -> None:
-    """Each operation is answered as accepted if the database went down right after it had recorded the wish."""
+    """Each operation is answered as accepted if the database went down right after it recorded the request."""
     recorded_by, prepare, ask = OPERATIONS[operation]
     given = prepare(world)
     world.database.store.down_after = recorded_by

@@ -48,7 +48,7 @@ class TestFailures:
         raise AssertionError(world.by_date(view))
 
     def test_one_after_the_other_pauses_at_the_first_failure(self, world):
-        """The next date is not sent; whoever resumes accepts the failure and goes on, and the whole has failed."""
+        """The next date is not submitted; a resume accepts the failure and continues, and the backfill ends as FAILED."""
         self.fail_on(world, 2)
         view = world.backfill(1, 4)
         self.wait_for(world, view, BackfillStatus.PAUSED)
@@ -112,7 +112,7 @@ class TestFailures:
         assert world.status(view) is BackfillStatus.PAUSED
 
     def test_a_run_that_somebody_stops_holds_the_others(self, world):
-        """Whoever stops one of them decides about the rest, too."""
+        """A stop of one run pauses the backfill; after a resume it ends as STOPPED."""
         view = world.backfill(1, 3)
         world.usecases.stop(view.runs[1].run_id)
         self.wait_for(world, view, BackfillStatus.PAUSED)

@@ -33,7 +33,7 @@ def world(make_world):
 
 class TestDatesThatHaveRuns:
     def test_by_default_they_are_skipped(self, world):
-        """Told with their run and its status; whatever kind of run it is."""
+        """Skipped dates are reported with their run and its status, for every type of run."""
         run = world.usecases.run(NAME, {"date": "2026-01-02"})
         view = world.backfill(1, 3)
         assert [run.run_date.day for run in view.runs] == [1, 3]
@@ -70,7 +70,7 @@ class TestDatesThatHaveRuns:
         assert list(world.backfill(1, 1, reprocess=Reprocess.FAILED).runs) == []
 
     def test_all_runs_again_beside_the_old_ones(self, world):
-        """Each is a run of its own with its own params; its logical date is the next microsecond, and nothing old is changed."""
+        """Each date becomes a separate run with its own params; its logical date is the next microsecond, and no earlier run changes."""
         world.finish(world.backfill(1, 1, params={"region": "EU"}))
         [old] = world.in_airflow()
         for nth in (1, 2):
@@ -161,7 +161,7 @@ class TestWhatSkippedDatesMeanForTheEnd:
         assert world.finish(view) is BackfillStatus.FAILED
 
     def test_a_retry_of_the_skipped_run_mends_the_backfill(self, world):
-        """As the retry of a run of its own does."""
+        """The backfill follows the retry as it does for one of its runs."""
         run_id = self.ended(world, 1, "failed")
         view = world.backfill(1, 2)
         assert world.finish(view) is BackfillStatus.FAILED
@@ -286,7 +286,7 @@ class TestLogicalDates:
             assert len({moment.date() for moment in found if moment}) == number
 
     def test_a_taken_logical_date_moves_by_a_microsecond(self, world):
-        """A scheduled run that nobody here has seen has it; the slot is a run of its own under its own id."""
+        """A scheduled run that was never observed has the logical date; the slot becomes a separate run under its own id."""
         fired = datetime(2026, 1, 2, 6, tzinfo=UTC)
         world.airflow.add_run(DAG, "scheduled__x", run_type=RunType.SCHEDULED, triggered_by="s", logical_date=fired)
         view = world.backfill(1, 3, parallel=True)

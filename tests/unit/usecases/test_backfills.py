@@ -42,7 +42,7 @@ class TestLook:
         assert world.look(view).eta is None
 
     def test_eta_from_history(self, world):
-        """Before a run of its own has ended, from earlier runs of the workflow; over as many lanes as there are."""
+        """Until one of its runs has ended, the estimate comes from earlier runs of the workflow, over the parallel lanes."""
         for number in (1, 2):
             world.usecases.run(NAME, {"date": f"2026-01-0{number}"})
         world.pass_time(4)

@@ -134,7 +134,7 @@ def test_the_same_change_would_write_if_it_were_closed(world: Outage, change: st
 
 
 def test_what_needs_no_airflow_is_done(world: Outage) -> None:
-    """A run that was never sent is stopped, and a backfill paused and stopped, without asking anybody."""
+    """A run that was never sent is stopped, and a backfill paused and stopped, without a request to Airflow."""
     assert world.usecases.stop(world.waiting_run).status is RunStatus.STOPPED
     backfill = world.usecases.status(world.waiting_run).run.backfill_id
     assert backfill is not None

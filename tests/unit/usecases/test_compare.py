@@ -1,4 +1,4 @@
-"""The full comparison of database, object store and Airflow: what nobody recorded is found, and mended."""
+"""The full comparison of database, object store and Airflow finds and repairs unrecorded drift."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class TestConditions:
         assert world.types() == []
 
     def test_paused_in_airflow(self, world: Mirrored) -> None:
-        """Told with the moment at which it was first seen; it is not flipped back behind somebody's back."""
+        """A change in Airflow is reported with the time of its first observation, and is not reverted."""
         world.airflow.set_paused(DAG, paused=True)
         world.sweep()
         first = world.clock.now()
@@ -44,7 +44,7 @@ class TestConditions:
 
     @pytest.mark.parametrize("paused", [True, False])
     def test_a_late_request_of_ours(self, world: Mirrored, *, paused: bool) -> None:
-        """A pause that was sent before an unpause, and is carried out after it, is no drift: what is wanted is told again, and stays."""
+        """A pause that was sent before an unpause and arrives after it is no drift: the desired state is sent again."""
         for wish in (world.usecases.pause, world.usecases.unpause)[:: -1 if paused else 1]:
             wish(NAME, caller=ME)
         world.sweep()
@@ -57,7 +57,7 @@ class TestConditions:
         assert world.types() == []
 
     def test_nothing_of_ours_is_that_late(self, world: Mirrored) -> None:
-        """Once the wanted state has been seen so long after the wish that nothing of ours can arrive any more, it was somebody else."""
+        """Once no request of the service can still arrive, a change after the observed desired state is drift."""
         world.usecases.pause(NAME, caller=ME)
         world.usecases.unpause(NAME, caller=ME)
         world.clock.sleep(LATE)
@@ -67,7 +67,7 @@ class TestConditions:
         assert world.types() == ["paused_in_airflow"]
 
     def test_somebody_pauses_at_once_what_was_registered(self, world: Mirrored) -> None:
-        """Nobody has wanted another state before, so no request of ours can have asked for it."""
+        """Without an earlier desired state, no request of the service can have caused the change."""
         world.register_all("a.new")
         world.airflow.set_paused("a_new", paused=True)
         world.sweep(2)
@@ -75,7 +75,7 @@ class TestConditions:
 
     @pytest.mark.parametrize("paused", [True, False])
     def test_the_pause_of_an_earlier_workflow(self, world: Mirrored, *, paused: bool) -> None:
-        """Who had the name before had its DAG paused as it left; if the new one finds it so, that may arrive once more."""
+        """The former workflow of the name paused its DAG as it left; that request may arrive after the new registration."""
         registered = evolve(world.usecases.workflow(NAME).workflow, phase=Phase.REGISTERING)
         found = registered.found_served(LATER, paused=paused)
         assert found.pause_changed_at == (LATER if paused else None)
@@ -108,7 +108,7 @@ class TestConditions:
 
     @pytest.mark.parametrize("paused", [True, False])
     def test_what_a_pass_saw_before_counts_no_more(self, world: Mirrored, *, paused: bool) -> None:
-        """Not after Airflow has confirmed another state to whoever asked for it while the pass was under way."""
+        """No drift is reported after Airflow confirmed another state to a request during the pass."""
         ask = world.drifted(paused=paused)
         world.register_all("a.first", "a.second")
         world.airflow.meanwhile = [partial(world.clock.sleep, 1), partial(ask, NAME)]
@@ -129,7 +129,7 @@ class TestConditions:
         assert seen.is_paused is not paused
 
     def test_a_pass_that_began_before_airflow_confirmed_a_pause(self, world: Mirrored) -> None:
-        """It read the list of DAGs after the wish and before Airflow was told, and records it after: that is no drift."""
+        """A list of DAGs that was read between a request and its call to Airflow is no drift, even if recorded later."""
         world.register_all("a.first", "a.second")
         real, read = world.airflow.set_paused, world.database.workflows.workflows_of_dags
         world.airflow.set_paused = away
@@ -206,7 +206,7 @@ class TestConditions:
 
     @pytest.mark.parametrize("text", [a_spec(schedule=ZONED) + "# another\n", "x" * 300_000])
     def test_the_yaml_is_another(self, world: Mirrored, text: str) -> None:
-        """Somebody wrote into the store, something that is no YAML of ours at all maybe."""
+        """A foreign object in the store is reported, including one that is not a spec."""
         held = world.storage.stat(SourceType.MANUAL, NAME)
         assert held is not None
         world.storage.put(SourceType.MANUAL, NAME, text, expected=held.etag)

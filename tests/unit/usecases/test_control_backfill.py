@@ -51,7 +51,7 @@ class TestSteering:
         assert world.usecases.pause_backfill(view.backfill.backfill_id).status is BackfillStatus.PAUSED
 
     def test_resume_goes_on_at_once(self, world):
-        """With the next dates, in the request itself; one that is not paused stays as it is."""
+        """A resume submits the next dates within the request; a backfill that is not paused does not change."""
         view = world.backfill(1, 2, parallel=True, max_active=1)
         world.usecases.pause_backfill(view.backfill.backfill_id)
         world.pass_time(5)
@@ -135,7 +135,7 @@ class TestSteering:
 
     @pytest.mark.parametrize("act", ["pause_backfill", "resume_backfill", "stop_backfill"])
     def test_somebody_elses_save_in_between_means_decide_again(self, world, act):
-        """The worker was faster; the wish is carried out all the same."""
+        """A concurrent save of the worker does not prevent the requested change."""
         view = world.backfill(1, 3)
         if act == "resume_backfill":
             world.usecases.pause_backfill(view.backfill.backfill_id)
@@ -170,7 +170,7 @@ class TestSteering:
 
 class TestTheWorkflowAround:
     def test_a_paused_workflow_holds_its_backfill(self, world):
-        """Nothing more is sent, the answer says why, and it goes on by itself afterwards."""
+        """No further run is submitted, the answer gives the reason, and the backfill continues automatically afterwards."""
         view = world.backfill(1, 2)
         world.usecases.pause(NAME)
         world.pass_time(5)

@@ -115,7 +115,7 @@ def test_the_answer_says_what_the_pause_waits_for(world: Pauses) -> None:
 
 
 def test_without_a_run_the_dag_is_paused_at_once(world: Pauses) -> None:
-    """Nothing is waited for, and nothing is told."""
+    """Nothing delays the pause, and no warning is returned."""
     answer = world.service.pause(NAME)
     assert (world.is_paused, answer.warnings, world.conditions()) == (True, (), [])
 
@@ -216,7 +216,7 @@ def test_unpausing_cancels_a_pause_that_waits(world: Pauses) -> None:
 
 
 def test_a_worker_that_applies_the_pause_meanwhile_is_undone(world: Pauses) -> None:
-    """An unpause tells Airflow, whatever was recorded: the pause may have been on its way there."""
+    """An unpause is sent to Airflow regardless of the recorded state, because the pause may still arrive there."""
     world.run_in_first_task()
     world.usecases.pause(NAME, caller=ME)
     world.airflow.set_paused(DAG, paused=True)  # by a worker that has not recorded it yet
@@ -328,7 +328,7 @@ def test_dates_of_a_backfill_that_were_not_sent_wait(world: Pauses) -> None:
 
 
 def test_a_new_revision_keeps_the_waiting(world: Pauses) -> None:
-    """A spec that is registered meanwhile is served, the run ends, and then the DAG is paused."""
+    """A spec that is registered while the workflow drains is served, the run ends, and then the DAG is paused."""
     run_id = world.run_in_first_task()
     world.usecases.pause(NAME, caller=ME)
     world.usecases.register(NAME, YAML.replace("first\n", "second\n", 1), force=True, caller=ME)

@@ -96,7 +96,7 @@ def test_a_workflow_is_explained(facts: WorkflowFacts, code: str, message: str) 
 def test_a_condition_is_a_reason(
     about: dict[str, Any], seen: dict[str, Any], state: dict[str, Any], kind: str, part: str
 ) -> None:
-    """With its words, and since when it is so."""
+    """Each condition is a reason with its message and its time."""
     workflow = a_workflow(**{"airflow_paused": False, **about})
     facts = {"is_served": True, "is_paused": workflow.pause is not None, **seen}
     observation = Observation(workflow_id=workflow.id, listed_at=LATER, since={kind: LATER}, **facts)

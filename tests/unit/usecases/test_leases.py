@@ -1,4 +1,4 @@
-"""Several workers on one database: they share the work, and whoever comes too late changes nothing."""
+"""Several workers on one database share the work, and a late write of a former lease holder changes nothing."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def calls_of(monkeypatch: pytest.MonkeyPatch, port: Any, method: str) -> list[An
 
 
 def waiting(world: World, count: int = 1) -> list[str]:
-    """So many runs that wait to be sent."""
+    """Record this number of runs that wait for submission."""
     world.register()
     found = []
     for _ in range(count):
@@ -45,7 +45,7 @@ def waiting(world: World, count: int = 1) -> list[str]:
 
 class TestSharing:
     def test_what_another_worker_is_at_is_left_to_it(self, world):
-        """Neither sent nor settled twice; when its lease has ended, whoever comes first goes on."""
+        """A run is neither submitted nor reconciled twice; after its lease expired, the next worker continues."""
         (run_id,) = waiting(world)
         now = world.clock.now()
         world.database.leases.acquire([run_lease_key(run_id)], owner="another", at=now, until=now + LEASE)
@@ -70,7 +70,7 @@ class TestSharing:
         assert [subjects for (subjects,) in claims if subjects[0].partition(":")[1]] == []
 
     def test_leases_are_released_whatever_happens(self, world):
-        """Where Airflow is away the next pass, of whomever, can go on at once."""
+        """During an outage of Airflow the leases are released, so that any worker can continue at once."""
         run_ids = waiting(world, 3)
         world.airflow.go_down()
         world.sweeper.sweep()
@@ -80,7 +80,7 @@ class TestSharing:
         assert set(world.database.leases.acquire(subjects, owner="another", at=now, until=now)) == set(subjects)
 
     def test_a_request_leaves_to_a_worker_what_it_is_at(self, world, monkeypatch):
-        """It waits as long as it may, and tells what is recorded."""
+        """A request waits up to its limit and returns the recorded state."""
         monkeypatch.setattr(world.airflow, "request_parse", lambda _: None)
         workflow = world.register()
         assert workflow.phase is Phase.REGISTERING
@@ -106,7 +106,7 @@ class TestSharing:
 
 class TestTooLate:
     def test_a_worker_that_stood_still_changes_nothing(self, world, monkeypatch):
-        """While its request was under way its lease ended, and somebody else claimed the run."""
+        """The lease expired during the request, and another worker acquired it."""
         (run_id,) = waiting(world)
         trigger = world.airflow.trigger
 
@@ -181,7 +181,7 @@ class TestLeading:
         assert state.tried_at == world.clock.now()
 
     def test_one_that_ends_leaves_it_to_the_others(self, world, monkeypatch):
-        """At once: nobody waits for the lease of a worker that was stopped."""
+        """Another worker acquires the leadership of a stopped worker at once."""
         world.sweeper.sweep()
         world.sweeper.release_leadership()
         asked = calls_of(monkeypatch, world.airflow, "changed_runs")
@@ -189,7 +189,7 @@ class TestLeading:
         assert len(asked) == 1
 
     def test_one_of_the_workers_syncs(self, world):
-        """On its timer; whoever asks for a sync gets one."""
+        """One worker syncs on its timer; a requested sync always runs."""
         assert world.usecases.sync_in_turn() is not None
         second = world.another()
         assert second.usecases.sync_in_turn() is None

@@ -63,7 +63,7 @@ class TestRequests:
 
 class TestTasks:
     def test_a_task_that_ended_is_counted_in_the_next_pass(self, world: Mirrored) -> None:
-        """Whichever of many active runs it is of: that their tasks change, Airflow does not tell as changes of runs."""
+        """A change of a task is mirrored for each of many active runs, although Airflow does not list it as a change of the run."""
         world.register_all("a.steps")
         tasks = "  - {task_id: last, operator: bash, bash_command: 'true', dependencies: [only]}\n"
         world.usecases.register("a.steps", a_spec("a.steps", schedule=ZONED) + tasks, caller=ME, force=True)
@@ -78,7 +78,7 @@ class TestTasks:
         assert world.usecases.status(steps).run.progress.completed_tasks == 1
 
     def test_tasks_of_active_runs_are_counted_in_turn(self, world: Mirrored) -> None:
-        """A task that somebody set back has not ended; no more than a page of tasks is read for that in one pass."""
+        """A task that was cleared in Airflow has not ended; one pass reads at most a page of tasks for this."""
         world.airflow.set_paused(DAG, paused=True)
         for _ in range(150):
             world.usecases.run(NAME)
@@ -98,7 +98,7 @@ class TestTasks:
 
 class TestDeleted:
     def test_a_run_that_somebody_deleted_is_noticed(self, world: Mirrored) -> None:
-        """Airflow tells no such change; each active run is looked at in its turn."""
+        """Airflow lists no such change; the active runs are polled in turn."""
         world.airflow.set_paused(DAG, paused=True)
         kept = [world.usecases.run(NAME).run_id for _ in range(3)]
         gone = world.usecases.run(NAME).run_id
@@ -144,7 +144,7 @@ class TestFreshness:
         assert (view.stale, view.observed_at, world.airflow.asked) == (True, began, before)
 
     def test_a_workflow_is_looked_at_without_a_worker(self, world: Mirrored) -> None:
-        """And found as it is; an Airflow that is away makes it stale."""
+        """A request polls Airflow and returns its state; during an outage the answer is stale."""
         world.clock.sleep(60)
         world.airflow.set_paused(DAG, paused=True)
         assert world.types() == ["paused_in_airflow"]
@@ -157,7 +157,7 @@ class TestFreshness:
 
 class TestNextRun:
     def test_airflow_s_own_counts(self, world: Mirrored) -> None:
-        """Where it has told it of the schedule that is in force."""
+        """The next run is Airflow's, if Airflow reported it for the current schedule."""
         told = world.clock.now() + timedelta(hours=7)
         ours = world.usecases.workflow(NAME).next_run
         real = world.airflow._seen_dag

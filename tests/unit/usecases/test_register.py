@@ -59,7 +59,7 @@ class TestRegister:
         ids=["at", "after", "long ago"],
     )
     def test_the_next_run_is_not_before_the_start_date(self, world, start, first):
-        """The first fire time at or after it, as Airflow has it, too."""
+        """The first run is the first fire time at or after the start date, as in Airflow."""
         world.register(yaml=YAML + f"start_date: {start}\n")
         assert world.usecases.workflow(NAME).next_run == first
         assert world.airflow.dag(DAG).next_run == first

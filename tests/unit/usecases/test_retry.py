@@ -1,4 +1,4 @@
-"""Having a run run again, over the fakes: once for each wish, whatever is lost on the way."""
+"""Retries over the fakes: each request takes effect once, even if calls or answers are lost."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class TestRetry:
         assert world.tries(run_id) == {"first": 1, "second": 2, "third": 1}
 
     def test_all_of_it_runs_again(self, world):
-        """A success, too, if all of it is asked for."""
+        """A successful run is retried if all tasks are requested."""
         run_id = world.ended()
         before = world.run(run_id).ended_at
         world.usecases.retry(run_id, only_failed=False)
@@ -133,7 +133,7 @@ class TestRetry:
 class TestOnce:
     @pytest.mark.parametrize("effect", Effect)
     def test_a_lost_answer_is_not_repeated_blindly(self, world, effect):
-        """Until no request can be under way any more the worker only looks; it clears again only what was not cleared."""
+        """While a request may still arrive, the worker only polls; afterwards it clears only tasks that were not cleared."""
         run_id = world.failed()
         world.airflow.lose_answers(effect)
         assert world.usecases.retry(run_id).status is RunStatus.PENDING
@@ -167,7 +167,7 @@ class TestOnce:
         assert (world.airflow.clears, world.run(run_id).submission) == (1, Submission.SUBMITTED)
 
     def test_many_at_once_are_one(self, world):
-        """Of eight, one has it run again; the others are told that it has not ended."""
+        """Of eight concurrent requests one retries the run; the others get RunNotRetryable."""
         run_id = world.failed()
         found = together([lambda: world.usecases.retry(run_id)] * 8)
         assert sum(not isinstance(one, Exception) for one in found) == 1
@@ -175,7 +175,7 @@ class TestOnce:
         assert world.airflow.clears == 1
 
     def test_airflow_goes_away_in_between(self, world, monkeypatch):
-        """Certainly not done: the worker tells it at once when it is back."""
+        """A request that certainly did not arrive is sent by the worker as soon as Airflow is back."""
         run_id = world.failed()
         with monkeypatch.context() as patch:
             patch.setattr(world.airflow, "clear_run", _raises(AirflowUnavailable("away")))
@@ -212,7 +212,7 @@ class TestOnce:
         assert (world.run(run_id).status, world.run(run_id).reason) == (RunStatus.FAILED, DELETED)
 
     def test_the_mirror_does_not_take_the_old_end_for_the_new_one(self, world, monkeypatch):
-        """A run that Airflow was not told of yet is PENDING whoever looks."""
+        """A retry that was not yet sent to Airflow is PENDING in every answer."""
         run_id = world.failed()
         monkeypatch.setattr(world.airflow, "clear_run", _raises(AirflowUnavailable("away")))
         world.usecases.retry(run_id)
@@ -290,7 +290,7 @@ class TestRefused:
             world.usecases.retry(run_id)
 
     def test_a_workflow_that_cannot_be_built(self, world):
-        """The reason is told."""
+        """The answer contains the reason."""
         run_id = world.failed()
         workflow = world.database.workflows.workflow(NAME)
         world.database.workflows.save_workflow(workflow.failed("no such operator", world.clock.now()))

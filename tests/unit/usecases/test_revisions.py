@@ -1,4 +1,4 @@
-"""Revisions over the fakes: every accepted spec is kept, and nobody's is overwritten unseen."""
+"""Revisions over the fakes: every accepted spec is kept, and none is overwritten by a caller who has not seen it."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class TestRegisterAgain:
         "how", [{"force": True}, {"expected_revision": 1}, {"force": True, "expected_revision": 1}]
     )
     def test_it_becomes_the_next_revision(self, world, how):
-        """Database, store and Airflow have the new spec; who registered it first, and when, stays."""
+        """Database, store and Airflow have the new spec; the first registration keeps its caller and time."""
         first = world.usecases.workflow(NAME).workflow
         world.clock.sleep(60)
         second = world.revise(TWO, caller=OTHER, **how)
@@ -126,7 +126,7 @@ class TestRegisterAgain:
         assert world.numbers() == [1]
 
     def test_a_run_accepted_meanwhile_waits_for_the_new_revision(self, world, monkeypatch):
-        """Airflow still serves the old spec: what is accepted now is run as it is said now."""
+        """While Airflow still serves the old spec, an accepted run waits for the new one."""
         monkeypatch.setattr(world.airflow, "request_parse", lambda _: None)
         second = world.revise(TWO, force=True)
         assert (second.phase, second.served_revision) == (Phase.REGISTERING, 1)

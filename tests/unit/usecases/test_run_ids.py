@@ -1,4 +1,4 @@
-"""The runs of one second are numbered 1 to n, whatever was refused, lost or repeated before."""
+"""The runs of one second are numbered 1 to n, also after refused, lost or repeated requests."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_a_turn_that_records_nothing_uses_up_nothing():
 
 
 def test_runs_under_way_at_the_same_time_wait_for_no_other():
-    """Each has a number of its own at once; one that is returned goes to the next run of the second."""
+    """Concurrent runs get different numbers at once; a returned number goes to the next run of the second."""
     ids = RunIds()
     with ids.reserve(NAME, AT) as slow, ids.reserve(NAME, AT) as other:
         assert (slow.run_id, other.run_id) == (FIRST, f"{FIRST}_2")
@@ -168,7 +168,7 @@ def unregister_and_register(world: Processes, service: UseCases) -> None:
 @pytest.mark.parametrize("change", [pause_and_unpause, register_again, unregister_and_register])
 @pytest.mark.parametrize("process", [0, 1])
 def test_a_run_after_any_change_of_the_workflow_has_the_first_number(world, change, process):
-    """Deciding on the workflow as it was read before uses up no number, whichever process changed it."""
+    """A decision on an outdated workflow uses no number, regardless of the process that changed it."""
     world.processes[0].run(NAME)
     world.clock.sleep(60)
     change(world, world.processes[process])

@@ -14,7 +14,7 @@ from workflow_core.errors import (
 
 class TestStatus:
     def test_status_without_airflow_is_stale_and_says_since_when(self, world):
-        """What Airflow last said is told, marked as such."""
+        """The last observed state is returned and marked as stale."""
         world.register()
         run = world.usecases.run(NAME)
         seen_at = world.clock.now()

@@ -219,7 +219,7 @@ class TestRefused:
 
 class TestDryRun:
     def test_it_tells_what_a_real_call_would_do(self, world):
-        """The same ids, dates, logical dates and skipped dates; nothing changes anywhere."""
+        """A dry run returns the ids, dates, logical dates and skipped dates of the real request, and changes nothing."""
         world.finish(world.backfill(2, 2))
         before = world.database.workflows.history(HistoryFilter(), PageRequest()).items
         planned = world.backfill(1, 3, dry_run=True)

@@ -35,7 +35,7 @@ def world(make_world):
 
 class TestStop:
     def test_it_is_stopping_at_once(self, world):
-        """Who, when and why are said, and Airflow has been told."""
+        """The answer names caller, time and reason, and the run is ended in Airflow."""
         run = world.begin()
         stopped = world.usecases.stop(run.run_id, "tea", caller=ME)
         assert (stopped.status, stopped.stop.by, stopped.stop.reason) == (RunStatus.STOPPING, "me@example.com", "tea")
@@ -52,7 +52,7 @@ class TestStop:
         assert world.usecases.status(run.run_id).run.status is RunStatus.STOPPED
 
     def test_its_end_is_airflow_s(self, world):
-        """The wait for processes moves it no more than a later look does."""
+        """Neither the wait for processes nor a later poll changes the end time."""
         run = world.begin()
         world.usecases.stop(run.run_id)
         world.settle(GRACE)
@@ -113,7 +113,7 @@ class TestStop:
         assert world.airflow.run(DAG, run.run_id).state == "success"
 
     def test_one_that_ends_before_airflow_is_told_keeps_its_result(self, world, monkeypatch):
-        """Between the look and the request it may end by itself."""
+        """A run may end between the poll and the request."""
         run = world.begin()
         save = world.database.workflows.save_run
         late = lambda one, **named: (world.clock.sleep(60), save(one, **named))[1]  # noqa: E731 - in one line
@@ -138,7 +138,7 @@ class TestStop:
 
     @pytest.mark.parametrize("ago", [29, 31])
     def test_one_whose_tasks_have_all_ended_is_left_to_airflow_for_a_while(self, world, monkeypatch, ago):
-        """Airflow is about to see that, unless its DAG is paused: there it never does, and is told."""
+        """Airflow ends a run whose tasks have ended, except in a paused DAG: there the service ends it."""
         run = world.begin()
         ended = [
             TaskState(task_id=name, state="success", ended_at=world.clock.now(), try_number=1)
@@ -153,7 +153,7 @@ class TestStop:
         assert (stopped.status, stopped.stop.asked_at is not None) == (RunStatus.STOPPING, ago > 30)
 
     def test_a_task_that_was_scheduled_as_its_run_ended_is_ended(self, world, monkeypatch):
-        """Nobody would ever queue it, and the run would be STOPPING for ever: Airflow is told again, after a while."""
+        """A task that Airflow will not queue would keep the run STOPPING: the stop is repeated after an interval."""
         run = world.begin()
         told: list[Any] = []
         tasks, end_run = world.airflow.tasks, world.airflow.end_run
@@ -187,7 +187,7 @@ class TestStop:
         assert world.status(run) is RunStatus.STOPPED
 
     def test_a_stopped_run_that_somebody_clears_runs_again(self, world):
-        """Whoever clears it in Airflow afterwards wants it to run: that is told, and it is left alone."""
+        """A run that a user clears in Airflow after the stop is reported as running, and is not stopped again."""
         run = world.begin()
         world.usecases.stop(run.run_id)
         world.settle()
@@ -213,7 +213,7 @@ class TestStop:
 
     @pytest.mark.parametrize("effect", list(Effect))
     def test_one_of_which_nobody_knows_whether_it_arrived(self, world, effect):
-        """It is STOPPING as long as it may still arrive; if it has, Airflow is told; if it has not, it never is sent again."""
+        """A run is STOPPING while its request may still arrive; then it is ended in Airflow, or never submitted again."""
         world.airflow.lose_answers(effect)
         run = world.usecases.run(NAME)
         assert world.usecases.stop(run.run_id).status is RunStatus.STOPPING
@@ -252,7 +252,7 @@ class TestStop:
         assert (world.status(run), world.airflow.run(DAG, run.run_id).state) == (RunStatus.STOPPED, "failed")
 
     def test_a_death_before_airflow_was_told_is_made_good(self, world, monkeypatch):
-        """The wish is durable: a worker that finds it goes on."""
+        """The request is durable: a worker continues it."""
         run = world.begin()
         monkeypatch.setattr("workflow_core.usecases.commands.stop.try_to_apply_stop", lambda one, _: one)
         assert world.usecases.stop(run.run_id).stop.asked_at is None
@@ -260,7 +260,7 @@ class TestStop:
         assert world.status(run) is RunStatus.STOPPED
 
     def test_a_death_after_airflow_was_told_does_not_make_it_a_failure(self, world, monkeypatch):
-        """That we were about to tell is recorded before: what failed by us is STOPPED, not FAILED."""
+        """The call to Airflow is recorded before it is made, so that a run that it ended is STOPPED, not FAILED."""
         run = world.begin()
 
         def die(*key):

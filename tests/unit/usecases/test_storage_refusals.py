@@ -1,4 +1,4 @@
-"""A store that refuses, and always will, is told as such: by the registration, by the workflow, and by explain."""
+"""A permanent refusal of the object store is reported by the registration, the workflow and explain."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_a_final_refusal_names_its_cause_and_the_remedy(status, code, remedy):
     ],
 )
 def test_what_may_pass_is_an_outage(status, code):
-    """The same request may be answered later."""
+    """A temporary failure is not a refusal: a repeated request can succeed."""
     assert type(put_to(status, code)) is StorageUnavailable
 
 
@@ -143,7 +143,7 @@ def test_a_removal_that_is_refused_is_told_likewise(monkeypatch):
 
 
 def test_a_refusal_before_anything_is_recorded_is_an_error(stack, monkeypatch):
-    """502 with the code of its own, and nothing is kept."""
+    """The answer is 502 with a separate code, and nothing is recorded."""
     monkeypatch.setattr(stack.storage, "stat", stack.storage.put)
     answer = stack.post("register", BODY)
     assert (answer.status_code, answer.json()["code"]) == (502, "STORAGE_REFUSED")

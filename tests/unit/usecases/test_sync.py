@@ -24,7 +24,7 @@ def world(make_world):
 
 class TestAdded:
     def test_a_published_workflow_is_served(self, world):
-        """It is recorded as CODE by whoever asked, and Airflow serves it after the next sweep; its object is never written."""
+        """The workflow is recorded as CODE by the caller, and Airflow serves it after the next sweep; its object is never written."""
         world.publish(NAME)
         before = world.storage.raw(SourceType.CODE, NAME)
         assert told(world.sync()) == {"added": [NAME]}
@@ -177,7 +177,7 @@ class TestFailed:
         assert (found.status, found.phase, found.yaml) == (WorkflowStatus.DISABLED, Phase.FAILED, good)
         assert "code/iceberg.analytics.daily_clicks.yaml: line 5, column" in found.phase_reason
 
-    @pytest.mark.parametrize("owner", ["ci@example.com", "other@example.com"], ids=["as it was", "changed"])
+    @pytest.mark.parametrize("owner", ["ci@example.com", "other@example.com"], ids=["unchanged", "changed"])
     def test_a_repaired_workflow_comes_back(self, world, owner):
         """With its old text or a new one."""
         world.publish(NAME)
@@ -226,7 +226,7 @@ class TestFailed:
 
 class TestClash:
     def test_the_first_by_name_holds_the_dag_id(self, world):
-        """As in Airflow's loader; the other one is told who holds it, in every sync."""
+        """The first name wins, as in the loader; each sync reports the holder for the other one."""
         world.publish("a.b-c", "a.b_c")
         assert told(world.sync()) == {"added": ["a.b-c"], "failed": ["a.b_c"]}
         report = world.sync()

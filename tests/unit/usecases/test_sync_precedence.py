@@ -66,7 +66,7 @@ class TestOverridden:
         assert world.owner_served() == "MANUAL"
 
     def test_a_manual_one_that_is_being_unregistered_goes_first(self, world):
-        """Then the name is free, and CODE is added as a workflow of its own."""
+        """After the unregistration the name is free, and CODE becomes a separate workflow."""
         manual = world.register_manual()
         world.airflow.go_down()
         world.database.workflows.retire_workflow(manual.unregistering("me", world.clock.now()), force=False)
@@ -228,7 +228,7 @@ class TestGuards:
 
 class TestDryRun:
     def test_it_tells_the_plan_and_changes_nothing(self, world):
-        """The same report as the sync that follows, and until then nothing is recorded."""
+        """A dry run returns the report of the following sync and records nothing."""
         world.register_manual("a.over")
         world.publish("a.changed", "a.gone", "a.stays", "a.below")
         world.sync()

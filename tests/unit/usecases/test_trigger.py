@@ -23,7 +23,7 @@ from workflow_core.usecases.config import CodeExecution
 
 class TestRun:
     def test_it_runs_under_an_id_that_is_known_before_airflow(self, world):
-        """The run id is the name and the second of acceptance, in Airflow, too."""
+        """The run id, also in Airflow, is the name and the second of acceptance."""
         world.register()
         run = world.usecases.run(NAME, {"date": "2026-01-02", "region": "EU"}, caller=ME)
         assert run.run_id == f"{NAME}_{world.clock.now():%Y%m%d_%H%M%S}"
@@ -37,7 +37,7 @@ class TestRun:
         assert ids == [ids[0], f"{ids[0]}_2", f"{ids[0]}_3"]
 
     def test_what_another_process_changed_counts(self, world):
-        """A workflow that this process has started runs of is read again when somebody else has changed it."""
+        """A cached workflow is read again after another process changed it."""
         world.register()
         world.usecases.run(NAME, {"region": "EU"})
         other = world.another().usecases
@@ -124,7 +124,7 @@ class TestRun:
                 world.usecases.run(NAME)
 
     def test_a_dry_run_changes_nothing(self, world):
-        """It checks what a run would, and neither we nor Airflow have it afterwards."""
+        """A dry run makes the checks of a run; neither the database nor Airflow contains a run afterwards."""
         world.register()
         run = world.usecases.run(NAME, {"region": "EU"}, dry_run=True)
         assert world.airflow.run(DAG, run.run_id) is None

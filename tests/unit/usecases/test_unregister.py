@@ -103,7 +103,7 @@ class TestUnregister:
 
     @pytest.mark.parametrize(("ends", "status"), [("success", RunStatus.SUCCESS), ("failed", RunStatus.FAILED)])
     def test_by_force_one_whose_tasks_have_just_ended_keeps_its_result(self, world, monkeypatch, ends, status):
-        """Its DAG goes, and with that nobody in Airflow 2.11 can end it any more: Airflow is told before."""
+        """Airflow 2.11 cannot end a run whose DAG is gone, so the run is ended before the DAG is removed."""
         run = world.begin()
         tasks = [TaskState(task_id="first", state=ends, ended_at=world.clock.now(), try_number=1)]
         told: list[str] = []

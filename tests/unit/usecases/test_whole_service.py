@@ -65,7 +65,7 @@ def _quietly(sweep: Callable[[], object]) -> None:
 
 @define
 class Expected:
-    """What the model knows of a run: whether somebody wanted it to end, and how often it was to run again. ``may_be_marked``: a request to
+    """What the model knows of a run: whether a stop was requested, and how many retries. ``may_be_marked``: a request to
     stop it, sent by who stood still for longer than a lease, may have reached Airflow after it had ended; Airflow knows no leases.
     """
 
@@ -139,7 +139,7 @@ class WholeService(RuleBasedStateMachine):
     @precondition(lambda self: self._recorded())
     @rule(data=st.data(), who=st.integers(0, 1), again=st.booleans())
     def stop_or_retry(self, data: st.DataObject, who: int, again: bool) -> None:
-        """Stop a run, or have it run again."""
+        """Stop or retry a run."""
         run_id = data.draw(st.sampled_from(sorted(self._recorded())))
         began = self.clock.now()
         self._do(
@@ -227,7 +227,7 @@ class WholeService(RuleBasedStateMachine):
     # What was accepted.
 
     def _do(self, who: int, call: Callable[[World], object]) -> None:
-        """Have a process do something, and note what was accepted of it."""
+        """Let a process act, and note what was accepted."""
         before = self._recorded(), self._live()
         try:
             call(self.services[who])
@@ -316,7 +316,7 @@ class WholeService(RuleBasedStateMachine):
         recorded = {run.airflow_run_id: run for run in self._recorded().values()}
         assert set(recorded) == set(self.model.runs)
         in_airflow = {run_id: run for (_, run_id), run in self.airflow._runs.items()}
-        assert set(in_airflow) <= set(recorded), "Airflow has runs that nobody accepted"
+        assert set(in_airflow) <= set(recorded), "Airflow has runs that were not accepted"
         listed = {run.run_id for run in worker.usecases.history(HistoryFilter(), EVERYTHING).items}
         assert listed == {run.run_id for run in recorded.values()}
         for run_id, run in recorded.items():
@@ -330,7 +330,7 @@ class WholeService(RuleBasedStateMachine):
             assert waits or never_sent, f"{run.run_id} is lost: {run.submission}"
             return
         tries = max(there.tries.values(), default=0)
-        assert tries <= expected.retries, f"{run.run_id} ran again more often than somebody wanted"
+        assert tries <= expected.retries, f"{run.run_id} was retried more often than requested"
         seen = there.seen(self.clock.now())
         if not seen.status.is_final:
             assert self.model.paused.get(expected.name), f"{run.run_id} does not end: {seen.state}"
@@ -338,17 +338,17 @@ class WholeService(RuleBasedStateMachine):
             return
         if run.status is RunStatus.STOPPED:
             owner = self.database.store.workflows[run.workflow_id]
-            assert expected.stops or owner.removal, "nobody wanted it to end"
+            assert expected.stops or owner.removal, "no request ended it"
             assert seen.state == "failed"
         else:
             assert run.status is seen.status
             done = seen.state == "success" or expected.may_be_marked
-            assert done, "nobody wanted it to end, and it has not done its work"
+            assert done, "no request ended it, and it has not done its work"
         assert run.ended_at == seen.ended_at or run.status is RunStatus.STOPPED
 
 
 def test_nothing_is_lost_and_nothing_done_twice() -> None:
-    """Whoever dies wherever, whatever is away: in the end everything is as it was accepted."""
+    """After deaths and outages at any point, every accepted request has taken effect exactly once."""
     run_state_machine_as_test(
         WholeService,
         settings=settings(

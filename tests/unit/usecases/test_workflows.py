@@ -16,7 +16,7 @@ from workflow_core.errors import (
 
 class TestLists:
     def test_a_run_that_airflow_made_appears_in_the_history(self, world):
-        """Scheduled runs are followed, under an id of ours, with their type and trigger."""
+        """Scheduled runs are mirrored under a run id of the service, with their type and trigger."""
         world.register()
         world.airflow.add_run(
             DAG, "scheduled__2026-01-01T06:00:00+00:00", run_type=RunType.SCHEDULED, triggered_by="scheduler",
@@ -33,7 +33,7 @@ class TestLists:
         assert world.usecases.history().total == 1
 
     def test_runs_of_other_dags_are_passed_over(self, world):
-        """Airflow may have DAGs of its own."""
+        """Airflow may contain other DAGs."""
         from workflow_core.fakes.airflow_dags import FakeDag
 
         world.airflow.add_dag(FakeDag(dag_id="not_ours"))

@@ -69,7 +69,7 @@ def bad_status(status: int, *, changes: bool, retry_after: float | None = None) 
 
 
 def bad_body(*, changes: bool) -> Unavailable:
-    """Return the error for a response that does not match Airflow's API: not JSON, too large, other fields or types."""
+    """Return the error for a response that does not match Airflow's API: not JSON, over the size limit, or with other fields or types."""
     if changes:
         return AirflowOutcomeUnknown("The request was sent to Airflow, but its response is not readable.")
     return AirflowUnavailable("The response does not come from Airflow's API. Check AIRFLOW_BASE_URL.")

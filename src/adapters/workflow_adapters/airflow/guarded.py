@@ -166,7 +166,7 @@ class Guard:
     def _repeat(self, request: Request) -> Any:
         """Make up to ``attempts`` attempts.
 
-        If the outcome of one is unknown, the outcome of the call stays unknown, whatever a later attempt reports: that
+        If the outcome of one is unknown, the outcome of the call stays unknown, regardless of what a later attempt reports: that
         nothing was done is certain of the later one only.
         """
         unknown: AirflowOutcomeUnknown | None = None

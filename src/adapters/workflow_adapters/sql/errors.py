@@ -46,7 +46,7 @@ _CHECK: Final = "Check WORKFLOWS_DATABASE_URL."
 _STATES: Final = {
     "57014": "a statement took longer than WORKFLOWS_DATABASE_STATEMENT_TIMEOUT.",
     "55P03": "a lock was not free within WORKFLOWS_DATABASE_LOCK_TIMEOUT.",
-    "53300": "it has no connection left for anybody (max_connections).",
+    "53300": "all of its connections are in use (max_connections).",
     "53100": "its disk is full.",
     "25006": f"it is read-only: is it a standby? {_CHECK}",
     "28P01": f"it refuses the user or the password. {_CHECK}",

@@ -36,7 +36,7 @@ class WorkerSettings(SettingsGroup):
     sync_max_removed: float = setting(
         "WORKFLOWS_SYNC_MAX_REMOVED",
         0.3,
-        "The largest share of the CODE workflows that one sync removes automatically; up to three are removed whatever their share.",
+        "The largest share of the CODE workflows that one sync removes automatically; up to three are removed regardless of their share.",
         ge=0,
         le=1,
     )

@@ -27,7 +27,7 @@ def create_index(
         op.create_index(name, table, list(columns), unique=unique, sqlite_where=condition)
         return
     with context.autocommit_block():
-        op.execute("SET lock_timeout = 0")  # it waits for every transaction that is older, and nobody waits for it
+        op.execute("SET lock_timeout = 0")  # it waits for every older transaction, and blocks no other statement
         op.drop_index(name, table, if_exists=True, postgresql_concurrently=True)
         op.create_index(
             name,

@@ -49,5 +49,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Runs that are to run again would never be told to."""
+    """Refuse: a requested retry would never be carried out."""
     raise NotImplementedError

@@ -19,7 +19,7 @@ _REFUSAL = "audit_events is append-only"
 
 
 def upgrade() -> None:
-    """Add both tables, and what keeps the audit as it was written."""
+    """Add both tables, and the triggers that make the audit append-only."""
     op.create_table(
         "idempotency_keys",
         sa.Column("scope", sa.String(), nullable=False),
@@ -69,5 +69,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Requests that are repeated would be carried out again, and nobody would know who had changed what."""
+    """Refuse: repeated requests would take effect twice, and the audit would be lost."""
     raise NotImplementedError

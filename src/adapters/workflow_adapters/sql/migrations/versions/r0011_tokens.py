@@ -35,5 +35,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Nobody would know any more who had been let in."""
+    """Refuse: the record of issued tokens would be lost."""
     raise NotImplementedError
